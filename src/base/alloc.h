@@ -1,0 +1,15 @@
+/* Memory: the xmalloc family never returns NULL; out of memory aborts with a
+ * message. Sizes that come from outside are limited at the parser. Any thread. */
+#ifndef BASE_ALLOC_H
+#define BASE_ALLOC_H
+
+#include "base/base.h"
+
+void *xmalloc(size_t n);
+void *xcalloc(size_t count, size_t size); /* zeroed; aborts on overflow */
+void *xrealloc(void *p, size_t n);
+char *xstrdup(const char *s);
+void *xmemdup(const void *p, size_t n); /* n may be 0: a valid pointer to free */
+#define xfree free
+
+#endif

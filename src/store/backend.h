@@ -1,0 +1,154 @@
+/* A backend: where everything ends up, indexed and readable. A table of blocking functions,
+ * called only from the thread that opened the connection; it knows nothing of loop, cache,
+ * journal or protocol. One writer connection (the applier's), several readers. One apply()
+ * is one transaction. A backend never calls exit and never logs above verbose.
+ *
+ * Every read sees one snapshot and reports the applied frame number of that snapshot. */
+#ifndef STORE_BACKEND_H
+#define STORE_BACKEND_H
+
+#include "base/base.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/uuid.h"
+#include "store/event.h"
+#include "store/group.h"
+
+/* What the loop needs to go on where the store stands. */
+struct store_state {
+    struct uuid store_id;
+    uint64_t epoch;
+    uint64_t applied;       /* last applied frame; 0: none. Frames are numbered from 1 */
+    uint64_t next_sequence; /* = number of events ever (since the last FLUSH) */
+    uint64_t next_stream;   /* next stream number */
+    uint64_t stream_count;  /* streams that exist */
+    uint64_t recorded;      /* highest `recorded` */
+    uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
+    uint64_t id_key;        /* 46 bits, see event_id_make */
+    bool journal_open;      /* a journal may hold frames beyond `applied` (rule 7) */
+};
+
+struct stream_head {
+    bool exists;
+    uint64_t number, created;
+    uint64_t next_version;
+    uint64_t entry_ms, entry_seq; /* of the last event; 0-0 when none */
+    uint64_t recorded;            /* of the last event */
+};
+
+/* Filters, all optional (zeroed: none). Matching is on the whole event. */
+struct event_filter {
+    struct str *types; /* globs; an event matches if any does */
+    size_t type_count;
+    uint64_t since, until; /* on recorded, inclusive; until 0: none */
+    struct str stream_pattern, category; /* len 0: none (log only) */
+    const struct uuid *correlation, *causation;
+    struct str aggregate; /* ptr NULL: none */
+};
+bool event_filter_empty(const struct event_filter *f);
+/* The category of a stream name: the part before the first '-', or the whole name. */
+struct str stream_category(struct str name);
+/* Whether an event passes. */
+bool event_filter_match(const struct event_filter *f, const struct event_record *r, struct str stream_name);
+
+/* A range of versions of a stream, or of sequences of the log. start <= end, inclusive, also
+ * when reversed (then end comes first). */
+struct read_range {
+    uint64_t stream; /* number; 0: the log */
+    uint64_t start, end;
+    bool reverse;
+    size_t count_max;     /* events */
+    size_t bytes_max;     /* stop after the event that passes it; at least one event */
+    size_t examined_max;  /* rows looked at (filters); at least one */
+    const struct event_filter *filter; /* NULL: none */
+};
+
+/* What a read found, in the order asked for. Owned by the caller: page_clear. */
+struct page {
+    struct event **events; /* each one reference */
+    size_t count, cap;
+    size_t bytes;
+    uint64_t applied; /* of the snapshot */
+    uint64_t next;    /* first position (version or sequence) not looked at; when `done`, past the range */
+    bool done;        /* the whole range (as far as the snapshot has it) was looked at */
+};
+void page_init(struct page *p);
+void page_add(struct page *p, struct event *e); /* takes the reference */
+void page_clear(struct page *p);
+
+struct stream_list {
+    struct stream_name **names; /* one reference each, ascending numbers */
+    size_t count, cap;
+    uint64_t applied;
+    uint64_t next; /* next number to ask from */
+    bool done;     /* no streams at or beyond `next` in the snapshot */
+};
+void stream_list_init(struct stream_list *l);
+void stream_list_add(struct stream_list *l, struct stream_name *n); /* takes the reference */
+void stream_list_clear(struct stream_list *l);
+
+struct backend_conn; /* the backend's own */
+
+struct backend_stats { /* filled by the writer; for INFO */
+    uint64_t pending_index; /* index entries not yet merged */
+    uint64_t indexed;       /* sequence up to which the index is on disk */
+    uint64_t database_bytes, log_bytes; /* file and WAL */
+};
+
+/* progress(done, total, arg): pages of a backup; returns false to stop it. */
+typedef bool backup_progress_fn(uint64_t done, uint64_t total, void *arg);
+
+struct backend {
+    const char *scheme; /* "sqlite" in sqlite:PATH */
+    bool durable;       /* false: memory:; no journal, no lock */
+
+    /* Opens (and creates or migrates) the store for writing: the applier's connection. Raises
+     * the epoch in the same transaction that reads it. ERR_REFUSED: newer schema; ERR_CORRUPT. */
+    int (*open_writer)(struct backend_conn **out, const char *path, struct err *err);
+    /* A reading connection to the same store. Call from the thread that will use it.
+     * The writer outlives its readers. */
+    int (*open_reader)(struct backend_conn **out, struct backend_conn *writer, struct err *err);
+    void (*close)(struct backend_conn *c);
+
+    /* Writer only. The two may be called from any one thread at a time. */
+    int (*load_state)(struct backend_conn *w, struct store_state *out, struct err *err);
+    /* Durably notes whether a journal may hold frames that the backend has not got. */
+    int (*set_journal_open)(struct backend_conn *w, bool open, struct err *err);
+    /* Applies the groups' frames in order in ONE synced transaction, and the number of the last
+     * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
+     * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again. */
+    int (*apply)(struct backend_conn *w, struct group *const groups[], size_t n, struct err *err);
+    /* One bounded slice (some 10 ms) of deferred work (bulk index merge, freeing, checkpoints).
+     * all: finish everything that is pending regardless of thresholds (clean shutdown, idle).
+     * *more: there is more to do. Called between applies. */
+    int (*maintain)(struct backend_conn *w, bool all, bool *more, struct err *err);
+    void (*stats)(struct backend_conn *w, struct backend_stats *out); /* any thread */
+
+    /* Readers. */
+    int (*read_head)(struct backend_conn *r, struct str name, struct stream_head *out,
+                     uint64_t *applied, struct err *err);
+    /* stream != 0: name must be the stream's (shared by the events; the function may count
+     * references of it: it belongs to the calling thread for the call's time). */
+    int (*read_events)(struct backend_conn *r, const struct read_range *range, struct page *out,
+                       struct err *err);
+    /* The event with this id (client-made through the index, server-made through its sequence);
+     * *out NULL when there is none. */
+    int (*read_id)(struct backend_conn *r, const struct uuid *id, struct event **out,
+                   uint64_t *applied, struct err *err);
+    /* Streams with number >= from whose name matches pattern (len 0: all) and category (len 0:
+     * all), up to count_max found and examined_max looked at. */
+    int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,
+                        struct str category, size_t count_max, size_t examined_max,
+                        struct stream_list *out, struct err *err);
+    /* A consistent copy to path (which must not exist) as of one snapshot, marked as holding no
+     * journal and under a new store id. */
+    int (*backup)(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
+                  struct err *err);
+};
+
+extern const struct backend backend_sqlite, backend_memory;
+
+/* "sqlite:PATH" or "memory:" -> its backend and path (points into url). NULL: unknown scheme. */
+const struct backend *backend_find(const char *url, const char **path);
+
+#endif

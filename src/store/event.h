@@ -1,0 +1,150 @@
+/* The event. An event is immutable once it has been decided; it is shared by
+ * reference between the stream's tail, the log tail, readers' pages and replies.
+ * Its reference count is the loop thread's alone; the journal and the applier
+ * borrow events: the log tail holds every event beyond the applied watermark.
+ *
+ * `struct event_record` and the bytes behind it are the event's body in the
+ * journal too (record kind RECORD_EVENT): written by one copy, read in place.
+ *
+ * CHECKLIST when this layout changes: raise JOURNAL_FORMAT (store/journal.h), update
+ * docs/journal.md, event_record_valid(), and the fuzz corpus. */
+#ifndef STORE_EVENT_H
+#define STORE_EVENT_H
+
+#include "base/base.h"
+#include "base/str.h"
+#include "base/uuid.h"
+
+/* Optional fields, in this order behind the fixed part, each 16 bytes: */
+enum event_flag {
+    EVENT_HAS_PARTITION_KEY = 1 << 0, /* given by the client; else UUIDv5 of the stream's name */
+    EVENT_HAS_TRANSACTION = 1 << 1,   /* one of several events of a frame; else derived, see
+                                         event_transaction_id() */
+    EVENT_HAS_CORRELATION = 1 << 2,
+    EVENT_HAS_CAUSATION = 1 << 3,
+    EVENT_CLIENT_ID = 1 << 4, /* event_id was given by the client; 16 bytes of content hash follow:
+                                 XXH3 128 of the content that the client gave */
+};
+#define EVENT_UUID_FLAGS 5 /* how many of the flags bring 16 bytes */
+
+struct event_record {
+    uint64_t sequence;
+    uint64_t version;
+    uint64_t stream;    /* the stream's number */
+    uint64_t timestamp; /* ms, the producer's or ours */
+    uint64_t recorded;  /* ms, the store's clock */
+    uint64_t entry_ms, entry_seq;
+    struct uuid event_id;
+    uint32_t payload_len, metadata_len;
+    uint16_t type_len, aggregate_len;
+    uint16_t flags;
+    uint16_t reserved; /* 0 */
+    /* then: the optional uuids, type, aggregate id, metadata, payload */
+    uint8_t bytes[];
+};
+_Static_assert(sizeof(struct event_record) == 88, "journal format");
+
+/* A stream's identity, shared by the stream and its events. Immutable. The record
+ * part is the body of RECORD_STREAM. Counted by the loop, as events are. */
+struct stream_record {
+    uint64_t number;  /* the store's number for it, never reused; 1, 2, 3 ... < 2^31 */
+    uint64_t created; /* ms, store clock */
+    uint16_t name_len;
+    uint16_t reserved[3];
+    char name[];
+};
+_Static_assert(sizeof(struct stream_record) == 24, "journal format");
+
+struct stream_name {
+    uint32_t refs;
+    uint16_t partition_hash;  /* 16 bits of partition_key, see partition_hash() */
+    struct uuid partition_key; /* UUIDv5 of the name */
+    struct stream_record rec;
+};
+
+struct event {
+    uint32_t refs;
+    uint32_t size;            /* bytes allocated, for the cache's account */
+    uint64_t frame;           /* its frame; 0 when loaded from the backend */
+    struct stream_name *name; /* owned reference */
+    struct event_record rec;
+};
+
+/* What stands in front of the bytes, decoded: for building an event. Ids that are
+ * not present are NULL. */
+struct event_fields {
+    uint64_t sequence, version, timestamp, recorded, entry_ms, entry_seq;
+    struct uuid event_id;
+    const struct uuid *partition_key, *transaction, *correlation, *causation;
+    const struct uuid *content_hash; /* not NULL: the id is the client's */
+    struct str type, aggregate, metadata, payload;
+};
+
+/* A new event with refs 1; takes its own reference of name (counts: caller's thread must
+ * own name, or name is fresh). stream number from name. */
+struct event *event_create(const struct event_fields *f, struct stream_name *name);
+/* Frees the event and drops its reference of name. Returns nothing; see event_unref. */
+void event_destroy(struct event *e);
+static inline struct event *event_ref(struct event *e) {
+    e->refs++;
+    return e;
+}
+/* true when this was the last reference and the event is gone. */
+static inline bool event_unref(struct event *e) {
+    assert(e->refs > 0);
+    if (--e->refs > 0) return false;
+    event_destroy(e);
+    return true;
+}
+
+struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name);
+static inline struct stream_name *stream_name_ref(struct stream_name *n) {
+    n->refs++;
+    return n;
+}
+void stream_name_unref(struct stream_name *n);
+static inline struct str stream_name_str(const struct stream_name *n) {
+    return str_of(n->rec.name, n->rec.name_len);
+}
+
+/* Views into a record. The uuid getters return NULL when the field is absent. */
+size_t event_record_len(const struct event_record *r); /* fixed part and bytes */
+const struct uuid *event_partition_key(const struct event_record *r);
+const struct uuid *event_transaction(const struct event_record *r);
+const struct uuid *event_correlation(const struct event_record *r);
+const struct uuid *event_causation(const struct event_record *r);
+const struct uuid *event_content_hash(const struct event_record *r);
+struct str event_type(const struct event_record *r);
+struct str event_aggregate(const struct event_record *r);
+struct str event_metadata(const struct event_record *r);
+struct str event_payload(const struct event_record *r);
+/* Whether len bytes at r are one whole, consistent record (for bytes from a file). */
+bool event_record_valid(const struct event_record *r, size_t len);
+bool stream_record_valid(const struct stream_record *r, size_t len);
+
+/* The transaction id that clients see: the stored one, else (a transaction of one event)
+ * the event id with its version nibble (high half of byte 6) set to 4 and byte 8's top bit set. */
+void event_transaction_id(const struct event_record *r, struct uuid *out);
+
+/* hash16 of a partition key: the 16 bits behind the variant bits (SierraDB). */
+static inline uint16_t partition_hash(const struct uuid *k) {
+    return (uint16_t)(((k->b[8] & 0x3f) << 10) | (k->b[9] << 2) | (k->b[10] >> 6));
+}
+/* UUIDv5(219bd637-e279-53e9-9e2b-eabe5d9120cc, name). */
+void partition_key_of(struct str stream_name, struct uuid *out);
+
+/* Event ids that the server makes: RFC 9562 version 7 (48 bits of ms, 12 random bits),
+ * the partition hash in the 16 bits behind the variant, and in the low 46 bits the event's
+ * sequence, exclusive-ored with the store's id key. So the id itself says where its event
+ * is and needs no index. key: 46 random bits, fixed for the store's life. */
+#define EVENT_SEQUENCE_BITS 46
+void event_id_make(uint64_t ms, uint16_t hash, uint64_t sequence, uint64_t key, struct uuid *out);
+/* The sequence that a server-made id would name (of any id; the caller compares). */
+uint64_t event_id_sequence(const struct uuid *id, uint64_t key);
+
+/* Content hash (XXH3, 128 bits, seed 0) of what the client gave; every field is preceded by
+ * a tag byte and its length, fields left out are not hashed. timestamp NULL: not given. */
+void event_content_hash_of(const struct event_fields *f, const uint64_t *timestamp_given,
+                           struct uuid *out);
+
+#endif

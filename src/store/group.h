@@ -1,0 +1,61 @@
+/* Frames on their way to disk. The loop collects frames in the open group; a group is
+ * what one write of the journal holds and what is handed from thread to thread:
+ *
+ *   loop (open) -> journal thread (written, synced) -> applier (rows committed) -> loop (freed)
+ *
+ * A frame is atomic; its records are applied in order, all or none. Frame numbers of a group
+ * are consecutive. Whoever holds a group may read it; only the loop writes to it, and only
+ * while it is open. Event bodies are borrowed (see event.h); small records live in the
+ * group's own arena. */
+#ifndef STORE_GROUP_H
+#define STORE_GROUP_H
+
+#include "base/base.h"
+#include "base/list.h"
+#include "base/err.h"
+
+/* CHECKLIST for a new kind: docs/journal.md, record_valid(), every backend's apply(),
+ * the model's replay (stream/replay.c), the fuzz corpus. Numbers are never reused. */
+enum record_kind {
+    RECORD_STREAM = 1, /* struct stream_record: a stream comes to be */
+    RECORD_EVENT = 2,  /* struct event_record */
+    RECORD_FLUSH = 3,  /* empty: everything before it is gone; numbers start again at 0 */
+};
+
+struct record {
+    const void *body; /* 8-aligned; len bytes */
+    uint32_t len;
+    uint8_t kind;
+};
+
+struct group {
+    struct list node; /* of whoever holds it */
+    uint64_t first_frame;
+    uint32_t frame_count, frame_cap;
+    uint32_t *frame_end; /* [i]: index past the last record of frame first_frame + i */
+    struct record *records;
+    uint32_t record_count, record_cap;
+    size_t bytes;          /* memory that it pins: bodies and bookkeeping */
+    size_t journal_bytes;  /* what its frames take in the journal (journal_frame_bytes), no padding */
+    uint64_t sequence_end; /* next sequence after its last event; 0 when it has none */
+    struct list gated;     /* the server's: clients whose first parked reply waits for it */
+    void *arena;           /* private */
+};
+
+struct group *group_create(uint64_t first_frame);
+void group_destroy(struct group *g); /* NULL is fine */
+/* 8-aligned memory that lives as long as the group. Never moves. */
+void *group_alloc(struct group *g, size_t n);
+/* Adds a record to the frame being built. body is borrowed until the group is destroyed. */
+void group_add(struct group *g, enum record_kind kind, const void *body, size_t len);
+/* Closes the frame being built (it has at least one record) and returns its number. */
+uint64_t group_end_frame(struct group *g);
+/* Drops the records of the frame being built. */
+void group_undo_frame(struct group *g);
+static inline uint64_t group_last_frame(const struct group *g) {
+    return g->first_frame + g->frame_count - 1;
+}
+/* Whether a record from a file makes sense. */
+bool record_valid(const struct record *r);
+
+#endif
