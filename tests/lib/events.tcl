@@ -1,0 +1,109 @@
+# Words that the tests of the E commands share: maps of replies, uuids, pages, SQL.
+
+# A random uuid (version 4 in form).
+proc uuid {} {
+    set hex [format %08x%04x4%03x%01x%03x%06x%06x \
+        [rand_below 4294967296] [rand_below 65536] [rand_below 4096] [expr {8 + [rand_below 4]}] \
+        [rand_below 4096] [rand_below 16777216] [rand_below 16777216]]
+    regexp {^(.{8})(.{4})(.{4})(.{4})(.{12})$} $hex all a b c d e
+    return $a-$b-$c-$d-$e
+}
+proc rand_below {n} { return [expr {int(rand() * $n)}] }
+proc pick {list} { return [lindex $list [rand_below [llength $list]]] }
+
+set ::uuid_pattern {^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$}
+set ::entry_id_pattern {^[0-9]+-[0-9]+$}
+
+# The value of one field of a map reply; an error names what is missing.
+proc field {map name} {
+    if {![dict exists $map $name]} { fail "no field $name in [shorten $map]" }
+    return [dict get $map $name]
+}
+proc has_field {map name} { return [dict exists $map $name] }
+
+# From a page (ESCAN, EPSCAN): one field of every event.
+proc page_field {page name} {
+    return [lmap e [field $page events] {field $e $name}]
+}
+proc page_versions {page} { return [page_field $page stream_version] }
+proc page_sequences {page} { return [page_field $page partition_sequence] }
+
+# Appends n events of type t with payload "s-i"; pipelined. Returns the replies' maps.
+proc append_events {c stream n {type t} args} {
+    set commands {}
+    for {set i 0} {$i < $n} {incr i} {
+        lappend commands [list EAPPEND $stream $type PAYLOAD "$stream/$i" {*}$args]
+    }
+    set out {}
+    foreach reply [pipeline $c $commands] {
+        if {[lindex $reply 0] eq "error"} { fail "EAPPEND: [lindex $reply 1]" }
+        lappend out [untyped $reply]
+    }
+    return $out
+}
+
+# A typed reply as plain values.
+proc untyped {reply} {
+    lassign $reply type value
+    switch $type {
+        array - map - set - push { return [lmap v $value {untyped $v}] }
+        default { return $value }
+    }
+}
+# Field of a typed map (RESP3 map, or a flat array), typed; "" when absent.
+proc typed_field {reply name} {
+    foreach {k v} [lindex $reply 1] {
+        if {[lindex $k 1] eq $name} { return $v }
+    }
+    return ""
+}
+proc typed_keys {reply} {
+    set keys {}
+    foreach {k v} [lindex $reply 1] { lappend keys [lindex $k 1] }
+    return $keys
+}
+
+# All events of a stream by pages of `count`.
+proc scan_all {c stream {count 500} args} {
+    set events {}
+    set start 0
+    while {1} {
+        set page [$c ESCAN $stream $start + COUNT $count {*}$args]
+        set got [field $page events]
+        lappend events {*}$got
+        if {![field $page has_more]} { return $events }
+        if {[llength $got] == 0} { fail "ESCAN $stream $start says has_more with an empty page" }
+        set start [expr {[field [lindex $got end] stream_version] + 1}]
+    }
+}
+proc log_scan_all {c {count 500} args} {
+    set events {}
+    set start 0
+    while {1} {
+        set page [$c EPSCAN 0 $start + COUNT $count {*}$args]
+        set got [field $page events]
+        lappend events {*}$got
+        if {![field $page has_more]} { return $events }
+        if {[llength $got] == 0} { fail "EPSCAN $start says has_more with an empty page" }
+        set start [expr {[field [lindex $got end] partition_sequence] + 1}]
+    }
+}
+
+# A field of INFO, "" when there is none.
+proc info_field {c name args} {
+    foreach line [split [$c INFO {*}$args] \n] {
+        if {[regexp {^([^:#]+):(.*)$} [string trimright $line \r] all key value] && $key eq $name} { return $value }
+    }
+    return ""
+}
+
+# Rows of a query, read by the sqlite3 tool: one list per row, columns split at the separator.
+proc sql {db query} {
+    set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 10000" $query]
+    set rows {}
+    foreach row [split $out \x1e] {
+        if {[string trim $row "\n"] ne ""} { lappend rows [split [string trim $row "\n"] \x1f] }
+    }
+    return $rows
+}
+proc sql_value {db query} { return [lindex [sql $db $query] 0 0] }

@@ -1,0 +1,235 @@
+# A RESP client for the tests: RESP2 and RESP3, one class over one socket.
+#
+# A client is an object. Every method written in lower case is the client's own; any other
+# word is a command: [$c EAPPEND s t] sends it and returns the reply. Replies come in three forms:
+#   read   plain Tcl values: nil is the empty string, a map and an array are lists, a boolean is
+#          1 or 0; an error reply is a Tcl error with errorcode REPLY
+#   typed  {type value} pairs all the way down, so that a test can tell `$` from `+`
+#   raw    the exact bytes of one reply
+# The socket does not block: a missing reply is an error after `timeout` ms, and output that
+# the server does not take yet waits in the channel while replies are read.
+# Arguments are bytes: what is not ASCII must be encoded by the caller.
+
+proc resp_command {args} {
+    set out "*[llength $args]\r\n"
+    foreach a $args {
+        append out "\$" [string length $a] "\r\n" $a "\r\n"
+    }
+    return $out
+}
+
+oo::class create Client {
+    variable chan timeout woken recording bytes pushes
+
+    constructor {host port {timeout_ms 0}} {
+        set timeout [expr {$timeout_ms ? $timeout_ms : [test_scaled 15000]}]
+        set recording 0
+        set pushes {}
+        # An absolute path is a unix socket: Tcl has none, so socat-less tests use TCP only.
+        set chan [socket $host $port]
+        fconfigure $chan -translation binary -blocking 0 -buffersize 65536
+    }
+    destructor { catch {close $chan} }
+
+    method unknown {name args} {
+        my send $name {*}$args
+        return [my read]
+    }
+
+    method channel {} { return $chan }
+    method timeout {ms} { set timeout $ms }
+    method close {} { my destroy }
+
+    # Sends one command without reading its reply.
+    method send {args} {
+        puts -nonewline $chan [resp_command {*}$args]
+        flush $chan
+    }
+    # Sends bytes as they are.
+    method write {data} {
+        puts -nonewline $chan $data
+        flush $chan
+    }
+
+    method read {} { return [my Reply 0] }
+    method read_typed {} { return [my Reply 1] }
+    method read_raw {} {
+        set recording 1
+        set bytes ""
+        try { my Parse 1 } finally { set recording 0 }
+        return $bytes
+    }
+    method typed {args} {
+        my send {*}$args
+        return [my read_typed]
+    }
+    method raw {args} {
+        my send {*}$args
+        return [my read_raw]
+    }
+    # The text of an error reply; a test error when the reply is none.
+    method err {args} {
+        set reply [my typed {*}$args]
+        if {[lindex $reply 0] ne "error"} {
+            fail "[lindex $args 0] should have failed, but answered [shorten $reply]"
+        }
+        return [lindex $reply 1]
+    }
+    # The next push message (RESP3), as a list.
+    method push {} {
+        if {[llength $pushes] == 0} {
+            set reply [my Parse 0]
+            if {![info exists woken(push)] || !$woken(push)} { fail "expected a push, got [shorten $reply]" }
+            return $reply
+        }
+        set pushes [lassign $pushes first]
+        return $first
+    }
+    # Reads n bytes, whatever they are.
+    method bytes {n} { return [my Bytes $n] }
+
+    # Whether the server closes the connection within ms; what it still sends is thrown away.
+    method closed_within {ms} {
+        set until [expr {[clock milliseconds] + $ms}]
+        while {[clock milliseconds] < $until} {
+            if {[catch {read $chan}] || [eof $chan]} { return 1 }
+            after 5
+        }
+        return 0
+    }
+    # Whether nothing arrives for ms.
+    method silent_for {ms} {
+        after $ms
+        set data [read $chan 1]
+        return [expr {$data eq "" && ![eof $chan]}]
+    }
+
+    method Reply {typed} {
+        while {1} {
+            set woken(push) 0
+            set reply [my Parse $typed]
+            if {!$woken(push)} { return $reply }
+            lappend pushes $reply
+        }
+    }
+
+    method Wait {} {
+        set var [my varname woken](state)
+        set timer [after $timeout [list set $var timeout]]
+        fileevent $chan readable [list set $var data]
+        vwait $var
+        fileevent $chan readable {}
+        after cancel $timer
+        if {$woken(state) eq "timeout"} {
+            return -code error -errorcode {CLIENT TIMEOUT} "no reply within $timeout ms"
+        }
+    }
+
+    method Line {} {
+        while {[gets $chan line] < 0} {
+            if {[eof $chan]} {
+                return -code error -errorcode {CLIENT EOF} "the server closed the connection"
+            }
+            my Wait
+        }
+        if {$recording} { append bytes $line "\n" }
+        if {[string index $line end] ne "\r"} {
+            return -code error -errorcode {CLIENT EOF} "a reply line without CR LF: [shorten $line]"
+        }
+        return [string range $line 0 end-1]
+    }
+
+    method Bytes {n} {
+        set data [read $chan $n]
+        while {[string length $data] < $n} {
+            if {[eof $chan]} {
+                return -code error -errorcode {CLIENT EOF} "the server closed the connection"
+            }
+            my Wait
+            append data [read $chan [expr {$n - [string length $data]}]]
+        }
+        if {$recording} { append bytes $data }
+        return $data
+    }
+
+    method Items {n typed} {
+        set items {}
+        for {set i 0} {$i < $n} {incr i} {
+            if {$typed} {
+                lappend items [my Parse 1]
+            } elseif {[catch {my Parse 0} item opts]} {
+                if {[dict get $opts -errorcode] ne "REPLY"} { return -options $opts $item }
+                lappend items $item
+            } else {
+                lappend items $item
+            }
+        }
+        return $items
+    }
+
+    # One reply of any type.
+    method Parse {typed} {
+        set line [my Line]
+        set rest [string range $line 1 end]
+        switch -exact -- [string index $line 0] {
+            "+" { set type simple; set value $rest }
+            ":" { set type int; set value $rest }
+            "\$" {
+                if {$rest < 0} {
+                    set type null; set value ""
+                } else {
+                    set type bulk
+                    set value [string range [my Bytes [expr {$rest + 2}]] 0 end-2]
+                }
+            }
+            "*" {
+                if {$rest < 0} {
+                    set type nullarray; set value ""
+                } else {
+                    set type array; set value [my Items $rest $typed]
+                }
+            }
+            "-" { set type error; set value $rest }
+            "_" { set type null3; set value "" }
+            "#" { set type bool; set value [expr {$rest eq "t"}] }
+            "%" { set type map; set value [my Items [expr {$rest * 2}] $typed] }
+            "~" { set type set; set value [my Items $rest $typed] }
+            "," { set type double; set value $rest }
+            "(" { set type big; set value $rest }
+            "=" {
+                set type verbatim
+                set value [string range [my Bytes [expr {$rest + 2}]] 0 end-2]
+                if {!$typed} { set value [string range $value 4 end] }
+            }
+            "!" {
+                set type error
+                set value [string range [my Bytes [expr {$rest + 2}]] 0 end-2]
+            }
+            ">" {
+                set type push
+                set value [my Items $rest $typed]
+                set woken(push) 1
+            }
+            "|" {
+                my Items [expr {$rest * 2}] $typed
+                return [my Parse $typed]
+            }
+            default {
+                return -code error -errorcode {CLIENT PROTOCOL} "not RESP: [shorten $line]"
+            }
+        }
+        if {$typed} { return [list $type $value] }
+        if {$type eq "error"} { return -code error -errorcode REPLY $value }
+        return $value
+    }
+}
+
+# Sends all commands (a list of argument lists) at once and returns the list of typed replies.
+proc pipeline {c commands} {
+    set out ""
+    foreach cmd $commands { append out [resp_command {*}$cmd] }
+    $c write $out
+    set replies {}
+    foreach cmd $commands { lappend replies [$c read_typed] }
+    return $replies
+}

@@ -1,0 +1,121 @@
+# test "sentence" { ... }, the assertions, and the words by which a worker tells the runner
+# (tests/run) what happens: lines that begin with @@ on its standard output.
+
+set ::work_dir ""      ;# this worker's directory
+set ::only ""          ;# run only tests whose sentence matches this glob
+set ::slow 1           ;# factor for every time limit (valgrind, sanitizers)
+set ::failures 0
+
+proc emit {args} {
+    puts "@@ [join [lmap a $args {string map [list \\ \\\\ \n \\n \r \\r] $a}] \t]"
+    flush stdout
+}
+proc test_scaled {ms} { return [expr {int($ms * $::slow)}] }
+# Tests that need more than the runner's limit say so, in seconds, before they begin.
+proc test_limit {seconds} { emit limit $seconds }
+
+proc shorten {text {max 300}} {
+    if {[string length $text] > $max} { set text "[string range $text 0 $max]... ([string length $text] bytes)" }
+    return [string map [list \r \\r \n \\n] $text]
+}
+proc fail {message} { return -code error -errorcode FAIL $message }
+proc skip {why} { return -code error -errorcode SKIP $why }
+
+proc report_failure {name message} {
+    incr ::failures
+    emit fail $name $message
+}
+
+proc test {name body} {
+    if {$::only ne "" && ![string match -nocase $::only $name]} { return }
+    emit begin $name
+    set start [clock milliseconds]
+    set code [catch {uplevel 1 $body} message opts]
+    set ms [expr {[clock milliseconds] - $start}]
+    set wrong ""
+    if {$code == 1} {
+        switch -- [lindex [dict get $opts -errorcode] 0] {
+            SKIP { emit skip $name $message; servers_check; return }
+            FAIL { set wrong "$message\n[test_place [dict get $opts -errorinfo]]" }
+            default { set wrong "$message\n[test_place [dict get $opts -errorinfo]]" }
+        }
+    }
+    set dead [servers_check]
+    if {$dead ne ""} { set wrong [string trimleft "$wrong\n$dead" \n] }
+    if {$wrong ne ""} {
+        report_failure $name $wrong
+    } else {
+        emit ok $name $ms
+    }
+}
+
+# The lines of the test's body that the error passed through, innermost first.
+proc test_place {info} {
+    set lines {}
+    foreach line [split $info \n] {
+        if {[regexp {^\s+(invoked from within|while executing)$} $line]} continue
+        if {[regexp {\(procedure "(test|with_server)" } $line]} break
+        lappend lines $line
+    }
+    return "    [join [lrange $lines 1 14] "\n    "]"
+}
+
+# Looks at every server of this process; one that died is started again, so that the next
+# tests speak for themselves.
+proc servers_check {} {
+    set all ""
+    foreach s $::servers {
+        set wrong [$s trouble]
+        if {$wrong eq ""} continue
+        append all $wrong "\n"
+        if {![$s alive]} { catch {$s drop_client; $s start} }
+    }
+    return $all
+}
+
+proc assert {condition {message ""}} {
+    if {![uplevel 1 [list expr $condition]]} {
+        if {$message eq ""} {
+            # Say what the variables were.
+            set said $condition
+            catch {set said "$condition  -- that is: [uplevel 1 [list subst -nocommands $condition]]"}
+            set message "not true: [shorten $said 1000]"
+        }
+        fail $message
+    }
+}
+proc assert_equal {expected actual {what ""}} {
+    if {$expected ne $actual} {
+        fail "[expr {$what eq "" ? "" : "$what: "}]expected [shorten $expected 1500], got [shorten $actual 1500]"
+    }
+}
+proc assert_match {pattern actual {what ""}} {
+    if {![string match $pattern $actual]} {
+        fail "[expr {$what eq "" ? "" : "$what: "}]expected a match of $pattern, got [shorten $actual 1500]"
+    }
+}
+proc assert_regexp {pattern actual {what ""}} {
+    if {![regexp -- $pattern $actual]} {
+        fail "[expr {$what eq "" ? "" : "$what: "}]expected a match of /$pattern/, got [shorten $actual 1500]"
+    }
+}
+proc assert_range {low high actual {what ""}} {
+    if {$actual < $low || $actual > $high} {
+        fail "[expr {$what eq "" ? "" : "$what: "}]expected $low..$high, got $actual"
+    }
+}
+# The script must fail with a message that matches.
+proc assert_error {pattern script} {
+    if {![catch {uplevel 1 $script} message]} {
+        fail "expected the error $pattern, got [shorten $message]"
+    }
+    assert_match $pattern $message "error"
+}
+# Runs the script until it is true, for at most ms.
+proc wait_for {what ms condition} {
+    set until [expr {[clock milliseconds] + [test_scaled $ms]}]
+    while {![uplevel 1 [list expr $condition]]} {
+        if {[clock milliseconds] > $until} { fail "not within $ms ms: $what" }
+        after 10
+    }
+}
