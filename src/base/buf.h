@@ -24,7 +24,7 @@ void buf_grow(struct buf *b, size_t more); /* slow path of buf_reserve */
 /* Makes room for `more` bytes and returns where to write them, or NULL when the
  * limit forbids. Does not move len: the caller adds what it wrote. */
 static inline char *buf_reserve(struct buf *b, size_t more) {
-    if (UNLIKELY(b->cap - b->len < more)) {
+    if (UNLIKELY(b->cap - b->len <= more)) { /* one spare byte: never NULL for nothing */
         buf_grow(b, more);
         if (b->overflow) return NULL;
     }

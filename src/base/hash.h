@@ -1,5 +1,5 @@
-/* Intrusive hash table with chains; it grows step by step, so that no single
- * insert pays for all. Nodes live in their owners; the table allocates only its
+/* Intrusive hash table with chains; it grows (and shrinks) step by step, so that no single
+ * insert or remove pays for all. Nodes live in their owners; the table allocates only its
  * buckets. Hashes are seeded once a process, so that clients cannot aim at one
  * bucket. Not thread safe. */
 #ifndef BASE_HASH_H
@@ -17,7 +17,9 @@ struct hash_table {
     size_t count;
     /* private: */
     struct hash_node **buckets, **old; /* old: being emptied into buckets, or NULL */
-    size_t mask, old_mask, moved;
+    size_t mask, old_mask;
+    size_t moved;  /* old buckets below this one are empty: their nodes are in buckets */
+    size_t paused; /* > 0: a walk is under way, no node may change its bucket */
 };
 
 /* Seeded 64-bit hash of bytes. hash_seed() draws the seed; call it once, before. */
@@ -29,11 +31,26 @@ void hash_clear(struct hash_table *t); /* frees the buckets; nodes are the owner
 void hash_insert(struct hash_table *t, struct hash_node *n, uint64_t hash); /* key must be absent */
 void hash_remove(struct hash_table *t, struct hash_node *n);                /* n must be present */
 
-/* The chain for a hash. Walk both chains of a growing table with:
+/* The nodes of a hash, also while the table grows. Walk them with:
  *   for (n = hash_first(t, h); n != NULL; n = hash_next(t, n)) if (same key) ...
  * hash_first/next yield only nodes whose full hash equals h. */
-struct hash_node *hash_first(const struct hash_table *t, uint64_t hash);
-struct hash_node *hash_next(const struct hash_table *t, const struct hash_node *n);
+static inline struct hash_node *hash_first(const struct hash_table *t, uint64_t hash) {
+    if (t->count == 0) return NULL;
+    struct hash_node *n;
+    if (UNLIKELY(t->old != NULL) && (hash & t->old_mask) >= t->moved)
+        n = t->old[hash & t->old_mask];
+    else
+        n = t->buckets[hash & t->mask];
+    while (n != NULL && n->hash != hash) n = n->next;
+    return n;
+}
+static inline struct hash_node *hash_next(const struct hash_table *t, const struct hash_node *n) {
+    UNUSED(t);
+    uint64_t hash = n->hash;
+    struct hash_node *next = n->next;
+    while (next != NULL && next->hash != hash) next = next->next;
+    return next;
+}
 
 /* Calls each(node, arg) for all nodes, in no order; each may remove and free its
  * own node, and must not insert. */
@@ -42,7 +59,7 @@ void hash_each(struct hash_table *t, void (*each)(struct hash_node *n, void *arg
 struct hash_node *hash_random(const struct hash_table *t, uint64_t random);
 /* Resumable scan as Redis' SCAN: calls each for the nodes of one bucket, returns the
  * next cursor, 0 at the end. Every node present all along is reported at least once,
- * also when the table grows in between. */
+ * also when the table grows in between. each as with hash_each. */
 uint64_t hash_scan(struct hash_table *t, uint64_t cursor,
                    void (*each)(struct hash_node *n, void *arg), void *arg);
 size_t hash_bytes_used(const struct hash_table *t);

@@ -1,0 +1,43 @@
+/* Memory that is always there: a server that cannot allocate cannot keep any promise either, so
+ * the one answer to "no memory" is to say so and stop; the journal then holds what was
+ * acknowledged. Sizes that come from outside are limited at the parser, never here. */
+#include "base/alloc.h"
+
+static void out_of_memory(size_t n) __attribute__((noreturn, cold));
+
+void *xmalloc(size_t n) {
+    void *p = malloc(n > 0 ? n : 1);
+    if (UNLIKELY(p == NULL)) out_of_memory(n);
+    return p;
+}
+
+void *xcalloc(size_t count, size_t size) {
+    size_t n;
+    if (UNLIKELY(__builtin_mul_overflow(count, size, &n))) out_of_memory(SIZE_MAX);
+    void *p = n > 0 ? calloc(count, size) : calloc(1, 1);
+    if (UNLIKELY(p == NULL)) out_of_memory(n);
+    return p;
+}
+
+void *xrealloc(void *p, size_t n) {
+    void *q = realloc(p, n > 0 ? n : 1);
+    if (UNLIKELY(q == NULL)) out_of_memory(n);
+    return q;
+}
+
+char *xstrdup(const char *s) {
+    assert(s != NULL);
+    return xmemdup(s, strlen(s) + 1);
+}
+
+void *xmemdup(const void *p, size_t n) {
+    void *copy = xmalloc(n);
+    if (n > 0) memcpy(copy, p, n);
+    return copy;
+}
+
+/* The log needs no memory of its own, but it is a layer file beside us: plain stderr does. */
+static void out_of_memory(size_t n) {
+    fprintf(stderr, "cairn: out of memory allocating %zu bytes\n", n);
+    abort();
+}

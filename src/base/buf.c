@@ -1,0 +1,53 @@
+/* The slow half of the byte buffer: growth and formatting. Capacity doubles, so that n puts cost
+ * O(n). One byte more than the content is always there once anything was reserved: printf may
+ * write its terminator, and reserving nothing still yields a pointer. */
+#include "base/buf.h"
+
+#include "base/alloc.h"
+
+#include <stdarg.h>
+
+#define BUF_CAP_MIN ((size_t)64)
+
+void buf_init(struct buf *b, size_t max) {
+    *b = (struct buf){.max = max};
+}
+
+void buf_clear(struct buf *b) {
+    xfree(b->data);
+    buf_init(b, b->max);
+}
+
+void buf_grow(struct buf *b, size_t more) {
+    size_t need;
+    if (b->overflow) return;
+    bool absurd = __builtin_add_overflow(b->len, more, &need) || need > SIZE_MAX / 4;
+    if ((b->max > 0 && need > b->max) || (b->max == 0 && absurd)) {
+        b->overflow = true;
+        return;
+    }
+    size_t cap = MAX(MAX(b->cap * 2, need + 1), BUF_CAP_MIN);
+    if (b->max > 0) cap = MIN(cap, b->max + 1);
+    assert(cap > need);
+    b->data = xrealloc(b->data, cap);
+    b->cap = cap;
+}
+
+void buf_printf(struct buf *b, const char *fmt, ...) {
+    char *at = buf_reserve(b, 0);
+    if (at == NULL) return;
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(at, b->cap - b->len, fmt, args);
+    va_end(args);
+    assert(n >= 0);
+    if ((size_t)n >= b->cap - b->len) {
+        at = buf_reserve(b, (size_t)n);
+        if (at == NULL) return;
+        va_start(args, fmt);
+        n = vsnprintf(at, b->cap - b->len, fmt, args);
+        va_end(args);
+        assert(n >= 0);
+    }
+    b->len += (size_t)n;
+}

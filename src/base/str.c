@@ -1,0 +1,216 @@
+/* Text: comparing, numbers, and the glob that every MATCH, TYPE and PSUBSCRIBE uses. All of it
+ * works on bytes and on views; nothing looks at locales, nothing needs a terminator. */
+#include "base/str.h"
+
+#include "base/alloc.h"
+
+static inline unsigned char ascii_lower(unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? (unsigned char)(c + ('a' - 'A')) : c;
+}
+
+struct str str_c(const char *terminated) {
+    return str_of(terminated, strlen(terminated));
+}
+
+bool str_eq_nocase(struct str a, struct str b) {
+    if (a.len != b.len) return false;
+    for (size_t i = 0; i < a.len; i++) {
+        if (a.ptr[i] == b.ptr[i]) continue;
+        if (ascii_lower((unsigned char)a.ptr[i]) != ascii_lower((unsigned char)b.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+bool str_starts_with(struct str s, struct str prefix) {
+    return s.len >= prefix.len && str_eq(str_of(s.ptr, prefix.len), prefix);
+}
+
+int str_cmp(struct str a, struct str b) {
+    size_t n = MIN(a.len, b.len);
+    int order = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+    if (order != 0) return order;
+    return a.len < b.len ? -1 : a.len > b.len;
+}
+
+char *str_dup(struct str s) {
+    char *copy = xmalloc(s.len + 1);
+    if (s.len > 0) memcpy(copy, s.ptr, s.len);
+    copy[s.len] = '\0';
+    return copy;
+}
+
+/* Numbers */
+
+/* Digits only, at least one. */
+static bool digits_to_u64(const char *p, size_t n, uint64_t *out) {
+    if (n == 0) return false;
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++) {
+        unsigned digit = (unsigned)(unsigned char)p[i] - '0';
+        if (digit > 9) return false;
+        /* 19 digits always fit: only what is longer pays for the checks */
+        if (i < 19) {
+            v = v * 10 + digit;
+        } else if (__builtin_mul_overflow(v, (uint64_t)10, &v) ||
+                   __builtin_add_overflow(v, (uint64_t)digit, &v)) {
+            return false;
+        }
+    }
+    *out = v;
+    return true;
+}
+
+bool str_to_u64(struct str s, uint64_t *out) {
+    size_t sign = s.len > 0 && s.ptr[0] == '+';
+    return digits_to_u64(s.ptr + sign, s.len - sign, out);
+}
+
+bool str_to_i64(struct str s, int64_t *out) {
+    bool negative = s.len > 0 && s.ptr[0] == '-';
+    size_t sign = negative || (s.len > 0 && s.ptr[0] == '+');
+    uint64_t v;
+    if (!digits_to_u64(s.ptr + sign, s.len - sign, &v)) return false;
+    if (v > (uint64_t)INT64_MAX + negative) return false;
+    *out = (int64_t)(negative ? 0 - v : v);
+    return true;
+}
+
+bool str_to_bytes(struct str s, uint64_t *out) {
+    static const struct {
+        const char *name;
+        uint64_t factor;
+    } units[] = {
+        {"", 1},
+        {"b", 1},
+        {"k", 1000},
+        {"kb", 1024},
+        {"m", 1000000},
+        {"mb", 1 << 20},
+        {"g", 1000000000ull},
+        {"gb", 1 << 30},
+        {"t", 1000000000000ull},
+        {"tb", 1ull << 40},
+    };
+    size_t n = 0;
+    while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9') n++;
+    uint64_t v;
+    if (!digits_to_u64(s.ptr, n, &v)) return false;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+        if (!str_eq_nocase(str_of(s.ptr + n, s.len - n), str_c(units[i].name))) continue;
+        return !__builtin_mul_overflow(v, units[i].factor, out);
+    }
+    return false;
+}
+
+size_t u64_to_dec(uint64_t v, char out[20]) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    if (v < 10) {
+        out[0] = (char)('0' + v);
+        return 1;
+    }
+    char digits[20];
+    size_t at = sizeof digits;
+    for (; v >= 100; v /= 100) memcpy(digits + (at -= 2), pairs + 2 * (v % 100), 2);
+    if (v >= 10)
+        memcpy(digits + (at -= 2), pairs + 2 * v, 2);
+    else
+        digits[--at] = (char)('0' + v);
+    memcpy(out, digits + at, sizeof digits - at);
+    return sizeof digits - at;
+}
+
+size_t i64_to_dec(int64_t v, char out[20]) {
+    if (v >= 0) return u64_to_dec((uint64_t)v, out);
+    out[0] = '-';
+    char digits[20]; /* at most 19: the least number has 19 digits */
+    size_t n = u64_to_dec(0 - (uint64_t)v, digits);
+    assert(n <= 19);
+    memcpy(out + 1, digits, n);
+    return n + 1;
+}
+
+/* Globs */
+
+/* Matches c against the class that starts behind '[' at pattern[i]. Moves *next behind the class.
+ * Redis' rules to the letter: ']' closes wherever it stands (so "[]" matches nothing), a range
+ * may be reversed and its end may be any byte, also ']' or '\'; a class that is not closed ends
+ * with the pattern; a quoted byte is compared exactly, also when case is ignored. */
+static bool class_match(struct str pattern, size_t i, unsigned char c, bool nocase, size_t *next) {
+    const unsigned char *p = (const unsigned char *)pattern.ptr;
+    unsigned char folded = nocase ? ascii_lower(c) : c;
+    bool negated = i < pattern.len && p[i] == '^', match = false;
+    if (negated) i++;
+    for (; i < pattern.len && p[i] != ']'; i++) {
+        size_t left = pattern.len - i;
+        if (p[i] == '\\' && left >= 2) {
+            if (p[++i] == c) match = true;
+        } else if (left >= 3 && p[i + 1] == '-') {
+            unsigned char low = MIN(p[i], p[i + 2]), high = MAX(p[i], p[i + 2]);
+            if (nocase) {
+                low = ascii_lower(low);
+                high = ascii_lower(high);
+            }
+            if (folded >= low && folded <= high) match = true;
+            i += 2;
+        } else if ((nocase ? ascii_lower(p[i]) : p[i]) == folded) {
+            match = true;
+        }
+    }
+    *next = MIN(i + 1, pattern.len);
+    return match != negated;
+}
+
+/* Matches one byte against the pattern's element at i, which is not a star. */
+static bool element_match(struct str pattern, size_t i, unsigned char c, bool nocase,
+                          size_t *next) {
+    unsigned char p = (unsigned char)pattern.ptr[i];
+    if (p == '[') return class_match(pattern, i + 1, c, nocase, next);
+    if (p == '\\' && i + 1 < pattern.len) {
+        p = (unsigned char)pattern.ptr[++i];
+    } else if (p == '?') {
+        *next = i + 1;
+        return true;
+    }
+    *next = i + 1;
+    return nocase ? ascii_lower(p) == ascii_lower(c) : p == c;
+}
+
+/* Every element but the star takes exactly one byte, so only the last star met can be worth
+ * giving another byte: what an earlier one could take, the last one can take as well. That makes
+ * the time at most pattern times text, and needs no recursion. */
+bool str_match_glob(struct str pattern, struct str s, bool nocase) {
+    size_t i = 0, k = 0;                    /* places in pattern and text */
+    size_t star = SIZE_MAX, star_start = 0; /* behind the last star; where its rest began */
+    while (k < s.len) {
+        size_t next;
+        if (i < pattern.len && pattern.ptr[i] == '*') {
+            star = ++i;
+            star_start = k;
+            if (i == pattern.len) return true;
+        } else if (i < pattern.len &&
+                   element_match(pattern, i, (unsigned char)s.ptr[k], nocase, &next)) {
+            i = next;
+            k++;
+        } else if (star != SIZE_MAX) {
+            i = star;
+            k = ++star_start;
+        } else {
+            return false;
+        }
+    }
+    while (i < pattern.len && pattern.ptr[i] == '*') i++;
+    return i == pattern.len;
+}
+
+size_t str_glob_prefix(struct str pattern) {
+    size_t n = 0;
+    for (; n < pattern.len; n++) {
+        char c = pattern.ptr[n];
+        if (c == '*' || c == '?' || c == '[' || c == '\\') break;
+    }
+    return n;
+}
