@@ -13,6 +13,6 @@ LDLIBS   += -levent_core -lsqlite3 -lisal -luuid $(MALLOC)
 
 BASE   = alloc str buf hash clock err log uuid
 PROTO  = resp_read resp_write
-STORE  = event group backend journal segment pending_index sqlite memory store applier readers
+STORE  = event group backend journal segment pending_index sqlite memory store threads readers
 STREAM = 
 SERVER = 

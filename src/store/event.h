@@ -56,8 +56,9 @@ struct stream_record {
 _Static_assert(sizeof(struct stream_record) == 24, "journal format");
 
 struct stream_name {
+    void *resident; /* the loop's: the stream in memory that has this name, or NULL */
     uint32_t refs;
-    uint16_t partition_hash;  /* 16 bits of partition_key, see partition_hash() */
+    uint16_t partition_hash;   /* 16 bits of partition_key, see partition_hash() */
     struct uuid partition_key; /* UUIDv5 of the name */
     struct stream_record rec;
 };

@@ -35,11 +35,14 @@ struct group {
     uint32_t *frame_end; /* [i]: index past the last record of frame first_frame + i */
     struct record *records;
     uint32_t record_count, record_cap;
-    size_t bytes;          /* memory that it pins: bodies and bookkeeping */
-    size_t journal_bytes;  /* what its frames take in the journal (journal_frame_bytes), no padding */
-    uint64_t sequence_end; /* next sequence after its last event; 0 when it has none */
-    struct list gated;     /* the server's: clients whose first parked reply waits for it */
-    void *arena;           /* private */
+    size_t bytes; /* memory that it pins: bodies and bookkeeping */
+    size_t
+        journal_bytes; /* what its frames take in the journal (journal_frame_bytes), no padding */
+    uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
+    struct list gated;        /* the server's: clients whose first parked reply waits for it */
+    struct group *queue_next; /* the thread's that has it queued (store/threads.c) */
+    uint64_t queued_us;       /* monotonic time at which the applier got it */
+    void *arena;              /* private */
 };
 
 struct group *group_create(uint64_t first_frame);

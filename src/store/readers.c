@@ -1,0 +1,105 @@
+/* The reader threads: a small pool, each with its own connection, taking requests from one queue. A
+ * reader sees the backend only; the loop lays what is in memory over it. */
+#include "store/store_internal.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+
+static bool backup_progress(uint64_t done, uint64_t total, void *arg) {
+    struct store *s = arg;
+    atomic_store(&s->backup_done, done);
+    atomic_store(&s->backup_total, total);
+    pthread_mutex_lock(&s->lock);
+    bool go_on = !s->readers_stopping;
+    pthread_mutex_unlock(&s->lock);
+    return go_on;
+}
+
+static int serve(struct store *s, struct backend_conn *c, struct store_request *r) {
+    const struct backend *b = s->backend;
+    struct err *err = &r->err;
+    switch (r->kind) {
+    case STORE_READ_HEAD:
+        return b->read_head(c, r->name, &r->head, &r->applied, err);
+    case STORE_READ_EVENTS:
+        page_init(&r->page);
+        if (b->read_events(c, &r->range, &r->page, err) != 0) return ERR_IO;
+        r->applied = r->page.applied;
+        return 0;
+    case STORE_READ_ID:
+        return b->read_id(c, &r->id, &r->event, &r->applied, err);
+    case STORE_LIST_STREAMS:
+        stream_list_init(&r->list);
+        if (b->list_streams(c, r->range.start, r->pattern, r->category, r->range.count_max,
+                            r->range.examined_max, &r->list, err) != 0)
+            return ERR_IO;
+        r->applied = r->list.applied;
+        return 0;
+    case STORE_BACKUP:
+        return b->backup(c, r->name.ptr, backup_progress, s, err);
+    }
+    return err_set(err, ERR_FAILED, "unknown request");
+}
+
+/* A read that fails for a passing reason is tried a few times before the client hears of it. */
+static void serve_patiently(struct store *s, struct backend_conn *c, struct store_request *r) {
+    for (int attempt = 0; attempt < 5; attempt++) {
+        r->status = serve(s, c, r);
+        if (r->status != ERR_BUSY) break;
+    }
+    if (r->status == 0) return;
+    log_verbose("read: %s", r->err.text);
+    if (r->kind == STORE_READ_EVENTS) page_clear(&r->page);
+    if (r->kind == STORE_LIST_STREAMS) stream_list_clear(&r->list);
+}
+
+static void *reader_main(void *arg) {
+    struct store *s = arg;
+    struct backend_conn *c = NULL;
+    struct err err;
+    int opened = s->backend->open_reader(&c, s->writer, &err);
+    if (opened != 0) log_warning("reader: %s", err.text);
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (list_empty(&s->requests) && !s->readers_stopping)
+            pthread_cond_wait(&s->readers_wake, &s->lock);
+        if (list_empty(&s->requests)) break;
+        struct store_request *r = LIST_ENTRY(s->requests.next, struct store_request, queued);
+        list_remove(&r->queued);
+        pthread_mutex_unlock(&s->lock);
+        if (c == NULL) opened = s->backend->open_reader(&c, s->writer, &err);
+        if (opened == 0) {
+            serve_patiently(s, c, r);
+        } else {
+            r->status = opened;
+            r->err = err;
+        }
+        atomic_fetch_add(&s->reads, 1);
+        pthread_mutex_lock(&s->lock);
+        bool first = list_empty(&s->finished);
+        list_append(&s->finished, &r->queued);
+        if (first) store_notify(s);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (c != NULL) s->backend->close(c);
+    return NULL;
+}
+
+int readers_start(struct store *s, struct err *err) {
+    s->readers = xcalloc(s->config.reader_count, sizeof *s->readers);
+    for (; s->reader_count < s->config.reader_count; s->reader_count++)
+        if (pthread_create(&s->readers[s->reader_count], NULL, reader_main, s) != 0)
+            return err_errno(err, "cannot start a reader thread");
+    return 0;
+}
+
+void readers_stop(struct store *s) {
+    pthread_mutex_lock(&s->lock);
+    s->readers_stopping = true;
+    pthread_cond_broadcast(&s->readers_wake);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->reader_count; i++) pthread_join(s->readers[i], NULL);
+    free(s->readers);
+    s->readers = NULL;
+    s->reader_count = 0;
+}

@@ -1,0 +1,426 @@
+/* The store's loop side: opening and recovery, handing over, watermarks, pins. See store.h for the
+ * picture and DESIGN's durability contract for the promises. Threads are in threads.c and
+ * readers.c. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/store_internal.h"
+
+#define REPLAY_BYTES (32u << 20)
+
+/* ---- open and recover ---- */
+
+static int take_lock(struct store *s, struct err *err) {
+    char path[sizeof s->path + 8];
+    snprintf(path, sizeof path, "%s-lock", s->path);
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (s->lock_fd < 0) return err_errno(err, "cannot open the lock file %s", path);
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK) return err_errno(err, "cannot lock %s", path);
+    return err_set(err, ERR_REFUSED,
+                   "the store %s is in use by another server (it holds %s); one server a store",
+                   s->path, path);
+}
+
+struct replay {
+    struct store *s;
+    struct group *groups[256];
+    size_t count, bytes;
+    uint64_t frames;
+};
+
+static int replay_apply(struct replay *r, struct err *err) {
+    int rc = 0;
+    if (r->count > 0) rc = r->s->backend->apply(r->s->writer, r->groups, r->count, err);
+    for (size_t i = 0; i < r->count; i++) group_destroy(r->groups[i]);
+    r->count = r->bytes = 0;
+    bool more = false;
+    if (rc == 0) rc = r->s->backend->maintain(r->s->writer, false, &more, err);
+    return rc;
+}
+
+static int replay_group(struct group *g, void *arg, struct err *err) {
+    struct replay *r = arg;
+    r->groups[r->count++] = g;
+    r->bytes += g->bytes;
+    r->frames += g->frame_count;
+    if (r->count < ARRAY_LEN(r->groups) && r->bytes < REPLAY_BYTES) return 0;
+    return replay_apply(r, err);
+}
+
+/* Brings what the journal holds beyond the backend into the backend. */
+static int recover(struct store *s, struct err *err) {
+    struct journal_config config = {
+        .store_id = s->state.store_id,
+        .epoch = s->state.epoch,
+        .segment_bytes = s->config.segment_bytes,
+    };
+    char dir[sizeof s->path + 16];
+    snprintf(dir, sizeof dir, "%s-journal.d", s->path);
+    config.dir = dir;
+    struct stat st;
+    bool there = stat(dir, &st) == 0;
+    if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
+    struct replay r = {.s = s};
+    uint64_t start = clock_mono_ms();
+    int rc = journal_open(&s->journal, &config, s->state.applied, s->state.journal_open,
+                          replay_group, &r, err);
+    if (rc == 0)
+        rc = replay_apply(&r, err);
+    else
+        for (size_t i = 0; i < r.count; i++) group_destroy(r.groups[i]);
+    if (rc != 0) return rc;
+    if (r.frames > 0) {
+        log_notice("recovered %llu frames from the journal in %llu ms",
+                   (unsigned long long)r.frames, (unsigned long long)(clock_mono_ms() - start));
+        rc = s->backend->load_state(s->writer, &s->state, err);
+    }
+    return rc;
+}
+
+static void store_free(struct store *s) {
+    if (s->journal != NULL) journal_close(s->journal);
+    if (s->writer != NULL) s->backend->close(s->writer);
+    if (s->lock_fd >= 0) close(s->lock_fd);
+    if (s->event_fd >= 0) close(s->event_fd);
+    pthread_cond_destroy(&s->journal_wake);
+    pthread_cond_destroy(&s->applier_wake);
+    pthread_cond_destroy(&s->helper_wake);
+    pthread_cond_destroy(&s->readers_wake);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+static struct store *store_create(const struct store_config *config) {
+    struct store *s = xcalloc(1, sizeof *s);
+    s->config = *config;
+    s->lock_fd = s->event_fd = -1;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->journal_wake, &attr);
+    pthread_cond_init(&s->applier_wake, &attr);
+    pthread_cond_init(&s->helper_wake, &attr);
+    pthread_cond_init(&s->readers_wake, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_mutex_init(&s->lock, NULL);
+    list_init(&s->groups);
+    s->next_undurable = &s->groups;
+    list_init(&s->outstanding);
+    list_init(&s->requests);
+    list_init(&s->finished);
+    s->interval_ms = config->interval_ms;
+    s->disk_free_min = config->disk_free_min;
+    s->writable = true;
+    return s;
+}
+
+int store_open(struct store **out, const struct store_config *config, struct err *err) {
+    struct store *s = store_create(config);
+    const char *path;
+    int rc;
+    s->backend = backend_find(config->url, &path);
+    if (s->backend == NULL) {
+        rc = err_set(err, ERR_REFUSED, "unknown store '%s': sqlite:PATH or memory:", config->url);
+        goto fail;
+    }
+    if (strlen(path) >= sizeof s->path - 16) {
+        rc = err_set(err, ERR_REFUSED, "the store's path is too long");
+        goto fail;
+    }
+    snprintf(s->path, sizeof s->path, "%s", path);
+    s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->event_fd < 0) {
+        rc = err_errno(err, "eventfd");
+        goto fail;
+    }
+    if (s->backend->durable && (rc = take_lock(s, err)) != 0) goto fail;
+    if ((rc = s->backend->open_writer(&s->writer, s->path, err)) != 0) goto fail;
+    if ((rc = s->backend->load_state(s->writer, &s->state, err)) != 0) goto fail;
+    if (s->backend->durable && (rc = recover(s, err)) != 0) goto fail;
+    s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
+    *out = s;
+    return 0;
+fail:
+    store_free(s);
+    return rc;
+}
+
+const struct store_state *store_state(const struct store *s) {
+    return &s->state;
+}
+
+int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err) {
+    int rc;
+    s->callbacks = *callbacks;
+    bool journal = s->backend->durable && s->config.durability != DURABILITY_BACKEND;
+    if (s->journal != NULL && !journal) {
+        /* Drained by recovery: nothing that it holds is needed any more. */
+        if ((rc = journal_seal(s->journal, err)) != 0) return rc;
+        journal_close(s->journal);
+        s->journal = NULL;
+    }
+    if (s->backend->durable && (rc = s->backend->set_journal_open(s->writer, journal, err)) != 0)
+        return rc;
+    if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
+    if ((rc = threads_start(s, err)) != 0) return rc;
+    if ((rc = readers_start(s, err)) != 0) return rc;
+    s->started = true;
+    return 0;
+}
+
+/* ---- the loop's side ---- */
+
+void store_notify(struct store *s) {
+    uint64_t one = 1;
+    ssize_t n = write(s->event_fd, &one, sizeof one);
+    UNUSED(n); /* full means that the loop will wake anyway */
+}
+
+int store_fd(const struct store *s) {
+    return s->event_fd;
+}
+
+void store_submit(struct store *s, struct group *g) {
+    assert(g->frame_count > 0);
+    assert(s->writable);
+    list_append(&s->groups, &g->node);
+    if (s->next_undurable == &s->groups) s->next_undurable = &g->node;
+    s->pinned_bytes += g->bytes;
+    pthread_mutex_lock(&s->lock);
+    if (s->has_journal_thread) {
+        atomic_store(&s->journal_busy, true);
+        group_queue_push(&s->to_journal, g);
+        pthread_mutex_unlock(&s->lock);
+        pthread_cond_signal(&s->journal_wake);
+    } else {
+        g->queued_us = clock_mono_us();
+        group_queue_push(&s->to_applier, g);
+        pthread_mutex_unlock(&s->lock);
+        pthread_cond_signal(&s->applier_wake);
+    }
+}
+
+bool store_idle(const struct store *s) {
+    if (s->has_journal_thread) return !atomic_load(&s->journal_busy);
+    return s->durable_seen == s->applied_seen && s->next_undurable == &s->groups;
+}
+
+static void report_durable(struct store *s, uint64_t durable) {
+    s->durable_seen = durable;
+    while (s->next_undurable != &s->groups) {
+        struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
+        if (group_last_frame(g) > durable) break;
+        s->next_undurable = g->node.next;
+        s->callbacks.durable(g, s->callbacks.arg);
+    }
+}
+
+static void report_applied(struct store *s, uint64_t applied) {
+    s->applied_seen = applied;
+    while (!list_empty(&s->groups)) {
+        struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
+        if (group_last_frame(g) > applied) break;
+        list_remove(&g->node);
+        s->pinned_bytes -= g->bytes;
+        group_destroy(g);
+    }
+    s->callbacks.applied(applied, s->callbacks.arg);
+}
+
+/* Drops every group beyond durable; the acknowledging thread waits for this. */
+static void take_void(struct store *s) {
+    struct group_queue *q = s->has_journal_thread ? &s->to_journal : &s->to_applier;
+    pthread_mutex_lock(&s->lock);
+    *q = (struct group_queue){0};
+    char why[sizeof s->failure];
+    memcpy(why, s->failure, sizeof why);
+    pthread_mutex_unlock(&s->lock);
+    s->writable = false;
+    s->callbacks.voided(why, s->callbacks.arg);
+    while (s->next_undurable != &s->groups) {
+        struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
+        assert(list_empty(&g->gated));
+        s->next_undurable = g->node.next;
+        list_remove(&g->node);
+        s->pinned_bytes -= g->bytes;
+        group_destroy(g);
+    }
+    pthread_mutex_lock(&s->lock);
+    s->void_taken = true;
+    pthread_cond_broadcast(&s->journal_wake);
+    pthread_cond_broadcast(&s->applier_wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void check_disk(struct store *s) {
+    if (!atomic_load(&s->disk_low)) {
+        s->refusal[0] = '\0';
+        return;
+    }
+    snprintf(s->refusal, sizeof s->refusal,
+             "disk-free-min: %llu bytes are free where the store is, %llu are asked for; "
+             "writes are accepted again by themselves when there is space",
+             (unsigned long long)atomic_load(&s->disk_free),
+             (unsigned long long)atomic_load(&s->disk_free_min));
+}
+
+void store_poll(struct store *s) {
+    uint64_t count;
+    ssize_t n = read(s->event_fd, &count, sizeof count);
+    UNUSED(n);
+    uint64_t applied = atomic_load_explicit(&s->applied, memory_order_acquire);
+    uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
+    if (durable > s->durable_seen) report_durable(s, durable);
+    if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
+    check_disk(s);
+
+    struct list finished;
+    list_init(&finished);
+    pthread_mutex_lock(&s->lock);
+    list_splice(&finished, &s->finished);
+    bool failed = s->failed && !s->void_taken, resumed = s->resumed;
+    s->resumed = false;
+    pthread_mutex_unlock(&s->lock);
+    if (failed) take_void(s);
+    if (resumed) {
+        s->writable = true;
+        s->callbacks.resumed(s->callbacks.arg);
+    }
+    while (!list_empty(&finished)) {
+        struct store_request *r = LIST_ENTRY(finished.next, struct store_request, queued);
+        list_remove(&r->queued);
+        r->done(r);
+    }
+}
+
+bool store_writable(const struct store *s) {
+    return s->writable;
+}
+
+const char *store_refusal(const struct store *s) {
+    return s->refusal[0] != '\0' ? s->refusal : NULL;
+}
+
+uint64_t store_durable(const struct store *s) {
+    return s->durable_seen;
+}
+
+uint64_t store_applied(const struct store *s) {
+    return s->applied_seen;
+}
+
+size_t store_pinned_bytes(const struct store *s) {
+    return s->pinned_bytes;
+}
+
+uint64_t store_journal_bytes(const struct store *s) {
+    return s->journal != NULL ? journal_bytes_used(s->journal) : 0;
+}
+
+struct list *store_groups(struct store *s) {
+    return &s->groups;
+}
+
+void store_flush(struct store *s) {
+    pthread_mutex_lock(&s->lock);
+    if (!list_empty(&s->groups)) {
+        struct group *last = LIST_ENTRY(s->groups.prev, struct group, node);
+        s->flush_frame = MAX(s->flush_frame, group_last_frame(last));
+    }
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->applier_wake);
+}
+
+void store_set_disk_free_min(struct store *s, uint64_t bytes) {
+    atomic_store(&s->disk_free_min, bytes);
+    pthread_cond_signal(&s->helper_wake);
+}
+
+void store_set_interval(struct store *s, uint64_t ms) {
+    atomic_store(&s->interval_ms, ms);
+}
+
+/* ---- requests ---- */
+
+void store_request(struct store *s, struct store_request *r) {
+    r->status = 0;
+    r->event = NULL;
+    r->applied_before = s->applied_seen;
+    r->queued = r->outstanding = (struct list){0};
+    list_append(&s->outstanding, &r->outstanding);
+    pthread_mutex_lock(&s->lock);
+    list_append(&s->requests, &r->queued);
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->readers_wake);
+}
+
+void store_release(struct store *s, struct store_request *r) {
+    UNUSED(s);
+    list_remove(&r->outstanding);
+}
+
+uint64_t store_floor(const struct store *s) {
+    if (list_empty(&s->outstanding)) return s->applied_seen;
+    return LIST_ENTRY(s->outstanding.next, struct store_request, outstanding)->applied_before;
+}
+
+void store_read_stats(struct store *s, struct store_stats *out) {
+    *out = (struct store_stats){
+        .journal_bytes = store_journal_bytes(s),
+        .journal_segments = s->journal != NULL ? journal_segment_count(s->journal) : 0,
+        .journal_syncs = s->journal_syncs,
+        .journal_groups = s->journal_groups,
+        .journal_sync_us = s->journal_sync_us,
+        .journal_rewrites = s->journal_rewrites,
+        .journal_failures = s->journal_failures,
+        .apply_count = s->apply_count,
+        .apply_retries = s->apply_retries,
+        .apply_us = s->apply_us,
+        .reads = s->reads,
+        .disk_free = s->disk_free,
+        .backup_done = s->backup_done,
+        .backup_total = s->backup_total,
+        .backup_running = s->backup_running,
+        .apply_failing = s->apply_failing,
+    };
+    s->backend->stats(s->writer, &out->backend);
+    pthread_mutex_lock(&s->lock);
+    snprintf(out->apply_error, sizeof out->apply_error, "%s", s->apply_error);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- close ---- */
+
+int store_close(struct store *s, struct err *err) {
+    int rc = 0;
+    if (s->started) {
+        readers_stop(s);
+        threads_stop(s);
+        while (!list_empty(&s->groups)) {
+            struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
+            if (group_last_frame(g) > atomic_load(&s->applied))
+                rc = err_set(err, ERR_IO, "frame %llu could not be applied: %s",
+                             (unsigned long long)group_last_frame(g), s->apply_error);
+            list_remove(&g->node);
+            group_destroy(g);
+        }
+    }
+    bool more = true;
+    while (rc == 0 && more) rc = s->backend->maintain(s->writer, true, &more, err);
+    if (rc == 0 && s->journal != NULL) {
+        rc = journal_seal(s->journal, err);
+        if (rc == 0) rc = s->backend->set_journal_open(s->writer, false, err);
+    }
+    store_free(s);
+    return rc;
+}

@@ -1,0 +1,127 @@
+/* The store as the loop sees it: hand over groups of frames, hear when they are durable and
+ * applied, ask for what is not in memory. All functions are the loop thread's; none waits for a
+ * disk, except open and close.
+ *
+ *   loop --store_submit--> journal thread --> applier thread --> backend
+ *        <-- store_poll: callbacks durable(group), applied(frame), voided, resumed; request->done
+ *
+ * A failed disk: the journal thread first writes the unsynced frames again to a new segment. If
+ * that fails too, `voided` is called: every frame newer than store_durable() is void, its groups
+ * are gone when the callback returns, and nothing may be submitted until `resumed`. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/list.h"
+#include "store/backend.h"
+
+enum durability { DURABILITY_JOURNAL, DURABILITY_BACKEND, DURABILITY_INTERVAL };
+
+struct store_config {
+    const char *url; /* sqlite:PATH or memory: */
+    enum durability durability;
+    uint64_t interval_ms;    /* DURABILITY_INTERVAL: how often the journal is synced */
+    uint64_t segment_bytes;  /* of the journal */
+    uint64_t apply_delay_ms; /* how long frames may wait to share a backend transaction */
+    uint64_t apply_bytes;    /* ... unless as many bytes wait */
+    uint64_t disk_free_min;  /* bytes; 0: not watched */
+    unsigned reader_count;
+};
+
+struct store_callbacks {
+    void (*durable)(struct group *g,
+                    void *arg); /* each group, in order; g->gated is the caller's */
+    void (*applied)(uint64_t frame, void *arg);
+    void (*voided)(const char *why, void *arg);
+    void (*resumed)(void *arg);
+    void *arg;
+};
+
+struct store;
+
+/* Locks, opens, recovers: what the journal holds is applied when it returns. No threads yet.
+ * ERR_REFUSED, ERR_CORRUPT, ERR_IO with a text for the operator. */
+int store_open(struct store **out, const struct store_config *config, struct err *err);
+const struct store_state *store_state(const struct store *s); /* as of open */
+/* Begins the journal and starts the threads. */
+int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err);
+/* Readable when store_poll has something to do. */
+int store_fd(const struct store *s);
+void store_poll(struct store *s);
+
+/* Takes the group (closed; at least one frame). */
+void store_submit(struct store *s, struct group *g);
+/* Whether the acknowledging thread has nothing to do: a group handed over now is written at once.
+ */
+bool store_idle(const struct store *s);
+/* Writes are possible (not voided). */
+bool store_writable(const struct store *s);
+/* NULL, or why writes must be refused now (disk-free-min). Static until the next poll. */
+const char *store_refusal(const struct store *s);
+
+uint64_t store_durable(const struct store *s); /* as of the last poll */
+uint64_t store_applied(const struct store *s);
+/* Memory of groups that are not applied yet, and journal bytes not yet reusable. */
+size_t store_pinned_bytes(const struct store *s);
+uint64_t store_journal_bytes(const struct store *s);
+/* The groups that are not applied, oldest first (struct group.node): for rebuilding the model. */
+struct list *store_groups(struct store *s);
+/* Asks for everything so far to be applied without delay (ESYNC, BACKUP). */
+void store_flush(struct store *s);
+/* Settable at run time. */
+void store_set_disk_free_min(struct store *s, uint64_t bytes);
+void store_set_interval(struct store *s, uint64_t ms);
+
+enum store_request_kind {
+    STORE_READ_HEAD,
+    STORE_READ_EVENTS,
+    STORE_READ_ID,
+    STORE_LIST_STREAMS,
+    STORE_BACKUP,
+};
+
+/* A read by a reader thread. Embedded in the asker, who keeps it and everything that it points
+ * to until done() has been called (on the loop). */
+struct store_request {
+    enum store_request_kind kind;
+    struct str name;              /* HEAD: stream; BACKUP: path, terminated */
+    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max */
+    struct uuid id;               /* ID */
+    struct str pattern, category; /* LIST_STREAMS */
+
+    int status; /* 0 or negative; then err */
+    struct err err;
+    uint64_t applied; /* of the snapshot */
+    struct stream_head head;
+    struct page page;        /* the asker clears it */
+    struct event *event;     /* ID: one reference or NULL */
+    struct stream_list list; /* the asker clears it */
+    void (*done)(struct store_request *r);
+
+    /* private: */
+    struct list queued, outstanding;
+    uint64_t applied_before;
+};
+
+void store_request(struct store *s, struct store_request *r);
+/* Ends the pin that the request put on frames beyond the applied number at its start (rule 8). Each
+ * request that was asked must be released once, in or after its done(). */
+void store_release(struct store *s, struct store_request *r);
+/* Frames at or below it may leave memory: applied, and seen so by every unreleased request. */
+uint64_t store_floor(const struct store *s);
+
+struct store_stats {
+    struct backend_stats backend;
+    uint64_t journal_bytes, journal_segments, journal_syncs, journal_groups, journal_sync_us;
+    uint64_t journal_rewrites, journal_failures, apply_count, apply_retries, apply_us;
+    uint64_t reads, disk_free;
+    uint64_t backup_done, backup_total;
+    bool backup_running, apply_failing;
+    char apply_error[160];
+};
+void store_read_stats(struct store *s, struct store_stats *out);
+
+/* Applies everything, seals the journal, closes. The loop no longer polls. Negative when something
+ * could not be applied (it stays in the journal). */
+int store_close(struct store *s, struct err *err);
+
+#endif

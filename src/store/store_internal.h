@@ -1,0 +1,87 @@
+/* What store.c (the loop's side), threads.c (journal, applier, helper) and readers.c share. Nobody
+ * else includes this. Under `lock`: everything in the block so marked. The watermarks are atomics
+ * that only ever rise, except that a void lets the loop forget frames that were never durable. */
+#ifndef STORE_STORE_INTERNAL_H
+#define STORE_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/journal.h"
+#include "store/store.h"
+
+/* Groups handed from thread to thread, linked by queue_next. */
+struct group_queue {
+    struct group *head, *tail;
+    size_t bytes;
+};
+
+static inline void group_queue_push(struct group_queue *q, struct group *g) {
+    g->queue_next = NULL;
+    if (q->tail != NULL)
+        q->tail->queue_next = g;
+    else
+        q->head = g;
+    q->tail = g;
+    q->bytes += g->bytes;
+}
+static inline struct group *group_queue_pop(struct group_queue *q) {
+    struct group *g = q->head;
+    if (g == NULL) return NULL;
+    q->head = g->queue_next;
+    if (q->head == NULL) q->tail = NULL;
+    q->bytes -= g->bytes;
+    return g;
+}
+
+struct store {
+    struct store_config config;
+    char path[4096];
+    const struct backend *backend;
+    struct backend_conn *writer;
+    struct journal *journal; /* NULL: durability backend, or memory */
+    struct store_state state;
+    struct store_callbacks callbacks;
+    int lock_fd, event_fd;
+    bool started;
+
+    /* The loop's alone. */
+    struct list groups;          /* submitted, not applied; oldest first */
+    struct list *next_undurable; /* into groups: the first not yet reported durable */
+    struct list outstanding;     /* requests not released, oldest first */
+    size_t pinned_bytes;
+    uint64_t durable_seen, applied_seen;
+    bool writable;
+    char refusal[256];
+
+    /* Written by threads, read by all. */
+    _Atomic uint64_t durable, applied;
+    _Atomic uint64_t journal_syncs, journal_groups, journal_sync_us, journal_rewrites,
+        journal_failures, apply_count, apply_retries, apply_us, reads, disk_free;
+    _Atomic uint64_t backup_done, backup_total;
+    _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
+    _Atomic uint64_t interval_ms, disk_free_min;
+
+    pthread_mutex_t lock;
+    pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
+    /* Under lock. */
+    struct group_queue to_journal, to_applier;
+    struct list requests, finished;
+    bool stopping, readers_stopping, failed, resumed, void_taken;
+    uint64_t flush_frame; /* the applier must not wait to collect below this */
+    char failure[256], apply_error[160];
+    /* end of: under lock */
+
+    pthread_t journal_thread, applier_thread, helper_thread;
+    bool has_journal_thread;
+    pthread_t *readers;
+    unsigned reader_count;
+};
+
+void store_notify(struct store *s); /* wakes the loop */
+MUST_CHECK int threads_start(struct store *s, struct err *err);
+void threads_stop(struct store *s); /* finishes what is queued (as far as it can be) */
+MUST_CHECK int readers_start(struct store *s, struct err *err);
+void readers_stop(struct store *s);
+
+#endif
