@@ -32,14 +32,13 @@ struct resp_reader {
     size_t needed;   /* after RESP_UNFINISHED: how many bytes the request takes at least, in all */
     char error[96];  /* after RESP_INVALID: "Protocol error: ...", Redis' texts */
     /* private: */
-    struct resp_span {
-        size_t offset, len;
-    } * spans;
-    size_t args_cap, spans_cap, spans_len;
-    size_t scanned;  /* bytes dealt with */
-    uint64_t wanted; /* arguments of the array; 0: not known yet */
-    bool is_inline;
+    size_t args_cap;
+    size_t args_len;  /* found so far; until the request is whole, ptr holds an offset */
+    size_t scanned;   /* bytes dealt with: where the next element starts */
+    size_t searched;  /* how far its line's end was looked for in vain */
+    uint64_t wanted;  /* arguments of the array; 0: not known yet */
     char *inline_copy; /* unquoted arguments of an inline request */
+    size_t inline_cap;
 };
 
 void resp_reader_init(struct resp_reader *r);
