@@ -18,14 +18,14 @@
 struct store_state {
     struct uuid store_id;
     uint64_t epoch;
-    uint64_t applied;       /* last applied frame; 0: none. Frames are numbered from 1 */
-    uint64_t next_sequence; /* = number of events ever (since the last FLUSH) */
-    uint64_t next_stream;   /* next stream number */
-    uint64_t stream_count;  /* streams that exist */
-    uint64_t recorded;      /* highest `recorded` */
+    uint64_t applied;             /* last applied frame; 0: none. Frames are numbered from 1 */
+    uint64_t next_sequence;       /* = number of events ever (since the last FLUSH) */
+    uint64_t next_stream;         /* next stream number */
+    uint64_t stream_count;        /* streams that exist */
+    uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
-    uint64_t id_key;        /* 46 bits, see event_id_make */
-    bool journal_open;      /* a journal may hold frames beyond `applied` (rule 7) */
+    uint64_t id_key;              /* 46 bits, see event_id_make */
+    bool journal_open;            /* a journal may hold frames beyond `applied` (rule 7) */
 };
 
 struct stream_head {
@@ -40,7 +40,7 @@ struct stream_head {
 struct event_filter {
     struct str *types; /* globs; an event matches if any does */
     size_t type_count;
-    uint64_t since, until; /* on recorded, inclusive; until 0: none */
+    uint64_t since, until;               /* on recorded, inclusive; until 0: none */
     struct str stream_pattern, category; /* len 0: none (log only) */
     const struct uuid *correlation, *causation;
     struct str aggregate; /* ptr NULL: none */
@@ -49,7 +49,8 @@ bool event_filter_empty(const struct event_filter *f);
 /* The category of a stream name: the part before the first '-', or the whole name. */
 struct str stream_category(struct str name);
 /* Whether an event passes. */
-bool event_filter_match(const struct event_filter *f, const struct event_record *r, struct str stream_name);
+bool event_filter_match(const struct event_filter *f, const struct event_record *r,
+                        struct str stream_name);
 
 /* A range of versions of a stream, or of sequences of the log. start <= end, inclusive, also
  * when reversed (then end comes first). */
@@ -57,9 +58,9 @@ struct read_range {
     uint64_t stream; /* number; 0: the log */
     uint64_t start, end;
     bool reverse;
-    size_t count_max;     /* events */
-    size_t bytes_max;     /* stop after the event that passes it; at least one event */
-    size_t examined_max;  /* rows looked at (filters); at least one */
+    size_t count_max;                  /* events */
+    size_t bytes_max;                  /* stop after the event that passes it; at least one event */
+    size_t examined_max;               /* rows looked at (filters); at least one */
     const struct event_filter *filter; /* NULL: none */
 };
 
@@ -69,8 +70,9 @@ struct page {
     size_t count, cap;
     size_t bytes;
     uint64_t applied; /* of the snapshot */
-    uint64_t next;    /* first position (version or sequence) not looked at; when `done`, past the range */
-    bool done;        /* the whole range (as far as the snapshot has it) was looked at */
+    uint64_t
+        next;  /* first position (version or sequence) not looked at; when `done`, past the range */
+    bool done; /* the whole range (as far as the snapshot has it) was looked at */
 };
 void page_init(struct page *p);
 void page_add(struct page *p, struct event *e); /* takes the reference */
@@ -89,9 +91,9 @@ void stream_list_clear(struct stream_list *l);
 
 struct backend_conn; /* the backend's own */
 
-struct backend_stats { /* filled by the writer; for INFO */
-    uint64_t pending_index; /* index entries not yet merged */
-    uint64_t indexed;       /* sequence up to which the index is on disk */
+struct backend_stats {                  /* filled by the writer; for INFO */
+    uint64_t pending_index;             /* index entries not yet merged */
+    uint64_t indexed;                   /* sequence up to which the index is on disk */
     uint64_t database_bytes, log_bytes; /* file and WAL */
 };
 

@@ -6,8 +6,8 @@
  *   segment  = header block (4096 bytes) + groups, each starting on a 4096-byte boundary
  *   header   = magic, format version, store id, epoch, generation, first frame, supersedes flag,
  *              durable claim, CRC32C
- *   group    = header (magic, frames, bytes, first frame, durable claim, CRC32C) + frames, zero padded
- *   frame    = length, CRC32C, number + records (kind, length, body padded to 8)
+ *   group    = header (magic, frames, bytes, first frame, durable claim, CRC32C) + frames, zero
+ * padded frame    = length, CRC32C, number + records (kind, length, body padded to 8)
  *
  * Every CRC starts from the segment's generation, so what an earlier use of the file left
  * behind never counts. A group says up to which frame everything was durable when it was written:
@@ -24,7 +24,7 @@
 #include "store/group.h"
 
 #define JOURNAL_FORMAT 1
-#define JOURNAL_BLOCK 4096
+#define JOURNAL_BLOCK  4096
 
 struct journal_config {
     const char *dir; /* created if missing */
@@ -41,15 +41,16 @@ typedef int journal_replay_fn(struct group *g, void *arg, struct err *err);
 
 /* Opens the directory, checks every segment that is not free, and replays what is beyond
  * `applied`. `expected`: the store says that a journal may hold frames that it has not got;
- * a missing or empty one is then ERR_REFUSED. ERR_REFUSED also for a foreign store id on an unsealed
- * journal (a sealed foreign one is discarded with a log line), a gap, a newer format, an
+ * a missing or empty one is then ERR_REFUSED. ERR_REFUSED also for a foreign store id on an
+ * unsealed journal (a sealed foreign one is discarded with a log line), a gap, a newer format, an
  * applied number that the journal cannot connect to; ERR_CORRUPT for damage below a durable claim.
  * After it the journal is read-only until journal_start. */
 int journal_open(struct journal **out, const struct journal_config *config, uint64_t applied,
                  bool expected, journal_replay_fn *replay, void *arg, struct err *err);
 /* The last valid frame found (>= applied). */
 uint64_t journal_last_frame(const struct journal *j);
-/* Begins a new segment whose first frame is next_frame; synced. Everything older must be applied. */
+/* Begins a new segment whose first frame is next_frame; synced. Everything older must be applied.
+ */
 int journal_start(struct journal *j, uint64_t next_frame, struct err *err);
 
 /* Bytes that a frame with these records takes (without group header and padding). */
@@ -58,8 +59,8 @@ size_t journal_frame_bytes(const struct record *records, size_t n);
 size_t journal_frame_max(const struct journal *j);
 
 /* Writes one group at the end (a new segment when it does not fit; the old one is synced first).
- * A group larger than a segment is split between frames. Not durable before journal_sync. claim: the
- * durable watermark as known now. After a failure of write or sync the only legal calls are
+ * A group larger than a segment is split between frames. Not durable before journal_sync. claim:
+ * the durable watermark as known now. After a failure of write or sync the only legal calls are
  * journal_rewrite, journal_close. */
 int journal_write(struct journal *j, const struct group *g, uint64_t claim, struct err *err);
 int journal_sync(struct journal *j, struct err *err); /* fdatasync of what was written */

@@ -116,7 +116,7 @@ struct store_stats {
     uint64_t reads, disk_free;
     uint64_t backup_done, backup_total;
     bool backup_running, apply_failing;
-    char apply_error[160];
+    char apply_error[512];
 };
 void store_read_stats(struct store *s, struct store_stats *out);
 

@@ -69,7 +69,7 @@ struct store {
     struct list requests, finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     uint64_t flush_frame; /* the applier must not wait to collect below this */
-    char failure[256], apply_error[160];
+    char failure[512], apply_error[512];
     /* end of: under lock */
 
     pthread_t journal_thread, applier_thread, helper_thread;

@@ -1,0 +1,74 @@
+/* Evicting. The oldest events of the log tail go first, out of their streams' tails too; when the
+ * log tail is not what fills the cache, whole streams go, the least recently used first. Nothing
+ * beyond the store's floor ever goes. */
+#include "base/alloc.h"
+#include "stream/model_internal.h"
+
+#define EVICTIONS_PER_CALL 8192
+#define LRU_LOOK_AT        32
+
+static bool evict_log_event(struct model *m, uint64_t floor) {
+    if (m->log_first == m->next_sequence) return false;
+    struct event *e = model_event(m, m->log_first);
+    if (e->frame > floor) return false;
+    struct stream *s = model_stream_by_event(m, e);
+    if (s != NULL && s->state == STREAM_LIVE) {
+        while (s->tail_count > 0 && stream_tail_first(s) <= e->rec.version) {
+            stream_drop_front(m, s);
+            m->evicted_events++;
+        }
+    }
+    m->log_first++;
+    if (e->rec.flags & EVENT_CLIENT_ID) m->ids_on_disk = true;
+    model_log_forget(m, e);
+    return true;
+}
+
+static bool evict_stream(struct model *m, uint64_t floor) {
+    int looked = 0;
+    LIST_FOR_EACH (it, &m->lru) {
+        struct stream *s = LIST_ENTRY(it, struct stream, lru);
+        if (s->pins == 0 && s->last_frame <= floor) {
+            m->evicted_events += s->tail_count;
+            m->evicted_streams++;
+            stream_destroy(m, s);
+            return true;
+        }
+        if (++looked == LRU_LOOK_AT) break;
+    }
+    return false;
+}
+
+void model_evict(struct model *m) {
+    if (m->flushed.frame != 0) model_forget_flushed(m);
+    if (m->bytes <= m->bytes_max) return;
+    uint64_t floor = store_floor(m->store);
+    for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {
+        bool log_first = m->log_bytes >= m->bytes / 2;
+        if (log_first && evict_log_event(m, floor)) continue;
+        if (evict_stream(m, floor)) continue;
+        if (log_first || !evict_log_event(m, floor)) return;
+    }
+}
+
+void model_keep(struct model *m, struct stream *s, struct event *const *events, size_t n) {
+    if (n == 0 || s->state != STREAM_LIVE) return;
+    bool reversed = n > 1 && events[0]->rec.version > events[1]->rec.version;
+    uint64_t last = events[reversed ? 0 : n - 1]->rec.version;
+    size_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += events[i]->size;
+    if (last + 1 != stream_tail_first(s) || bytes > m->bytes_max / 8) return;
+    for (size_t i = 0; i + 1 < n; i++) {
+        uint64_t a = events[i]->rec.version, b = events[i + 1]->rec.version;
+        if (reversed ? b + 1 != a : a + 1 != b) return;
+    }
+    uint32_t count = s->tail_count + (uint32_t)n;
+    struct event **tail = xmalloc(count * sizeof *tail);
+    for (size_t i = 0; i < n; i++) tail[i] = event_ref(events[reversed ? n - 1 - i : i]);
+    if (s->tail_count > 0) memcpy(tail + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);
+    free(s->tail);
+    m->bytes += bytes + count * sizeof *tail - s->tail_cap * sizeof *tail;
+    s->tail = tail;
+    s->tail_head = 0;
+    s->tail_count = s->tail_cap = count;
+}

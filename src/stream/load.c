@@ -1,0 +1,95 @@
+/* Loading stream heads. A stream that is asked for and not in memory becomes a LOADING one, which
+ * collects waiters; when the reader thread has found its head it turns LIVE or ABSENT, and they are
+ * woken. Nothing in memory can be newer than what the backend says: a stream leaves memory only
+ * when all its frames are applied, and gets no new ones while it is not there. */
+#include "base/alloc.h"
+#include "stream/model_internal.h"
+
+struct stream_load {
+    struct store_request request;
+    struct model *model;
+    struct stream *stream;
+    uint64_t generation; /* of the model when asked */
+};
+
+static void load_done(struct store_request *r);
+
+static void load_ask(struct stream_load *load) {
+    struct store_request *r = &load->request;
+    load->generation = load->model->generation;
+    r->kind = STORE_READ_HEAD;
+    r->name = stream_name_str(load->stream->name);
+    r->done = load_done;
+    store_request(load->model->store, r);
+}
+
+static void wake_all(struct stream *s, int status, const struct err *err) {
+    struct list waiters;
+    list_init(&waiters);
+    list_splice(&waiters, &s->waiters);
+    /* A waiter may be taken off this list by another's wake. */
+    while (!list_empty(&waiters)) {
+        struct waiter *w = LIST_ENTRY(waiters.next, struct waiter, node);
+        list_remove(&w->node);
+        w->wake(w, status, err);
+    }
+}
+
+static void load_done(struct store_request *r) {
+    struct stream_load *load = CONTAINER_OF(r, struct stream_load, request);
+    struct model *m = load->model;
+    struct stream *s = load->stream;
+    store_release(m->store, r);
+    s->load = NULL;
+    if (r->status != 0) {
+        s->pins++; /* a waiter must not make it go */
+        wake_all(s, r->status, &r->err);
+        s->pins--;
+        if (list_empty(&s->waiters)) {
+            stream_destroy(m, s);
+        } else { /* asked for again by somebody who was woken */
+            s->load = load;
+            load_ask(load);
+            return;
+        }
+    } else {
+        /* While it was asked for everything was flushed: what the backend had before does not
+         * count. (The request itself kept the flush from being forgotten.) */
+        bool flushed = load->generation != m->generation && m->flushed.frame != 0;
+        if (r->head.exists && !flushed) {
+            s->state = STREAM_LIVE;
+            s->name->rec.number = r->head.number;
+            s->name->rec.created = r->head.created;
+            s->next_version = r->head.next_version;
+            s->entry_ms = r->head.entry_ms;
+            s->entry_seq = r->head.entry_seq;
+            m->live_in_memory++;
+        } else {
+            s->state = STREAM_ABSENT;
+        }
+        list_append(&m->lru, &s->lru);
+        wake_all(s, 0, NULL);
+    }
+    free(load);
+}
+
+void model_load_stream(struct model *m, struct str name, struct waiter *w) {
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    struct stream *s = stream_lookup(m, name, hash);
+    if (s == NULL) {
+        s = stream_create(m, stream_name_create(0, 0, name), hash, STREAM_LOADING);
+        m->misses++;
+    }
+    assert(s->state == STREAM_LOADING);
+    list_append(&s->waiters, &w->node);
+    if (s->load != NULL || s->pins > 0)
+        return; /* asked for already, or about to be, in load_done */
+    s->load = xcalloc(1, sizeof *s->load);
+    s->load->model = m;
+    s->load->stream = s;
+    load_ask(s->load);
+}
+
+void model_unwait(struct waiter *w) {
+    list_remove(&w->node);
+}

@@ -1,0 +1,366 @@
+/* The model's structure: streams by name, the log tail, ids, the open group; building it again
+ * after a void. Deciding is append.c's, loading load.c's, evicting cache.c's, reading read.c's. */
+#include "stream/model.h"
+
+#include "base/alloc.h"
+#include "stream/model_internal.h"
+
+#define LOG_RING_MIN 1024
+
+static void log_ring_init(struct model *m, uint64_t next_sequence) {
+    m->log = xmalloc(LOG_RING_MIN * sizeof *m->log);
+    m->log_mask = LOG_RING_MIN - 1;
+    m->log_first = m->next_sequence = next_sequence;
+    m->log_bytes = 0;
+}
+
+void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval) {
+    const struct store_state *st = store_state(s);
+    *m = (struct model){.store = s, .bytes_max = bytes_max, .interval = interval};
+    hash_init(&m->streams);
+    hash_init(&m->ids);
+    list_init(&m->lru);
+    m->decided = st->applied;
+    m->next_stream = st->next_stream;
+    m->stream_count = st->stream_count;
+    m->id_key = st->id_key;
+    m->recorded = st->recorded;
+    m->entry_ms = st->entry_ms;
+    m->entry_seq = st->entry_seq;
+    m->ids_on_disk = st->next_sequence > 0;
+    log_ring_init(m, st->next_sequence);
+    m->open = group_create(m->decided + 1);
+}
+
+void model_tick(struct model *m, uint64_t wall_ms) {
+    if (wall_ms > m->recorded) m->recorded = wall_ms;
+}
+
+/* ---- streams ---- */
+
+static size_t stream_bytes(const struct stream *s) {
+    return sizeof *s + sizeof *s->name + s->name->rec.name_len + s->tail_cap * sizeof *s->tail;
+}
+
+struct stream *stream_lookup(const struct model *m, struct str name, uint64_t hash) {
+    for (struct hash_node *n = hash_first(&m->streams, hash); n != NULL;
+         n = hash_next(&m->streams, n)) {
+        struct stream *s = CONTAINER_OF(n, struct stream, node);
+        if (str_eq(stream_name_str(s->name), name)) return s;
+    }
+    return NULL;
+}
+
+/* Takes over the reference of name. */
+struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t hash,
+                             enum stream_state state) {
+    struct stream *s = xcalloc(1, sizeof *s);
+    s->name = name;
+    s->state = state;
+    list_init(&s->waiters);
+    list_init(&s->lru);
+    name->resident = s;
+    hash_insert(&m->streams, &s->node, hash);
+    if (state != STREAM_LOADING) list_append(&m->lru, &s->lru);
+    if (state == STREAM_LIVE) m->live_in_memory++;
+    m->bytes += stream_bytes(s);
+    return s;
+}
+
+void event_drop(struct model *m, struct event *e) {
+    size_t size = e->size;
+    if (event_unref(e)) m->bytes -= size;
+}
+
+void stream_destroy(struct model *m, struct stream *s) {
+    assert(s->pins == 0);
+    assert(list_empty(&s->waiters));
+    m->bytes -= stream_bytes(s);
+    for (uint32_t i = 0; i < s->tail_count; i++) event_drop(m, s->tail[s->tail_head + i]);
+    if (s->state == STREAM_LIVE) m->live_in_memory--;
+    hash_remove(&m->streams, &s->node);
+    list_remove(&s->lru);
+    s->name->resident = NULL;
+    stream_name_unref(s->name);
+    free(s->tail);
+    free(s);
+}
+
+struct stream *model_peek(struct model *m, struct str name) {
+    struct stream *s = stream_lookup(m, name, hash_bytes(name.ptr, name.len));
+    return s != NULL && s->state == STREAM_LIVE ? s : NULL;
+}
+
+struct stream *model_stream(struct model *m, struct str name) {
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    struct stream *s = stream_lookup(m, name, hash);
+    if (s != NULL) {
+        if (s->state == STREAM_LOADING) return NULL;
+        m->hits++;
+        if (m->lru.prev != &s->lru) {
+            list_remove(&s->lru);
+            list_append(&m->lru, &s->lru);
+        }
+        return s;
+    }
+    /* Every stream that exists is in memory: this one does not exist. */
+    if (m->live_in_memory == m->stream_count)
+        return stream_create(m, stream_name_create(0, 0, name), hash, STREAM_ABSENT);
+    return NULL;
+}
+
+struct stream *model_stream_by_event(struct model *m, const struct event *e) {
+    UNUSED(m);
+    return e->name->resident;
+}
+
+/* Makes room at the end of the tail. */
+static void tail_reserve(struct model *m, struct stream *s) {
+    if (s->tail_head + s->tail_count < s->tail_cap) return;
+    if (s->tail_head > 0 && s->tail_count <= s->tail_cap / 2) {
+        memmove(s->tail, s->tail + s->tail_head, s->tail_count * sizeof *s->tail);
+        s->tail_head = 0;
+        return;
+    }
+    uint32_t cap = s->tail_cap == 0 ? 4 : s->tail_cap * 2;
+    struct event **tail = xmalloc(cap * sizeof *tail);
+    if (s->tail_count > 0) memcpy(tail, s->tail + s->tail_head, s->tail_count * sizeof *tail);
+    free(s->tail);
+    m->bytes += (cap - s->tail_cap) * sizeof *tail;
+    s->tail = tail;
+    s->tail_cap = cap;
+    s->tail_head = 0;
+}
+
+/* Takes over one reference of e, whose version is the next. */
+void stream_push(struct model *m, struct stream *s, struct event *e) {
+    assert(e->rec.version == s->next_version);
+    tail_reserve(m, s);
+    s->tail[s->tail_head + s->tail_count++] = e;
+    s->next_version++;
+    s->entry_ms = e->rec.entry_ms;
+    s->entry_seq = e->rec.entry_seq;
+    s->last_frame = e->frame;
+}
+
+void stream_drop_front(struct model *m, struct stream *s) {
+    assert(s->tail_count > 0);
+    event_drop(m, s->tail[s->tail_head]);
+    s->tail_head++;
+    if (--s->tail_count == 0) s->tail_head = 0;
+}
+
+/* ---- the log tail ---- */
+
+static void log_ring_grow(struct model *m) {
+    uint64_t cap = m->log_mask + 1, mask = cap * 2 - 1;
+    struct event **log = xmalloc((mask + 1) * sizeof *log);
+    for (uint64_t q = m->log_first; q != m->next_sequence; q++)
+        log[q & mask] = m->log[q & m->log_mask];
+    free(m->log);
+    m->log = log;
+    m->log_mask = mask;
+}
+
+/* Takes over one reference. */
+void model_log_push(struct model *m, struct event *e) {
+    assert(e->rec.sequence == m->next_sequence);
+    if (m->next_sequence - m->log_first > m->log_mask) log_ring_grow(m);
+    m->log[m->next_sequence++ & m->log_mask] = e;
+    m->log_bytes += e->size;
+}
+
+struct id_entry {
+    struct hash_node node;
+    struct event *event;
+};
+
+static uint64_t id_hash(const struct uuid *id) {
+    return hash_bytes(id->b, sizeof id->b);
+}
+
+static struct id_entry *id_lookup(struct model *m, const struct uuid *id) {
+    for (struct hash_node *n = hash_first(&m->ids, id_hash(id)); n != NULL;
+         n = hash_next(&m->ids, n)) {
+        struct id_entry *entry = CONTAINER_OF(n, struct id_entry, node);
+        if (uuid_eq(&entry->event->rec.event_id, id)) return entry;
+    }
+    return NULL;
+}
+
+void model_add_id(struct model *m, struct event *e) {
+    struct id_entry *entry = xmalloc(sizeof *entry);
+    entry->event = e;
+    hash_insert(&m->ids, &entry->node, id_hash(&e->rec.event_id));
+    m->bytes += sizeof *entry;
+}
+
+static void model_remove_id(struct model *m, const struct event *e) {
+    struct id_entry *entry = id_lookup(m, &e->rec.event_id);
+    assert(entry != NULL);
+    hash_remove(&m->ids, &entry->node);
+    free(entry);
+    m->bytes -= sizeof *entry;
+}
+
+struct event *model_find_id(struct model *m, const struct uuid *id) {
+    struct id_entry *entry = id_lookup(m, id);
+    if (entry != NULL) return entry->event;
+    uint64_t sequence = event_id_sequence(id, m->id_key);
+    if (sequence < m->log_first || sequence >= m->next_sequence) return NULL;
+    struct event *e = model_event(m, sequence);
+    return uuid_eq(&e->rec.event_id, id) ? e : NULL;
+}
+
+/* Takes the event at one end out of the log tail; the caller has adjusted the bounds. */
+void model_log_forget(struct model *m, struct event *e) {
+    m->log_bytes -= e->size;
+    if (e->rec.flags & EVENT_CLIENT_ID) model_remove_id(m, e);
+    event_drop(m, e);
+}
+
+/* ---- hand over ---- */
+
+void model_submit(struct model *m) {
+    if (m->open->frame_count == 0) return;
+    struct group *g = m->open;
+    m->open = group_create(m->decided + 1);
+    store_submit(m->store, g);
+}
+
+/* ---- dropping everything, and building it again ---- */
+
+static void destroy_if_known(struct hash_node *n, void *arg) {
+    struct stream *s = CONTAINER_OF(n, struct stream, node);
+    if (s->state != STREAM_LOADING) stream_destroy(arg, s);
+}
+
+/* All but the streams that are being loaded: their heads come from the backend, which never has
+ * void frames. */
+static void drop_streams(struct model *m) {
+    hash_each(&m->streams, destroy_if_known, m);
+    assert(m->live_in_memory == 0);
+}
+
+static struct stream *rebuild_stream(struct model *m, struct event *e) {
+    struct str name = stream_name_str(e->name);
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    struct stream *s = stream_lookup(m, name, hash);
+    if (s == NULL) {
+        s = stream_create(m, stream_name_ref(e->name), hash, STREAM_LIVE);
+        s->next_version = e->rec.version;
+    }
+    return s;
+}
+
+/* Streams that frames beyond `durable` created do not exist. */
+static uint64_t streams_voided(struct model *m, uint64_t durable) {
+    uint64_t voided = 0;
+    for (uint32_t i = 0; i < m->open->record_count; i++)
+        voided += m->open->records[i].kind == RECORD_STREAM;
+    LIST_FOR_EACH (it, store_groups(m->store)) {
+        struct group *g = LIST_ENTRY(it, struct group, node);
+        if (g->first_frame <= durable) continue;
+        for (uint32_t i = 0; i < g->record_count; i++)
+            voided += g->records[i].kind == RECORD_STREAM;
+    }
+    return voided;
+}
+
+static void unflush(struct model *m) {
+    struct flushed *f = &m->flushed;
+    while (m->next_sequence > m->log_first) {
+        struct event *e = model_event(m, --m->next_sequence);
+        model_log_forget(m, e);
+    }
+    free(m->log);
+    m->log = f->log;
+    m->log_mask = f->log_mask;
+    m->log_first = f->log_first;
+    m->next_sequence = f->next_sequence;
+    m->next_stream = f->next_stream;
+    m->stream_count = f->stream_count;
+    m->ids_on_disk = true;
+    m->log_bytes = 0;
+    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
+        struct event *e = model_event(m, q);
+        m->log_bytes += e->size;
+        if (e->rec.flags & EVENT_CLIENT_ID) model_add_id(m, e);
+    }
+    *f = (struct flushed){0};
+}
+
+void model_rebuild(struct model *m) {
+    uint64_t durable = store_durable(m->store);
+    drop_streams(m);
+    if (m->flushed.frame > durable)
+        unflush(m);
+    else
+        m->stream_count -= streams_voided(m, durable);
+    while (m->next_sequence > m->log_first) {
+        struct event *e = model_event(m, m->next_sequence - 1);
+        if (e->frame <= durable) break;
+        m->next_sequence--;
+        model_log_forget(m, e);
+    }
+    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
+        struct event *e = model_event(m, q);
+        struct stream *s = rebuild_stream(m, e);
+        /* Being loaded: it was evicted, so what the log tail has of it is applied. */
+        if (s->state == STREAM_LIVE) stream_push(m, s, event_ref(e));
+    }
+    m->decided = durable;
+    group_destroy(m->open);
+    m->open = group_create(durable + 1);
+    m->generation++;
+}
+
+uint64_t model_flush(struct model *m) {
+    assert(m->flushed.frame == 0);
+    drop_streams(m);
+    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
+        struct event *e = model_event(m, q);
+        if (e->rec.flags & EVENT_CLIENT_ID) model_remove_id(m, e);
+    }
+    group_add(m->open, RECORD_FLUSH, NULL, 0);
+    m->decided = group_end_frame(m->open);
+    /* The applier still borrows the events: they stay until it has passed. */
+    m->flushed = (struct flushed){.frame = m->decided,
+                                  .log = m->log,
+                                  .log_mask = m->log_mask,
+                                  .log_first = m->log_first,
+                                  .next_sequence = m->next_sequence,
+                                  .next_stream = m->next_stream,
+                                  .stream_count = m->stream_count};
+    log_ring_init(m, 0);
+    m->next_stream = 1;
+    m->stream_count = 0;
+    m->ids_on_disk = false;
+    m->generation++;
+    return m->decided;
+}
+
+void model_forget_flushed(struct model *m) {
+    struct flushed *f = &m->flushed;
+    if (f->frame == 0 || f->frame > store_floor(m->store)) return;
+    for (uint64_t q = f->log_first; q < f->next_sequence; q++)
+        event_drop(m, f->log[q & f->log_mask]);
+    free(f->log);
+    *f = (struct flushed){0};
+}
+
+void model_clear(struct model *m) {
+    drop_streams(m);
+    assert(m->streams.count == 0);
+    while (m->log_first < m->next_sequence) {
+        struct event *e = model_event(m, m->log_first++);
+        model_log_forget(m, e);
+    }
+    for (uint64_t q = m->flushed.log_first; q < m->flushed.next_sequence; q++)
+        event_drop(m, m->flushed.log[q & m->flushed.log_mask]);
+    free(m->flushed.log);
+    free(m->log);
+    group_destroy(m->open);
+    hash_clear(&m->streams);
+    hash_clear(&m->ids);
+}

@@ -1,0 +1,134 @@
+/* The model: the state of the store as the loop thread knows it, in memory. It decides; it knows no
+ * sockets and owns no timers. Everything here is the loop thread's alone.
+ *
+ *   streams     hash by name of the streams in memory, each with a tail of its newest events
+ *   log tail    the newest events of the whole store, by sequence
+ *   ids         client-made event ids of the events in the log tail
+ *   open group  frames decided since the last hand-over to the store
+ *
+ * An event is referenced by its stream's tail and by the log tail. Whatever is beyond the store's
+ * floor (see store_floor) is in both; all else may be evicted at any time. Evicting is never a
+ * change.
+ *
+ * Three watermarks: `decided` (last frame), `settled` (replies may leave: durable, or decided in
+ * interval mode) and the store's floor. */
+#ifndef STREAM_MODEL_H
+#define STREAM_MODEL_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "store/store.h"
+
+enum stream_state {
+    STREAM_LOADING, /* its head has been asked for; `waiters` want it */
+    STREAM_ABSENT,  /* known not to exist */
+    STREAM_LIVE,
+};
+
+struct stream {
+    struct hash_node node; /* model.streams */
+    struct list lru;       /* model.lru: oldest touch first; not while LOADING */
+    struct stream_name *name;
+    uint64_t next_version;
+    uint64_t entry_ms, entry_seq; /* of its last event */
+    uint64_t last_frame;          /* that touched it; 0: none since it was loaded */
+    struct event **tail; /* [tail_head, tail_head + tail_count): versions up to next_version - 1 */
+    uint32_t tail_head, tail_count, tail_cap;
+    uint32_t pins;    /* somebody needs it to stay */
+    uint32_t plan;    /* append.c's: the append that `planned` belongs to */
+    uint64_t planned; /* next version inside that append */
+    enum stream_state state;
+    struct stream_load *load; /* while LOADING */
+    struct list waiters;      /* while LOADING: struct waiter */
+};
+
+/* Somebody who waits for a stream to be loaded: wake() is called once it is (or cannot be). The
+ * stream may be gone again when status is negative. */
+struct waiter {
+    struct list node;
+    void (*wake)(struct waiter *w, int status, const struct err *err);
+};
+
+struct model {
+    struct store *store;
+    struct hash_table streams, ids;
+    struct list lru;
+
+    struct event **log; /* ring, power of two: sequence s is at log[s & log_mask] */
+    uint64_t log_mask, log_first, next_sequence;
+
+    struct group *open;
+    uint64_t decided; /* last frame */
+    bool interval;    /* durability interval: settled = decided */
+
+    uint64_t next_stream, stream_count, live_in_memory, id_key;
+    uint64_t recorded, entry_ms, entry_seq; /* the store clock */
+    bool ids_on_disk;                       /* client-made ids may exist that are not in memory */
+
+    size_t bytes, bytes_max; /* cache-bytes */
+    size_t log_bytes;        /* of the events in the log tail */
+    uint32_t plan;           /* append.c's */
+    uint64_t generation;     /* raised when everything is dropped (FLUSH, void) */
+    uint64_t hits, misses, evicted_events, evicted_streams;
+
+    /* What a FLUSH frame dropped that the applier still borrows; frame 0: none. */
+    struct flushed {
+        uint64_t frame;
+        struct event **log;
+        uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
+    } flushed;
+};
+
+void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval);
+void model_clear(struct model *m); /* frees everything; no request may be outstanding */
+
+static inline uint64_t model_settled(const struct model *m) {
+    return m->interval ? m->decided : store_durable(m->store);
+}
+
+/* The stream of that name if it is in memory (LIVE or ABSENT), touched as most recently used. NULL:
+ * it must be loaded first (model_load_stream), unless it could be proven absent. */
+struct stream *model_stream(struct model *m, struct str name);
+/* Same without loading or touching; NULL also for ABSENT and LOADING. */
+struct stream *model_peek(struct model *m, struct str name);
+/* Starts loading a stream that model_stream did not have, or joins the load. */
+void model_load_stream(struct model *m, struct str name, struct waiter *w);
+void model_unwait(struct waiter *w);
+static inline void stream_pin(struct stream *s) {
+    s->pins++;
+}
+static inline void stream_unpin(struct stream *s) {
+    assert(s->pins > 0);
+    s->pins--;
+}
+
+static inline uint64_t stream_tail_first(const struct stream *s) {
+    return s->next_version - s->tail_count;
+}
+static inline struct event *stream_event(const struct stream *s, uint64_t version) {
+    return s->tail[s->tail_head + (uint32_t)(version - stream_tail_first(s))];
+}
+static inline struct event *model_event(const struct model *m, uint64_t sequence) {
+    return m->log[sequence & m->log_mask];
+}
+/* Reads the wall clock into the store clock, which never goes back. Once a turn. */
+void model_tick(struct model *m, uint64_t wall_ms);
+
+/* The event with a client-made id, if it is in memory. */
+struct event *model_find_id(struct model *m, const struct uuid *id);
+
+/* Hands the open group over to the store, if it holds frames. */
+void model_submit(struct model *m);
+/* Evicts until within bytes_max, as far as possible, in bounded work per call. */
+void model_evict(struct model *m);
+/* The store has voided everything beyond its durable number: the model is built again from what is
+ * durable and not applied; the rest is loaded when it is asked for. */
+void model_rebuild(struct model *m);
+/* Emits a FLUSH frame: everything is gone. Returns its frame. Not while an earlier one is not
+ * applied (m->flushed.frame != 0). */
+uint64_t model_flush(struct model *m);
+void model_forget_flushed(struct model *m); /* once the floor has passed it */
+/* Puts loaded events in front of a stream's tail, when they join it and there is room for them. */
+void model_keep(struct model *m, struct stream *s, struct event *const *events, size_t n);
+
+#endif

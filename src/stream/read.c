@@ -1,0 +1,155 @@
+/* Reading ranges; see read.h. Positions are versions of a stream or sequences of the log; `view`
+ * hides which. Events of a view carry ascending frames (0: loaded from the backend), so that what
+ * may be seen and what a page has already are found by bisection. */
+#include "stream/read.h"
+
+#include "base/alloc.h"
+#include "stream/model_internal.h"
+
+#define READ_BYTES_MAX     (16u << 20)
+#define EXAMINED_IN_MEMORY 100000
+#define EXAMINED_ON_DISK   50000
+
+struct view {
+    const struct model *m;
+    const struct stream *s; /* NULL: the log */
+    uint64_t first, next;   /* positions in memory: [first, next) */
+};
+
+static struct event *view_event(const struct view *v, uint64_t at) {
+    return v->s != NULL ? stream_event(v->s, at) : model_event(v->m, at);
+}
+
+/* The first position in memory whose frame is beyond `frame`; v->next when there is none. */
+static uint64_t view_beyond(const struct view *v, uint64_t frame) {
+    if (v->first == v->next || view_event(v, v->next - 1)->frame <= frame) return v->next;
+    uint64_t low = v->first, high = v->next - 1; /* high is beyond */
+    while (low < high) {
+        uint64_t mid = low + (high - low) / 2;
+        if (view_event(v, mid)->frame > frame)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low;
+}
+
+static void read_add(struct read *r, struct event *e) {
+    if (r->found == r->cap) {
+        r->cap = r->cap == 0 ? 128 : r->cap * 2;
+        r->events = xrealloc(r->events, r->cap * sizeof *r->events);
+    }
+    r->events[r->found++] = e;
+}
+
+struct progress {
+    size_t bytes, examined;
+};
+
+/* Offers one event. false: the read is complete (there is more: this event, at `at`). */
+static bool read_offer(struct read *r, struct event *e, uint64_t at, bool filtered,
+                       struct progress *p) {
+    if (r->filter != NULL && !filtered) {
+        if (!event_filter_match(r->filter, &e->rec, stream_name_str(e->name))) {
+            if (++p->examined < EXAMINED_IN_MEMORY) return true;
+            r->has_more = true;
+            r->next = at + (r->reverse ? (uint64_t)-1 : 1);
+            return false;
+        }
+    }
+    if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
+        r->has_more = true;
+        r->next = at;
+        return false;
+    }
+    p->bytes += e->size;
+    read_add(r, e);
+    return true;
+}
+
+static uint64_t position(const struct read *r, const struct event *e) {
+    return r->stream != NULL ? e->rec.version : e->rec.sequence;
+}
+
+/* false: the read is complete. */
+static bool read_page(struct read *r, const struct page *page, struct progress *p) {
+    for (size_t i = 0; i < page->count; i++)
+        if (!read_offer(r, page->events[i], position(r, page->events[i]), true, p)) return false;
+    if (page->done) return true;
+    r->has_more = true;
+    r->next = page->next;
+    return false;
+}
+
+/* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
+static bool read_memory(struct read *r, const struct view *v, uint64_t low, uint64_t high,
+                        struct progress *p) {
+    for (uint64_t n = high - low + 1; n > 0; n--) {
+        uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
+        if (!read_offer(r, view_event(v, at), at, false, p)) return false;
+    }
+    return true;
+}
+
+static void ask(const struct read *r, uint64_t high, struct read_range *need) {
+    *need = (struct read_range){
+        .stream = r->stream != NULL ? r->stream->name->rec.number : 0,
+        .start = r->start,
+        .end = high,
+        .reverse = r->reverse,
+        .count_max = r->count + 1, /* one more, to know whether there is more */
+        .bytes_max = READ_BYTES_MAX,
+        .examined_max = EXAMINED_ON_DISK,
+        .filter = r->filter,
+    };
+}
+
+bool model_read(struct model *m, struct read *r, const struct page *page, struct read_range *need) {
+    struct view v = {.m = m, .s = r->stream};
+    struct progress p = {0};
+    r->found = 0;
+    r->has_more = false;
+    r->next = 0;
+    assert(r->start <= r->end);
+    if (r->stream != NULL) {
+        v.next = r->stream->next_version;
+        v.first = stream_tail_first(r->stream);
+    } else {
+        v.next = m->next_sequence;
+        v.first = m->log_first;
+    }
+    uint64_t seen_end = view_beyond(&v, r->horizon); /* the first position not to be seen */
+    if (seen_end <= r->start) return true;
+    uint64_t high = MIN(r->end, seen_end - 1);
+    if (r->count == 0) {
+        r->has_more = r->filter == NULL;
+        r->next = r->start;
+        return true;
+    }
+
+    /* What memory has to say: all it has, or beside a page only what the page cannot know. */
+    uint64_t from = page != NULL ? view_beyond(&v, page->applied) : v.first;
+    uint64_t low = MAX(r->start, from);
+    if (page == NULL && r->start < v.first && !r->reverse) {
+        ask(r, high, need);
+        return false;
+    }
+    if (r->reverse) {
+        if (low <= high && !read_memory(r, &v, low, high, &p)) return true;
+        if (page == NULL && r->start < v.first) {
+            ask(r, high, need);
+            return false;
+        }
+        if (page != NULL) read_page(r, page, &p);
+        return true;
+    }
+    if (page != NULL && !read_page(r, page, &p)) return true;
+    if (low <= high) read_memory(r, &v, low, high, &p);
+    return true;
+}
+
+void read_clear(struct read *r) {
+    free(r->events);
+    r->events = NULL;
+    r->cap = r->found = 0;
+}

@@ -1,0 +1,32 @@
+/* Reading ranges: what is in memory, laid over what a reader thread found. A read is evaluated
+ * synchronously with what is at hand; when that is not enough it says so, the caller asks the store
+ * for `request`, and evaluates again with the page that came back.
+ *
+ * Memory contributes the events whose frame is beyond the page's snapshot, the page all others; so
+ * it does not matter what was evicted or applied in between. Nothing beyond `horizon` is seen. */
+#ifndef STREAM_READ_H
+#define STREAM_READ_H
+
+#include "stream/model.h"
+
+struct read {
+    /* in */
+    struct stream *stream; /* NULL: the log */
+    uint64_t start, end;   /* inclusive; start <= end */
+    bool reverse;
+    size_t count;
+    const struct event_filter *filter; /* NULL: none */
+    uint64_t horizon;                  /* last frame that may be seen */
+    /* out */
+    struct event **events; /* borrowed until the end of the turn (or of the page) */
+    size_t found, cap;
+    bool has_more; /* more may match in the range, from `next` on */
+    uint64_t next;
+};
+
+/* true: evaluated. false: a page is needed: `need` is filled with the range to ask for. page NULL:
+ * none yet. The events array grows as needed; free it with read_clear. */
+bool model_read(struct model *m, struct read *r, const struct page *page, struct read_range *need);
+void read_clear(struct read *r);
+
+#endif
