@@ -1,0 +1,10 @@
+#ifndef BENCH_PROBE_H
+#define BENCH_PROBE_H
+
+#include <stdbool.h>
+
+/* Measures fdatasync after small appends to a preallocated, zeroed file of that name, which is
+ * removed afterwards, and prints the figures. Returns 0, or -1 with the reason on stderr. */
+int probe_sync(const char *path, unsigned times, bool json);
+
+#endif
