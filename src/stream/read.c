@@ -50,12 +50,12 @@ struct progress {
 static bool read_offer(struct read *r, struct event *e, uint64_t at, bool filtered,
                        struct progress *p) {
     if (r->filter != NULL && !filtered) {
-        if (!event_filter_match(r->filter, &e->rec, stream_name_str(e->name))) {
-            if (++p->examined < EXAMINED_IN_MEMORY) return true;
+        if (p->examined++ == EXAMINED_IN_MEMORY) {
             r->has_more = true;
-            r->next = at + (r->reverse ? (uint64_t)-1 : 1);
+            r->next = at;
             return false;
         }
+        if (!event_filter_match(r->filter, &e->rec, stream_name_str(e->name))) return true;
     }
     if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
         r->has_more = true;

@@ -1,0 +1,65 @@
+/* Commands: the table's rows, lookup, the checks before a command runs and the books kept after.
+ *
+ * A command function looks at its arguments and its state and either replies (exactly one top-level reply) or
+ * says that it cannot run yet: PARKED. A parked command has changed nothing; its bytes stay in the
+ * connection's input, and it is run again from its start when what it waits for is there. */
+#ifndef SERVER_COMMAND_H
+#define SERVER_COMMAND_H
+
+#include "base/hash.h"
+#include "server/client.h"
+
+enum outcome { REPLIED, PARKED };
+
+struct request {
+    const struct str *argv; /* views into the input buffer; argv[0] is the name */
+    size_t argc;
+};
+
+typedef enum outcome command_fn(struct client *c, const struct request *r);
+
+enum command_flag {
+    CMD_WRITE = 1 << 0, /* refused when the store is read-only; waits when the applier is far behind */
+    CMD_READ = 1 << 1,
+    CMD_ADMIN = 1 << 2,
+    CMD_FAST = 1 << 3,
+    CMD_NO_AUTH = 1 << 4,  /* allowed before AUTH */
+    CMD_BLOCKING = 1 << 5, /* may wait for something that others do */
+    CMD_NO_MONITOR = 1 << 6,
+};
+
+struct command_stats {
+    uint64_t calls, usec, rejected, failed;
+    uint32_t *histogram; /* of latencies (stats.h), NULL until the first call */
+};
+
+struct command {
+    const char *name; /* lower case; of a subcommand: the part after the container */
+    command_fn *run;  /* NULL: a container only */
+    size_t argc_min, argc_max; /* with the name (and the subcommand's); argc_max 0: any */
+    unsigned flags;
+    int first_key, last_key, key_step; /* as Redis' COMMAND says; 0: no keys */
+    const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
+    struct command *subcommands; /* terminated by a NULL name; NULL: none */
+    /* filled at start: */
+    const struct command *container;
+    struct command_stats stats;
+    struct hash_node node;
+};
+
+extern struct command command_table[]; /* terminated by a NULL name */
+
+void commands_init(void);
+/* By name, any case; for a container with its subcommand in argv[1]. NULL: unknown. */
+struct command *command_find(const struct str *argv, size_t argc);
+struct command *command_find_top(struct str name);
+/* "config|get" or "get". Static buffer. */
+const char *command_full_name(const struct command *cmd);
+/* Finds and runs the request, with every check before and the statistics after. */
+enum outcome command_run(struct client *c, const struct request *r);
+/* The error for a container without a known subcommand. */
+void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);
+/* Replies the HELP text: `lines` terminated by NULL; a headline is put in front. */
+void reply_help(struct client *c, const char *container, const char *const *lines);
+
+#endif

@@ -1,0 +1,55 @@
+/* The server: owns the loop, the store, the model, the connections, the options. Loop thread. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include "base/hash.h"
+#include "server/client.h"
+#include "server/config.h"
+#include "server/stats.h"
+#include "stream/model.h"
+
+#define CAIRN_VERSION "0.1.0"
+/* What clients that look at redis_version are told: whose behaviour we follow. */
+#define REDIS_VERSION "7.2.4"
+#define VALKEY_VERSION "8.1.1"
+
+struct listener;
+
+struct server {
+    struct config config;
+    struct loop *loop;
+    struct store *store;
+    struct model model;
+    struct loop_io *store_io, *signal_io;
+    int signal_fd;
+    struct listener *listeners;
+
+    struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
+    uint64_t client_count, next_client_id, out_pending; /* out_pending: bytes, all connections */
+    char *read_buffer; /* shared by the connections that have nothing half received */
+
+    uint64_t now_ms, now_us; /* monotonic, read once a turn */
+    uint64_t wall_ms;
+    uint64_t started_wall_s, started_ms;
+    char run_id[41];
+    uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
+    bool pause_writes_only;
+    bool stopping, read_only; /* read_only: the store has voided and does not work yet */
+    char read_only_why[256];
+    uint64_t cron_at_ms;
+    struct need *backup; /* the running BACKUP's, or NULL */
+    struct stats stats;
+};
+
+int server_start(struct server *srv, struct err *err);
+int server_run(struct server *srv); /* until told to stop; the exit status */
+/* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */
+void server_stop(struct server *srv);
+/* Whether a write may be decided now; otherwise replies the error. */
+bool server_writable_or_reply(struct client *c);
+/* Takes away what connections have pinned or asked for, before the model drops its streams; the
+ * connections run their commands again. */
+void server_reset_needs(struct server *srv);
+struct client *server_client_by_id(struct server *srv, uint64_t id);
+
+#endif
