@@ -78,17 +78,16 @@ with_server {} {
                 {CATEGORY user_x} {[is $e stream user_x-9]} \
                 {CATEGORY plain} {[is $e stream plain]} \
                 {CATEGORY ord} 0 \
-                [list CORRELATION $corr] [list \[is \$e correlation $corr\]] \
-                [list CAUSATION $caus] [list \[is \$e causation $caus\]] \
+                [list CORRELATION $corr] "\[is \$e correlation $corr\]" \
+                [list CAUSATION $caus] "\[is \$e causation $caus\]" \
                 {AGGREGATE agg-2} {[is $e aggregate agg-2]} \
                 {AGGREGATE agg} 0 \
                 [list CORRELATION [uuid]] 0 \
                 {TYPE none} 0 \
-                [list CORRELATION $corr TYPE order.*] [list "\[is \$e correlation $corr\] && \[string match order.* \[dict get \$e type\]\]"] \
+                [list CORRELATION $corr TYPE order.*] "\[is \$e correlation $corr\] && \[string match order.* \[dict get \$e type\]\]" \
                 {AGGREGATE agg-1 CATEGORY order TYPE x} {[is $e aggregate agg-1] && [string match order-* [dict get $e stream]] && [is $e type x]} \
-                [list CAUSATION $caus CORRELATION $corr] [list "\[is \$e causation $caus\] && \[is \$e correlation $corr\]"] \
+                [list CAUSATION $caus CORRELATION $corr] "\[is \$e causation $caus\] && \[is \$e correlation $corr\]" \
             ] {
-                if {[llength $condition] == 1} { set condition [lindex $condition 0] }
                 set want [expected $condition]
                 assert_equal $want [follow_log - + {*}$filter COUNT 1000] "$filter"
                 assert_equal $want [follow_log - + COUNT 7 {*}$filter] "$filter COUNT 7"

@@ -1,0 +1,215 @@
+# Commands about the connection: PING ECHO QUIT RESET SELECT AUTH CLIENT, idle time-out, sockets.
+
+with_server {} {
+    test "PING and ECHO" {
+        assert_equal "+PONG\r\n" [r raw PING]
+        assert_equal "\$5\r\nhello\r\n" [r raw PING hello]
+        assert_match "ERR wrong number of arguments for 'ping' command" [r err PING a b]
+        assert_equal "\$4\r\n\0\r\n\xff\r\n" [r raw ECHO "\0\r\n\xff"]
+        assert_match "ERR wrong number of arguments for 'echo' command" [r err ECHO]
+    }
+    test "QUIT answers OK and closes" {
+        with_clients c {
+            $c write "[resp_command PING][resp_command QUIT][resp_command PING]"
+            assert_equal PONG [$c read]
+            assert_equal OK [$c read]
+            assert {[$c closed_within 3000]}
+        }
+    }
+    test "QUIT waits for the appends before it" {
+        with_clients c {
+            $c write "[resp_command EAPPEND quit t][resp_command QUIT]"
+            assert_equal 0 [field [$c read] stream_version]
+            assert_equal OK [$c read]
+        }
+    }
+    test "SELECT" {
+        assert_equal OK [r SELECT 0]
+        assert_equal OK [r SELECT 9]
+        assert_equal OK [r SELECT 0]
+        assert_match ERR* [r err SELECT abc]
+        assert_match "ERR DB index is out of range" [r err SELECT 100000]
+        assert_match "ERR DB index is out of range" [r err SELECT -1]
+    }
+    test "RESET returns the connection to its first state" {
+        with_clients c {
+            $c HELLO 3 SETNAME someone
+            $c CLIENT REPLY ON
+            assert_equal "+RESET\r\n" [$c raw RESET]
+            assert_equal {null {}} [$c typed ESVER none]
+            assert_equal {} [$c CLIENT GETNAME]
+        }
+    }
+    test "AUTH without a password says so" {
+        assert_match "ERR AUTH <password> called without any password configured for the default user*" [r err AUTH x]
+        assert_equal OK [r AUTH default anything]
+        assert_match "WRONGPASS *" [r err AUTH nobody x]
+    }
+    test "CLIENT SETNAME and GETNAME" {
+        assert_equal {null {}} [r typed CLIENT GETNAME]
+        assert_equal OK [r CLIENT SETNAME tester]
+        assert_equal {bulk tester} [r typed CLIENT GETNAME]
+        assert_match "ERR Client names cannot contain spaces, newlines or special characters." [r err CLIENT SETNAME "a b"]
+        assert_equal OK [r CLIENT SETNAME ""]
+        assert_equal {null {}} [r typed CLIENT GETNAME]
+    }
+    test "CLIENT ID grows, CLIENT INFO and LIST describe the connections" {
+        with_clients {a b} {
+            assert {[$b CLIENT ID] > [$a CLIENT ID]}
+            assert_equal int [lindex [$a typed CLIENT ID] 0]
+            $a CLIENT SETNAME alpha
+            set info [$a CLIENT INFO]
+            foreach part {"id=[$a CLIENT ID]" "name=alpha" "addr=127.0.0.1:" "laddr=127.0.0.1:[srv port]" "fd=" "age=" "idle=" "flags=N" "db=0" "cmd=client|info" "user=default" "resp=2" "lib-name=" "lib-ver="} {
+                assert_match "*[subst $part]*" $info
+            }
+            assert_match "id=*" $info
+            set list [$a CLIENT LIST]
+            assert_match "*name=alpha*" $list
+            assert {[llength [split [string trim $list] \n]] >= 2}
+            assert_equal 1 [llength [split [string trim [$a CLIENT LIST ID [$b CLIENT ID]]] \n]]
+            assert_match "id=[$b CLIENT ID] *" [$a CLIENT LIST ID [$b CLIENT ID]]
+            assert_match "*id=*" [$a CLIENT LIST TYPE normal]
+        }
+    }
+    test "CLIENT SETINFO" {
+        with_clients c {
+            assert_equal OK [$c CLIENT SETINFO LIB-NAME mylib]
+            assert_equal OK [$c CLIENT SETINFO lib-ver 1.2]
+            assert_match "*lib-name=mylib lib-ver=1.2*" [$c CLIENT INFO]
+            assert_match ERR* [$c err CLIENT SETINFO LIB-NAME "a b"]
+            assert_match ERR* [$c err CLIENT SETINFO NOPE x]
+        }
+    }
+    test "CLIENT KILL by id, by address, by type" {
+        with_clients {a b} {
+            assert_equal 1 [r CLIENT KILL ID [$a CLIENT ID]]
+            assert {[$a closed_within 3000]}
+            regexp { addr=(\S+)} [$b CLIENT INFO] all addr
+            assert_equal OK [r CLIENT KILL $addr]
+            assert {[$b closed_within 3000]}
+        }
+        assert_equal 0 [r CLIENT KILL ID 999999]
+        assert_match "ERR No such client*" [r err CLIENT KILL 127.0.0.1:1]
+        with_clients {c d} {
+            $c PING; $d PING
+            assert {[r CLIENT KILL TYPE normal SKIPME yes] >= 2}
+            assert {[$c closed_within 3000]}
+        }
+        assert_equal PONG [r PING]
+    }
+    test "CLIENT REPLY OFF, SKIP and ON" {
+        with_clients c {
+            $c write "[resp_command CLIENT REPLY SKIP][resp_command PING][resp_command ECHO 1]"
+            assert_equal 1 [$c read]
+            $c write "[resp_command CLIENT REPLY OFF][resp_command PING][resp_command EAPPEND silent t]"
+            assert {[$c silent_for 100]}
+            assert_equal OK [$c CLIENT REPLY ON]
+            assert_equal 0 [$c ESVER silent]
+            $c write "[resp_command CLIENT REPLY SKIP][resp_command EAPPEND silent t][resp_command ESVER silent]"
+            assert_equal 1 [$c read]
+        }
+    }
+    test "CLIENT NO-EVICT and NO-TOUCH are taken" {
+        foreach sub {NO-EVICT NO-TOUCH} {
+            assert_equal OK [r CLIENT $sub ON]
+            assert_equal OK [r CLIENT $sub OFF]
+            assert_match ERR* [r err CLIENT $sub maybe]
+        }
+    }
+    test "CLIENT HELP, and unknown subcommands" {
+        assert {[llength [r CLIENT HELP]] > 5}
+        assert_equal "ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP." [r err CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type none]
+        assert_equal "ERR unknown subcommand 'nope'. Try CLIENT HELP." [r err CLIENT nope]
+        assert_match "ERR wrong number of arguments for 'client' command" [r err CLIENT]
+        assert_match "ERR wrong number of arguments for 'client|id' command" [r err CLIENT ID 1]
+    }
+}
+
+with_server {requirepass "secret word"} {
+    test "Without the password only AUTH, HELLO, QUIT and RESET are served" {
+        with_clients c {
+            foreach cmd {PING {EAPPEND s t} {ESCAN s - +} INFO NONSENSE {CONFIG GET port} {CLIENT ID}} {
+                assert_match "NOAUTH *" [$c err {*}$cmd] $cmd
+            }
+            assert_match "NOAUTH *" [$c err HELLO 3]
+            assert_equal RESET [$c RESET]
+            assert_equal OK [$c QUIT]
+        }
+    }
+    test "AUTH with the password opens, with another does not" {
+        with_clients c {
+            assert_match "WRONGPASS *" [$c err AUTH wrong]
+            assert_match "WRONGPASS *" [$c err AUTH default wrong]
+            assert_match "WRONGPASS *" [$c err AUTH other "secret word"]
+            assert_match "NOAUTH *" [$c err PING]
+            assert_equal OK [$c AUTH "secret word"]
+            assert_equal PONG [$c PING]
+            assert_match "WRONGPASS *" [$c err AUTH wrong]
+            assert_equal PONG [$c PING]
+            assert_equal RESET [$c RESET]
+            assert_match "NOAUTH *" [$c err PING]
+            assert_equal OK [$c AUTH default "secret word"]
+            assert_equal PONG [$c PING]
+        }
+    }
+    test "HELLO with AUTH opens, and only with the right one" {
+        with_clients c {
+            assert_match "WRONGPASS *" [$c err HELLO 3 AUTH default wrong]
+            assert_match "NOAUTH *" [$c err PING]
+            assert_equal 3 [field [$c HELLO 3 AUTH default "secret word" SETNAME x] proto]
+            assert_equal PONG [$c PING]
+            assert_equal x [$c CLIENT GETNAME]
+        }
+    }
+    test "A client without the password cannot make the server hold much" {
+        with_clients c {
+            $c write "*3\r\n\$4\r\nECHO\r\n\$5000000\r\n"
+            set reply ""
+            catch {$c write [string repeat x 5000000]\r\n}
+            catch {set reply [lindex [$c read_typed] 1]}
+            assert {$reply eq "" || [regexp {^(ERR Protocol error|NOAUTH|ERR wrong)} $reply]} $reply
+        }
+        with_clients c {
+            assert_equal OK [$c AUTH "secret word"]
+            assert_equal 5000000 [string length [$c ECHO [string repeat x 5000000]]]
+        }
+    }
+    test "The password can be changed at run time" {
+        with_clients {c d} {
+            $c AUTH "secret word"
+            assert_equal OK [$c CONFIG SET requirepass other]
+            assert_match "WRONGPASS *" [$d err AUTH "secret word"]
+            assert_equal OK [$d AUTH other]
+            assert_equal OK [$c CONFIG SET requirepass ""]
+        }
+        with_clients c { assert_equal PONG [$c PING] }
+    }
+}
+
+with_server {timeout 1} {
+    test "Idle clients are closed after the time-out" {
+        with_clients {idle busy} {
+            $idle PING
+            set start [clock milliseconds]
+            while {[clock milliseconds] - $start < 2500} { $busy PING; after 100 }
+            assert {[$idle closed_within 3000]}
+            assert_equal PONG [$busy PING]
+        }
+    }
+}
+
+with_server {} {
+    test "A unix socket serves too" {
+        if {[auto_execok redis-cli] eq ""} { skip "no redis-cli" }
+        set path [file join [srv dir] sock]
+        srv option unixsocket $path
+        srv restart
+        assert_equal PONG [exec redis-cli -s $path PING]
+        exec redis-cli -s $path CLIENT LIST
+        exec redis-cli -s $path EAPPEND s t
+        assert_equal 0 [r ESVER s]
+        srv stop
+        assert {![file exists $path]} "the socket is removed at the end"
+        srv start
+    }
+}

@@ -1,0 +1,306 @@
+# The wire: framing, RESP2 and RESP3, inline commands, garbage, limits, many and slow clients.
+
+with_server {} {
+    test "Inline commands, with quotes and escapes, CR LF or LF alone" {
+        with_clients c {
+            $c write "PING\r\n"
+            assert_equal "+PONG\r\n" [$c read_raw]
+            $c write "ping\n"
+            assert_equal PONG [$c read]
+            $c write "\r\n\r\nPING  \r\n"
+            assert_equal PONG [$c read]
+            $c write "ECHO \"a b\\x41\\n\\\"c\"\r\n"
+            assert_equal "a bA\n\"c" [$c read]
+            $c write "echo 'single \\' quote'\r\n"
+            assert_equal "single ' quote" [$c read]
+            $c write "EAPPEND inl t PAYLOAD \"\"\r\nESVER inl\r\n"
+            $c read
+            assert_equal 0 [$c read]
+        }
+    }
+    test "Inline and array commands may follow each other in one packet" {
+        with_clients c {
+            $c write "PING\r\n*1\r\n\$4\r\nPING\r\nECHO x\r\n*2\r\n\$4\r\nECHO\r\n\$1\r\ny\r\n"
+            assert_equal {PONG PONG x y} [list [$c read] [$c read] [$c read] [$c read]]
+        }
+    }
+    test "A command that arrives byte by byte is one command" {
+        with_clients c {
+            foreach byte [split [resp_command EAPPEND slow t PAYLOAD "a\r\nb"] ""] { $c write $byte }
+            assert_equal 0 [field [$c read] stream_version]
+            assert_equal "a\r\nb" [field [lindex [field [$c ESCAN slow - +] events] 0] payload]
+        }
+    }
+    test "Empty and null arrays leave the connection usable" {
+        with_clients c {
+            $c write "*0\r\n*-1\r\n"
+            $c write [resp_command ECHO after]
+            while {1} {
+                set reply [$c read_typed]
+                if {[lindex $reply 0] ne "error"} break
+            }
+            assert_equal {bulk after} $reply
+        }
+    }
+    test "Protocol errors are answered and end the connection" {
+        foreach {bytes text} {
+            "*abc\r\n" "*rotocol error: invalid multibulk length*"
+            "*2147483648\r\n" "*rotocol error: invalid multibulk length*"
+            "*1\r\n:5\r\n" "*rotocol error: expected '\$', got ':'*"
+            "*1\r\n\$-5\r\n" "*rotocol error: invalid bulk length*"
+            "*1\r\n\$abc\r\n" "*rotocol error: invalid bulk length*"
+            "*1\r\n\$99999999999\r\n" "*rotocol error: invalid bulk length*"
+            "ECHO \"abc\r\n" "*rotocol error: unbalanced quotes in request*"
+            "*3\r\n\$4\r\nECHO\r\n*1\r\n" "*rotocol error: expected '\$', got '\\**"
+        } {
+            with_clients c {
+                $c write $bytes
+                assert_match "ERR $text" [lindex [$c read_typed] 1] [shorten $bytes]
+                assert {[$c closed_within 3000]} "not closed after [shorten $bytes]"
+            }
+        }
+        assert_equal PONG [r PING]
+    }
+    test "What came before a protocol error is still answered" {
+        with_clients c {
+            $c write "[resp_command PING][resp_command EAPPEND before t]*x\r\n"
+            assert_equal PONG [$c read]
+            assert_equal 0 [field [$c read] stream_version]
+            assert_match "ERR Protocol error*" [lindex [$c read_typed] 1]
+        }
+        assert_equal 0 [r ESVER before]
+    }
+    test "An endless line is refused" {
+        foreach head [list "" "*" "*2\r\n\$4\r\nECHO\r\n\$"] {
+            with_clients c {
+                catch {$c write $head[string repeat 1 200000]}
+                assert_match "ERR *rotocol error*" [lindex [$c read_typed] 1]
+                assert {[$c closed_within 3000]}
+            }
+        }
+    }
+    test "Garbage does no harm" {
+        for {set i 0} {$i < 150} {incr i} {
+            with_clients c {
+                set junk ""
+                set n [rand_below 400]
+                for {set k 0} {$k < $n} {incr k} { append junk [format %c [rand_below 256]] }
+                set head [pick [list "" "*3\r\n\$4\r\nECHO\r\n" "*1\r\n" "\$5\r\n" "*-2\r\n" "*2\r\n\$7\r\nEAPPEND\r\n\$" "%2\r\n" ">1\r\n" "\0\0" "\r\n"]]
+                catch {$c write "$head$junk"}
+                if {[rand_below 2]} { catch {$c write "\r\n"} }
+            }
+        }
+        assert_equal PONG [r PING]
+    }
+    test "Clients that vanish in the middle of a command leave nothing" {
+        for {set i 0} {$i < 50} {incr i} {
+            with_clients c {
+                set bytes [resp_command EAPPEND vanish t PAYLOAD [string repeat x 1000]]
+                $c write [string range $bytes 0 [rand_below [expr {[string length $bytes] - 1}]]]
+            }
+        }
+        with_clients c { $c write "*1000\r\n\$500000000\r\nabc" }
+        assert_equal {} [r ESVER vanish]
+        wait_for "the dead connections are gone" 5000 {[regexp {connected_clients:(\d+)} [r INFO clients] all n] && $n <= 2}
+    }
+    test "Announced sizes allocate nothing before the bytes come" {
+        set before [srv memory_kb]
+        set clients {}
+        for {set i 0} {$i < 60} {incr i} {
+            set c [new_client]
+            $c write "*3\r\n\$4\r\nECHO\r\n\$8000000\r\nabc"
+            lappend clients $c
+        }
+        for {set i 0} {$i < 60} {incr i} {
+            set c [new_client]
+            $c write "*1000000\r\n\$4\r\nECHO\r\n"
+            lappend clients $c
+        }
+        after 200
+        assert_equal PONG [r PING]
+        set grown [expr {[srv memory_kb] - $before}]
+        foreach c $clients { $c close }
+        assert_range -100000 120000 $grown "kilobytes grown"
+    }
+    test "A pipeline of 100,000 commands is answered in order" {
+        set c [srv default_client]
+        set out ""
+        for {set i 0} {$i < 100000} {incr i} { append out "*2\r\n\$4\r\nECHO\r\n\$[string length $i]\r\n$i\r\n" }
+        $c write $out
+        for {set i 0} {$i < 100000} {incr i} {
+            if {[$c read] ne $i} { fail "reply $i is wrong" }
+        }
+    }
+    test "A pipeline of 100,000 appends and reads is right" {
+        test_limit 120
+        set c [srv default_client]
+        $c timeout 60000
+        set one [resp_command EAPPEND pipe t PAYLOAD 0123456789][resp_command ESVER pipe]
+        $c write [string repeat $one 50000]
+        for {set i 0} {$i < 50000} {incr i} {
+            if {[field [$c read] stream_version] != $i} { fail "append $i" }
+            if {[$c read] != $i} { fail "ESVER $i" }
+        }
+    }
+    test "A slow reader's replies wait, bounded, and are all right in the end" {
+        set payload [string repeat 0123456789abcdef 4096]
+        for {set i 0} {$i < 16} {incr i} { r EAPPEND fat t PAYLOAD $payload }
+        r ESYNC
+        set before [srv memory_kb]
+        with_clients c {
+            # 300 replies of a megabyte each, not read for now.
+            $c write [string repeat [resp_command ESCAN fat - + COUNT 16] 300]
+            after 700
+            set t [clock milliseconds]
+            for {set i 0} {$i < 50} {incr i} { assert_equal PONG [r PING] }
+            assert_range -200000 96000 [expr {[srv memory_kb] - $before}] "kilobytes held for a slow reader"
+            set first [$c read_raw]
+            for {set i 1} {$i < 300} {incr i} {
+                if {[$c bytes [string length $first]] ne $first} { fail "reply $i differs" }
+            }
+        }
+    }
+    test "A slow reader that goes away frees what it held" {
+        with_clients c {
+            $c write [string repeat [resp_command ESCAN fat - + COUNT 16] 200]
+            after 200
+        }
+        wait_for "the slow reader is gone" 5000 {[regexp {connected_clients:(\d+)} [r INFO clients] all n] && $n <= 2}
+        assert_equal PONG [r PING]
+    }
+    test "Half-closed connections get their replies" {
+        with_clients c {
+            $c write [resp_command EAPPEND half t][resp_command PING]
+            chan close [$c channel] write
+            set got ""
+            catch { while {![eof [$c channel]]} { append got [read [$c channel]]; after 5 } }
+            assert_match "*PONG*" $got
+        }
+        assert_equal 0 [r ESVER half]
+    }
+}
+
+with_server {} {
+    test "HELLO without arguments describes the connection" {
+        with_clients c {
+            set reply [$c typed HELLO]
+            assert_equal array [lindex $reply 0]
+            assert_equal {int 2} [typed_field $reply proto]
+        }
+    }
+    test "HELLO 3 has the fields of both worlds" {
+        with_clients c {
+            set reply [$c typed HELLO 3]
+            assert_equal map [lindex $reply 0]
+            assert_equal {server version peer_id num_partitions} [lrange [typed_keys $reply] 0 3]
+            foreach name {server version peer_id} { assert_equal bulk [lindex [typed_field $reply $name] 0] $name }
+            assert_equal {int 1} [typed_field $reply num_partitions]
+            assert_equal {int 3} [typed_field $reply proto]
+            assert_equal int [lindex [typed_field $reply id] 0]
+            assert_equal standalone [lindex [typed_field $reply mode] 1]
+            assert_equal master [lindex [typed_field $reply role] 1]
+            assert_equal {array {}} [typed_field $reply modules]
+        }
+    }
+    test "HELLO switches the protocol there and back" {
+        with_clients c {
+            $c HELLO 3
+            assert_equal {null3 {}} [$c typed ESVER none]
+            assert_equal {int 2} [typed_field [$c typed HELLO 2] proto]
+            assert_equal {null {}} [$c typed ESVER none]
+            $c HELLO 3
+            assert_equal RESET [$c RESET]
+            assert_equal {null {}} [$c typed ESVER none]
+        }
+    }
+    test "Other protocol versions are NOPROTO and change nothing" {
+        with_clients c {
+            foreach v {1 4 0 33} { assert_equal "NOPROTO unsupported protocol version" [$c err HELLO $v] }
+            assert_match "ERR Protocol version is not an integer or out of range*" [$c err HELLO abc]
+            assert_equal {null {}} [$c typed ESVER none]
+        }
+    }
+    test "HELLO takes SETNAME and AUTH" {
+        with_clients c {
+            $c HELLO 3 SETNAME me
+            assert_equal me [$c CLIENT GETNAME]
+            $c HELLO 3 AUTH default whatever SETNAME you
+            assert_equal you [$c CLIENT GETNAME]
+            assert_match "ERR Syntax error in HELLO option*" [$c err HELLO 3 NONSENSE]
+            assert_match "ERR Syntax error in HELLO option*" [$c err HELLO 3 AUTH default]
+            assert_match "ERR*" [$c err HELLO 3 SETNAME "with space"]
+        }
+    }
+    test "Nulls and errors have the shape of the protocol" {
+        with_clients c {
+            assert_equal "\$-1\r\n" [$c raw ESVER none]
+            $c HELLO 3
+            assert_equal "_\r\n" [$c raw ESVER none]
+            assert_equal "#f\r\n" [string range [$c raw ESCAN none - +] [string first "#" [$c raw ESCAN none - +]] [expr {[string first "#" [$c raw ESCAN none - +]] + 3}]]
+            assert_match "-ERR unknown command*\r\n" [$c raw NONSENSE]
+        }
+    }
+}
+
+with_server {proto-max-bulk-len 1mb} {
+    test "proto-max-bulk-len ends a connection that announces more" {
+        assert_equal 1000000 [string length [r ECHO [string repeat x 1000000]]]
+        with_clients c {
+            $c write "*2\r\n\$4\r\nECHO\r\n\$1048577\r\n"
+            assert_match "ERR Protocol error: invalid bulk length*" [lindex [$c read_typed] 1]
+            assert {[$c closed_within 3000]}
+        }
+    }
+}
+
+with_server {maxclients 20} {
+    test "Clients beyond maxclients are told and closed, the others go on" {
+        set clients {}
+        set told 0
+        for {set i 0} {$i < 40} {incr i} {
+            set c [new_client]
+            lappend clients $c
+            catch {$c send PING}
+        }
+        foreach c $clients {
+            if {[catch {$c read_typed} reply]} { incr told; continue }
+            if {[lindex $reply 0] eq "error"} {
+                assert_equal "ERR max number of clients reached" [lindex $reply 1]
+                incr told
+            } else { assert_equal {simple PONG} $reply }
+        }
+        assert_equal 20 $told
+        foreach c $clients { $c close }
+        wait_for "there is room again" 5000 {![catch {r PING}] || [catch {srv drop_client}]}
+        assert_equal PONG [r PING]
+    }
+}
+
+with_server {maxclients 10100 -limit "ulimit -Sn 1024"} {
+    test "10,000 connections at once: the server raises its own limit" {
+        set hard [exec sh -c "ulimit -Hn"]
+        if {$hard ne "unlimited" && $hard < 10300} { skip "the hard limit of open files is $hard" }
+        test_limit 120
+        # tclsh waits with select(): at most 1,000 sockets a process.
+        set helper [file join $::top tests lib many_clients.tcl]
+        set pipes {}
+        for {set i 0} {$i < 11} {incr i} {
+            set p [open |[list [info nameofexecutable] $helper [srv port] 910 2>@1] r+]
+            fconfigure $p -buffering line
+            lappend pipes $p
+        }
+        set count 0
+        foreach p $pipes {
+            set line [gets $p]
+            if {![regexp {^open (\d+)$} $line all n]} { fail "a helper says: $line [read $p]" }
+            incr count $n
+        }
+        assert_equal 10010 $count
+        assert_range 10010 10012 [info_field [srv default_client] connected_clients clients]
+        foreach p $pipes { puts $p append }
+        foreach p $pipes { assert_equal "appended 910" [gets $p] }
+        assert_equal 10009 [r EPSEQ 0]
+        foreach p $pipes { puts $p quit; close $p }
+        wait_for "all are gone" 15000 {[info_field [srv default_client] connected_clients clients] <= 2}
+    }
+}
