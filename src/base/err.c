@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 /* Puts fmt and then tail into e; tail may be e's own text. */
+PRINTF_LIKE(3, 0)
 static void err_compose(struct err *e, const char *tail, const char *fmt, va_list args) {
     struct err old;
     snprintf(old.text, sizeof old.text, "%s", tail);

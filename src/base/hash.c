@@ -13,8 +13,9 @@
 #include <xxhash.h>
 
 #define HASH_SIZE_MIN ((size_t)16)
-/* A step looks at this many buckets (one cache line of pointers) or moves this many chains. */
-#define HASH_STEP_BUCKETS 8
+/* A step looks at this many buckets (two cache lines of pointers) or moves this many chains. An
+ * old table at most 1/8 full is so emptied well before what is left needs the next shrinking. */
+#define HASH_STEP_BUCKETS 16
 #define HASH_STEP_CHAINS  2
 
 static uint64_t hash_the_seed;

@@ -181,7 +181,8 @@ static bool element_match(struct str pattern, size_t i, unsigned char c, bool no
 
 /* Every element but the star takes exactly one byte, so only the last star met can be worth
  * giving another byte: what an earlier one could take, the last one can take as well. That makes
- * the time at most pattern times text, and needs no recursion. */
+ * the time at most pattern times text, and needs no recursion. One difference to Redis' function:
+ * stars alone match the empty text here; Redis' callers look for "*" before they call. */
 bool str_match_glob(struct str pattern, struct str s, bool nocase) {
     size_t i = 0, k = 0;                    /* places in pattern and text */
     size_t star = SIZE_MAX, star_start = 0; /* behind the last star; where its rest began */
