@@ -107,3 +107,52 @@ proc sql {db query} {
     return $rows
 }
 proc sql_value {db query} { return [lindex [sql $db $query] 0 0] }
+
+# Holds the database's write lock from outside, as a person in the sqlite3 tool might; the
+# journal then collects what the applier cannot write. Returns a handle for release_database.
+proc hold_database {db} {
+    set p [open |[list sqlite3 $db 2>@1] r+]
+    fconfigure $p -buffering line
+    puts $p ".timeout 20000"
+    puts $p "BEGIN IMMEDIATE;\nSELECT 'locked';"
+    set line [gets $p]
+    if {$line ne "locked"} { error "sqlite3 did not get the lock: $line" }
+    return $p
+}
+proc release_database {p} {
+    puts $p "ROLLBACK;\n.quit"
+    catch {close $p}
+}
+# The folder of a server's journal, and its segment files, oldest write first.
+proc journal_dir {s} {
+    set found [glob -nocomplain -types d [$s db]*journal*]
+    if {[llength $found] != 1} { fail "no journal folder beside [$s db]: [glob -nocomplain [$s db]*]" }
+    return [lindex $found 0]
+}
+proc journal_files {s} {
+    set files [glob -nocomplain -types f -directory [journal_dir $s] *]
+    return [lsort -command {apply {{a b} {expr {[file mtime $a] - [file mtime $b]}}}} $files]
+}
+proc journal_bytes {s} {
+    set sum 0
+    foreach f [journal_files $s] { incr sum [file size $f] }
+    return $sum
+}
+# Finds text in the journal: {file offset} or "".
+proc journal_find {s text} {
+    foreach f [journal_files $s] {
+        set at [string first $text [read_file $f]]
+        if {$at >= 0} { return [list $f $at] }
+    }
+    return ""
+}
+proc overwrite {path offset bytes} {
+    set f [open $path r+b]
+    seek $f $offset
+    puts -nonewline $f $bytes
+    close $f
+}
+# Everything that the wire says about the store, to compare before and after.
+proc snapshot {c} {
+    return [list [$c EPSEQ 0] [log_scan_all $c 1000]]
+}
