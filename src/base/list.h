@@ -51,7 +51,7 @@ static inline void list_splice(struct list *to, struct list *from) {
 }
 
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
-#define LIST_FOR_EACH(it, l) for (struct list *it = (l)->next; it != (l); it = it->next)
+#define LIST_FOR_EACH(it, l)           for (struct list *it = (l)->next; it != (l); it = it->next)
 /* The current node may be removed while walking. */
 #define LIST_FOR_EACH_SAFE(it, l)                                                                  \
     for (struct list *it = (l)->next, *it##_next = it->next; it != (l);                            \

@@ -19,9 +19,9 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
     do {                                                                                           \
         if ((level) >= log_level) log_line((level), __VA_ARGS__);                                  \
     } while (0)
-#define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
+#define log_debug(...)   log_at(LOG_DEBUG, __VA_ARGS__)
 #define log_verbose(...) log_at(LOG_VERBOSE, __VA_ARGS__)
-#define log_notice(...) log_at(LOG_NOTICE, __VA_ARGS__)
+#define log_notice(...)  log_at(LOG_NOTICE, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
 
 #endif

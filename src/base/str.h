@@ -10,8 +10,8 @@ struct str {
 };
 
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
-#define STR_FMT "%.*s"
-#define STR_ARG(s) (int)MIN((s).len, (size_t)1024), (s).ptr
+#define STR_FMT      "%.*s"
+#define STR_ARG(s)   (int)MIN((s).len, (size_t)1024), (s).ptr
 
 static inline struct str str_of(const void *ptr, size_t len) {
     return (struct str){(const char *)ptr, len};

@@ -33,13 +33,14 @@ void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN]) {
     put_pairs(at, u->b + 10, 6);
 }
 
-/* A digit's value, or a number with a bit above 15 set. */
-static inline unsigned hex_value(char c) {
-    unsigned digit = (unsigned)(unsigned char)c - '0';
-    if (digit < 10) return digit;
-    unsigned letter = ((unsigned)(unsigned char)c | 0x20) - 'a';
-    return letter < 6 ? letter + 10 : 0x100;
-}
+/* A digit's value with HEX_OK set; 0 for every other byte. */
+#define HEX_OK 0x10
+static const uint8_t hex_values[256] = {
+    ['0'] = 0x10, ['1'] = 0x11, ['2'] = 0x12, ['3'] = 0x13, ['4'] = 0x14, ['5'] = 0x15,
+    ['6'] = 0x16, ['7'] = 0x17, ['8'] = 0x18, ['9'] = 0x19, ['a'] = 0x1a, ['b'] = 0x1b,
+    ['c'] = 0x1c, ['d'] = 0x1d, ['e'] = 0x1e, ['f'] = 0x1f, ['A'] = 0x1a, ['B'] = 0x1b,
+    ['C'] = 0x1c, ['D'] = 0x1d, ['E'] = 0x1e, ['F'] = 0x1f,
+};
 
 static struct str trim(struct str s) {
     while (s.len > 0 && strchr(" \t\r\n\v\f", s.ptr[0]) != NULL && s.ptr[0] != '\0')
@@ -64,15 +65,15 @@ bool uuid_parse(struct str text, struct uuid *out) {
     bool hyphens = text.len == UUID_TEXT_LEN;
     if (!hyphens && text.len != 32) return false;
     const char *p = text.ptr;
-    unsigned bad = 0;
+    unsigned good = HEX_OK;
     for (int i = 0; i < 16; i++) {
-        if (hyphens && (i == 4 || i == 6 || i == 8 || i == 10)) bad |= *p++ != '-' ? 0x100u : 0;
-        unsigned high = hex_value(p[0]), low = hex_value(p[1]);
-        bad |= high | low;
-        out->b[i] = (uint8_t)(high << 4 | low);
+        if (hyphens && (i == 4 || i == 6 || i == 8 || i == 10)) good &= *p++ == '-' ? HEX_OK : 0;
+        unsigned high = hex_values[(unsigned char)p[0]], low = hex_values[(unsigned char)p[1]];
+        good &= high & low;
+        out->b[i] = (uint8_t)(high << 4 | (low & 0x0f));
         p += 2;
     }
-    return (bad & 0x100) == 0;
+    return good == HEX_OK;
 }
 
 void uuid_v4(struct uuid *out) {

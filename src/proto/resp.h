@@ -17,9 +17,9 @@ enum resp_status {
 };
 
 struct resp_limits {
-    uint64_t bulk_max;   /* bytes of one argument (proto-max-bulk-len) */
-    uint64_t args_max;   /* arguments of one request */
-    uint64_t inline_max; /* bytes of an inline request or of a length line (64 KiB) */
+    uint64_t bulk_max;    /* bytes of one argument (proto-max-bulk-len) */
+    uint64_t args_max;    /* arguments of one request */
+    uint64_t inline_max;  /* bytes of an inline request or of a length line (64 KiB) */
     uint64_t request_max; /* bytes of one whole request */
 };
 
@@ -33,10 +33,10 @@ struct resp_reader {
     char error[96];  /* after RESP_INVALID: "Protocol error: ...", Redis' texts */
     /* private: */
     size_t args_cap;
-    size_t args_len;  /* found so far; until the request is whole, ptr holds an offset */
-    size_t scanned;   /* bytes dealt with: where the next element starts */
-    size_t searched;  /* how far its line's end was looked for in vain */
-    uint64_t wanted;  /* arguments of the array; 0: not known yet */
+    size_t args_len;   /* found so far; until the request is whole, ptr holds an offset */
+    size_t scanned;    /* bytes dealt with: where the next element starts */
+    size_t searched;   /* how far its line's end was looked for in vain */
+    uint64_t wanted;   /* arguments of the array; 0: not known yet */
     char *inline_copy; /* unquoted arguments of an inline request */
     size_t inline_cap;
 };
@@ -49,15 +49,16 @@ void resp_reader_clear(struct resp_reader *r);
  * the same bytes and more behind them (the buffer may have moved). After OK the reader is ready
  * for the next request; args stay valid until the next call. Calling it again with the same bytes
  * after OK parses the same request again. Inline requests are split and unquoted as Redis'
- * sdssplitargs does; bulk strings are arrays of `$`; elements may also be `+` simple strings and `:` numbers
- * (taken as text, as SierraDB does). */
+ * sdssplitargs does; bulk strings are arrays of `$`; elements may also be `+` simple strings and
+ * `:` numbers (taken as text, as SierraDB does). */
 enum resp_status resp_read(struct resp_reader *r, const char *data, size_t len,
                            const struct resp_limits *limits);
 
 /* Writers. `resp` is 2 or 3: what the connection speaks. In RESP2 a map is a flat array, a boolean
  * :1/:0, null $-1, a double a bulk string, a push or set an array, verbatim a bulk. */
 void resp_put_simple(struct buf *b, struct str s); /* CR, LF and control bytes become spaces */
-void resp_put_error(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3); /* "CODE text", no '-'; cleaned likewise */
+void resp_put_error(struct buf *b, const char *fmt, ...)
+    PRINTF_LIKE(2, 3); /* "CODE text", no '-'; cleaned likewise */
 void resp_put_int(struct buf *b, int64_t v);
 void resp_put_bulk(struct buf *b, struct str s);
 void resp_put_bulk_c(struct buf *b, const char *s);
