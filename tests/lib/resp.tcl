@@ -113,7 +113,22 @@ oo::class create Client {
         }
     }
 
+    # Waits for input: as a coroutine by yielding, so that many clients can run side by side;
+    # else in the event loop.
     method Wait {} {
+        set co [info coroutine]
+        if {$co ne ""} {
+            set timer [after $timeout [list $co timeout]]
+            fileevent $chan readable [list $co data]
+            set woken(state) [yield]
+            if {$woken(state) eq "stop"} { return -code error -errorcode {CLIENT EOF} "stopped" }
+            fileevent $chan readable {}
+            after cancel $timer
+            if {$woken(state) eq "timeout"} {
+                return -code error -errorcode {CLIENT TIMEOUT} "no reply within $timeout ms"
+            }
+            return
+        }
         set var [my varname woken](state)
         set timer [after $timeout [list set $var timeout]]
         fileevent $chan readable [list set $var data]

@@ -200,13 +200,13 @@ with_server {} {
     test "A newer schema is refused, and the file is left alone" {
         srv stop
         set version [sql_value [srv db] "SELECT schema_version FROM cairn_status"]
-        exec sqlite3 [srv db] "UPDATE store SET schema_version = 9999"
+        exec sqlite3 [srv db] "UPDATE store SET schema_version = 9999; PRAGMA user_version = 9999"
         srv spawn
         srv expect_end
         assert_match "exit \[1-9\]*" [srv wait_end [test_scaled 10000]]
         assert_regexp {(?i)newer} [srv new_log]
         assert_regexp {9999} [srv new_log]
-        exec sqlite3 [srv db] "UPDATE store SET schema_version = $version"
+        exec sqlite3 [srv db] "UPDATE store SET schema_version = $version; PRAGMA user_version = $version"
         srv start
         assert_equal 199 [r ESVER s]
     }
