@@ -1,0 +1,511 @@
+/* The journal's writing side, and the pool of segments.
+ *
+ *   spares --take--> [ segments: oldest ... last ] --all applied--> spares (a few) or doomed
+ *
+ * Groups are appended to the last segment. One write is one pwritev: bodies are copied into one
+ * reused buffer, large ones go as they are. A segment's header is written together with its
+ * first group. No block is ever written twice in one generation, so that a torn write can hurt
+ * only what was not acknowledged; and nothing is written to a segment before the one in front of
+ * it is synced, so that a segment's first frame is itself a claim: all before it is durable.
+ *
+ * A segment in which a write or sync failed is never used again: the kernel may have dropped the
+ * pages and called them clean. journal_rewrite goes on in another file.
+ *
+ * The journal thread owns everything but the pool; the helper thread fills the pool
+ * (journal_prepare) and removes doomed files, because both take long. */
+#include "store/journal.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "store/journal_internal.h"
+
+/* Free segments that are kept; what a burst left beyond them is removed. */
+#define SPARES_MAX 4
+/* The first segment of a start is zeroed this far before the first client is served: 64 MiB
+ * take some 100 ms, 4 MiB under 10. The rest is only reserved; later ones are zeroed whole. */
+#define START_ZEROED ((uint64_t)4 << 20)
+/* Bodies of this size and more are not copied. */
+#define BODY_BORROWED ((size_t)64 << 10)
+/* A buffer that one large group made grow beyond this is given back. */
+#define BUFFER_KEPT ((size_t)16 << 20)
+
+/* ---- the pool ---- */
+
+/* Call with the lock held, after the pool has changed. */
+static void pool_changed(struct journal *j) {
+    atomic_store(&j->wants_prepare, j->spares.count == 0 || j->doomed.count > 0);
+    atomic_store(&j->segment_count, j->segments.count + j->spares.count);
+}
+
+/* A segment that nobody needs any more: back into the pool or out of the world. */
+static void pool_give(struct journal *j, struct segment *s) {
+    pthread_mutex_lock(&j->lock);
+    bool keep = !s->failed && s->size == j->segment_bytes && j->spares.count < SPARES_MAX;
+    segment_list_push(keep ? &j->spares : &j->doomed, s);
+    pool_changed(j);
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* A spare, or a new file: zeroed so far. */
+static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err *err) {
+    pthread_mutex_lock(&j->lock);
+    struct segment *s = segment_list_pop(&j->spares);
+    uint64_t number = s == NULL ? j->next_number++ : 0;
+    pthread_mutex_unlock(&j->lock);
+    if (s == NULL) s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
+    return s;
+}
+
+static void pool_remove_doomed(struct journal *j) {
+    for (;;) {
+        pthread_mutex_lock(&j->lock);
+        struct segment *s = segment_list_pop(&j->doomed);
+        pool_changed(j);
+        pthread_mutex_unlock(&j->lock);
+        if (s == NULL) return;
+        segment_remove(s, j->dir);
+    }
+}
+
+int journal_prepare(struct journal *j, struct err *err) {
+    pool_remove_doomed(j);
+    pthread_mutex_lock(&j->lock);
+    bool wanted = j->spares.count == 0;
+    uint64_t number = wanted ? j->next_number++ : 0;
+    pthread_mutex_unlock(&j->lock);
+    if (!wanted) return 0;
+    struct segment *s =
+        segment_create(j->dir, j->dir_fd, number, j->segment_bytes, j->segment_bytes, err);
+    if (s == NULL) return ERR_IO;
+    pool_give(j, s);
+    return 0;
+}
+
+bool journal_wants_prepare(const struct journal *j) {
+    return atomic_load(&j->wants_prepare);
+}
+
+uint64_t journal_bytes_used(const struct journal *j) {
+    return atomic_load(&j->bytes_used);
+}
+
+uint64_t journal_segment_count(const struct journal *j) {
+    return atomic_load(&j->segment_count);
+}
+
+/* Call after the list of segments, the last one's end or the applied frame has changed. */
+static void account(struct journal *j) {
+    const struct segment *last = j->segments.tail;
+    bool open = last != NULL && last->last_frame > j->applied;
+    atomic_store(&j->bytes_used, j->older_bytes + (open ? last->end : 0));
+}
+
+/* Gives back the segments before the last whose frames are all applied. */
+static void release_applied(struct journal *j) {
+    while (j->segments.count > 1 && j->segments.head->last_frame <= j->applied) {
+        struct segment *s = segment_list_pop(&j->segments);
+        j->older_bytes -= s->end;
+        pool_give(j, s);
+    }
+    account(j);
+}
+
+void journal_applied(struct journal *j, uint64_t frame) {
+    if (frame <= j->applied) return;
+    j->applied = frame;
+    if (j->state == JOURNAL_STARTED) release_applied(j);
+}
+
+/* ---- one write ---- */
+
+static void buffer_reserve(struct journal *j, size_t bytes) {
+    if (j->buffer_cap >= bytes) return;
+    size_t cap = MAX((size_t)segment_round(bytes + bytes / 2), (size_t)1 << 18);
+    xfree(j->buffer);
+    j->buffer = aligned_alloc(JOURNAL_BLOCK, cap);
+    assert(j->buffer != NULL);
+    j->buffer_cap = cap;
+}
+
+/* A write being composed: pieces of the buffer, with borrowed bodies between them. The buffer
+ * has been reserved for all of it and does not move. */
+struct writer {
+    struct journal *j;
+    uint8_t *at, *piece; /* where the next byte goes; where the piece being filled began */
+    size_t iov_len;
+};
+
+static void writer_add(struct writer *w, const void *p, size_t n) {
+    struct journal *j = w->j;
+    if (n == 0) return;
+    if (w->iov_len == j->iov_cap) {
+        j->iov_cap = j->iov_cap == 0 ? 16 : 2 * j->iov_cap;
+        j->iov = xrealloc(j->iov, j->iov_cap * sizeof j->iov[0]);
+    }
+    j->iov[w->iov_len++] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = n};
+}
+
+/* Ends the piece being filled, so that something from elsewhere can follow. */
+static void writer_cut(struct writer *w) {
+    writer_add(w, w->piece, (size_t)(w->at - w->piece));
+    w->piece = w->at;
+}
+
+static void writer_zeros(struct writer *w, size_t n) {
+    memset(w->at, 0, n);
+    w->at += n;
+}
+
+static void writer_frame(struct writer *w, uint64_t number, const struct record *records, size_t n,
+                         uint32_t crc_init) {
+    struct segment_frame frame = {.length = (uint32_t)journal_frame_bytes(records, n),
+                                  .number = number};
+    uint8_t *start = w->at, *crc_from = start + sizeof frame.crc;
+    uint32_t crc = crc_init;
+    memcpy(start, &frame, sizeof frame);
+    w->at += sizeof frame;
+    for (size_t i = 0; i < n; i++) {
+        const struct record *r = &records[i];
+        struct segment_record head = {.kind = r->kind, .len = r->len};
+        memcpy(w->at, &head, sizeof head);
+        w->at += sizeof head;
+        if (r->len >= BODY_BORROWED) {
+            crc = segment_crc(crc, crc_from, (size_t)(w->at - crc_from));
+            crc = segment_crc(crc, r->body, r->len);
+            writer_cut(w);
+            writer_add(w, r->body, r->len);
+            crc_from = w->at;
+        } else if (r->len > 0) {
+            memcpy(w->at, r->body, r->len);
+            w->at += r->len;
+        }
+        writer_zeros(w, -(size_t)r->len & 7);
+    }
+    frame.crc = segment_crc(crc, crc_from, (size_t)(w->at - crc_from));
+    memcpy(start, &frame.crc, sizeof frame.crc);
+}
+
+static uint32_t group_record_begin(const struct group *g, uint32_t frame) {
+    return frame == 0 ? 0 : g->frame_end[frame - 1];
+}
+
+/* Writes frames [from, to) of g, `bytes` in all, as one written group at the end of the last
+ * segment, where they fit. */
+static int write_part(struct journal *j, const struct group *g, uint32_t from, uint32_t to,
+                      uint64_t bytes, uint64_t claim, struct err *err) {
+    struct segment *s = j->segments.tail;
+    const uint32_t begin = group_record_begin(g, from), end = g->frame_end[to - 1];
+    struct segment_group head = {
+        .generation = s->header.generation,
+        .tag = s->header.tag,
+        .first_frame = g->first_frame + from,
+        .claim = claim,
+        .bytes = bytes,
+        .frames = to - from,
+    };
+    const uint64_t padded = segment_round(sizeof head + bytes);
+    size_t copied = padded + (j->header_pending ? JOURNAL_BLOCK : 0);
+    if (bytes >= BODY_BORROWED)
+        for (uint32_t i = begin; i < end; i++)
+            if (g->records[i].len >= BODY_BORROWED) copied -= g->records[i].len;
+    assert(s->end + padded <= s->size);
+    buffer_reserve(j, copied);
+
+    struct writer w = {.j = j, .at = j->buffer, .piece = j->buffer};
+    if (j->header_pending) {
+        writer_zeros(&w, JOURNAL_BLOCK);
+        segment_header_put(j->buffer, &s->header);
+    }
+    segment_group_seal(&head, s->crc_init);
+    memcpy(w.at, &head, sizeof head);
+    w.at += sizeof head;
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t first = group_record_begin(g, i);
+        writer_frame(&w, g->first_frame + i, g->records + first, g->frame_end[i] - first,
+                     s->crc_init);
+    }
+    writer_zeros(&w, padded - sizeof head - bytes);
+    writer_cut(&w);
+    assert(w.at == j->buffer + copied);
+
+    uint64_t offset = j->header_pending ? 0 : s->end;
+    j->dirty = true;
+    int rc = segment_write(s, j->dir, j->iov, w.iov_len, offset, err);
+    if (rc == 0) {
+        s->end += padded;
+        s->last_frame = j->last_frame = g->first_frame + to - 1;
+        j->header_pending = false;
+        account(j);
+    }
+    if (j->buffer_cap > BUFFER_KEPT) {
+        xfree(j->buffer);
+        j->buffer = NULL;
+        j->buffer_cap = 0;
+    }
+    return rc;
+}
+
+/* ---- segments ---- */
+
+static int sync_last(struct journal *j, struct err *err) {
+    if (!j->dirty) return 0;
+    int rc = segment_sync(j->segments.tail, j->dir, err);
+    if (rc == 0) j->dirty = false;
+    return rc;
+}
+
+/* Makes another segment the last. Its header is not written yet. What is in the last one now
+ * must be synced, or be superseded. */
+static int begin_segment(struct journal *j, uint64_t first_frame, uint32_t flags, uint64_t zeroed,
+                         struct err *err) {
+    struct segment *s = pool_take(j, zeroed, err);
+    if (s == NULL) return ERR_IO;
+    s->header = (struct segment_header){
+        .store_id = j->store_id,
+        .epoch = j->epoch,
+        .generation = ++j->generation,
+        .first_frame = first_frame,
+        .claim = first_frame - 1,
+        .segment_bytes = j->segment_bytes,
+        .flags = flags,
+    };
+    random_bytes(&s->header.tag, sizeof s->header.tag);
+    s->crc_init = segment_crc_init(&j->store_id, s->header.generation, s->header.tag);
+    s->end = JOURNAL_BLOCK;
+    s->last_frame = first_frame - 1;
+    if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
+    pthread_mutex_lock(&j->lock);
+    segment_list_push(&j->segments, s);
+    pool_changed(j);
+    pthread_mutex_unlock(&j->lock);
+    j->header_pending = j->dirty = true;
+    return 0;
+}
+
+/* Writes the last segment's header alone. */
+static int write_header(struct journal *j, struct err *err) {
+    struct segment *s = j->segments.tail;
+    buffer_reserve(j, JOURNAL_BLOCK);
+    memset(j->buffer, 0, JOURNAL_BLOCK);
+    segment_header_put(j->buffer, &s->header);
+    struct iovec iov = {.iov_base = j->buffer, .iov_len = JOURNAL_BLOCK};
+    j->dirty = true;
+    int rc = segment_write(s, j->dir, &iov, 1, 0, err);
+    if (rc == 0) j->header_pending = false;
+    return rc;
+}
+
+/* Where a group of frames from `from` on ends that takes at most `room` with its padding. */
+static uint32_t frames_that_fit(const struct group *g, uint32_t from, uint64_t room,
+                                uint64_t *bytes) {
+    uint32_t to = from;
+    *bytes = 0;
+    for (; to < g->frame_count; to++) {
+        uint32_t first = group_record_begin(g, to);
+        uint64_t more = journal_frame_bytes(g->records + first, g->frame_end[to] - first);
+        if (segment_round(sizeof(struct segment_group) + *bytes + more) > room) break;
+        *bytes += more;
+    }
+    return to;
+}
+
+static int write_group(struct journal *j, const struct group *g, uint64_t claim, struct err *err) {
+    assert(g->frame_count > 0);
+    assert(g->first_frame == j->last_frame + 1);
+    assert(claim < g->first_frame);
+    uint64_t bytes = g->journal_bytes;
+    const uint64_t most = j->segment_bytes - JOURNAL_BLOCK;
+    for (uint32_t from = 0; from < g->frame_count;) {
+        struct segment *s = j->segments.tail;
+        uint64_t room = s->size - s->end, part = bytes;
+        uint64_t padded = segment_round(sizeof(struct segment_group) + bytes);
+        uint32_t to = g->frame_count;
+        if (padded > room) to = padded <= most ? from : frames_that_fit(g, from, room, &part);
+        int rc;
+        if (to == from) {
+            assert(s->end > JOURNAL_BLOCK); /* frames fit in a segment */
+            if ((rc = sync_last(j, err)) != 0) return rc;
+            if ((rc = begin_segment(j, g->first_frame + from, 0, 0, err)) != 0) return rc;
+            continue;
+        }
+        if ((rc = write_part(j, g, from, to, part, claim, err)) != 0) return rc;
+        from = to;
+        bytes -= part;
+    }
+    assert(bytes == 0);
+    return 0;
+}
+
+/* ---- public ---- */
+
+size_t journal_frame_bytes(const struct record *records, size_t n) {
+    size_t bytes = sizeof(struct segment_frame);
+    for (size_t i = 0; i < n; i++) bytes += segment_body_bytes(records[i].len);
+    return bytes;
+}
+
+size_t journal_frame_max(const struct journal *j) {
+    size_t room = j->segment_bytes - JOURNAL_BLOCK - sizeof(struct segment_group);
+    return MIN(room, (size_t)UINT32_MAX) & ~(size_t)7;
+}
+
+uint64_t journal_last_frame(const struct journal *j) {
+    return j->last_frame;
+}
+
+int journal_start(struct journal *j, uint64_t next_frame, struct err *err) {
+    assert(j->state == JOURNAL_OPENED || j->state == JOURNAL_SEALED);
+    assert(next_frame > j->last_frame);
+    /* All that was found is applied, so all of it may be used again; but a crash before the new
+     * header is synced must find the old ones, and it does: a header is replaced whole. */
+    struct segment_list old = j->segments;
+    j->segments = (struct segment_list){0};
+    j->older_bytes = 0;
+    for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) pool_give(j, s);
+    j->last_frame = j->applied = next_frame - 1;
+    /* Older frames from here on (a torn tail that a power cut may yet bring back) are void. */
+    int rc = begin_segment(j, next_frame, SEGMENT_SUPERSEDES, START_ZEROED, err);
+    if (rc == 0) rc = write_header(j, err);
+    if (rc == 0) rc = sync_last(j, err);
+    if (rc == 0) {
+        j->state = JOURNAL_STARTED;
+        account(j);
+        return 0;
+    }
+    struct segment *s = segment_list_pop(&j->segments);
+    if (s != NULL) {
+        s->failed = true;
+        pool_give(j, s);
+    }
+    return err_wrap(err, rc, "journal");
+}
+
+int journal_write(struct journal *j, const struct group *g, uint64_t claim, struct err *err) {
+    assert(j->state == JOURNAL_STARTED);
+    int rc = write_group(j, g, claim, err);
+    if (rc == 0)
+        release_applied(j);
+    else
+        j->state = JOURNAL_FAILED;
+    return rc;
+}
+
+int journal_sync(struct journal *j, struct err *err) {
+    assert(j->state == JOURNAL_STARTED);
+    int rc = sync_last(j, err);
+    if (rc != 0) j->state = JOURNAL_FAILED;
+    return rc;
+}
+
+/* What came behind `keep` (NULL: all) is given up. */
+static void drop_segments_after(struct journal *j, struct segment *keep) {
+    struct segment_list old = j->segments;
+    j->segments = (struct segment_list){0};
+    j->older_bytes = 0;
+    bool drop = keep == NULL;
+    for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) {
+        if (drop) {
+            s->failed = true;
+            pool_give(j, s);
+        } else {
+            if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
+            segment_list_push(&j->segments, s);
+        }
+        if (s == keep) drop = true;
+    }
+}
+
+/* A synced segment supersedes: what older ones hold from next_frame on is void. */
+static void void_older(struct journal *j, const struct segment *first_new, uint64_t next_frame) {
+    struct segment_list old = j->segments;
+    j->segments = (struct segment_list){0};
+    j->older_bytes = 0;
+    bool older = true;
+    for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) {
+        if (s == first_new) older = false;
+        if (older && s->header.first_frame >= next_frame) {
+            pool_give(j, s);
+            continue;
+        }
+        if (older) s->last_frame = MIN(s->last_frame, next_frame - 1);
+        if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
+        segment_list_push(&j->segments, s);
+    }
+}
+
+int journal_rewrite(struct journal *j, struct group *const groups[], size_t n, uint64_t next_frame,
+                    uint64_t claim, struct err *err) {
+    assert(j->state == JOURNAL_STARTED || j->state == JOURNAL_FAILED);
+    assert(claim < next_frame);
+    struct segment *keep = j->segments.tail;
+    if (keep != NULL) keep->failed = true;
+    j->last_frame = next_frame - 1;
+    int rc = begin_segment(j, next_frame, SEGMENT_SUPERSEDES, 0, err);
+    if (rc != 0) goto failed;
+    struct segment *first_new = j->segments.tail;
+    for (size_t i = 0; i < n; i++)
+        if ((rc = write_group(j, groups[i], claim, err)) != 0) goto failed;
+    if (j->header_pending && (rc = write_header(j, err)) != 0) goto failed;
+    if ((rc = sync_last(j, err)) != 0) goto failed;
+    void_older(j, first_new, next_frame);
+    j->state = JOURNAL_STARTED;
+    release_applied(j);
+    return 0;
+failed:
+    drop_segments_after(j, keep);
+    j->last_frame = next_frame - 1;
+    j->state = JOURNAL_FAILED;
+    account(j);
+    return rc;
+}
+
+int journal_seal(struct journal *j, struct err *err) {
+    assert(j->state != JOURNAL_FAILED);
+    struct segment *s = j->segments.tail;
+    int rc = 0;
+    if (s != NULL) {
+        s->header.flags |= SEGMENT_SEALED;
+        s->header.sealed_frame = j->last_frame;
+        rc = write_header(j, err);
+        if (rc == 0) rc = sync_last(j, err);
+    }
+    if (rc != 0) {
+        if (j->state == JOURNAL_STARTED) j->state = JOURNAL_FAILED;
+        return err_wrap(err, rc, "journal");
+    }
+    j->applied = j->last_frame;
+    j->state = JOURNAL_SEALED;
+    release_applied(j);
+    return 0;
+}
+
+struct journal *journal_create(const struct journal_config *config) {
+    assert(config->segment_bytes >= 2 * JOURNAL_BLOCK);
+    assert(config->segment_bytes % JOURNAL_BLOCK == 0);
+    struct journal *j = xcalloc(1, sizeof *j);
+    j->dir = xstrdup(config->dir);
+    j->dir_fd = -1;
+    j->store_id = config->store_id;
+    j->epoch = config->epoch;
+    j->segment_bytes = config->segment_bytes;
+    pthread_mutex_init(&j->lock, NULL);
+    return j;
+}
+
+void journal_close(struct journal *j) {
+    if (j == NULL) return;
+    /* After an unsuccessful opening everything stays as it was found. */
+    if (j->state == JOURNAL_STARTED || j->state == JOURNAL_SEALED) pool_remove_doomed(j);
+    struct segment_list *lists[] = {&j->segments, &j->spares, &j->doomed};
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        for (struct segment *s; (s = segment_list_pop(lists[i])) != NULL;) segment_close(s);
+    if (j->dir_fd >= 0) close(j->dir_fd);
+    pthread_mutex_destroy(&j->lock);
+    xfree(j->buffer);
+    xfree(j->iov);
+    xfree(j->dir);
+    xfree(j);
+}
