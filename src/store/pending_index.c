@@ -1,0 +1,298 @@
+/* Sorted runs of index entries in memory; see the header for what they are and who may call what.
+ *
+ * Memory: 12 bytes an entry. Sorting a push is a radix sort over the bytes of the key
+ * that differ at all (three or four of eight in practice); merging runs is a plain two-way merge,
+ * done by the writer outside the mutex, since runs never change once they are visible. */
+#include "store/pending_index.h"
+
+#include "base/alloc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct pending_index {
+    pthread_mutex_t mutex; /* runs, run_count, refs, start, generation */
+    struct pending_run *runs[PENDING_RUNS_MAX];
+    size_t run_count;
+    uint64_t start, end, generation;
+    size_t frozen;  /* runs [0, frozen) belong to a merge. The writer's */
+    bool unsettled; /* the last run can be popped. The writer's */
+    _Atomic uint64_t count;
+};
+
+/* --- runs ----------------------------------------------------------------- */
+
+static struct pending_run *run_create(uint64_t sequence, uint64_t end, size_t count) {
+    assert(sequence <= end);
+    assert(end - sequence <= UINT32_MAX);
+    struct pending_run *run = xmalloc(sizeof *run);
+    run->refs = 1;
+    run->sequence = sequence;
+    run->end = end;
+    run->count = count;
+    run->keys = xmalloc(MAX(count, (size_t)1) * sizeof *run->keys);
+    run->offsets = xmalloc(MAX(count, (size_t)1) * sizeof *run->offsets);
+    return run;
+}
+
+static void run_free(struct pending_run *run) {
+    xfree(run->keys);
+    xfree(run->offsets);
+    xfree(run);
+}
+
+size_t pending_run_find(const struct pending_run *run, uint64_t key) {
+    size_t low = 0, high = run->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (run->keys[middle] < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void sort_few(struct pending_entry *e, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        struct pending_entry x = e[i];
+        size_t j = i;
+        for (; j > 0 && e[j - 1].key > x.key; j--) e[j] = e[j - 1];
+        e[j] = x;
+    }
+}
+
+static void sort_pass(const struct pending_entry *from, struct pending_entry *to, size_t n,
+                      int shift, uint32_t counts[256]) {
+    uint32_t at = 0;
+    for (int b = 0; b < 256; b++) {
+        uint32_t here = counts[b];
+        counts[b] = at;
+        at += here;
+    }
+    for (size_t i = 0; i < n; i++) to[counts[(from[i].key >> shift) & 0xff]++] = from[i];
+}
+
+/* Least significant byte first; bytes that are the same in all keys cost nothing. */
+static void sort_entries(struct pending_entry *entries, size_t n) {
+    if (n < 48) {
+        sort_few(entries, n);
+        return;
+    }
+    assert(n <= UINT32_MAX);
+    uint64_t differ = 0;
+    for (size_t i = 1; i < n; i++) differ |= entries[i].key ^ entries[0].key;
+    struct pending_entry *scratch = xmalloc(n * sizeof *scratch);
+    struct pending_entry *from = entries, *to = scratch;
+    for (int shift = 0; shift < 64; shift += 8) {
+        if (((differ >> shift) & 0xff) == 0) continue;
+        uint32_t counts[256] = {0};
+        for (size_t i = 0; i < n; i++) counts[(from[i].key >> shift) & 0xff]++;
+        sort_pass(from, to, n, shift, counts);
+        struct pending_entry *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != entries) memcpy(entries, from, n * sizeof *entries);
+    xfree(scratch);
+}
+
+static struct pending_run *run_merge(const struct pending_run *a, const struct pending_run *b) {
+    assert(a->end == b->sequence);
+    struct pending_run *out = run_create(a->sequence, b->end, a->count + b->count);
+    uint32_t shift = (uint32_t)(b->sequence - a->sequence);
+    size_t i = 0, j = 0, k = 0;
+    while (i < a->count && j < b->count) {
+        bool first = a->keys[i] <= b->keys[j];
+        out->keys[k] = first ? a->keys[i] : b->keys[j];
+        out->offsets[k] = first ? a->offsets[i] : b->offsets[j] + shift;
+        i += first;
+        j += !first;
+        k++;
+    }
+    for (; i < a->count; i++, k++) {
+        out->keys[k] = a->keys[i];
+        out->offsets[k] = a->offsets[i];
+    }
+    for (; j < b->count; j++, k++) {
+        out->keys[k] = b->keys[j];
+        out->offsets[k] = b->offsets[j] + shift;
+    }
+    assert(k == out->count);
+    return out;
+}
+
+/* --- the writer's side ---------------------------------------------------- */
+
+struct pending_index *pending_index_create(void) {
+    struct pending_index *p = xcalloc(1, sizeof *p);
+    pthread_mutex_init(&p->mutex, NULL);
+    return p;
+}
+
+static void run_unref(struct pending_run *run) { /* under the mutex */
+    assert(run->refs > 0);
+    if (--run->refs == 0) run_free(run);
+}
+
+static void drop_runs(struct pending_index *p, size_t begin, size_t end) { /* under the mutex */
+    uint64_t dropped = 0;
+    for (size_t i = begin; i < end; i++) {
+        dropped += p->runs[i]->count;
+        run_unref(p->runs[i]);
+    }
+    memmove(p->runs + begin, p->runs + end, (p->run_count - end) * sizeof p->runs[0]);
+    p->run_count -= end - begin;
+    atomic_fetch_sub(&p->count, dropped);
+}
+
+void pending_index_destroy(struct pending_index *p) {
+    if (p == NULL) return;
+    drop_runs(p, 0, p->run_count);
+    pthread_mutex_destroy(&p->mutex);
+    xfree(p);
+}
+
+static struct pending_run *run_of(struct pending_entry *entries, size_t n, uint64_t start,
+                                  uint64_t end) {
+    sort_entries(entries, n);
+    struct pending_run *run = run_create(start, end, n);
+    for (size_t i = 0; i < n; i++) {
+        assert(entries[i].sequence >= start);
+        assert(entries[i].sequence < end);
+        run->keys[i] = entries[i].key;
+        run->offsets[i] = (uint32_t)(entries[i].sequence - start);
+    }
+    return run;
+}
+
+static void add_run(struct pending_index *p, struct pending_run *run) { /* under the mutex */
+    assert(p->run_count < PENDING_RUNS_MAX);
+    p->runs[p->run_count++] = run;
+    p->end = run->end;
+    atomic_fetch_add(&p->count, run->count);
+}
+
+void pending_index_push(struct pending_index *p, struct pending_entry *entries, size_t n,
+                        uint64_t start, uint64_t end) {
+    assert(!p->unsettled);
+    assert(start == p->end);
+    struct pending_run *run = run_of(entries, n, start, end);
+    pthread_mutex_lock(&p->mutex);
+    add_run(p, run);
+    pthread_mutex_unlock(&p->mutex);
+    p->unsettled = true;
+}
+
+void pending_index_pop(struct pending_index *p) {
+    assert(p->unsettled);
+    pthread_mutex_lock(&p->mutex);
+    p->end = p->runs[p->run_count - 1]->sequence;
+    drop_runs(p, p->run_count - 1, p->run_count);
+    pthread_mutex_unlock(&p->mutex);
+    p->unsettled = false;
+}
+
+void pending_index_settle(struct pending_index *p) {
+    p->unsettled = false;
+    while (p->run_count - p->frozen >= 2) {
+        struct pending_run *older = p->runs[p->run_count - 2];
+        struct pending_run *newer = p->runs[p->run_count - 1];
+        if (older->count > 2 * newer->count) return;
+        struct pending_run *both = run_merge(older, newer);
+        pthread_mutex_lock(&p->mutex);
+        p->run_count--;
+        p->runs[p->run_count - 1] = both;
+        run_unref(older);
+        run_unref(newer);
+        pthread_mutex_unlock(&p->mutex);
+    }
+}
+
+void pending_index_hold(struct pending_index *p) {
+    pthread_mutex_lock(&p->mutex);
+}
+
+void pending_index_release(struct pending_index *p) {
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void pending_index_reset(struct pending_index *p, struct pending_entry *entries, size_t n,
+                         uint64_t start, uint64_t end, uint64_t generation) {
+    assert(!p->unsettled);
+    drop_runs(p, 0, p->run_count);
+    p->frozen = 0;
+    p->start = p->end = start;
+    p->generation = generation;
+    if (end > start) add_run(p, run_of(entries, n, start, end));
+}
+
+size_t pending_index_freeze(struct pending_index *p) {
+    assert(!p->unsettled);
+    assert(p->frozen == 0);
+    p->frozen = p->run_count;
+    return p->frozen;
+}
+
+const struct pending_run *pending_index_run(const struct pending_index *p, size_t i) {
+    assert(i < p->run_count);
+    return p->runs[i];
+}
+
+uint64_t pending_index_frozen_end(const struct pending_index *p) {
+    return p->frozen == 0 ? p->start : p->runs[p->frozen - 1]->end;
+}
+
+void pending_index_drop_frozen(struct pending_index *p) {
+    pthread_mutex_lock(&p->mutex);
+    p->start = pending_index_frozen_end(p);
+    drop_runs(p, 0, p->frozen);
+    p->frozen = 0;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+uint64_t pending_index_count(const struct pending_index *p) {
+    return atomic_load(&p->count);
+}
+
+/* --- the readers' side ---------------------------------------------------- */
+
+void pending_view_take(struct pending_index *p, struct pending_view *v) {
+    pthread_mutex_lock(&p->mutex);
+    v->count = p->run_count;
+    v->start = p->start;
+    v->generation = p->generation;
+    for (size_t i = 0; i < p->run_count; i++) {
+        v->runs[i] = p->runs[i];
+        v->runs[i]->refs++;
+    }
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void pending_view_drop(struct pending_index *p, struct pending_view *v) {
+    pthread_mutex_lock(&p->mutex);
+    for (size_t i = 0; i < v->count; i++) run_unref(v->runs[i]);
+    pthread_mutex_unlock(&p->mutex);
+    v->count = 0;
+}
+
+struct pending_slice pending_view_slice(const struct pending_view *v, size_t run, uint64_t stream,
+                                        uint64_t start, uint64_t end, uint64_t limit) {
+    assert(run < v->count);
+    struct pending_slice s = {v->runs[run], 0, 0};
+    if (start > INDEX_VERSION_MAX || s.run->sequence >= limit) return s;
+    s.begin = pending_run_find(s.run, index_key(stream, start));
+    s.end = pending_run_find(s.run, index_key(stream, MIN(end, INDEX_VERSION_MAX)) + 1);
+    /* Of one stream, sequences ascend with versions: what is too new stands at the end. */
+    if (s.run->end <= limit) return s;
+    size_t low = s.begin, high = s.end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (pending_run_sequence(s.run, middle) < limit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    s.end = low;
+    return s;
+}

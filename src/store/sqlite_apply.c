@@ -1,0 +1,350 @@
+/* Groups of frames become rows: one transaction an apply, whatever its size.
+ *
+ * The rows of events go in as they come: they are in sequence order, so each is an append to its
+ * table. What would land all over other trees (client-made ids, correlations, the (stream,
+ * version) index) is collected on the way, sorted, and written at the end; the index only goes
+ * to memory here, see sqlite_index.c. The order of the steps before COMMIT matters: the new
+ * run of the index is visible to readers before the rows are (they ignore what is beyond
+ * their snapshot), and is taken back if the commit fails. */
+#include "store/sqlite_internal.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+/* Optional columns of SQL_ADD_EVENT that are bound, as bits of w->bound. */
+#define BOUND(column) (1u << (column))
+
+static void side_add(struct side_list *l, struct str key, uint64_t sequence) {
+    if (l->count == l->cap) {
+        l->cap = l->cap == 0 ? 256 : l->cap * 2;
+        l->entries = xrealloc(l->entries, l->cap * sizeof *l->entries);
+    }
+    l->entries[l->count++] = (struct side_entry){key, sequence};
+}
+
+static int side_cmp(const void *a, const void *b) {
+    const struct side_entry *x = a, *y = b;
+    int cmp = str_cmp(x->key, y->key);
+    if (cmp != 0) return cmp;
+    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+}
+
+static void collected_reset(struct sqlite_writer *w) {
+    w->index_count = 0;
+    for (size_t i = 0; i < SIDE_COUNT; i++) w->sides[i].count = 0;
+}
+
+void sqlite_apply_forget(struct sqlite_writer *w) {
+    memset(w->types, 0, TYPE_SLOTS * sizeof *w->types);
+    memset(w->blocks, 0, BLOCK_SLOTS * sizeof *w->blocks);
+}
+
+void sqlite_apply_free(struct sqlite_writer *w) {
+    for (size_t i = 0; i < SIDE_COUNT; i++) xfree(w->sides[i].entries);
+    xfree(w->index);
+    xfree(w->types);
+    xfree(w->blocks);
+}
+
+/* --- types ------------------------------------------------------------------ */
+
+static int type_load(struct backend_conn *c, struct str name, uint32_t *number, struct err *err) {
+    for (int add = 0; add < 2; add++) {
+        sqlite3_stmt *stmt = c->stmts[add ? SQL_ADD_TYPE : SQL_TYPE_NUMBER];
+        sqlite3_bind_text(stmt, 1, name.len > 0 ? name.ptr : "", (int)name.len, SQLITE_STATIC);
+        int rc = sqlite_step(c, stmt, err);
+        if (rc < 0) return rc;
+        if (rc == 0) continue;
+        int64_t found = sqlite3_column_int64(stmt, 0);
+        sqlite3_reset(stmt);
+        if (found <= 0 || found > UINT32_MAX)
+            return err_set(err, ERR_CORRUPT, "%s: types: number %lld", c->path, (long long)found);
+        *number = (uint32_t)found;
+        return 0;
+    }
+    return err_set(err, ERR_FAILED, "%s: types: nothing inserted", c->path);
+}
+
+static int type_number(struct backend_conn *c, struct str name, uint32_t *number, struct err *err) {
+    if (name.len > TYPE_CACHED_LEN_MAX) return type_load(c, name, number, err);
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    struct type_slot *slot = &c->w->types[hash % TYPE_SLOTS];
+    if (LIKELY(slot->number != 0 && slot->hash == hash &&
+               str_eq(str_of(slot->name, slot->len), name))) {
+        *number = slot->number;
+        return 0;
+    }
+    int rc = type_load(c, name, number, err);
+    if (rc != 0) return rc;
+    slot->hash = hash;
+    slot->number = *number;
+    slot->len = (uint32_t)name.len;
+    if (name.len > 0) memcpy(slot->name, name.ptr, name.len);
+    return 0;
+}
+
+/* Notes that a block of sequences holds the type, unless that was just written. */
+static int add_block(struct backend_conn *c, uint32_t type, uint64_t block, struct err *err) {
+    bool fits = type < 1u << 24 && block < UINT64_C(1) << 40;
+    uint64_t pair = block << 24 | type; /* never 0: types begin at 1 */
+    uint64_t *slot = &c->w->blocks[(pair * UINT64_C(0x9e3779b97f4a7c15)) >> 52];
+    if (LIKELY(fits && *slot == pair)) return 0;
+    sqlite3_stmt *stmt = c->stmts[SQL_ADD_BLOCK];
+    sqlite3_bind_int64(stmt, 1, type);
+    sqlite_bind_u64(stmt, 2, block);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc == 0 && fits) *slot = pair;
+    return rc;
+}
+
+/* --- records ------------------------------------------------------------------ */
+
+static int add_stream(struct backend_conn *c, const struct stream_record *s,
+                      struct sqlite_state *state, struct err *err) {
+    struct uuid key;
+    struct str name = str_of(s->name, s->name_len);
+    partition_key_of(name, &key);
+    sqlite3_stmt *stmt = c->stmts[SQL_ADD_STREAM];
+    if (s->number > INDEX_STREAM_MAX)
+        return err_set(err, ERR_TOO_LARGE, "stream number %llu is over the limit of %llu",
+                       (unsigned long long)s->number, (unsigned long long)INDEX_STREAM_MAX);
+    sqlite_bind_u64(stmt, 1, s->number);
+    sqlite3_bind_text(stmt, 2, name.ptr, (int)name.len, SQLITE_STATIC);
+    sqlite_bind_u64(stmt, 3, s->created);
+    sqlite3_bind_blob(stmt, 4, &key, sizeof key, SQLITE_STATIC);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc != 0) return rc;
+    state->s.stream_count++;
+    state->s.next_stream = MAX(state->s.next_stream, s->number + 1);
+    return 0;
+}
+
+static void bind_optional(struct sqlite_writer *w, sqlite3_stmt *stmt, enum event_column column,
+                          const void *value, size_t len) {
+    int at = (int)column + 1;
+    if (value != NULL) {
+        if (column == COL_AGGREGATE)
+            sqlite3_bind_text(stmt, at, value, (int)len, SQLITE_STATIC);
+        else
+            sqlite3_bind_blob(stmt, at, value, (int)len, SQLITE_STATIC);
+        w->bound |= BOUND(column);
+    } else if (w->bound & BOUND(column)) {
+        sqlite3_bind_null(stmt, at);
+        w->bound &= ~BOUND(column);
+    }
+}
+
+static void bind_uuid(struct backend_conn *c, sqlite3_stmt *stmt, enum event_column column,
+                      const struct uuid *u) {
+    bind_optional(c->w, stmt, column, u, sizeof *u);
+}
+
+static int insert_event(struct backend_conn *c, const struct event_record *e, uint32_t type,
+                        struct err *err) {
+    sqlite3_stmt *stmt = c->stmts[SQL_ADD_EVENT];
+    char ms[20], seq[20];
+    sqlite_bind_u64(stmt, COL_SEQUENCE + 1, e->sequence);
+    sqlite_bind_u64(stmt, COL_STREAM + 1, e->stream);
+    sqlite_bind_u64(stmt, COL_VERSION + 1, e->version);
+    sqlite3_bind_int64(stmt, COL_TYPE + 1, type);
+    sqlite_bind_u64(stmt, COL_TIMESTAMP + 1, e->timestamp);
+    sqlite_bind_u64(stmt, COL_RECORDED + 1, e->recorded);
+    sqlite_bind_entry(stmt, COL_ENTRY_MS + 1, e->entry_ms, ms);
+    sqlite_bind_entry(stmt, COL_ENTRY_SEQ + 1, e->entry_seq, seq);
+    sqlite3_bind_blob(stmt, COL_EVENT_ID + 1, &e->event_id, sizeof e->event_id, SQLITE_STATIC);
+    struct str payload = event_payload(e), metadata = event_metadata(e);
+    sqlite3_bind_blob(stmt, COL_PAYLOAD + 1, payload.ptr, (int)payload.len, SQLITE_STATIC);
+    if (e->flags != 0 || c->w->bound != 0 || e->aggregate_len > 0 || metadata.len > 0) {
+        struct str aggregate = event_aggregate(e);
+        bind_uuid(c, stmt, COL_CONTENT_HASH, event_content_hash(e));
+        bind_uuid(c, stmt, COL_PARTITION_KEY, event_partition_key(e));
+        bind_uuid(c, stmt, COL_TRANSACTION, event_transaction(e));
+        bind_uuid(c, stmt, COL_CORRELATION, event_correlation(e));
+        bind_uuid(c, stmt, COL_CAUSATION, event_causation(e));
+        bind_optional(c->w, stmt, COL_AGGREGATE, aggregate.len > 0 ? aggregate.ptr : NULL,
+                      aggregate.len);
+        bind_optional(c->w, stmt, COL_METADATA, metadata.len > 0 ? metadata.ptr : NULL,
+                      metadata.len);
+    }
+    return sqlite_step(c, stmt, err);
+}
+
+static struct str uuid_str(const struct uuid *u) {
+    return str_of(u->b, sizeof u->b);
+}
+
+/* What the event adds to the tables that are looked up by value. */
+static void collect(struct sqlite_writer *w, const struct event_record *e) {
+    if (w->index_count == w->index_cap) {
+        w->index_cap = w->index_cap == 0 ? 1024 : w->index_cap * 2;
+        w->index = xrealloc(w->index, w->index_cap * sizeof *w->index);
+    }
+    w->index[w->index_count++] =
+        (struct pending_entry){index_key(e->stream, e->version), e->sequence};
+    if (e->flags & EVENT_CLIENT_ID)
+        side_add(&w->sides[SIDE_ID], uuid_str(&e->event_id), e->sequence);
+    if (e->flags & EVENT_HAS_CORRELATION)
+        side_add(&w->sides[SIDE_CORRELATION], uuid_str(event_correlation(e)), e->sequence);
+    if (e->flags & EVENT_HAS_CAUSATION)
+        side_add(&w->sides[SIDE_CAUSATION], uuid_str(event_causation(e)), e->sequence);
+    if (e->aggregate_len > 0) side_add(&w->sides[SIDE_AGGREGATE], event_aggregate(e), e->sequence);
+}
+
+static int add_event(struct backend_conn *c, const struct event_record *e,
+                     struct sqlite_state *state, struct err *err) {
+    assert(e->sequence == state->s.next_sequence);
+    if (e->version > INDEX_VERSION_MAX || e->stream > INDEX_STREAM_MAX)
+        return err_set(err, ERR_TOO_LARGE, "version %llu of stream %llu is over the limit of %llu",
+                       (unsigned long long)e->version, (unsigned long long)e->stream,
+                       (unsigned long long)INDEX_VERSION_MAX);
+    uint32_t type = 0;
+    int rc = type_number(c, event_type(e), &type, err);
+    if (rc == 0) rc = add_block(c, type, e->sequence >> BLOCK_BITS, err);
+    if (rc == 0) rc = insert_event(c, e, type, err);
+    if (rc != 0) return rc;
+    collect(c->w, e);
+    state->s.next_sequence++;
+    state->s.recorded = MAX(state->s.recorded, e->recorded);
+    /* An id ahead of the store's clock is a producer's, and moves only its stream. */
+    bool higher = e->entry_ms > state->s.entry_ms ||
+                  (e->entry_ms == state->s.entry_ms && e->entry_seq > state->s.entry_seq);
+    if (higher && e->entry_ms <= e->recorded) {
+        state->s.entry_ms = e->entry_ms;
+        state->s.entry_seq = e->entry_seq;
+    }
+    return 0;
+}
+
+static int flush(struct backend_conn *c, struct sqlite_state *state, struct err *err) {
+    int rc = sqlite_exec(c, sqlite_flush_sql, err);
+    if (rc != 0) return rc;
+    collected_reset(c->w);
+    sqlite_apply_forget(c->w);
+    state->flushes++;
+    state->indexed = 0;
+    state->s.next_sequence = 0;
+    state->s.next_stream = 1;
+    state->s.stream_count = 0;
+    return 0;
+}
+
+static int apply_record(struct backend_conn *c, const struct record *r, struct sqlite_state *state,
+                        struct err *err) {
+    switch ((enum record_kind)r->kind) {
+    case RECORD_EVENT:
+        return add_event(c, r->body, state, err);
+    case RECORD_STREAM:
+        return add_stream(c, r->body, state, err);
+    case RECORD_FLUSH:
+        return flush(c, state, err);
+    }
+    return err_set(err, ERR_FAILED, "record kind %d is unknown", r->kind);
+}
+
+/* --- the transaction ------------------------------------------------------------ */
+
+static int write_side(struct backend_conn *c, enum side side, struct err *err) {
+    static const enum sql statements[SIDE_COUNT] = {
+        [SIDE_ID] = SQL_ADD_ID,
+        [SIDE_CORRELATION] = SQL_ADD_CORRELATION,
+        [SIDE_CAUSATION] = SQL_ADD_CAUSATION,
+        [SIDE_AGGREGATE] = SQL_ADD_AGGREGATE,
+    };
+    struct side_list *l = &c->w->sides[side];
+    if (l->count == 0) return 0;
+    sqlite3_stmt *stmt = c->stmts[statements[side]];
+    qsort(l->entries, l->count, sizeof *l->entries, side_cmp);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < l->count; i++) {
+        struct str key = l->entries[i].key;
+        if (side == SIDE_AGGREGATE)
+            sqlite3_bind_text(stmt, 1, key.ptr, (int)key.len, SQLITE_STATIC);
+        else
+            sqlite3_bind_blob(stmt, 1, key.ptr, (int)key.len, SQLITE_STATIC);
+        sqlite_bind_u64(stmt, 2, l->entries[i].sequence);
+        rc = sqlite_step(c, stmt, err);
+    }
+    return rc;
+}
+
+static int write_state(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
+    sqlite3_stmt *stmt = c->stmts[SQL_SET_STATE];
+    char ms[20], seq[20];
+    sqlite_bind_u64(stmt, 1, state->s.epoch);
+    sqlite_bind_u64(stmt, 2, state->flushes);
+    sqlite_bind_u64(stmt, 3, state->s.applied);
+    sqlite_bind_u64(stmt, 4, state->indexed);
+    sqlite_bind_u64(stmt, 5, state->s.next_sequence);
+    sqlite_bind_u64(stmt, 6, state->s.next_stream);
+    sqlite_bind_u64(stmt, 7, state->s.stream_count);
+    sqlite_bind_u64(stmt, 8, state->s.recorded);
+    sqlite_bind_entry(stmt, 9, state->s.entry_ms, ms);
+    sqlite_bind_entry(stmt, 10, state->s.entry_seq, seq);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
+    return rc;
+}
+
+static int write_groups(struct backend_conn *c, struct group *const groups[], size_t n,
+                        struct sqlite_state *state, struct err *err) {
+    collected_reset(c->w);
+    int rc = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct group *g = groups[i];
+        assert(g->frame_count > 0);
+        assert(g->first_frame > state->s.applied);
+        uint32_t records = g->frame_end[g->frame_count - 1];
+        for (uint32_t j = 0; j < records; j++)
+            if ((rc = apply_record(c, &g->records[j], state, err)) != 0) return rc;
+        state->s.applied = group_last_frame(g);
+    }
+    for (int side = 0; rc == 0 && side < SIDE_COUNT; side++) rc = write_side(c, side, err);
+    return rc == 0 ? write_state(c, state, err) : rc;
+}
+
+/* Makes the new entries of the index visible, commits, and keeps them or takes them back. */
+static int commit(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    uint64_t from = state->s.next_sequence - w->index_count;
+    bool flushed = state->flushes != w->state.flushes;
+    if (flushed) {
+        pending_index_hold(w->pending);
+        int rc = sqlite_run(c, SQL_COMMIT, err);
+        if (rc == 0) {
+            w->merge_runs = 0;
+            pending_index_reset(w->pending, w->index, w->index_count, from, state->s.next_sequence,
+                                state->flushes);
+        }
+        pending_index_release(w->pending);
+        return rc;
+    }
+    if (w->index_count == 0) return sqlite_run(c, SQL_COMMIT, err);
+    pending_index_push(w->pending, w->index, w->index_count, from, state->s.next_sequence);
+    int rc = sqlite_run(c, SQL_COMMIT, err);
+    if (rc == 0)
+        pending_index_settle(w->pending);
+    else
+        pending_index_pop(w->pending);
+    return rc;
+}
+
+int sqlite_apply(struct backend_conn *c, struct group *const groups[], size_t n, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    assert(w != NULL);
+    assert(n > 0);
+    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    if (rc != 0) return rc;
+    rc = sqlite_refresh(c, err);
+    struct sqlite_state state = w->state;
+    if (rc == 0) rc = write_groups(c, groups, n, &state, err);
+    if (rc == 0) rc = commit(c, &state, err);
+    if (rc == 0) {
+        w->state = state;
+        atomic_store(&w->stat_indexed, state.indexed);
+        return 0;
+    }
+    sqlite_rollback(c);
+    sqlite_apply_forget(w);
+    w->stale = true;
+    return rc;
+}

@@ -1,0 +1,195 @@
+/* Work that is deferred out of apply(): moving the pending part of the (stream, version) index to
+ * its table, and checkpoints.
+ *
+ * A merge takes all runs that are pending, walks them in key order, and inserts what fits in
+ * one slice of time, each slice a transaction of its own; the last one also moves `indexed`. Until
+ * then the runs stay in memory and readers take the entries from there, so half a merge in the
+ * table is harmless, also after a crash: it is done again from `indexed` on.
+ *
+ * Checkpoints copy the WAL into the database. They are passive (nobody waits) once the WAL has some
+ * size; when readers have kept it from starting anew for long, we wait for them, briefly. */
+#include "store/sqlite_internal.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+#define MERGE_MIN        (UINT64_C(512) << 10) /* entries pending before a merge begins */
+#define SLICE_US         10000
+#define SLICE_ENTRIES    64                     /* between looks at the clock */
+#define CHECKPOINT_PAGES 4096                   /* 16 MB: passive */
+#define RESTART_PAGES    (4 * CHECKPOINT_PAGES) /* 64 MB: wait for readers */
+#define RESTART_BUSY_MS  200
+#define REBUILD_CHUNK    (UINT64_C(1) << 18)
+
+/* --- at open: what is pending is read from the rows --------------------------- */
+
+int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    uint64_t from = w->state.indexed, end = w->state.s.next_sequence;
+    if (from > end) return err_set(err, ERR_CORRUPT, "%s: indexed is beyond the events", c->path);
+    pending_index_hold(w->pending);
+    pending_index_reset(w->pending, NULL, 0, from, from, w->state.flushes);
+    pending_index_release(w->pending);
+    atomic_store(&w->stat_indexed, from);
+    struct pending_entry *entries = xmalloc(REBUILD_CHUNK * sizeof *entries);
+    sqlite3_stmt *stmt = c->stmts[SQL_TAIL];
+    sqlite_bind_u64(stmt, 1, from);
+    int rc = 1;
+    size_t n = 0;
+    while (from < end && rc == 1) {
+        rc = sqlite_step(c, stmt, err);
+        if (rc == 1) {
+            uint64_t sequence = (uint64_t)sqlite3_column_int64(stmt, 0);
+            uint64_t stream = (uint64_t)sqlite3_column_int64(stmt, 1);
+            uint64_t version = (uint64_t)sqlite3_column_int64(stmt, 2);
+            if (stream > INDEX_STREAM_MAX || version > INDEX_VERSION_MAX || sequence >= end) {
+                rc = err_set(err, ERR_CORRUPT, "%s: events: row %llu makes no sense", c->path,
+                             (unsigned long long)sequence);
+                break;
+            }
+            entries[n++] = (struct pending_entry){index_key(stream, version), sequence};
+        }
+        if (rc < 0 || (rc == 1 && n < REBUILD_CHUNK)) continue;
+        uint64_t to = rc == 0 ? end : entries[n - 1].sequence + 1;
+        pending_index_push(w->pending, entries, n, from, to);
+        pending_index_settle(w->pending);
+        from = to;
+        n = 0;
+    }
+    sqlite3_reset(stmt);
+    xfree(entries);
+    return rc < 0 ? rc : 0;
+}
+
+/* --- merging -------------------------------------------------------------------- */
+
+/* The run with the lowest key not yet merged, or -1. */
+static int lowest(const struct sqlite_writer *w) {
+    int best = -1;
+    uint64_t key = UINT64_MAX;
+    for (size_t i = 0; i < w->merge_runs; i++) {
+        const struct pending_run *run = pending_index_run(w->pending, i);
+        if (w->merge_at[i] == run->count || run->keys[w->merge_at[i]] >= key) continue;
+        key = run->keys[w->merge_at[i]];
+        best = (int)i;
+    }
+    return best;
+}
+
+/* Inserts entries until the time is up. *done: there are no more. */
+static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    sqlite3_stmt *stmt = c->stmts[SQL_ADD_INDEX];
+    /* Twice behind: longer slices, so that whatever the caller's pace, the runs stay bounded. */
+    bool behind = pending_index_count(w->pending) > 2 * MERGE_MIN;
+    uint64_t until = clock_mono_us() + (behind ? 4 * SLICE_US : SLICE_US);
+    *done = false;
+    for (;;) {
+        for (int i = 0; i < SLICE_ENTRIES; i++) {
+            int at = lowest(w);
+            if (at < 0) {
+                *done = true;
+                return 0;
+            }
+            const struct pending_run *run = pending_index_run(w->pending, (size_t)at);
+            sqlite_bind_u64(stmt, 1, run->keys[w->merge_at[at]]);
+            sqlite_bind_u64(stmt, 2, pending_run_sequence(run, w->merge_at[at]));
+            int rc = sqlite_step(c, stmt, err);
+            if (rc != 0) return rc;
+            w->merge_at[at]++;
+        }
+        if (clock_mono_us() >= until) return 0;
+    }
+}
+
+static int set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {
+    sqlite3_stmt *stmt = c->stmts[SQL_SET_INDEXED];
+    sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
+    sqlite_bind_u64(stmt, 2, indexed);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
+    return rc;
+}
+
+static int merge_slice(struct backend_conn *c, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    size_t before[PENDING_RUNS_MAX];
+    memcpy(before, w->merge_at, sizeof before);
+    bool done = false;
+    uint64_t end = pending_index_frozen_end(w->pending);
+    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    if (rc == 0) rc = sqlite_refresh(c, err);
+    if (rc == 0) rc = insert_some(c, &done, err);
+    /* Every slice writes the row of state, for the epoch that it checks. */
+    if (rc == 0) rc = set_indexed(c, done ? end : w->state.indexed, err);
+    if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
+    if (rc != 0) {
+        sqlite_rollback(c);
+        w->stale = true;
+        memcpy(w->merge_at, before, sizeof before);
+        return rc;
+    }
+    if (done) {
+        w->state.indexed = end;
+        atomic_store(&w->stat_indexed, end);
+        pending_index_drop_frozen(w->pending);
+        w->merge_runs = 0;
+    }
+    return 0;
+}
+
+static bool merge_wanted(struct sqlite_writer *w, bool all) {
+    if (w->merge_runs > 0) return true;
+    uint64_t pending = pending_index_count(w->pending);
+    return pending >= MERGE_MIN ||
+           (all && pending_index_frozen_end(w->pending) < w->state.s.next_sequence);
+}
+
+/* --- checkpoints ---------------------------------------------------------------- */
+
+/* Copies what has been committed since the last checkpoint. What it could not copy (a reader still
+ * needs the old page) is left for the next one. */
+static int checkpoint(struct backend_conn *c, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    bool wait = w->log_pages >= RESTART_PAGES;
+    int pages = 0, copied = 0;
+    if (wait) sqlite3_busy_timeout(c->db, RESTART_BUSY_MS);
+    int rc = sqlite3_wal_checkpoint_v2(
+        c->db, NULL, wait ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
+    if (wait) sqlite3_busy_timeout(c->db, SQLITE_WRITER_BUSY_MS);
+    w->log_copied = w->log_pages; /* as far as we are concerned: not again until it has grown */
+    if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) rc = SQLITE_OK;
+    return rc == SQLITE_OK ? 0 : sqlite_error(c, rc, err, "checkpoint");
+}
+
+static void note_sizes(struct backend_conn *c) {
+    struct sqlite_writer *w = c->w;
+    sqlite3_file *file = NULL;
+    sqlite3_int64 bytes = 0;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (file != NULL && file->pMethods != NULL && file->pMethods->xFileSize(file, &bytes) == 0)
+        atomic_store(&w->stat_database_bytes, (uint64_t)bytes);
+    file = NULL;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (file != NULL && file->pMethods != NULL && file->pMethods->xFileSize(file, &bytes) == 0)
+        atomic_store(&w->stat_log_bytes, (uint64_t)bytes);
+}
+
+int sqlite_maintain(struct backend_conn *c, bool all, bool *more, struct err *err) {
+    struct sqlite_writer *w = c->w;
+    assert(w != NULL);
+    int rc = 0;
+    if (merge_wanted(w, all)) {
+        if (w->merge_runs == 0) {
+            w->merge_runs = pending_index_freeze(w->pending);
+            memset(w->merge_at, 0, sizeof w->merge_at);
+        }
+        rc = merge_slice(c, err);
+    }
+    *more = rc == 0 && merge_wanted(w, all);
+    int grown = w->log_pages - w->log_copied;
+    if (rc == 0 && (grown >= CHECKPOINT_PAGES || (all && !*more && grown > 0)))
+        rc = checkpoint(c, err);
+    note_sizes(c);
+    return rc;
+}

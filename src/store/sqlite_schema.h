@@ -1,0 +1,90 @@
+/* The SQL text of the SQLite backend: the schema, as versioned steps, and every statement that
+ * runs in the server's life. docs/storage.md describes the tables to strangers.
+ *
+ * CHECKLIST for a new step: append it to `steps` (never change one that was released),
+ * raise SCHEMA_VERSION, update docs/storage.md and the statements below. */
+#ifndef STORE_SQLITE_SCHEMA_H
+#define STORE_SQLITE_SCHEMA_H
+
+#include "base/base.h"
+
+#define SCHEMA_VERSION        1
+#define SCHEMA_APPLICATION_ID 0x43616972 /* "Cair", in the file's header: `file` shows it */
+
+/* [i] leads from version i to i + 1. */
+extern const char *const sqlite_schema_steps[SCHEMA_VERSION];
+
+#define BLOCK_BITS 10 /* type_blocks: 1024 sequences a block */
+
+enum sql {
+    SQL_BEGIN_READ,
+    SQL_BEGIN_WRITE,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_STATE,
+    SQL_SET_STATE,
+    SQL_SET_INDEXED,
+    SQL_SET_JOURNAL,
+    SQL_ADD_STREAM,
+    SQL_ADD_TYPE,
+    SQL_ADD_EVENT,
+    SQL_ADD_ID,
+    SQL_ADD_BLOCK,
+    SQL_ADD_CORRELATION,
+    SQL_ADD_CAUSATION,
+    SQL_ADD_AGGREGATE,
+    SQL_ADD_INDEX,
+    SQL_TYPE_NUMBER,
+    SQL_TYPE_NAME,
+    SQL_TYPE_MAX,
+    SQL_TYPES_FROM,
+    SQL_TAIL,
+    SQL_HEAD,
+    SQL_STREAM_BY_NAME,
+    SQL_STREAM_BY_NUMBER,
+    SQL_STREAMS_FROM,
+    SQL_INDEX_LAST,
+    SQL_INDEX_FORWARD,
+    SQL_INDEX_REVERSE,
+    SQL_RECORDED_BEFORE,
+    SQL_EVENT,
+    SQL_EVENTS_FORWARD,
+    SQL_EVENTS_REVERSE,
+    SQL_ID,
+    SQL_BLOCK_NEXT,
+    SQL_BLOCK_BEFORE,
+    SQL_CORRELATION_FORWARD,
+    SQL_CORRELATION_REVERSE,
+    SQL_CAUSATION_FORWARD,
+    SQL_CAUSATION_REVERSE,
+    SQL_AGGREGATE_FORWARD,
+    SQL_AGGREGATE_REVERSE,
+    SQL_COUNT
+};
+extern const char *const sqlite_sql[SQL_COUNT];
+
+/* What a flush runs: everything goes but the store's identity. */
+extern const char sqlite_flush_sql[];
+
+/* Columns of an event's row, in the order in which the statements above name them. */
+enum event_column {
+    COL_SEQUENCE,
+    COL_STREAM,
+    COL_VERSION,
+    COL_TYPE,
+    COL_TIMESTAMP,
+    COL_RECORDED,
+    COL_ENTRY_MS,
+    COL_ENTRY_SEQ,
+    COL_EVENT_ID,
+    COL_CONTENT_HASH,
+    COL_PARTITION_KEY,
+    COL_TRANSACTION,
+    COL_CORRELATION,
+    COL_CAUSATION,
+    COL_AGGREGATE,
+    COL_METADATA,
+    COL_PAYLOAD,
+};
+
+#endif
