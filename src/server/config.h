@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum debug_allowed { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* LOCAL: loopback and unix socket */
+
 struct config {
     char *file; /* absolute path of the configuration file, or NULL */
     /* network */
@@ -30,7 +32,8 @@ struct config {
     /* operations */
     char *logfile;
     uint64_t loglevel; /* enum log_level */
-    bool enable_debug_command, enable_flush, apply_only;
+    uint64_t enable_debug_command; /* enum debug_allowed */
+    bool enable_flush, apply_only;
     int64_t slowlog_log_slower_than; /* us, -1: off */
     uint64_t slowlog_max_len;
     bool latency_tracking;
