@@ -46,7 +46,7 @@ with_server {maxclients 123 -args {--timeout 77 --slowlog-max-len 9}} {
                 assert_equal $value [config_get $name] $name
             } else {
                 assert_match "ERR*" [lindex $reply 1] $name
-                assert {[regexp -nocase {immutable|start|can't set|cannot be} [lindex $reply 1]]} "$name: $reply"
+                assert {[regexp -nocase {immutable|fixed|start|can't set|cannot be} [lindex $reply 1]]} "$name: $reply"
             }
         }
         assert {$settable >= 8} "only $settable options can be set at run time"

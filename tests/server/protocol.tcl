@@ -146,6 +146,7 @@ with_server {} {
         set payload [string repeat 0123456789abcdef 4096]
         for {set i 0} {$i < 16} {incr i} { r EAPPEND fat t PAYLOAD $payload }
         r ESYNC
+        r CONFIG SET client-output-bytes-max 16mb
         set before [srv memory_kb]
         with_clients c {
             # 300 replies of a megabyte each, not read for now.
