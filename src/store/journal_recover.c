@@ -213,17 +213,13 @@ static int scan(struct recovery *r, const struct segment *s, uint64_t offset, sc
 
 /* Behind damage: claims count; and the chain goes on where it can be taken up again without
  * missing a frame that is wanted. */
-struct resume {
-    uint64_t offset; /* 0: nowhere */
-};
-
 static void resume_look(struct recovery *r, const struct segment *s, uint64_t offset,
                         const struct segment_group *g, void *arg, bool *stop) {
-    struct resume *resume = arg;
+    uint64_t *resume = arg; /* an offset; 0: nowhere */
     if (g->generation != s->header.generation || g->tag != s->header.tag) return;
     note_claim(r, g->claim, g->generation, s, offset);
-    if (resume->offset != 0 || g->first_frame < r->expected || g->first_frame > wanted(r)) return;
-    resume->offset = offset;
+    if (*resume != 0 || g->first_frame < r->expected || g->first_frame > wanted(r)) return;
+    *resume = offset;
     *stop = true;
 }
 
@@ -245,15 +241,14 @@ static int walk(struct recovery *r, struct found *f) {
             offset += segment_round(sizeof g + g.bytes);
             continue;
         }
-        struct resume resume = {0};
-        uint64_t from = offset + JOURNAL_BLOCK;
+        uint64_t resume = 0, from = offset + JOURNAL_BLOCK;
         if (whole) note_claim(r, g.claim, g.generation, s, offset);
         if ((rc = scan(r, s, from, resume_look, &resume)) != 0) return rc;
-        if (resume.offset == 0) break;
+        if (resume == 0) break;
         log_warning("journal: stepped over damage at %llu of segment %llx, which holds only frames "
                     "that are applied",
                     (unsigned long long)offset, (unsigned long long)s->number);
-        offset = resume.offset;
+        offset = resume;
     }
     f->stop = offset;
     return 0;
@@ -579,9 +574,6 @@ static int recover(struct recovery *r, bool expected) {
 
 int journal_open(struct journal **out, const struct journal_config *config, uint64_t applied,
                  bool expected, journal_replay_fn *replay, void *arg, struct err *err) {
-    struct err local;
-    if (err == NULL) err = &local;
-    err->text[0] = '\0';
     struct journal *j = journal_create(config);
     struct recovery r = {
         .j = j, .applied = applied, .replay = replay, .arg = arg, .err = err, .expected = 1};
