@@ -1,18 +1,62 @@
-# The only build file. Objects are listed by layer; dependencies come from -MMD.
-#   make            src/cairn-server and the tools
-#   make test       installs what is needed, builds, runs everything (N passed, N failed)
-#   make check      format and layer checks
+# The only build file. One object per source; the layers are the folders of src/.
+#
+#   make             src/cairn-server, bench/cairn-bench
+#   make deps        installs what is needed to build and test (Debian packages, deps/packages.txt)
+#   make test        deps, build, everything that can fail; ends with "N passed, N failed"
+#   make check       format and layers only
+#   make test-asan test-tsan   the suites under the sanitizers
+#   make fuzz crash-test soak bench bench-long   longer things
+
 CC       ?= gcc
+CLANG    ?= clang
 BUILD    ?= build
 OPT      ?= -O2 -g -fno-omit-frame-pointer
 WARN      = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wno-sign-conversion -Werror
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) -Isrc -pthread $(SANITIZE)
+CPPFLAGS += -D_GNU_SOURCE -Isrc -I.
+CFLAGS   += -std=gnu11 $(OPT) $(WARN) -pthread $(SANITIZE)
 LDFLAGS  += -pthread $(SANITIZE)
 MALLOC   ?= -ljemalloc
-LDLIBS   += -levent_core -lsqlite3 -lisal -luuid $(MALLOC)
+LIBS      = -levent_core -lsqlite3 -lisal -luuid -lm
+SERVER   ?= src/cairn-server
 
-BASE   = alloc str buf hash clock err log uuid
-PROTO  = resp_read resp_write
-STORE  = event group backend journal segment pending_index sqlite memory store threads readers
-STREAM = 
-SERVER = 
+LAYERS   = base proto store stream server
+LIB_SRC  = $(foreach l,$(LAYERS),$(wildcard src/$l/*.c))
+LIB_OBJ  = $(LIB_SRC:src/%.c=$(BUILD)/%.o)
+UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS ?= 60
+
+.PHONY: all deps test check unit fuzz crash-test soak test-asan test-tsan bench bench-long clean
+
+all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
+
+$(SERVER): $(BUILD)/main.o $(BUILD)/libcairn.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(MALLOC)
+
+$(BUILD)/libcairn.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+bench/cairn-bench: $(wildcard bench/*.c bench/*.h)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
+
+$(BUILD)/diskshim.so: tests/shim/diskshim.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -shared -fPIC -pthread -o $@ $< -ldl
+
+$(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)
+
+-include $(LIB_OBJ:.o=.d) $(BUILD)/main.d
+
+clean:
+	rm -rf $(BUILD) build-* $(SERVER) bench/cairn-bench

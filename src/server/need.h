@@ -18,9 +18,9 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
 bool need_read(struct client *c, struct read *r);
 /* Streams from a number on. true: *out is the backend's list. */
 bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
-                      size_t count_max, const struct stream_list **out, bool *refused);
-/* BACKUP: true when it is finished; *err is set when it failed. */
-bool need_backup(struct client *c, struct str path, const struct err **failed);
+                      size_t count_max, const struct stream_list **out);
+/* BACKUP: true when it is finished. */
+bool need_backup(struct client *c, struct str path);
 
 /* Something was asked for and has not come yet. */
 bool need_pending(const struct client *c);

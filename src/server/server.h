@@ -25,15 +25,17 @@ struct server {
     struct listener *listeners;
 
     struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
-    uint64_t client_count, next_client_id, out_pending; /* out_pending: bytes, all connections */
+    uint64_t client_count, next_client_id;
     char *read_buffer; /* shared by the connections that have nothing half received */
 
-    uint64_t now_ms, now_us; /* monotonic, read once a turn */
+    uint64_t now_ms; /* monotonic, read once a turn */
+    uint64_t now_us; /* monotonic, read at the start of a turn and after each command */
     uint64_t wall_ms;
     uint64_t started_wall_s, started_ms;
     char run_id[41];
     uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
     bool pause_writes_only;
+    bool clock_stale; /* a new turn has begun */
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
@@ -41,12 +43,18 @@ struct server {
     struct stats stats;
 };
 
+/* Reads the clocks into now_ms, now_us, wall_ms and the store clock, once a turn. */
+void server_read_clock(struct server *srv);
 int server_start(struct server *srv, struct err *err);
 int server_run(struct server *srv); /* until told to stop; the exit status */
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */
 void server_stop(struct server *srv);
+/* pinned-bytes-max, or its default. */
+uint64_t server_pinned_max(const struct server *srv);
 /* Whether a write may be decided now; otherwise replies the error. */
 bool server_writable_or_reply(struct client *c);
+/* Lets the producers go on that wait for the applier, if it has caught up enough. */
+void server_resume_throttled(struct server *srv);
 /* Takes away what connections have pinned or asked for, before the model drops its streams; the
  * connections run their commands again. */
 void server_reset_needs(struct server *srv);

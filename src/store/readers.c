@@ -35,8 +35,13 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
             return ERR_IO;
         r->applied = r->list.applied;
         return 0;
-    case STORE_BACKUP:
-        return b->backup(c, r->name.ptr, backup_progress, s, err);
+    case STORE_BACKUP: {
+        atomic_store(&s->backup_done, 0);
+        atomic_store(&s->backup_running, true);
+        int rc = b->backup(c, r->name.ptr, backup_progress, s, err);
+        atomic_store(&s->backup_running, false);
+        return rc;
+    }
     }
     return err_set(err, ERR_FAILED, "unknown request");
 }

@@ -319,6 +319,10 @@ uint64_t store_applied(const struct store *s) {
     return s->applied_seen;
 }
 
+size_t store_frame_max(const struct store *s) {
+    return s->journal != NULL ? journal_frame_max(s->journal) : (size_t)UINT32_MAX;
+}
+
 size_t store_pinned_bytes(const struct store *s) {
     return s->pinned_bytes;
 }

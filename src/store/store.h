@@ -60,6 +60,8 @@ const char *store_refusal(const struct store *s);
 
 uint64_t store_durable(const struct store *s); /* as of the last poll */
 uint64_t store_applied(const struct store *s);
+/* The largest frame (bytes of its records in the journal) that can be stored. */
+size_t store_frame_max(const struct store *s);
 /* Memory of groups that are not applied yet, and journal bytes not yet reusable. */
 size_t store_pinned_bytes(const struct store *s);
 uint64_t store_journal_bytes(const struct store *s);

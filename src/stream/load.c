@@ -73,7 +73,7 @@ static void load_done(struct store_request *r) {
     free(load);
 }
 
-void model_load_stream(struct model *m, struct str name, struct waiter *w) {
+struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w) {
     uint64_t hash = hash_bytes(name.ptr, name.len);
     struct stream *s = stream_lookup(m, name, hash);
     if (s == NULL) {
@@ -88,6 +88,7 @@ void model_load_stream(struct model *m, struct str name, struct waiter *w) {
     s->load->model = m;
     s->load->stream = s;
     load_ask(s->load);
+    return s;
 }
 
 void model_unwait(struct waiter *w) {

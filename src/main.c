@@ -1,0 +1,47 @@
+/* cairn-server: options, then the server. */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "server/server.h"
+
+static int apply_only(struct server *srv) {
+    struct err err;
+    struct store_config config = {
+        .url = srv->config.store,
+        .durability = DURABILITY_BACKEND,
+        .segment_bytes = srv->config.journal_segment_bytes,
+        .reader_count = 1,
+    };
+    struct store *store;
+    if (store_open(&store, &config, &err) != 0) {
+        log_warning("%s", err.text);
+        return 1;
+    }
+    log_notice("applied up to frame %llu", (unsigned long long)store_state(store)->applied);
+    if (store_close(store, &err) != 0) {
+        log_warning("%s", err.text);
+        return 1;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static struct server srv;
+    struct err err;
+    if (config_load(&srv.config, argc, argv, &err) != 0) {
+        fprintf(stderr, "cairn-server: %s\n", err.text);
+        return 1;
+    }
+    log_level = (enum log_level)srv.config.loglevel;
+    if (log_open(srv.config.logfile, &err) != 0) {
+        fprintf(stderr, "cairn-server: %s\n", err.text);
+        return 1;
+    }
+    if (srv.config.apply_only) return apply_only(&srv);
+    log_notice("cairn-server %s starts: store %s", CAIRN_VERSION, srv.config.store);
+    if (server_start(&srv, &err) != 0) {
+        log_warning("cannot start: %s", err.text);
+        return 1;
+    }
+    return server_run(&srv);
+}

@@ -1,0 +1,322 @@
+/* Commands about streams and the store as a whole: ESVER EPSEQ EINFO ESTREAMS, ESYNC WAITAOF, BACKUP,
+ * FLUSHALL, SHUTDOWN. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "server/args.h"
+#include "server/commands.h"
+#include "server/event_reply.h"
+#include "server/need.h"
+#include "server/server.h"
+
+#define STREAMS_DEFAULT 100
+#define STREAMS_MAX 100000
+
+static bool no_more_args(struct client *c, const struct request *r, size_t n) {
+    if (r->argc <= n) return true;
+    reply_error(c, "INVALIDARG unexpected string: expected end of input");
+    return false;
+}
+
+/* [PARTITION_KEY u] from argv[2] on: one partition, so that it restricts nothing. */
+static bool partition_key_or_reply(struct client *c, const struct request *r) {
+    struct uuid ignored;
+    if (r->argc == 2) return true;
+    if (!arg_is(r->argv[2], STR("PARTITION_KEY")) || r->argc != 4) {
+        reply_error(c, "INVALIDARG unexpected string: expected PARTITION_KEY or end of input");
+        return false;
+    }
+    if (uuid_parse(r->argv[3], &ignored)) return true;
+    reply_error(c, "INVALIDARG invalid partition key");
+    return false;
+}
+
+/* ESVER stream [PARTITION_KEY u] */
+enum outcome cmd_esver(struct client *c, const struct request *r) {
+    struct stream *s;
+    if (!arg_stream_or_reply(c, r->argv[1]) || !partition_key_or_reply(c, r)) return REPLIED;
+    if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    client_gate(c, s->last_frame);
+    if (s->next_version == 0) reply_null(c);
+    else reply_int(c, (int64_t)(s->next_version - 1));
+    return REPLIED;
+}
+
+/* EPSEQ partition */
+enum outcome cmd_epseq(struct client *c, const struct request *r) {
+    struct model *m = &c->srv->model;
+    if (!arg_partition_or_reply(c, r->argv[1]) || !no_more_args(c, r, 2)) return REPLIED;
+    client_gate(c, m->decided);
+    if (m->next_sequence == 0) reply_null(c);
+    else reply_int(c, (int64_t)(m->next_sequence - 1));
+    return REPLIED;
+}
+
+/* EINFO stream */
+enum outcome cmd_einfo(struct client *c, const struct request *r) {
+    struct stream *s;
+    if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
+    if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    client_gate(c, s->last_frame);
+    if (s->state != STREAM_LIVE) {
+        reply_null(c);
+        return REPLIED;
+    }
+    struct str name = stream_name_str(s->name);
+    reply_map(c, 8);
+    reply_key(c, "stream_id");
+    reply_bulk(c, name);
+    reply_key(c, "category");
+    reply_bulk(c, stream_category(name));
+    reply_uuid(c, "partition_key", &s->name->partition_key);
+    reply_number(c, "stream_version", s->next_version - 1);
+    reply_number(c, "events", s->next_version);
+    reply_number(c, "created", s->name->rec.created);
+    reply_key(c, "last_entry_id");
+    char id[48];
+    snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)s->entry_ms,
+             (unsigned long long)s->entry_seq);
+    reply_simple(c, id);
+    reply_number(c, "events_in_memory", s->tail_count);
+    return REPLIED;
+}
+
+/* ---- ESTREAMS ---- */
+
+struct found {
+    const struct stream_name **names;
+    size_t count, cap;
+};
+
+static void found_add(struct found *f, const struct stream_name *n) {
+    if (f->count == f->cap) {
+        f->cap = f->cap == 0 ? 64 : f->cap * 2;
+        f->names = xrealloc(f->names, f->cap * sizeof *f->names);
+    }
+    f->names[f->count++] = n;
+}
+
+struct stream_query {
+    uint64_t from, count;
+    struct str pattern, category;
+};
+
+static bool query_matches(const struct stream_query *q, struct str name) {
+    if (q->category.len > 0 && !str_eq(stream_category(name), q->category)) return false;
+    return q->pattern.len == 0 || str_match_glob(q->pattern, name, false);
+}
+
+/* Streams that the group created, of frames in (after, horizon]. Returns the cursor when full, else 0. */
+static uint64_t list_group(const struct group *g, const struct stream_query *q, uint64_t after,
+                           uint64_t horizon, struct found *f) {
+    uint32_t i = 0;
+    for (uint32_t k = 0; k < g->frame_count; k++) {
+        uint64_t frame = g->first_frame + k;
+        for (; i < g->frame_end[k]; i++) {
+            if (g->records[i].kind != RECORD_STREAM || frame <= after || frame > horizon) continue;
+            const struct stream_record *rec = g->records[i].body;
+            if (rec->number < q->from || !query_matches(q, str_of(rec->name, rec->name_len)))
+                continue;
+            if (f->count == q->count) return rec->number;
+            found_add(f, CONTAINER_OF(rec, struct stream_name, rec));
+        }
+    }
+    return 0;
+}
+
+/* What is not applied yet, behind what the backend has. Returns the cursor, 0 at the end. */
+static uint64_t list_memory(struct client *c, const struct stream_query *q, uint64_t applied,
+                            struct found *f) {
+    struct model *m = &c->srv->model;
+    uint64_t horizon = MAX(model_settled(m), c->last_frame);
+    LIST_FOR_EACH(it, store_groups(m->store)) {
+        uint64_t cursor =
+            list_group(LIST_ENTRY(it, struct group, node), q, applied, horizon, f);
+        if (cursor != 0) return cursor;
+    }
+    return list_group(m->open, q, applied, horizon, f);
+}
+
+static bool parse_query(struct client *c, const struct request *r, struct stream_query *q) {
+    *q = (struct stream_query){.count = STREAMS_DEFAULT};
+    if (!str_to_u64(r->argv[1], &q->from)) {
+        reply_error(c, "ERR invalid cursor");
+        return false;
+    }
+    for (size_t at = 2; at < r->argc; at += 2) {
+        if (at + 1 == r->argc) {
+            reply_syntax_error(c);
+            return false;
+        }
+        struct str value = r->argv[at + 1];
+        if (arg_is(r->argv[at], STR("MATCH"))) q->pattern = value;
+        else if (arg_is(r->argv[at], STR("CATEGORY"))) q->category = value;
+        else if (arg_is(r->argv[at], STR("COUNT"))) {
+            if (!arg_u64_or_reply(c, value, "COUNT", &q->count)) return false;
+            if (q->count == 0 || q->count > STREAMS_MAX) {
+                reply_error(c, "INVALIDARG COUNT must be between 1 and %d", STREAMS_MAX);
+                return false;
+            }
+        } else {
+            reply_syntax_error(c);
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum outcome wait_for_apply(struct client *c) {
+    c->park = PARK_WAIT;
+    c->srv->stats.blocked_clients++;
+    list_append(&c->srv->waiting, &c->parked);
+    return PARKED;
+}
+
+/* Asks for everything decided so far to be applied; true once it is. */
+static bool all_applied(struct client *c) {
+    struct server *srv = c->srv;
+    if (!c->wait.set) {
+        c->wait.set = true;
+        c->wait.frame = srv->model.decided;
+        c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
+        if (store_writable(srv->store)) model_submit(&srv->model);
+        store_flush(srv->store);
+    }
+    return store_applied(srv->store) >= c->wait.frame;
+}
+
+/* ESTREAMS cursor [MATCH pattern] [CATEGORY c] [COUNT n] */
+enum outcome cmd_estreams(struct client *c, const struct request *r) {
+    struct stream_query q;
+    const struct stream_list *list;
+    if (!parse_query(c, r, &q)) return REPLIED;
+    /* What the backend has is of before a flush that it has not seen yet. */
+    if (c->srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
+    if (!need_stream_list(c, MAX(q.from, (uint64_t)1), q.pattern, q.category, q.count, &list))
+        return PARKED;
+    struct found f = {0};
+    for (size_t i = 0; i < list->count; i++) found_add(&f, list->names[i]);
+    uint64_t cursor = list->done ? list_memory(c, &q, list->applied, &f) : list->next;
+    reply_array(c, 2);
+    resp_put_bulk_u64(&c->out, cursor);
+    reply_array(c, f.count);
+    for (size_t i = 0; i < f.count; i++) reply_bulk(c, stream_name_str(f.names[i]));
+    free(f.names);
+    return REPLIED;
+}
+
+/* ---- waiting for stages ---- */
+
+/* ESYNC [timeout-ms]: everything so far is in the backend. */
+enum outcome cmd_esync(struct client *c, const struct request *r) {
+    uint64_t timeout = 0;
+    if (r->argc == 2 && !arg_u64_or_reply(c, r->argv[1], "timeout", &timeout)) return REPLIED;
+    bool begins = !c->wait.set;
+    if (all_applied(c)) {
+        reply_ok(c);
+        return REPLIED;
+    }
+    if (c->wait.timed_out) {
+        reply_error(c, "TIMEOUT the backend has applied frame %llu, frame %llu is waited for",
+                    (unsigned long long)store_applied(c->srv->store),
+                    (unsigned long long)c->wait.frame);
+        return REPLIED;
+    }
+    if (c->wait.unblocked) {
+        reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        return REPLIED;
+    }
+    if (begins) c->wait.deadline_ms = timeout > 0 ? c->srv->now_ms + timeout : 0;
+    return wait_for_apply(c);
+}
+
+/* WAITAOF numlocal numreplicas timeout: [1 when all that this connection wrote is synced, else 0; 0] */
+enum outcome cmd_waitaof(struct client *c, const struct request *r) {
+    uint64_t local, replicas, timeout;
+    if (!str_to_u64(r->argv[1], &local) || !str_to_u64(r->argv[2], &replicas)) {
+        reply_error(c, "ERR value is not an integer or out of range");
+        return REPLIED;
+    }
+    if (!str_to_u64(r->argv[3], &timeout)) {
+        reply_error(c, "ERR timeout is not an integer or out of range");
+        return REPLIED;
+    }
+    if (local > 1) {
+        reply_error(c, "ERR value is out of range, must be between 0 and 1");
+        return REPLIED;
+    }
+    struct server *srv = c->srv;
+    bool durable = store_durable(srv->store) >= c->last_frame;
+    bool begins = !c->wait.set;
+    if (durable || (c->wait.set && (c->wait.timed_out || c->wait.unblocked))) {
+        reply_array(c, 2);
+        reply_int(c, durable);
+        reply_int(c, 0);
+        return REPLIED;
+    }
+    if (begins) {
+        c->wait.set = true;
+        c->wait.frame = c->last_frame;
+        c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
+        c->wait.deadline_ms = timeout > 0 ? srv->now_ms + timeout : 0;
+        if (store_writable(srv->store)) model_submit(&srv->model);
+    }
+    return wait_for_apply(c);
+}
+
+/* BACKUP path */
+enum outcome cmd_backup(struct client *c, const struct request *r) {
+    struct str path = r->argv[1];
+    if (path.len == 0 || path.len > 4000 || memchr(path.ptr, '\0', path.len) != NULL) {
+        reply_error(c, "INVALIDARG invalid path");
+        return REPLIED;
+    }
+    if (!all_applied(c)) return wait_for_apply(c);
+    if (!need_backup(c, path)) return PARKED;
+    log_notice("backup written to %.*s", (int)path.len, path.ptr);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* FLUSHALL, FLUSHDB [ASYNC|SYNC] */
+enum outcome cmd_flushall(struct client *c, const struct request *r) {
+    struct server *srv = c->srv;
+    if (r->argc == 2 && !arg_is(r->argv[1], STR("ASYNC")) && !arg_is(r->argv[1], STR("SYNC"))) {
+        reply_syntax_error(c);
+        return REPLIED;
+    }
+    if (!srv->config.enable_flush) {
+        reply_error(c, "ERR this is an event store: deleting everything at once is disabled. Start the "
+                       "server with enable-flush yes to allow it");
+        return REPLIED;
+    }
+    if (srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
+    model_evict(&srv->model); /* forgets an applied flush */
+    if (srv->model.flushed.frame != 0) { /* a reader still looks at the time before it */
+        c->wait.frame = srv->model.flushed.frame + 1;
+        return wait_for_apply(c);
+    }
+    server_reset_needs(srv);
+    c->last_frame = model_flush(&srv->model);
+    client_gate(c, c->last_frame);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT] */
+enum outcome cmd_shutdown(struct client *c, const struct request *r) {
+    for (size_t i = 1; i < r->argc; i++) {
+        if (arg_is(r->argv[i], STR("ABORT"))) {
+            reply_error(c, "ERR No shutdown in progress.");
+            return REPLIED;
+        }
+        if (!arg_is(r->argv[i], STR("NOSAVE")) && !arg_is(r->argv[i], STR("SAVE")) &&
+            !arg_is(r->argv[i], STR("NOW")) && !arg_is(r->argv[i], STR("FORCE"))) {
+            reply_syntax_error(c);
+            return REPLIED;
+        }
+    }
+    log_notice("SHUTDOWN by client %llu %s", (unsigned long long)c->id, c->addr);
+    server_stop(c->srv);
+    c->close_after_reply = true;
+    return REPLIED;
+}

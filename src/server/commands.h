@@ -1,0 +1,50 @@
+/* Every command function, by the file that holds it; the rows are in command_table.c. The syntax
+ * stands above the functions. */
+#ifndef SERVER_COMMANDS_H
+#define SERVER_COMMANDS_H
+
+#include "server/command.h"
+
+/* cmd_event*.c */
+command_fn cmd_eappend, cmd_emappend, cmd_eget, cmd_escan, cmd_epscan, cmd_esver, cmd_epseq,
+    cmd_estreams, cmd_einfo, cmd_esync;
+command_fn cmd_backup, cmd_flushall, cmd_shutdown, cmd_waitaof;
+
+/* cmd_connection.c */
+command_fn cmd_hello, cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_select, cmd_auth;
+
+/* cmd_client.c, cmd_client_kill.c */
+command_fn cmd_client_id, cmd_client_info, cmd_client_list, cmd_client_kill, cmd_client_setname,
+    cmd_client_getname, cmd_client_setinfo, cmd_client_reply, cmd_client_pause, cmd_client_unpause,
+    cmd_client_unblock, cmd_client_no_evict, cmd_client_no_touch, cmd_client_tracking,
+    cmd_client_trackinginfo, cmd_client_caching, cmd_client_getredir, cmd_client_capa,
+    cmd_client_import_source, cmd_client_help;
+
+/* cmd_config.c */
+command_fn cmd_config_get, cmd_config_set, cmd_config_rewrite, cmd_config_resetstat,
+    cmd_config_help;
+
+/* cmd_command.c, cmd_command_docs.c */
+command_fn cmd_command, cmd_command_count, cmd_command_list, cmd_command_info, cmd_command_docs,
+    cmd_command_getkeys, cmd_command_getkeysandflags, cmd_command_help;
+
+/* cmd_info.c */
+command_fn cmd_info;
+
+/* cmd_slowlog.c */
+command_fn cmd_slowlog_get, cmd_slowlog_len, cmd_slowlog_reset, cmd_slowlog_help;
+command_fn cmd_latency_latest, cmd_latency_history, cmd_latency_reset, cmd_latency_histogram,
+    cmd_latency_doctor, cmd_latency_help;
+
+/* cmd_monitor.c */
+command_fn cmd_monitor;
+
+/* cmd_debug.c */
+command_fn cmd_debug;
+
+/* cmd_compat.c */
+command_fn cmd_time, cmd_dbsize, cmd_lolwut, cmd_cluster, cmd_function_flush, cmd_script_flush,
+    cmd_memory_usage, cmd_memory_doctor, cmd_memory_help, cmd_wait, cmd_get, cmd_acl_whoami,
+    cmd_acl_help;
+
+#endif

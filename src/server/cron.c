@@ -1,0 +1,33 @@
+/* Ten times a second: statistics, idle connections (a tenth of them each time), connections that wait for the
+ * applier. */
+#include "server/cron.h"
+
+#include "base/log.h"
+
+static void visit_clients(struct server *srv) {
+    /* Each run looks at the oldest tenth and moves them to the end. */
+    uint64_t n = srv->client_count / 10 + 1;
+    while (n-- > 0 && !list_empty(&srv->clients)) {
+        struct client *c = LIST_ENTRY(srv->clients.next, struct client, all);
+        list_remove(&c->all);
+        list_append(&srv->clients, &c->all);
+        uint64_t timeout_ms = srv->config.timeout_s * 1000;
+        if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor &&
+            srv->now_ms - c->last_active_ms > timeout_ms) {
+            log_verbose("client %llu %s: idle, closed", (unsigned long long)c->id, c->addr);
+            client_close(c);
+            continue;
+        }
+        if (srv->now_ms - c->last_active_ms > 2000) client_trim(c);
+        srv->stats.client_peak_input = MAX(srv->stats.client_peak_input, c->in.cap);
+        srv->stats.client_peak_output = MAX(srv->stats.client_peak_output, c->out.cap);
+    }
+}
+
+void cron_run(struct server *srv) {
+    if (srv->now_ms < srv->cron_at_ms) return;
+    srv->cron_at_ms = srv->now_ms + CRON_INTERVAL_MS;
+    stats_cron(&srv->stats, srv->now_ms);
+    visit_clients(srv);
+    server_resume_throttled(srv);
+}

@@ -1,0 +1,325 @@
+/* The server's life: start, turns of the loop, what happens between them, stop.
+ *
+ * A turn: the loop handles what is readable and writable (commands run, frames collect in the model's open
+ * group), then after_turn runs the connections that were woken, hands the open group to the journal, sends what may
+ * leave, evicts. Nothing here waits for a disk. */
+#include "server/server.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/command.h"
+#include "server/cron.h"
+#include "server/listener.h"
+#include "server/need.h"
+
+#define READ_BUFFER (64u * 1024)
+#define GROUP_BYTES_LARGE (256u * 1024) /* handed over at once, even when the journal is busy */
+#define STOP_PATIENCE_MS 5000
+
+/* ---- the store's callbacks ---- */
+
+static void on_durable(struct group *g, void *arg) {
+    clients_durable(arg, g);
+}
+
+static void resume_all(struct list *parked) {
+    while (!list_empty(parked))
+        client_resume(LIST_ENTRY(parked->next, struct client, parked));
+}
+
+static void on_applied(uint64_t frame, void *arg) {
+    struct server *srv = arg;
+    UNUSED(frame);
+    resume_all(&srv->waiting);
+    server_resume_throttled(srv);
+}
+
+void server_resume_throttled(struct server *srv) {
+    if (list_empty(&srv->throttled)) return;
+    if (store_pinned_bytes(srv->store) <= server_pinned_max(srv) / 8 * 7 &&
+        store_journal_bytes(srv->store) <= srv->config.journal_bytes_max)
+        resume_all(&srv->throttled);
+}
+
+static void on_voided(const char *why, void *arg) {
+    struct server *srv = arg;
+    srv->read_only = true;
+    srv->stats.voids++;
+    snprintf(srv->read_only_why, sizeof srv->read_only_why, "%.250s", why);
+    uint64_t durable = store_durable(srv->store);
+    LIST_FOR_EACH(it, store_groups(srv->store)) {
+        struct group *g = LIST_ENTRY(it, struct group, node);
+        if (g->first_frame > durable) clients_void(srv, g, why);
+    }
+    clients_void(srv, srv->model.open, why);
+    server_reset_needs(srv);
+    model_rebuild(&srv->model);
+    LIST_FOR_EACH(it, &srv->clients) {
+        struct client *c = LIST_ENTRY(it, struct client, all);
+        c->last_frame = MIN(c->last_frame, durable);
+        c->wait.frame = MIN(c->wait.frame, durable);
+    }
+    resume_all(&srv->throttled);
+    resume_all(&srv->waiting);
+}
+
+static void on_resumed(void *arg) {
+    struct server *srv = arg;
+    srv->read_only = false;
+    srv->read_only_why[0] = '\0';
+}
+
+void server_reset_needs(struct server *srv) {
+    LIST_FOR_EACH(it, &srv->clients) {
+        struct client *c = LIST_ENTRY(it, struct client, all);
+        if (c->need == NULL) continue;
+        need_finish(c);
+        client_resume(c);
+    }
+}
+
+uint64_t server_pinned_max(const struct server *srv) {
+    return srv->config.pinned_bytes_max != 0 ? srv->config.pinned_bytes_max
+                                             : srv->config.cache_bytes / 2;
+}
+
+struct client *server_client_by_id(struct server *srv, uint64_t id) {
+    LIST_FOR_EACH(it, &srv->clients) {
+        struct client *c = LIST_ENTRY(it, struct client, all);
+        if (c->id == id) return c;
+    }
+    return NULL;
+}
+
+/* ---- turns ---- */
+
+void server_read_clock(struct server *srv) {
+    if (!srv->clock_stale) return;
+    srv->clock_stale = false;
+    srv->now_us = clock_mono_us();
+    srv->now_ms = srv->now_us / 1000;
+    srv->wall_ms = clock_wall_ms();
+    model_tick(&srv->model, srv->wall_ms);
+}
+
+static void on_store(void *arg, int what) {
+    struct server *srv = arg;
+    UNUSED(what);
+    server_read_clock(srv);
+    store_poll(srv->store);
+}
+
+static void on_signal(void *arg, int what) {
+    struct server *srv = arg;
+    struct signalfd_siginfo info;
+    UNUSED(what);
+    if (read(srv->signal_fd, &info, sizeof info) != sizeof info) return;
+    if (info.ssi_signo == SIGHUP) {
+        struct err err;
+        if (log_open(srv->config.logfile, &err) != 0) log_warning("%s", err.text);
+        return;
+    }
+    log_notice("received %s, stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    server_stop(srv);
+}
+
+static void run_resumed(struct server *srv) {
+    struct list now;
+    list_init(&now);
+    list_splice(&now, &srv->to_resume);
+    while (!list_empty(&now)) {
+        struct client *c = LIST_ENTRY(now.next, struct client, resume);
+        list_remove(&c->resume);
+        client_process(c);
+    }
+}
+
+/* When to start the next journal write: at once when the journal is idle; else what comes in collects
+ * until it is, unless so much has collected that a longer write pays. */
+static void hand_over(struct server *srv) {
+    struct model *m = &srv->model;
+    if (m->open->frame_count == 0) return;
+    if (store_idle(srv->store) || m->open->bytes >= GROUP_BYTES_LARGE) model_submit(m);
+}
+
+static void check_deadlines(struct server *srv) {
+    LIST_FOR_EACH_SAFE(it, &srv->waiting) {
+        struct client *c = LIST_ENTRY(it, struct client, parked);
+        if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->now_ms) continue;
+        c->wait.timed_out = true;
+        client_resume(c);
+    }
+    if (srv->pause_until_ms != 0 && srv->now_ms >= srv->pause_until_ms) {
+        srv->pause_until_ms = 0;
+        resume_all(&srv->paused);
+    }
+}
+
+static void after_turn(struct server *srv) {
+    server_read_clock(srv);
+    check_deadlines(srv);
+    run_resumed(srv);
+    hand_over(srv);
+    while (!list_empty(&srv->to_flush)) {
+        struct client *c = LIST_ENTRY(srv->to_flush.next, struct client, flush);
+        list_remove(&c->flush);
+        client_flush(c);
+    }
+    model_evict(&srv->model);
+    while (!list_empty(&srv->closed))
+        client_free(LIST_ENTRY(srv->closed.next, struct client, closed));
+    cron_run(srv);
+    srv->clock_stale = true;
+}
+
+static uint64_t turn_wait_us(struct server *srv) {
+    if (!list_empty(&srv->to_resume)) return 0;
+    uint64_t wait_ms = srv->cron_at_ms > srv->now_ms ? srv->cron_at_ms - srv->now_ms : 1;
+    LIST_FOR_EACH(it, &srv->waiting) {
+        struct client *c = LIST_ENTRY(it, struct client, parked);
+        if (c->wait.deadline_ms == 0) continue;
+        uint64_t left = c->wait.deadline_ms > srv->now_ms ? c->wait.deadline_ms - srv->now_ms : 1;
+        wait_ms = MIN(wait_ms, left);
+    }
+    return wait_ms * 1000;
+}
+
+/* ---- start and stop ---- */
+
+static void raise_file_limit(struct server *srv) {
+    struct rlimit limit;
+    rlim_t wanted = srv->config.maxclients + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = MIN(wanted, limit.rlim_max);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= wanted) return;
+    srv->config.maxclients = limit.rlim_cur > 128 ? limit.rlim_cur - 64 : 64;
+    log_warning("only %llu files may be open: maxclients is %llu",
+                (unsigned long long)limit.rlim_cur, (unsigned long long)srv->config.maxclients);
+}
+
+static int open_store(struct server *srv, struct err *err) {
+    const struct config *c = &srv->config;
+    struct store_config sc = {
+        .url = c->store,
+        .durability = (enum durability)c->durability,
+        .interval_ms = c->durability_interval_ms,
+        .segment_bytes = c->journal_segment_bytes,
+        .apply_delay_ms = c->apply_delay_ms,
+        .apply_bytes = 8u << 20,
+        .disk_free_min = c->disk_free_min,
+        .reader_count = (unsigned)c->reader_threads,
+    };
+    return store_open(&srv->store, &sc, err);
+}
+
+static void catch_signals(struct server *srv) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    srv->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    srv->signal_io = loop_io_create(srv->loop, srv->signal_fd, on_signal, srv);
+}
+
+static void make_run_id(struct server *srv) {
+    uint8_t bytes[20];
+    random_bytes(bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) snprintf(srv->run_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+int server_start(struct server *srv, struct err *err) {
+    int rc;
+    hash_seed();
+    commands_init();
+    stats_init(&srv->stats);
+    list_init(&srv->clients);
+    list_init(&srv->to_flush);
+    list_init(&srv->to_resume);
+    list_init(&srv->throttled);
+    list_init(&srv->waiting);
+    list_init(&srv->paused);
+    list_init(&srv->monitors);
+    list_init(&srv->closed);
+    make_run_id(srv);
+    srv->read_buffer = xmalloc(READ_BUFFER);
+    srv->loop = loop_create();
+    catch_signals(srv); /* before the threads, which inherit the mask */
+    raise_file_limit(srv);
+    if ((rc = open_store(srv, err)) != 0) return rc;
+    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, srv};
+    if ((rc = store_start(srv->store, &callbacks, err)) != 0) return rc;
+    model_init(&srv->model, srv->store, srv->config.cache_bytes,
+               srv->config.durability == DURABILITY_INTERVAL);
+    srv->store_io = loop_io_create(srv->loop, store_fd(srv->store), on_store, srv);
+    srv->clock_stale = true;
+    server_read_clock(srv);
+    srv->started_ms = srv->now_ms;
+    srv->started_wall_s = srv->wall_ms / 1000;
+    if ((rc = listeners_open(srv, err)) != 0) return rc;
+    if (srv->config.durability == DURABILITY_INTERVAL)
+        log_warning("durability interval: replies do not wait for the disk; the journal is synced every "
+                    "%llu ms",
+                    (unsigned long long)srv->config.durability_interval_ms);
+    log_notice("ready to receive connections on %s:%llu", srv->config.bind,
+               (unsigned long long)srv->config.port);
+    log_notice("Ready to accept connections");
+    return 0;
+}
+
+void server_stop(struct server *srv) {
+    srv->stopping = true;
+}
+
+/* Replies that wait for the disk still leave; then everything is applied. */
+static int finish(struct server *srv) {
+    uint64_t give_up = clock_mono_ms() + STOP_PATIENCE_MS;
+    listeners_close(srv);
+    bool busy = true;
+    while (busy && clock_mono_ms() < give_up) {
+        if (store_writable(srv->store)) model_submit(&srv->model);
+        after_turn(srv);
+        busy = false;
+        LIST_FOR_EACH(it, &srv->clients)
+            busy = busy || LIST_ENTRY(it, struct client, all)->gate_count > 0;
+        if (busy) loop_turn(srv->loop, 10000);
+    }
+    while (!list_empty(&srv->clients)) {
+        struct client *c = LIST_ENTRY(srv->clients.next, struct client, all);
+        client_flush(c);
+        client_close(c);
+    }
+    after_turn(srv);
+    struct err err;
+    int rc = store_close(srv->store, &err);
+    if (rc != 0) log_warning("stopping: %s", err.text);
+    else log_notice("everything is applied; goodbye");
+    return rc == 0 ? 0 : 1;
+}
+
+int server_run(struct server *srv) {
+    while (!srv->stopping) {
+        loop_turn(srv->loop, turn_wait_us(srv));
+        after_turn(srv);
+    }
+    int status = finish(srv);
+    loop_io_destroy(srv->store_io);
+    loop_io_destroy(srv->signal_io);
+    close(srv->signal_fd);
+    loop_destroy(srv->loop);
+    model_clear(&srv->model);
+    stats_clear(&srv->stats);
+    free(srv->read_buffer);
+    config_free(&srv->config);
+    return status;
+}
