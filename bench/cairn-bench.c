@@ -31,6 +31,7 @@ static const struct mode modes[] = {
     {"xrange", REQUEST_XRANGE, true, true, false},
     {"mixed", REQUEST_APPEND, false, false, true},
     {"xmixed", REQUEST_XADD, true, false, true},
+    {"scan", REQUEST_SCAN, false, true, false},
     {"ping", REQUEST_PING, false, false, false},
     {"raw", REQUEST_RAW, false, false, false},
 };
@@ -55,9 +56,11 @@ static const char usage[] =
     "  -n N               requests in all              -t SEC    or seconds (5)\n"
     "  -d BYTES           payload of an event (100)    --streams N  picked at random (10000)\n"
     "  --mode MODE        append mappend xadd xadd-multi read xrange ping, mixed xmixed\n"
-    "                     (append and read, or xadd and xrange, at once), or\n"
+    "                     (append and read, or xadd and xrange, at once), scan (EPSCAN of all), "
+    "or\n"
     "                     --mode raw 'COMMAND with {stream} {payload} {n} {uuid}'\n"
     "  --batch N          events of one EMAPPEND or MULTI (100)   --spread  over many streams\n"
+    "  --in-turn          streams one after the other instead of at random\n"
     "  --count N          COUNT of reads (100)\n"
     "  --readers N        mixed: how many of the connections read (1)\n"
     "  --read-streams N   reads: pick only from the first N streams\n"
@@ -105,6 +108,7 @@ enum option_id {
     O_PROGRESS,
     O_FULL,
     O_PROBE,
+    O_IN_TURN,
     O_HELP
 };
 
@@ -128,6 +132,7 @@ static const struct option long_options[] = {
     {"progress", 0, NULL, O_PROGRESS},
     {"full-parse", 0, NULL, O_FULL},
     {"sync-probe", 1, NULL, O_PROBE},
+    {"in-turn", 0, NULL, O_IN_TURN},
     {"help", 0, NULL, O_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -224,6 +229,9 @@ static void set_option(struct options *o, int id, const char *arg) {
     case O_PROBE:
         o->probe = arg;
         break;
+    case O_IN_TURN:
+        o->spec.in_turn = true;
+        break;
     case O_HELP:
         fputs(usage, stdout);
         exit(0);
@@ -254,7 +262,8 @@ static void parse(struct options *o, int argc, char **argv) {
     if (o->mode->mixed && o->readers >= o->connections) die("--readers must be below -c", "");
     if (o->read_streams > o->spec.streams) die("--read-streams must not be above --streams", "");
     if (o->load.warmup > 0 && o->load.seconds <= 0) die("--warmup needs -t", "");
-    if (o->requests == 0 && o->load.seconds <= 0) o->load.seconds = 5;
+    if (o->requests == 0 && o->load.seconds <= 0 && o->mode->kind != REQUEST_SCAN)
+        o->load.seconds = 5;
     o->spec.kind = o->mode->kind;
 }
 

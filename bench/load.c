@@ -86,11 +86,13 @@ void role_expect(struct role *role, bool full_parse) {
         s->nil_is_error = true;
         break;
     case REQUEST_READ:
+    case REQUEST_SCAN:
     case REQUEST_XRANGE:
-        s->expect = role->spec.kind == REQUEST_READ ? "*%" : "*";
+        s->expect = role->spec.kind == REQUEST_XRANGE ? "*" : "*%";
         s->nil_is_error = true;
         s->list = true;
-        s->list_nested = role->spec.kind == REQUEST_READ;
+        s->list_nested = role->spec.kind != REQUEST_XRANGE;
+        role->until_empty = role->spec.kind == REQUEST_SCAN;
         break;
     case REQUEST_PING:
         s->expect = "+";
@@ -337,6 +339,7 @@ static void tick(struct loop *loop, uint64_t now) {
 static bool all_answered(const struct load *l) {
     for (unsigned i = 0; i < l->role_count; i++) {
         const struct role *role = &l->roles[i];
+        if (role->until_empty && role->sum.empties > 0) return true;
         if (role->limit == 0 || role->requests < role->limit) return false;
     }
     return true;

@@ -13,9 +13,10 @@ struct role {
     const char *name;
     struct request_spec spec;
     unsigned connections;
-    unsigned depth; /* requests sent in one write; the next ones follow when all are answered */
-    double rate;    /* requests a second for the whole role; 0: as fast as it goes */
-    uint64_t limit; /* requests to send; 0: until the time is over */
+    unsigned depth;   /* requests sent in one write; the next ones follow when all are answered */
+    double rate;      /* requests a second for the whole role; 0: as fast as it goes */
+    uint64_t limit;   /* requests to send; 0: until the time is over */
+    bool until_empty; /* stop at the first empty page */
     struct reply_shape shape;
     /* results */
     struct reply_sum sum;

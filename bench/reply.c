@@ -198,6 +198,7 @@ int reply_feed(struct reply_scan *r, struct reply_shape *shape, struct reply_sum
         if (r->push) continue;
         if (r->in_list) {
             sum->events += r->list_n;
+            if (r->list_n == 0) sum->empties++;
             if (r->counted > 0) learn(r, shape);
         }
         sum->replies++;

@@ -30,7 +30,8 @@ struct reply_sum {
     uint64_t replies;
     uint64_t errors;
     uint64_t nils;
-    uint64_t events; /* elements of the lists */
+    uint64_t events;  /* elements of the lists */
+    uint64_t empties; /* lists without any */
     char first_error[256];
 };
 

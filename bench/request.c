@@ -173,6 +173,21 @@ static void build_read(struct request *r, struct piece *p, const char *command) 
     add_arg(p, count);
 }
 
+/* Pages of the whole store; the n-th request begins at n times COUNT, as sequences have no gaps. */
+static void build_scan(struct request *r, struct piece *p) {
+    char count[16];
+    snprintf(count, sizeof count, "%u", r->spec->count);
+    add_header(p, '*', 6);
+    add_arg(p, "EPSCAN");
+    add_arg(p, "0");
+    add_header(p, '$', NUMBER_DIGITS);
+    add_patch(r, p->len, PATCH_POSITION);
+    piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
+    add_arg(p, "+");
+    add_arg(p, "COUNT");
+    add_arg(p, count);
+}
+
 static int build(struct request *r, struct piece *p, const char *payload) {
     const struct request_spec *spec = r->spec;
 
@@ -208,6 +223,9 @@ static int build(struct request *r, struct piece *p, const char *payload) {
         break;
     case REQUEST_XRANGE:
         build_read(r, p, "XRANGE");
+        break;
+    case REQUEST_SCAN:
+        build_scan(r, p);
         break;
     case REQUEST_PING:
         add_header(p, '*', 1);
@@ -301,6 +319,9 @@ void request_patch(struct request *r, unsigned n) {
                 break;
             case PATCH_NUMBER:
                 put_digits(out, NUMBER_DIGITS, r->number++);
+                break;
+            case PATCH_POSITION:
+                put_digits(out, NUMBER_DIGITS, r->number++ * r->spec->count);
                 break;
             case PATCH_UUID:
                 put_uuid(r, out);

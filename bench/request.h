@@ -14,6 +14,7 @@ enum request_kind {
     REQUEST_XADD_MULTI,
     REQUEST_READ,
     REQUEST_XRANGE,
+    REQUEST_SCAN, /* EPSCAN page after page */
     REQUEST_PING,
     REQUEST_RAW,
 };
@@ -32,7 +33,7 @@ struct request_spec {
     bool in_turn;         /* streams one after the other instead of at random */
 };
 
-enum patch_kind { PATCH_STREAM, PATCH_NUMBER, PATCH_UUID };
+enum patch_kind { PATCH_STREAM, PATCH_NUMBER, PATCH_POSITION, PATCH_UUID };
 
 struct patch {
     size_t offset;
