@@ -1,0 +1,233 @@
+/* For the tests of backends: a small store with its naive copy. Every event that is applied is
+ * also kept in an array, so that whatever a backend answers can be compared with a walk
+ * over that array. */
+#ifndef TESTS_UNIT_BACKEND_WORLD_H
+#define TESTS_UNIT_BACKEND_WORLD_H
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "store/backend.h"
+#include "unit.h"
+
+struct world {
+    const struct backend *b;
+    const char *path;
+    struct backend_conn *w, *r;
+    struct store_state state; /* as load_state said at open, then as the test moves it */
+    struct event **events;    /* the naive copy, by sequence */
+    size_t event_count, event_cap;
+    struct stream_name *streams[4096]; /* by number */
+    uint64_t versions[4096];
+    uint64_t stream_count;
+    uint64_t clock_ms;
+    struct group *open; /* the group being built */
+    struct group *groups[64];
+    size_t group_count;
+    uint64_t next_frame;
+};
+
+static inline void world_fail(struct world *x, int rc, const char *what, const struct err *err) {
+    fprintf(stderr, "  %s: %s: %d: %s\n", x->b->scheme, what, rc, err->text);
+    exit(1);
+}
+#define WORLD_OK(x, call)                                                                          \
+    do {                                                                                           \
+        struct err err;                                                                            \
+        int world_rc = (call);                                                                     \
+        if (world_rc != 0) world_fail(x, world_rc, #call, &err);                                   \
+    } while (0)
+
+static inline void world_connect(struct world *x) {
+    WORLD_OK(x, x->b->open_writer(&x->w, x->path, &err));
+    WORLD_OK(x, x->b->open_reader(&x->r, x->w, &err));
+    WORLD_OK(x, x->b->load_state(x->w, &x->state, &err));
+}
+
+static inline void world_disconnect(struct world *x) {
+    x->b->close(x->r);
+    x->b->close(x->w);
+}
+
+static inline void world_open(struct world *x, const struct backend *b, const char *path) {
+    memset(x, 0, sizeof *x);
+    x->b = b;
+    x->path = path;
+    x->clock_ms = 1000000;
+    world_connect(x);
+    x->next_frame = x->state.applied + 1;
+    x->open = group_create(x->next_frame);
+}
+
+static inline void world_forget(struct world *x) { /* the naive copy */
+    for (size_t i = 0; i < x->event_count; i++) event_unref(x->events[i]);
+    for (uint64_t i = 1; i <= x->stream_count; i++) stream_name_unref(x->streams[i]);
+    x->event_count = 0;
+    x->stream_count = 0;
+    memset(x->versions, 0, sizeof x->versions);
+}
+
+static inline void world_close(struct world *x) {
+    world_disconnect(x);
+    group_destroy(x->open);
+    world_forget(x);
+    xfree(x->events);
+}
+
+/* The stream of that name, made in its own record if it is new. */
+static inline uint64_t world_stream(struct world *x, const char *name) {
+    struct str s = str_c(name);
+    for (uint64_t i = 1; i <= x->stream_count; i++)
+        if (str_eq(stream_name_str(x->streams[i]), s)) return i;
+    uint64_t number = ++x->stream_count;
+    x->streams[number] = stream_name_create(number, x->clock_ms, s);
+    const struct stream_record *rec = &x->streams[number]->rec;
+    group_add(x->open, RECORD_STREAM, rec, sizeof *rec + rec->name_len);
+    return number;
+}
+
+/* Adds one event to the frame; sequence, version, clock and entry id are filled in, and an
+ * id is made unless there is a content hash. */
+static inline struct event *world_add(struct world *x, const char *stream, struct event_fields f) {
+    uint64_t number = world_stream(x, stream);
+    f.sequence = x->event_count;
+    f.version = x->versions[number]++;
+    f.recorded = x->clock_ms;
+    if (f.timestamp == 0) f.timestamp = x->clock_ms;
+    if (f.entry_ms == 0) {
+        f.entry_ms = x->clock_ms;
+        f.entry_seq = f.sequence;
+    }
+    if (f.content_hash == NULL)
+        event_id_make(x->clock_ms, x->streams[number]->partition_hash, f.sequence, x->state.id_key,
+                      &f.event_id);
+    struct event *e = event_create(&f, x->streams[number]);
+    if (x->event_count == x->event_cap) {
+        x->event_cap = x->event_cap * 2 + 1024;
+        x->events = xrealloc(x->events, x->event_cap * sizeof(struct event *));
+    }
+    x->events[x->event_count++] = e;
+    group_add(x->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
+    return e;
+}
+
+static inline void world_frame(struct world *x) {
+    group_end_frame(x->open);
+}
+
+/* Puts the group aside for the next apply and begins another. */
+static inline void world_group(struct world *x) {
+    if (x->open->frame_count == 0) return;
+    x->next_frame = group_last_frame(x->open) + 1;
+    x->groups[x->group_count++] = x->open;
+    x->open = group_create(x->next_frame);
+}
+
+static inline int world_try_apply(struct world *x, struct err *err) {
+    world_group(x);
+    return x->b->apply(x->w, x->groups, x->group_count, err);
+}
+
+static inline void world_applied(struct world *x) {
+    for (size_t i = 0; i < x->group_count; i++) group_destroy(x->groups[i]);
+    x->group_count = 0;
+}
+
+static inline void world_apply(struct world *x) {
+    WORLD_OK(x, world_try_apply(x, &err));
+    world_applied(x);
+}
+
+static inline void world_maintain(struct world *x, bool all) {
+    bool more = true;
+    while (more) WORLD_OK(x, x->b->maintain(x->w, all, &more, &err));
+}
+
+/* One event of its own frame. */
+static inline struct event *world_append(struct world *x, const char *stream, const char *type,
+                                         const char *payload) {
+    struct event *e =
+        world_add(x, stream, (struct event_fields){.type = str_c(type), .payload = str_c(payload)});
+    world_frame(x);
+    return e;
+}
+
+static inline void check_same_event(const struct event *have, const struct event *want) {
+    size_t n = event_record_len(&want->rec);
+    CHECK_INT(event_record_len(&have->rec), n);
+    CHECK(memcmp(&have->rec, &want->rec, n) == 0);
+    CHECK_INT(have->frame, 0);
+    CHECK(have->name->rec.number == want->name->rec.number);
+    CHECK(have->name->rec.created == want->name->rec.created);
+    CHECK(have->name->partition_hash == want->name->partition_hash);
+    CHECK(uuid_eq(&have->name->partition_key, &want->name->partition_key));
+    CHECK(str_eq(stream_name_str(have->name), stream_name_str(want->name)));
+}
+
+static inline bool world_in_range(const struct event *e, const struct read_range *r) {
+    uint64_t at = r->stream != 0 ? e->rec.version : e->rec.sequence;
+    if (r->stream != 0 && e->rec.stream != r->stream) return false;
+    return at >= r->start && at <= r->end;
+}
+
+/* Reads the whole range page by page and compares with the walk over the naive copy. */
+static inline size_t world_check_range(struct world *x, struct read_range r) {
+    const struct read_range whole = r;
+    size_t i = 0, found = 0, pages = 0;
+    for (;;) {
+        struct page p;
+        page_init(&p);
+        WORLD_OK(x, x->b->read_events(x->r, &r, &p, &err));
+        CHECK_INT(p.applied, x->next_frame - 1);
+        CHECK(p.count <= MAX(r.count_max, (size_t)1));
+        for (size_t j = 0; j < p.count; j++) {
+            const struct event *want = NULL;
+            for (; want == NULL && i < x->event_count; i++) {
+                const struct event *e = x->events[r.reverse ? x->event_count - 1 - i : i];
+                if (!world_in_range(e, &whole)) continue;
+                if (r.filter != NULL &&
+                    !event_filter_match(r.filter, &e->rec, stream_name_str(e->name)))
+                    continue;
+                want = e;
+            }
+            CHECK(want != NULL);
+            check_same_event(p.events[j], want);
+            found++;
+        }
+        CHECK(pages++ < 2 * x->event_count + 10);
+        bool done = p.done;
+        uint64_t next = p.next;
+        page_clear(&p);
+        if (done) break;
+        CHECK(next >= r.start && next <= r.end); /* there is something left to look at */
+        if (r.reverse)
+            r.end = next;
+        else
+            r.start = next;
+    }
+    for (; i < x->event_count; i++) {
+        const struct event *e = x->events[r.reverse ? x->event_count - 1 - i : i];
+        CHECK(
+            !world_in_range(e, &whole) ||
+            (r.filter != NULL && !event_filter_match(r.filter, &e->rec, stream_name_str(e->name))));
+    }
+    return found;
+}
+
+static inline struct read_range range_of(uint64_t stream, uint64_t start, uint64_t end) {
+    return (struct read_range){.stream = stream,
+                               .start = start,
+                               .end = end,
+                               .count_max = 100000,
+                               .bytes_max = SIZE_MAX,
+                               .examined_max = SIZE_MAX};
+}
+
+static inline struct uuid uuid_n(uint64_t n) {
+    struct uuid u = {{0}};
+    memcpy(u.b + 8, &n, sizeof n);
+    u.b[0] = 0xee;
+    return u;
+}
+
+#endif

@@ -1,0 +1,700 @@
+/* The conformance suite of backends: every test runs over memory and over SQLite. */
+#include "backend_world.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define BOTH(id)                                                                                   \
+    static void id(struct world *x);                                                               \
+    TEST(memory_##id) {                                                                            \
+        struct world x;                                                                            \
+        world_open(&x, &backend_memory, "");                                                       \
+        id(&x);                                                                                    \
+        world_close(&x);                                                                           \
+    }                                                                                              \
+    TEST(sqlite_##id) {                                                                            \
+        struct world x;                                                                            \
+        world_open(&x, &backend_sqlite, "test.db");                                                \
+        id(&x);                                                                                    \
+        world_close(&x);                                                                           \
+    }                                                                                              \
+    static void id(struct world *x)
+
+static struct stream_head head_of(struct world *x, const char *name) {
+    struct stream_head h;
+    uint64_t applied = 0;
+    WORLD_OK(x, x->b->read_head(x->r, str_c(name), &h, &applied, &err));
+    CHECK_INT(applied, x->next_frame - 1);
+    return h;
+}
+
+/* n events over `streams` streams, a frame each, in groups of `group`, applied `batch` groups at
+ * once; maintenance in between when asked for. */
+static void fill(struct world *x, size_t n, unsigned streams, unsigned group, bool maintain) {
+    char name[32], payload[32];
+    static const char *const types[] = {"order.created", "order.paid", "order.shipped", "tick", ""};
+    for (size_t i = 0; i < n; i++) {
+        uint64_t r = random_u64();
+        snprintf(name, sizeof name, "%s-%u", r % 3 == 0 ? "order" : "user",
+                 (unsigned)((r >> 8) % streams));
+        snprintf(payload, sizeof payload, "payload %zu", i);
+        x->clock_ms += r % 7 == 0;
+        world_append(x, name, types[(r >> 40) % 5], payload);
+        if (i % group == group - 1) world_group(x);
+        if (x->group_count == 3) {
+            world_apply(x);
+            bool more = false;
+            if (maintain) WORLD_OK(x, x->b->maintain(x->w, random_u64() % 2 == 0, &more, &err));
+        }
+    }
+    world_group(x);
+    if (x->group_count > 0) world_apply(x);
+}
+
+BOTH(a_new_store_is_empty) {
+    CHECK_INT(x->state.applied, 0);
+    CHECK_INT(x->state.next_sequence, 0);
+    CHECK_INT(x->state.next_stream, 1);
+    CHECK_INT(x->state.stream_count, 0);
+    CHECK_INT(x->state.entry_ms, 0);
+    CHECK(!x->state.journal_open);
+    CHECK(x->state.epoch >= 1);
+    CHECK(x->state.id_key >> EVENT_SEQUENCE_BITS == 0);
+    CHECK(!head_of(x, "none").exists);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 0);
+    CHECK_INT(world_check_range(x, range_of(7, 0, UINT64_MAX)), 0);
+}
+
+BOTH(what_is_applied_is_read_back_as_it_was) {
+    struct uuid a = uuid_n(1), b = uuid_n(2), c = uuid_n(3), d = uuid_n(4), hash = uuid_n(5);
+    char bytes[256];
+    for (int i = 0; i < 256; i++) bytes[i] = (char)i;
+    world_append(x, "plain-1", "t", "payload");
+    world_append(x, "plain-1", "", "");
+    world_add(x, "all-1",
+              (struct event_fields){.type = str_of(bytes, 256),
+                                    .payload = str_of(bytes, 256),
+                                    .metadata = str_of(bytes, 200),
+                                    .aggregate = STR("agg"),
+                                    .partition_key = &a,
+                                    .transaction = &b,
+                                    .correlation = &c,
+                                    .causation = &d,
+                                    .content_hash = &hash,
+                                    .event_id = uuid_n(77),
+                                    .timestamp = UINT64_MAX,
+                                    .entry_ms = UINT64_MAX,
+                                    .entry_seq = UINT64_MAX});
+    world_add(x, "all-1", (struct event_fields){.transaction = &b, .payload = STR("\0\0\0")});
+    world_frame(x);
+    world_append(x, "plain-1", "t", "after all of it");
+    world_apply(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 5);
+    CHECK_INT(world_check_range(x, range_of(1, 0, UINT64_MAX)), 3);
+    CHECK_INT(world_check_range(x, range_of(2, 0, UINT64_MAX)), 2);
+    struct page p;
+    page_init(&p);
+    struct read_range range = range_of(0, 1, 1);
+    WORLD_OK(x, x->b->read_events(x->r, &range, &p, &err));
+    CHECK_INT(event_payload(&p.events[0]->rec).len, 0);
+    CHECK_INT(event_metadata(&p.events[0]->rec).len, 0);
+    page_clear(&p);
+}
+
+BOTH(names_of_any_bytes_are_kept) {
+    char name[] = "\x01\xff\xfe-\xc3\x28 'x\" %;";
+    world_append(x, name, "t", "1");
+    world_append(x, "Name", "t", "2");
+    world_append(x, "name", "t", "3");
+    char longest[513];
+    memset(longest, 'n', 512);
+    longest[512] = '\0';
+    world_append(x, longest, "t", "4");
+    world_apply(x);
+    CHECK_INT(head_of(x, name).number, 1);
+    CHECK_INT(head_of(x, "Name").number, 2);
+    CHECK_INT(head_of(x, "name").number, 3);
+    CHECK_INT(head_of(x, longest).number, 4);
+    CHECK(!head_of(x, "NAME").exists);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 4);
+}
+
+BOTH(large_payloads_are_kept) {
+    char *big = xmalloc(3 << 20);
+    for (size_t i = 0; i < 3 << 20; i++) big[i] = (char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < 4; i++) {
+        world_add(x, "big-1",
+                  (struct event_fields){.payload = str_of(big, (i + 1) << 19),
+                                        .metadata = str_of(big, i << 12)});
+        world_frame(x);
+    }
+    world_apply(x);
+    xfree(big);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 4);
+    struct read_range r = range_of(0, 0, UINT64_MAX);
+    r.bytes_max = 1 << 20; /* pages of one or two */
+    CHECK_INT(world_check_range(x, r), 4);
+}
+
+BOTH(heads_tell_where_a_stream_stands) {
+    world_append(x, "s-1", "t", "");
+    x->clock_ms += 5;
+    struct event *last = world_append(x, "s-1", "t", "");
+    world_stream(x, "empty-1");
+    world_frame(x);
+    world_apply(x);
+    struct stream_head h = head_of(x, "s-1");
+    CHECK(h.exists);
+    CHECK_INT(h.number, 1);
+    CHECK_INT(h.created, 1000000);
+    CHECK_INT(h.next_version, 2);
+    CHECK_INT(h.entry_ms, last->rec.entry_ms);
+    CHECK_INT(h.entry_seq, last->rec.entry_seq);
+    CHECK_INT(h.recorded, last->rec.recorded);
+    h = head_of(x, "empty-1");
+    CHECK(h.exists);
+    CHECK_INT(h.number, 2);
+    CHECK_INT(h.next_version, 0);
+    CHECK_INT(h.entry_ms, 0);
+}
+
+BOTH(heads_are_right_whatever_is_indexed) {
+    fill(x, 5000, 40, 50, true);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 1; i <= x->stream_count; i++) {
+            char *name = str_dup(stream_name_str(x->streams[i]));
+            struct stream_head h = head_of(x, name);
+            xfree(name);
+            CHECK_INT(h.number, i);
+            CHECK_INT(h.next_version, x->versions[i]);
+        }
+        world_maintain(x, true);
+    }
+}
+
+BOTH(the_state_follows_what_is_applied) {
+    struct store_state s;
+    fill(x, 100, 5, 10, false);
+    WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+    CHECK_INT(s.applied, 100);
+    CHECK_INT(s.next_sequence, 100);
+    CHECK_INT(s.stream_count, x->stream_count);
+    CHECK_INT(s.next_stream, x->stream_count + 1);
+    CHECK_INT(s.recorded, x->clock_ms);
+    CHECK_INT(s.entry_ms, x->events[99]->rec.entry_ms);
+    CHECK_INT(s.entry_seq, x->events[99]->rec.entry_seq);
+    CHECK(!s.journal_open);
+    WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
+    WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+    CHECK(s.journal_open);
+}
+
+BOTH(an_entry_id_ahead_of_the_clock_moves_only_its_stream) {
+    struct store_state s;
+    world_append(x, "s-1", "t", "");
+    world_add(x, "s-2", (struct event_fields){.entry_ms = UINT64_MAX, .entry_seq = UINT64_MAX - 1});
+    world_frame(x);
+    world_apply(x);
+    WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+    CHECK_INT(s.entry_ms, 1000000);
+    CHECK_INT(s.entry_seq, 0);
+    CHECK(head_of(x, "s-2").entry_ms == UINT64_MAX);
+    CHECK(head_of(x, "s-2").entry_seq == UINT64_MAX - 1);
+}
+
+BOTH(several_frames_and_records_a_frame_are_applied_in_order) {
+    for (int frame = 0; frame < 50; frame++) {
+        for (int i = 0; i < frame % 7 + 1; i++)
+            world_add(x, i % 2 == 0 ? "a-1" : "b-1", (struct event_fields){.type = STR("t")});
+        world_frame(x);
+        if (frame % 9 == 0) world_group(x);
+    }
+    world_apply(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
+    CHECK_INT(world_check_range(x, range_of(1, 0, UINT64_MAX)), x->versions[1]);
+    CHECK_INT(world_check_range(x, range_of(2, 0, UINT64_MAX)), x->versions[2]);
+}
+
+BOTH(ranges_have_inclusive_bounds_in_both_directions) {
+    fill(x, 300, 3, 20, true);
+    for (int i = 0; i < 400; i++) {
+        uint64_t stream = random_u64() % (x->stream_count + 1);
+        uint64_t a = random_u64() % 320, b = random_u64() % 320;
+        struct read_range r = range_of(stream, MIN(a, b), MAX(a, b));
+        if (i % 11 == 0) r.end = UINT64_MAX;
+        r.reverse = i % 2 == 0;
+        world_check_range(x, r);
+    }
+}
+
+BOTH(pages_end_at_their_limits_and_go_on_where_they_stopped) {
+    fill(x, 700, 4, 30, true);
+    for (int i = 0; i < 100; i++) {
+        struct read_range r = range_of(random_u64() % (x->stream_count + 1), random_u64() % 100,
+                                       300 + random_u64() % 600);
+        r.reverse = random_u64() % 2 == 0;
+        if (i % 3 == 0) r.count_max = 1 + random_u64() % 40;
+        if (i % 3 == 1) r.bytes_max = random_u64() % 2000;
+        if (i % 3 == 2) r.examined_max = random_u64() % 50;
+        world_check_range(x, r);
+    }
+}
+
+static struct page read_page(struct world *x, struct read_range r) {
+    struct page p;
+    page_init(&p);
+    WORLD_OK(x, x->b->read_events(x->r, &r, &p, &err));
+    return p;
+}
+
+BOTH(done_is_exact) {
+    for (int i = 0; i < 10; i++) world_append(x, "s-1", "t", "");
+    world_apply(x);
+    for (uint64_t stream = 0; stream < 2; stream++) {
+        for (int merged = 0; merged < 2; merged++) {
+            struct read_range r = range_of(stream, 0, UINT64_MAX);
+            r.count_max = 10;
+            struct page p = read_page(x, r);
+            CHECK(p.done);
+            CHECK_INT(p.count, 10);
+            CHECK_INT(p.next, 10);
+            page_clear(&p);
+            r.count_max = 9;
+            p = read_page(x, r);
+            CHECK(!p.done);
+            CHECK_INT(p.next, 9);
+            page_clear(&p);
+            r.end = 8;
+            p = read_page(x, r);
+            CHECK(p.done);
+            CHECK_INT(p.next, 9);
+            page_clear(&p);
+            r = range_of(stream, 3, 6);
+            r.reverse = true;
+            r.count_max = 4;
+            p = read_page(x, r);
+            CHECK(p.done);
+            CHECK_INT(p.next, 2);
+            page_clear(&p);
+            r.count_max = 2;
+            p = read_page(x, r);
+            CHECK(!p.done);
+            CHECK_INT(p.next, 4);
+            page_clear(&p);
+            r = range_of(stream, 10, 20); /* beyond what there is */
+            p = read_page(x, r);
+            CHECK(p.done);
+            CHECK_INT(p.count, 0);
+            CHECK_INT(p.next, 10);
+            page_clear(&p);
+            r = range_of(stream, 15, 20);
+            p = read_page(x, r);
+            CHECK(p.done);
+            CHECK_INT(p.next, 15);
+            page_clear(&p);
+            if (stream == 1) world_maintain(x, true);
+        }
+    }
+}
+
+BOTH(a_page_holds_at_least_one_event_whatever_the_limits) {
+    world_append(x, "s-1", "t", "something");
+    world_append(x, "s-1", "t", "something");
+    world_apply(x);
+    struct read_range r = {.stream = 0, .start = 0, .end = UINT64_MAX};
+    struct page p = read_page(x, r);
+    CHECK_INT(p.count, 1);
+    CHECK(!p.done);
+    page_clear(&p);
+}
+
+BOTH(events_of_a_page_share_their_streams_name) {
+    for (int i = 0; i < 6; i++) world_append(x, i % 2 == 0 ? "a" : "b", "t", "");
+    world_apply(x);
+    struct page p = read_page(x, range_of(0, 0, UINT64_MAX)),
+                q = read_page(x, range_of(0, 0, UINT64_MAX));
+    CHECK(p.events[0]->name == p.events[2]->name);
+    CHECK(p.events[0]->name != p.events[1]->name);
+    CHECK(p.events[0]->name != q.events[0]->name); /* but not with another page */
+    CHECK_INT(p.events[0]->name->refs, 3);
+    page_clear(&p);
+    page_clear(&q);
+}
+
+/* --- filters ------------------------------------------------------------------ */
+
+static void fill_for_filters(struct world *x, size_t n) {
+    static const char *const types[] = {"order.created", "order.paid", "user.created", "tick",
+                                        "rare",          "",           "a*b"};
+    char stream[32], aggregate[32];
+    for (size_t i = 0; i < n; i++) {
+        uint64_t r = random_u64();
+        struct uuid correlation = uuid_n(r % 9), causation = uuid_n(100 + (r >> 8) % 9),
+                    id = uuid_n(1000 + i), hash = uuid_n(r);
+        snprintf(stream, sizeof stream, "%s-%u", (r >> 12) % 4 == 0 ? "order" : "user",
+                 (unsigned)((r >> 16) % 6));
+        snprintf(aggregate, sizeof aggregate, "agg-%u", (unsigned)((r >> 20) % 7));
+        struct event_fields f = {.payload = STR("x")};
+        unsigned kind = (unsigned)((r >> 24) % 16);
+        f.type = str_c(types[kind < 13 ? kind % 4 : 3 + (r >> 30) % 4]);
+        if ((r >> 32) % 3 == 0) f.correlation = &correlation;
+        if ((r >> 34) % 3 == 0) f.causation = &causation;
+        if ((r >> 36) % 3 == 0) f.aggregate = str_c(aggregate);
+        if ((r >> 38) % 3 == 0) {
+            f.content_hash = &hash;
+            f.event_id = id;
+        }
+        if (i > n / 2 && i < n / 2 + 100) f.type = STR("only.here");
+        x->clock_ms += (r >> 40) % 4 == 0 ? (r >> 44) % 5 : 0;
+        world_add(x, stream, f);
+        world_frame(x);
+        if (i % 64 == 63) world_group(x);
+        if (x->group_count == 8) world_apply(x);
+        if (i == n * 2 / 3) {
+            if (x->group_count > 0) world_apply(x);
+            world_maintain(x, true);
+        }
+    }
+    world_group(x);
+    if (x->group_count > 0) world_apply(x);
+}
+
+BOTH(each_filter_alone_finds_what_a_walk_finds) {
+    fill_for_filters(x, 6000);
+    struct uuid correlation = uuid_n(3), causation = uuid_n(104), nobody = uuid_n(99);
+    struct str created[] = {STR("*.created")}, two[] = {STR("rare"), STR("order.*")},
+               only[] = {STR("only.here")}, none[] = {STR("none")}, quoted[] = {STR("a\\*b")},
+               empty[] = {STR("")}, all[] = {STR("*")};
+    uint64_t middle = x->events[3000]->rec.recorded, last = x->clock_ms;
+    struct event_filter filters[] = {
+        {.types = created, .type_count = 1},
+        {.types = two, .type_count = 2},
+        {.types = only, .type_count = 1},
+        {.types = none, .type_count = 1},
+        {.types = quoted, .type_count = 1},
+        {.types = empty, .type_count = 1},
+        {.types = all, .type_count = 1},
+        {.since = middle},
+        {.until = middle},
+        {.since = middle, .until = middle},
+        {.since = last + 1},
+        {.until = 1},
+        {.since = 1, .until = UINT64_MAX},
+        {.stream_pattern = STR("*-3")},
+        {.stream_pattern = STR("order-*")},
+        {.category = STR("order")},
+        {.category = STR("orde")},
+        {.correlation = &correlation},
+        {.correlation = &nobody},
+        {.causation = &causation},
+        {.aggregate = STR("agg-5")},
+        {.aggregate = STR("agg")},
+        {.aggregate = STR("")},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        CHECK(!event_filter_empty(&filters[i]));
+        for (int mode = 0; mode < 8; mode++) {
+            struct read_range r = range_of(mode & 1 ? 2 : 0, 0, UINT64_MAX);
+            r.reverse = (mode & 2) != 0;
+            r.filter = &filters[i];
+            if (mode & 4) {
+                r.count_max = 17;
+                r.start = 40;
+                r.end = 5500;
+            }
+            world_check_range(x, r);
+        }
+    }
+}
+
+BOTH(filters_together_find_what_a_walk_finds) {
+    fill_for_filters(x, 5000);
+    static struct str patterns[] = {STR("*.created"), STR("order.paid"), STR("r?re"),
+                                    STR("only.*"),    STR("[tu]*"),      STR("none")};
+    for (int i = 0; i < 400; i++) {
+        uint64_t r = random_u64();
+        struct uuid correlation = uuid_n(r % 10), causation = uuid_n(100 + (r >> 8) % 10);
+        struct event_filter f = {0};
+        struct str types[2] = {patterns[(r >> 10) % 6], patterns[(r >> 14) % 6]};
+        if ((r >> 18) % 3 == 0) {
+            f.types = types;
+            f.type_count = 1 + (r >> 20) % 2;
+        }
+        if ((r >> 22) % 4 == 0) f.since = x->events[(r >> 24) % 5000]->rec.recorded;
+        if ((r >> 26) % 4 == 0) f.until = x->events[(r >> 28) % 5000]->rec.recorded;
+        if ((r >> 30) % 4 == 0) f.stream_pattern = STR("*-[0-3]");
+        if ((r >> 32) % 4 == 0) f.category = STR("user");
+        if ((r >> 34) % 5 == 0) f.correlation = &correlation;
+        if ((r >> 36) % 5 == 0) f.causation = &causation;
+        if ((r >> 38) % 5 == 0) f.aggregate = STR("agg-2");
+        struct read_range range = range_of((r >> 40) % 3, (r >> 44) % 500, 4000 + (r >> 48) % 1500);
+        range.reverse = (r >> 60) % 2 == 0;
+        range.filter = &f;
+        if ((r >> 61) % 2 == 0) range.examined_max = 500;
+        if ((r >> 62) % 2 == 0) range.count_max = 50;
+        world_check_range(x, range);
+    }
+}
+
+BOTH(types_that_come_later_are_found_by_the_same_filter) {
+    struct str globs[] = {STR("new.*")};
+    struct event_filter f = {.types = globs, .type_count = 1};
+    struct read_range r = range_of(0, 0, UINT64_MAX);
+    r.filter = &f;
+    char type[32];
+    for (int i = 0; i < 200; i++) {
+        snprintf(type, sizeof type, "%s.%d", i % 2 == 0 ? "new" : "old", i);
+        world_append(x, "s", type, "");
+        world_apply(x);
+        if (i % 10 == 0) CHECK_INT(world_check_range(x, r), i / 2 + 1);
+    }
+    CHECK_INT(world_check_range(x, r), 100);
+}
+
+/* --- ids ---------------------------------------------------------------------- */
+
+static struct event *by_id(struct world *x, const struct uuid *id) {
+    struct event *e = NULL;
+    uint64_t applied = 0;
+    WORLD_OK(x, x->b->read_id(x->r, id, &e, &applied, &err));
+    CHECK_INT(applied, x->next_frame - 1);
+    return e;
+}
+
+BOTH(events_are_found_by_their_ids) {
+    fill_for_filters(x, 2000);
+    for (size_t i = 0; i < x->event_count; i++) {
+        struct event *e = by_id(x, &x->events[i]->rec.event_id);
+        CHECK(e != NULL);
+        check_same_event(e, x->events[i]);
+        event_unref(e);
+    }
+    struct uuid id = uuid_n(999999);
+    CHECK(by_id(x, &id) == NULL);
+    id = x->events[0]->rec.event_id;
+    id.b[0] ^= 1; /* names the right sequence, but is not its id */
+    CHECK(by_id(x, &id) == NULL);
+    event_id_make(1, 1, 5000, x->state.id_key, &id); /* a sequence that is not there */
+    CHECK(by_id(x, &id) == NULL);
+}
+
+/* --- streams --------------------------------------------------------------------- */
+
+static size_t list(struct world *x, const char *pattern, const char *category, size_t count_max,
+                   size_t examined_max) {
+    uint64_t from = 0, previous = 0;
+    size_t found = 0;
+    for (bool done = false; !done;) {
+        struct stream_list l;
+        stream_list_init(&l);
+        WORLD_OK(x, x->b->list_streams(x->r, from, str_c(pattern), str_c(category), count_max,
+                                       examined_max, &l, &err));
+        CHECK(l.count <= count_max);
+        CHECK_INT(l.applied, x->next_frame - 1);
+        for (size_t i = 0; i < l.count; i++) {
+            const struct stream_name *n = l.names[i], *want = x->streams[n->rec.number];
+            CHECK(n->rec.number > previous);
+            CHECK(n->rec.number >= from);
+            previous = n->rec.number;
+            CHECK(str_eq(stream_name_str(n), stream_name_str(want)));
+            CHECK_INT(n->rec.created, want->rec.created);
+            CHECK_INT(n->partition_hash, want->partition_hash);
+            CHECK(uuid_eq(&n->partition_key, &want->partition_key));
+        }
+        found += l.count;
+        done = l.done;
+        CHECK(done || l.next > from);
+        from = l.next;
+        stream_list_clear(&l);
+    }
+    return found;
+}
+
+BOTH(streams_are_listed_in_pages) {
+    char name[32];
+    for (int i = 0; i < 150; i++) {
+        snprintf(name, sizeof name, "%s-%d", i % 3 == 0 ? "order" : "user", i);
+        world_append(x, name, "t", "");
+    }
+    world_append(x, "plain", "t", "");
+    world_apply(x);
+    CHECK_INT(list(x, "", "", 1000, 1000), 151);
+    CHECK_INT(list(x, "", "", 7, 1000), 151);
+    CHECK_INT(list(x, "", "", 7, 5), 151);
+    CHECK_INT(list(x, "order-*", "", 7, 1000), 50);
+    CHECK_INT(list(x, "*-1?", "", 3, 4), 10);
+    CHECK_INT(list(x, "", "order", 1000, 1000), 50);
+    CHECK_INT(list(x, "", "plain", 1000, 1000), 1);
+    CHECK_INT(list(x, "*-1?", "user", 2, 10), 7);
+    CHECK_INT(list(x, "none", "", 10, 10), 0);
+    struct stream_list l;
+    stream_list_init(&l);
+    WORLD_OK(x, x->b->list_streams(x->r, 0, STR(""), STR(""), 151, 151, &l, &err));
+    CHECK(l.done);
+    CHECK_INT(l.next, 152);
+    stream_list_clear(&l);
+}
+
+/* --- flush -------------------------------------------------------------------------- */
+
+BOTH(a_flush_empties_the_store_and_numbers_begin_again) {
+    fill(x, 2000, 10, 50, true);
+    uint64_t clock = x->clock_ms;
+    struct uuid old = x->events[5]->rec.event_id;
+    world_append(x, "just-before", "t", "");
+    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    world_frame(x);
+    /* The groups borrow the events: apply before the naive copy is dropped. */
+    world_apply(x);
+    struct store_state s;
+    WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+    CHECK_INT(s.applied, 2002);
+    CHECK_INT(s.next_sequence, 0);
+    CHECK_INT(s.next_stream, 1);
+    CHECK_INT(s.stream_count, 0);
+    CHECK(s.recorded >= clock);
+    CHECK(uuid_eq(&s.store_id, &x->state.store_id));
+    CHECK_INT(s.epoch, x->state.epoch);
+    CHECK_INT(s.id_key, x->state.id_key);
+    CHECK(!head_of(x, "just-before").exists);
+    CHECK(by_id(x, &old) == NULL);
+    world_forget(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 0);
+    CHECK_INT(list(x, "", "", 10, 10), 0);
+    world_append(x, "user-1", "order.paid", "new");
+    world_append(x, "other", "another.type", "new");
+    world_apply(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 2);
+    CHECK_INT(world_check_range(x, range_of(1, 0, UINT64_MAX)), 1);
+    fill(x, 500, 10, 50, true);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 502);
+    for (uint64_t i = 1; i <= x->stream_count; i++)
+        CHECK_INT(world_check_range(x, range_of(i, 0, UINT64_MAX)), x->versions[i]);
+}
+
+BOTH(a_flush_in_the_middle_of_an_apply_keeps_what_follows) {
+    fill(x, 100, 3, 10, false);
+    struct world y = *x; /* what stands before the flush, to be freed at the end */
+    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    world_frame(x);
+    x->events = NULL;
+    x->event_count = x->event_cap = 0;
+    x->stream_count = 0;
+    memset(x->versions, 0, sizeof x->versions);
+    for (int i = 0; i < 30; i++) world_append(x, i % 2 == 0 ? "a" : "b", "t", "after");
+    world_apply(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 30);
+    CHECK_INT(world_check_range(x, range_of(1, 0, UINT64_MAX)), 15);
+    CHECK_INT(head_of(x, "b").next_version, 15);
+    world_forget(&y);
+    xfree(y.events);
+}
+
+/* --- threads ------------------------------------------------------------------------ */
+
+struct reading {
+    struct world *x;
+    _Atomic bool stop;
+    _Atomic uint64_t rounds;
+};
+
+/* Every snapshot must be gapless: n events in the log, and each stream's versions 0, 1, 2 ... up
+ * to the head that the log implies. Stream numbers are version-independent here: the
+ * event of sequence s goes to stream s % 7 + 1, version s / 7. */
+static void *read_snapshots(void *arg) {
+    struct reading *g = arg;
+    struct backend_conn *r = NULL;
+    const struct backend *b = g->x->b;
+    struct err err;
+    if (b->open_reader(&r, g->x->w, &err) != 0) abort();
+    uint64_t applied = 0;
+    while (!atomic_load(&g->stop)) {
+        struct page p;
+        page_init(&p);
+        uint64_t stream = random_u64() % 8;
+        struct read_range range = range_of(stream, 0, UINT64_MAX);
+        range.reverse = random_u64() % 2 == 0;
+        if (b->read_events(r, &range, &p, &err) != 0) {
+            fprintf(stderr, "  read: %s\n", err.text);
+            abort();
+        }
+        CHECK(p.applied >= applied);
+        CHECK(p.done);
+        applied = p.applied;
+        /* frame i is 10 events; the first frame makes the streams */
+        uint64_t events = applied > 1 ? (applied - 1) * 10 : 0;
+        uint64_t expected = stream == 0 ? events : (events + 7 - stream) / 7;
+        CHECK_INT(p.count, expected);
+        for (size_t i = 0; i < p.count; i++) {
+            const struct event_record *e = &p.events[range.reverse ? p.count - 1 - i : i]->rec;
+            CHECK_INT(stream == 0 ? e->sequence : e->version, i);
+            CHECK_INT(e->stream, e->sequence % 7 + 1);
+            CHECK_INT(e->version, e->sequence / 7);
+        }
+        page_clear(&p);
+        char name[16];
+        struct stream_head h;
+        uint64_t at = 0;
+        snprintf(name, sizeof name, "s%d", (int)(random_u64() % 7 + 1));
+        if (b->read_head(r, str_c(name), &h, &at, &err) != 0) abort();
+        CHECK(at >= applied);
+        applied = at;
+        events = applied > 1 ? (applied - 1) * 10 : 0;
+        CHECK_INT(h.next_version, (events + 7 - (uint64_t)(name[1] - '0')) / 7);
+        atomic_fetch_add(&g->rounds, 1);
+    }
+    b->close(r);
+    return NULL;
+}
+
+BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
+    char name[16];
+    for (int i = 1; i <= 7; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        world_stream(x, name);
+    }
+    world_frame(x);
+    world_apply(x);
+    struct reading g = {.x = x};
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_snapshots, &g);
+    uint64_t until = clock_mono_ms() + 1500;
+    for (int i = 0; i < 1000 && clock_mono_ms() < until; i++) {
+        for (uint64_t frame = 0; frame < 1 + random_u64() % 5; frame++) {
+            for (int j = 0; j < 10; j++) {
+                snprintf(name, sizeof name, "s%d", (int)(x->event_count % 7 + 1));
+                world_add(x, name, (struct event_fields){.type = STR("t")});
+            }
+            world_frame(x);
+        }
+        world_apply(x);
+        bool more = false;
+        if (i % 5 == 0) WORLD_OK(x, x->b->maintain(x->w, i % 10 == 0, &more, &err));
+    }
+    while (atomic_load(&g.rounds) < 20) usleep(1000);
+    atomic_store(&g.stop, true);
+    for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
+}
+
+/* --- the table of backends ------------------------------------------------------------ */
+
+TEST(backends_are_found_by_scheme) {
+    const char *path = NULL;
+    CHECK(backend_find("sqlite:/a/b.db", &path) == &backend_sqlite);
+    CHECK(strcmp(path, "/a/b.db") == 0);
+    CHECK(backend_find("memory:", &path) == &backend_memory);
+    CHECK(strcmp(path, "") == 0);
+    CHECK(backend_find("sqlite", &path) == NULL);
+    CHECK(backend_find("oracle:x", &path) == NULL);
+    CHECK(backend_find("", &path) == NULL);
+    CHECK(backend_sqlite.durable);
+    CHECK(!backend_memory.durable);
+}
+
+TEST(a_category_is_what_stands_before_the_first_dash) {
+    CHECK(str_eq(stream_category(STR("order-1-2")), STR("order")));
+    CHECK(str_eq(stream_category(STR("order")), STR("order")));
+    CHECK(str_eq(stream_category(STR("-1")), STR("")));
+    CHECK(str_eq(stream_category(STR("")), STR("")));
+}
