@@ -83,7 +83,7 @@ void event_destroy(struct event *e) {
 }
 
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name) {
-    assert(number > 0);
+    /* 0: a stream whose number is not decided yet; its records are not valid. */
     assert(number <= STREAM_NUMBER_MAX);
     assert(name.len > 0);
     assert(name.len <= UINT16_MAX);

@@ -8,7 +8,6 @@
  *
  * The header is written twice in its block, half a block apart, so that a damaged sector does not
  * cost the segment. */
-#define _GNU_SOURCE /* fallocate, pwritev */
 #include "store/segment.h"
 
 #include <dirent.h>
