@@ -1,7 +1,6 @@
 /* The log. A line is composed on the caller's stack and leaves with one write(), so lines of
  * several threads never mix and no lock is held; a file is opened for appending, so that several
  * processes and rotation work too. Nothing is buffered: what is logged before a crash is there. */
-#define _GNU_SOURCE /* dup3 */
 #include "base/log.h"
 
 #include "base/clock.h"

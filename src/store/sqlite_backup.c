@@ -4,7 +4,6 @@
  * disturb nor restart it (the WAL cannot be emptied meanwhile: it grows by what is written
  * during the backup). It goes to a temporary file beside the target, becomes a store of its
  * own there (a new id, no journal), is checked, synced, and renamed. */
-#define _GNU_SOURCE /* renameat2 */
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"

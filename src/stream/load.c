@@ -83,7 +83,7 @@ struct stream *model_load_stream(struct model *m, struct str name, struct waiter
     assert(s->state == STREAM_LOADING);
     list_append(&s->waiters, &w->node);
     if (s->load != NULL || s->pins > 0)
-        return; /* asked for already, or about to be, in load_done */
+        return s; /* asked for already, or about to be, in load_done */
     s->load = xcalloc(1, sizeof *s->load);
     s->load->model = m;
     s->load->stream = s;

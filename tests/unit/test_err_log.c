@@ -1,5 +1,4 @@
 /* Error texts, the log, the clocks. */
-#define _GNU_SOURCE
 #include "unit.h"
 
 #include "base/clock.h"
