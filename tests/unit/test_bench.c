@@ -1,12 +1,11 @@
-/* Tests of the generator's parts: replies in pieces of every size, lists passed over as if they
- * had been read, quantiles, and that what is sent is well-formed. */
-#include "hist.h"
-#include "reply.h"
-#include "request.h"
+/* Tests of the load generator's parts: replies in pieces of every size, lists passed over as if
+ * they had been read, quantiles, and that what is sent is well-formed. The parts belong to no
+ * library, so they are compiled in here. */
+#include "unit.h"
 
-#include "../tests/unit/unit.h"
-
-#include <stdlib.h>
+#include "bench/hist.c"
+#include "bench/reply.c"
+#include "bench/request.c"
 
 /* Feeds the text in pieces of `step` bytes; returns the replies, or -1. */
 static int feed(struct reply_scan *r, struct reply_shape *shape, struct reply_sum *sum,
