@@ -44,9 +44,9 @@ $(BUILD)/%.o: src/%.c
 bench/cairn-bench: $(wildcard bench/*.c bench/*.h)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
 
-$(BUILD)/diskshim.so: tests/shim/diskshim.c
+$(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -shared -fPIC -pthread -o $@ $< -ldl
+	$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
 
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
 	@mkdir -p $(@D)

@@ -47,7 +47,8 @@ bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out) {
         return true;
     }
     if (str_to_u64(arg, out)) return true;
-    reply_error(c, "INVALIDARG unexpected string: expected range value (-, +, or number), got '%.*s'",
+    reply_error(c,
+                "INVALIDARG unexpected string: expected range value (-, +, or number), got '%.*s'",
                 (int)MIN(arg.len, (size_t)64), arg.ptr);
     return false;
 }

@@ -1,5 +1,5 @@
-/* Connections: see client.h for the contract. This file holds their life, input and output; gates are in
- * gate.c, replies in reply.c. */
+/* Connections: see client.h for the contract. This file holds their life, input and output; gates
+ * are in gate.c, replies in reply.c. */
 #include "server/client.h"
 
 #include <errno.h>
@@ -12,10 +12,10 @@
 #include "server/need.h"
 #include "server/server.h"
 
-#define READ_CHUNK (64u * 1024) /* the shared read buffer */
-#define COMMANDS_PER_TURN 2048  /* of one connection, before others get their turn */
-#define IDLE_OUT_KEEP 4096
-#define WRITE_MAX (1u << 20) /* one write; the rest waits for others' turn */
+#define READ_CHUNK        (64u * 1024) /* the shared read buffer */
+#define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
+#define IDLE_OUT_KEEP     4096
+#define WRITE_MAX         (1u << 20) /* one write; the rest waits for others' turn */
 
 static void on_io(void *arg, int what);
 
@@ -131,16 +131,18 @@ static size_t run_input(struct client *c, const char *data, size_t len, bool *mo
         if (c->reader.argc > 0) {
             struct request r = {c->reader.args, c->reader.argc};
             if (command_run(c, &r) == PARKED) return at;
-            if (!c->authenticated) limits.args_max = 16;
-            else limits.args_max = c->srv->config.max_args, limits.request_max = UINT64_C(1) << 30;
+            if (!c->authenticated)
+                limits.args_max = 16;
+            else
+                limits.args_max = c->srv->config.max_args, limits.request_max = UINT64_C(1) << 30;
         }
         at += consumed;
     }
     return at;
 }
 
-/* Keeps what could not be dealt with for later; the private buffer is made as large as the request that is
- * coming will need. */
+/* Keeps what could not be dealt with for later; the private buffer is made as large as the request
+ * that is coming will need. */
 static void keep_input(struct client *c, const char *data, size_t len) {
     size_t want = MAX(len, MIN(c->reader.needed, len + (4u << 20)));
     buf_reserve(&c->in, want);
@@ -149,8 +151,10 @@ static void keep_input(struct client *c, const char *data, size_t len) {
 
 static void drop_consumed(struct client *c) {
     if (c->in_at == c->in.len) {
-        if (c->in.cap > READ_CHUNK) buf_clear(&c->in);
-        else buf_reset(&c->in);
+        if (c->in.cap > READ_CHUNK)
+            buf_clear(&c->in);
+        else
+            buf_reset(&c->in);
         c->in_at = 0;
     } else if (c->in_at > 0 && (c->in_at >= c->in.len / 2 || c->in.cap - c->in.len < 4096)) {
         memmove(c->in.data, c->in.data + c->in_at, c->in.len - c->in_at);
@@ -184,7 +188,8 @@ static void client_read(struct client *c) {
     char *at = c->srv->read_buffer;
     size_t room = READ_CHUNK;
     if (!shared) {
-        size_t have = c->in.len - c->in_at, rest = c->reader.needed > have ? c->reader.needed - have : 0;
+        size_t have = c->in.len - c->in_at,
+               rest = c->reader.needed > have ? c->reader.needed - have : 0;
         room = MIN(MAX(rest, (size_t)16384), (size_t)4 << 20);
         if (c->in.cap - c->in.len >= 16384) room = c->in.cap - c->in.len;
         at = buf_reserve(&c->in, room);
@@ -238,8 +243,10 @@ static void out_sent(struct client *c, size_t n) {
     if (c->out_sent == c->out.len) {
         c->out_base += c->out.len;
         c->out_sent = 0;
-        if (c->out.cap > READ_CHUNK) buf_clear(&c->out);
-        else buf_reset(&c->out);
+        if (c->out.cap > READ_CHUNK)
+            buf_clear(&c->out);
+        else
+            buf_reset(&c->out);
     } else if (c->out_sent > READ_CHUNK && c->out_sent > c->out.len / 2) {
         memmove(c->out.data, c->out.data + c->out_sent, c->out.len - c->out_sent);
         c->out.len -= c->out_sent;
@@ -274,8 +281,10 @@ void client_flush(struct client *c) {
         client_close(c);
         return;
     }
-    if (was_full && !output_full(c)) client_resume(c);
-    else if (!c->reading && c->park == PARK_NONE && !output_full(c)) client_resume(c);
+    if (was_full && !output_full(c))
+        client_resume(c);
+    else if (!c->reading && c->park == PARK_NONE && !output_full(c))
+        client_resume(c);
 }
 
 static void on_io(void *arg, int what) {

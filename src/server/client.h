@@ -1,13 +1,14 @@
 /* One connection: read -> parse -> run -> reply -> flush.
  *
- * Replies go to `out` in order. A reply that depends on a frame which is not settled yet is put behind a
- * gate: nothing after the gate's offset leaves before its group is durable. The connection goes on reading and
- * running commands meanwhile, so that a thousand pipelined appends share one sync. When the store voids what
- * was not durable, every reply behind the first gate becomes -IOERR.
+ * Replies go to `out` in order. A reply that depends on a frame which is not settled yet is put
+ * behind a gate: nothing after the gate's offset leaves before its group is durable. The connection
+ * goes on reading and running commands meanwhile, so that a thousand pipelined appends share one
+ * sync. When the store voids what was not durable, every reply behind the first gate becomes
+ * -IOERR.
  *
- * A command that cannot run yet parks the connection: its bytes stay in the input, and client_resume makes it
- * run again. Closing is in two steps: client_close takes the connection off all lists, the memory goes at the
- * end of the loop's turn. Loop thread. */
+ * A command that cannot run yet parks the connection: its bytes stay in the input, and
+ * client_resume makes it run again. Closing is in two steps: client_close takes the connection off
+ * all lists, the memory goes at the end of the loop's turn. Loop thread. */
 #ifndef SERVER_CLIENT_H
 #define SERVER_CLIENT_H
 
@@ -44,13 +45,13 @@ struct client {
     uint64_t id;
     int fd;
     struct loop_io *io;
-    struct list all;    /* server.clients */
-    struct list flush;  /* server.to_flush */
-    struct list resume; /* server.to_resume */
-    struct list parked; /* server.throttled, waiting or paused: whichever says `park` */
-    struct list gated;  /* group.gated of the first gate's group */
+    struct list all;     /* server.clients */
+    struct list flush;   /* server.to_flush */
+    struct list resume;  /* server.to_resume */
+    struct list parked;  /* server.throttled, waiting or paused: whichever says `park` */
+    struct list gated;   /* group.gated of the first gate's group */
     struct list monitor; /* server.monitors */
-    struct list closed; /* server.closed */
+    struct list closed;  /* server.closed */
 
     struct buf in; /* received and not consumed, when it could not be dealt with at once */
     size_t in_at;  /* consumed part of it */
@@ -95,7 +96,8 @@ void client_resume(struct client *c);
 void client_process(struct client *c);
 /* Sends what may leave. */
 void client_flush(struct client *c);
-/* Something was written to c->out outside of a command's reply (push, monitor): flush it this turn. */
+/* Something was written to c->out outside of a command's reply (push, monitor): flush it this turn.
+ */
 void client_wrote(struct client *c);
 /* The reply being written depends on this frame. Call it before or after writing, once or more. */
 void client_gate(struct client *c, uint64_t frame);
@@ -121,7 +123,7 @@ void reply_ok(struct client *c);
 void reply_simple(struct client *c, const char *text);
 /* "CODE text"; counted in errorstats. */
 void reply_error(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void reply_syntax_error(struct client *c);              /* ERR syntax error */
+void reply_syntax_error(struct client *c);                      /* ERR syntax error */
 void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
 void reply_int(struct client *c, int64_t v);
 void reply_bulk(struct client *c, struct str s);

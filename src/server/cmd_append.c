@@ -8,7 +8,7 @@
 #include "stream/append.h"
 
 #define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
-#define RECORD_OVERHEAD 512 /* an event's and its stream's fixed parts in the journal, at most */
+#define RECORD_OVERHEAD  512 /* an event's and its stream's fixed parts in the journal, at most */
 
 enum option {
     OPT_EVENT_ID,
@@ -47,13 +47,18 @@ static enum option option_find(struct str arg) {
 }
 
 static bool parse_expected(struct client *c, struct append *a, struct str value) {
-    if (str_to_u64(value, &a->expected_version)) a->expected = EXPECT_VERSION;
-    else if (arg_is(value, STR("any"))) a->expected = EXPECT_ANY;
-    else if (arg_is(value, STR("exists"))) a->expected = EXPECT_EXISTS;
-    else if (arg_is(value, STR("empty"))) a->expected = EXPECT_EMPTY;
+    if (str_to_u64(value, &a->expected_version))
+        a->expected = EXPECT_VERSION;
+    else if (arg_is(value, STR("any")))
+        a->expected = EXPECT_ANY;
+    else if (arg_is(value, STR("exists")))
+        a->expected = EXPECT_EXISTS;
+    else if (arg_is(value, STR("empty")))
+        a->expected = EXPECT_EMPTY;
     else {
-        reply_error(c, "INVALIDARG invalid expected version: '%.*s' is not a number, any, exists or empty",
-                    (int)MIN(value.len, (size_t)64), value.ptr);
+        reply_error(
+            c, "INVALIDARG invalid expected version: '%.*s' is not a number, any, exists or empty",
+            (int)MIN(value.len, (size_t)64), value.ptr);
         return false;
     }
     return true;
@@ -91,7 +96,8 @@ static bool parse_option(struct client *c, struct append *a, enum option o, stru
         if (value.len >= 1 && value.len <= NAME_MAX_BYTES &&
             memchr(value.ptr, '\0', value.len) == NULL)
             return true;
-        reply_error(c, "INVALIDARG invalid aggregate id: 1 to %d bytes without NUL", NAME_MAX_BYTES);
+        reply_error(c, "INVALIDARG invalid aggregate id: 1 to %d bytes without NUL",
+                    NAME_MAX_BYTES);
         return false;
     case OPT_PAYLOAD:
         f->payload = value;
@@ -105,8 +111,8 @@ static bool parse_option(struct client *c, struct append *a, enum option o, stru
     return false;
 }
 
-/* The stream, the type and the options from argv[at] on; stops at the first token that is no option.
- * Returns the next index, 0 after an error reply. */
+/* The stream, the type and the options from argv[at] on; stops at the first token that is no
+ * option. Returns the next index, 0 after an error reply. */
 static size_t parse_event(struct client *c, const struct request *r, size_t at, struct append *a,
                           bool alone) {
     *a = (struct append){.expected = EXPECT_ANY};
@@ -117,7 +123,8 @@ static size_t parse_event(struct client *c, const struct request *r, size_t at, 
         return 0;
     }
     a->fields.type = r->argv[at + 1];
-    if (a->fields.type.len > NAME_MAX_BYTES || memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
+    if (a->fields.type.len > NAME_MAX_BYTES ||
+        memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
         reply_error(c, "INVALIDARG event name must be at most %d bytes in length and without NUL",
                     NAME_MAX_BYTES);
         return 0;
@@ -174,7 +181,8 @@ static void reply_wrong_version(struct client *c, const struct append *a, const 
     static const char *const words[] = {"any", "exists", "empty"};
     if (a->expected == EXPECT_VERSION)
         snprintf(expected, sizeof expected, "%llu", (unsigned long long)a->expected_version);
-    else snprintf(expected, sizeof expected, "%s", words[a->expected]);
+    else
+        snprintf(expected, sizeof expected, "%s", words[a->expected]);
     uuid_format(key, key_text);
     reply_error(c,
                 "WRONGVER current stream version is %s but expected %s for partition key %.*s and "
@@ -192,7 +200,7 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
     switch (result->status) {
     case APPEND_WRONG_VERSION:
         reply_wrong_version(c, a,
-                            key != NULL                      ? key
+                            key != NULL                       ? key
                             : a->fields.partition_key != NULL ? a->fields.partition_key
                                                               : &a->stream->name->partition_key,
                             result);
@@ -265,15 +273,7 @@ enum outcome cmd_eappend(struct client *c, const struct request *r) {
     if (parse_event(c, r, 1, &a, true) == 0 || !fits_or_reply(c, &a, 1)) return REPLIED;
     if (!resolve(c, &a, 1)) return PARKED;
     if (!append_or_reply(c, &a, 1, NULL)) return REPLIED;
-    const struct event *e = a.event;
-    reply_map(c, 7);
-    reply_uuid(c, "event_id", &e->rec.event_id);
-    reply_uuid(c, "partition_key", event_partition_key_or_default(e));
-    reply_number(c, "partition_id", 0);
-    reply_number(c, "partition_sequence", e->rec.sequence);
-    reply_number(c, "stream_version", e->rec.version);
-    reply_number(c, "timestamp", e->rec.timestamp);
-    reply_entry_id(c, e->rec.entry_ms, e->rec.entry_seq);
+    reply_appended_event(c, a.event);
     return REPLIED;
 }
 
@@ -286,20 +286,11 @@ static void reply_appended(struct client *c, const struct append *appends, size_
     reply_number(c, "last_partition_sequence", appends[n - 1].event->rec.sequence);
     reply_key(c, "events");
     reply_array(c, n);
-    for (size_t i = 0; i < n; i++) {
-        const struct event *e = appends[i].event;
-        reply_map(c, 5);
-        reply_uuid(c, "event_id", &e->rec.event_id);
-        reply_key(c, "stream_id");
-        resp_put_simple(&c->out, stream_name_str(e->name));
-        reply_number(c, "stream_version", e->rec.version);
-        reply_number(c, "timestamp", e->rec.timestamp);
-        reply_entry_id(c, e->rec.entry_ms, e->rec.entry_seq);
-    }
+    for (size_t i = 0; i < n; i++) reply_appended_entry(c, appends[i].event);
 }
 
-/* EMAPPEND partition-key (stream type [EVENT_ID u] [EXPECTED_VERSION v] [TIMESTAMP ms] [CORRELATION u]
- *          [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+ */
+/* EMAPPEND partition-key (stream type [EVENT_ID u] [EXPECTED_VERSION v] [TIMESTAMP ms] [CORRELATION
+ * u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+ */
 enum outcome cmd_emappend(struct client *c, const struct request *r) {
     struct uuid key;
     if (!uuid_parse(r->argv[1], &key)) {

@@ -183,8 +183,10 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
     for (size_t i = 0; i < r->found; i++) reply_event(c, r->events[i]);
     if (with_next) {
         reply_key(c, "next");
-        if (r->has_more) resp_put_int(&c->out, (int64_t)r->next);
-        else reply_null(c);
+        if (r->has_more)
+            resp_put_int(&c->out, (int64_t)r->next);
+        else
+            reply_null(c);
     }
     c->srv->stats.events_read += r->found;
 }
@@ -201,28 +203,33 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .horizon = MAX(model_settled(m), c->last_frame),
     };
     enum outcome outcome = REPLIED;
-    if (s->start > s->end || need_read(c, &r)) reply_read(c, &r, s->has_filter);
-    else outcome = PARKED;
+    if (s->start > s->end || need_read(c, &r))
+        reply_read(c, &r, s->has_filter);
+    else
+        outcome = PARKED;
     read_clear(&r);
     return outcome;
 }
 
-/* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [PARTITION_KEY u] */
+/* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [PARTITION_KEY u]
+ */
 enum outcome cmd_escan(struct client *c, const struct request *r) {
     struct scan s;
     struct stream *stream;
     enum outcome outcome = REPLIED;
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!parse_scan(c, r, false, &s)) goto out;
-    if (!need_stream(c, r->argv[1], &stream)) outcome = PARKED;
-    else outcome = run_scan(c, &s, stream);
+    if (!need_stream(c, r->argv[1], &stream))
+        outcome = PARKED;
+    else
+        outcome = run_scan(c, &s, stream);
 out:
     free(s.filter.types);
     return outcome;
 }
 
-/* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [STREAM pattern]
- *        [CATEGORY c] [CORRELATION u] [CAUSATION u] [AGGREGATE id] */
+/* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [STREAM
+ * pattern] [CATEGORY c] [CORRELATION u] [CAUSATION u] [AGGREGATE id] */
 enum outcome cmd_epscan(struct client *c, const struct request *r) {
     struct scan s;
     enum outcome outcome = REPLIED;

@@ -1,5 +1,5 @@
-/* Commands about streams and the store as a whole: ESVER EPSEQ EINFO ESTREAMS, ESYNC WAITAOF, BACKUP,
- * FLUSHALL, SHUTDOWN. */
+/* Commands about streams and the store as a whole: ESVER EPSEQ EINFO ESTREAMS, ESYNC WAITAOF,
+ * BACKUP, FLUSHALL, SHUTDOWN. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/args.h"
@@ -9,7 +9,7 @@
 #include "server/server.h"
 
 #define STREAMS_DEFAULT 100
-#define STREAMS_MAX 100000
+#define STREAMS_MAX     100000
 
 static bool no_more_args(struct client *c, const struct request *r, size_t n) {
     if (r->argc <= n) return true;
@@ -36,8 +36,10 @@ enum outcome cmd_esver(struct client *c, const struct request *r) {
     if (!arg_stream_or_reply(c, r->argv[1]) || !partition_key_or_reply(c, r)) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     client_gate(c, s->last_frame);
-    if (s->next_version == 0) reply_null(c);
-    else reply_int(c, (int64_t)(s->next_version - 1));
+    if (s->next_version == 0)
+        reply_null(c);
+    else
+        reply_int(c, (int64_t)(s->next_version - 1));
     return REPLIED;
 }
 
@@ -46,8 +48,10 @@ enum outcome cmd_epseq(struct client *c, const struct request *r) {
     struct model *m = &c->srv->model;
     if (!arg_partition_or_reply(c, r->argv[1]) || !no_more_args(c, r, 2)) return REPLIED;
     client_gate(c, m->decided);
-    if (m->next_sequence == 0) reply_null(c);
-    else reply_int(c, (int64_t)(m->next_sequence - 1));
+    if (m->next_sequence == 0)
+        reply_null(c);
+    else
+        reply_int(c, (int64_t)(m->next_sequence - 1));
     return REPLIED;
 }
 
@@ -105,7 +109,8 @@ static bool query_matches(const struct stream_query *q, struct str name) {
     return q->pattern.len == 0 || str_match_glob(q->pattern, name, false);
 }
 
-/* Streams that the group created, of frames in (after, horizon]. Returns the cursor when full, else 0. */
+/* Streams that the group created, of frames in (after, horizon]. Returns the cursor when full, else
+ * 0. */
 static uint64_t list_group(const struct group *g, const struct stream_query *q, uint64_t after,
                            uint64_t horizon, struct found *f) {
     uint32_t i = 0;
@@ -128,9 +133,8 @@ static uint64_t list_memory(struct client *c, const struct stream_query *q, uint
                             struct found *f) {
     struct model *m = &c->srv->model;
     uint64_t horizon = MAX(model_settled(m), c->last_frame);
-    LIST_FOR_EACH(it, store_groups(m->store)) {
-        uint64_t cursor =
-            list_group(LIST_ENTRY(it, struct group, node), q, applied, horizon, f);
+    LIST_FOR_EACH (it, store_groups(m->store)) {
+        uint64_t cursor = list_group(LIST_ENTRY(it, struct group, node), q, applied, horizon, f);
         if (cursor != 0) return cursor;
     }
     return list_group(m->open, q, applied, horizon, f);
@@ -148,8 +152,10 @@ static bool parse_query(struct client *c, const struct request *r, struct stream
             return false;
         }
         struct str value = r->argv[at + 1];
-        if (arg_is(r->argv[at], STR("MATCH"))) q->pattern = value;
-        else if (arg_is(r->argv[at], STR("CATEGORY"))) q->category = value;
+        if (arg_is(r->argv[at], STR("MATCH")))
+            q->pattern = value;
+        else if (arg_is(r->argv[at], STR("CATEGORY")))
+            q->category = value;
         else if (arg_is(r->argv[at], STR("COUNT"))) {
             if (!arg_u64_or_reply(c, value, "COUNT", &q->count)) return false;
             if (q->count == 0 || q->count > STREAMS_MAX) {
@@ -229,7 +235,8 @@ enum outcome cmd_esync(struct client *c, const struct request *r) {
     return wait_for_apply(c);
 }
 
-/* WAITAOF numlocal numreplicas timeout: [1 when all that this connection wrote is synced, else 0; 0] */
+/* WAITAOF numlocal numreplicas timeout: [1 when all that this connection wrote is synced, else 0;
+ * 0] */
 enum outcome cmd_waitaof(struct client *c, const struct request *r) {
     uint64_t local, replicas, timeout;
     if (!str_to_u64(r->argv[1], &local) || !str_to_u64(r->argv[2], &replicas)) {
@@ -285,12 +292,13 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!srv->config.enable_flush) {
-        reply_error(c, "ERR this is an event store: deleting everything at once is disabled. Start the "
-                       "server with enable-flush yes to allow it");
+        reply_error(
+            c, "ERR this is an event store: deleting everything at once is disabled. Start the "
+               "server with enable-flush yes to allow it");
         return REPLIED;
     }
     if (srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
-    model_evict(&srv->model); /* forgets an applied flush */
+    model_evict(&srv->model);            /* forgets an applied flush */
     if (srv->model.flushed.frame != 0) { /* a reader still looks at the time before it */
         c->wait.frame = srv->model.flushed.frame + 1;
         return wait_for_apply(c);

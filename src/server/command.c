@@ -72,8 +72,8 @@ void reply_help(struct client *c, const char *container, const char *const *line
     while (lines[count] != NULL) count++;
     reply_array(c, count + 3);
     char head[128];
-    snprintf(head, sizeof head, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-             container);
+    snprintf(head, sizeof head,
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
     reply_simple(c, head);
     for (size_t i = 0; i < count; i++) reply_simple(c, lines[i]);
     reply_simple(c, "HELP");
@@ -128,13 +128,17 @@ bool server_writable_or_reply(struct client *c) {
 /* Everything that forbids the command. true: it may run; else it has been replied to. */
 static bool check(struct client *c, struct command *cmd, const struct request *r) {
     if (cmd == NULL) {
-        if (!c->authenticated) reply_error(c, "NOAUTH Authentication required.");
-        else reply_unknown_command(c, r);
+        if (!c->authenticated)
+            reply_error(c, "NOAUTH Authentication required.");
+        else
+            reply_unknown_command(c, r);
         return false;
     }
     if (cmd->run == NULL && r->argc >= 2 && cmd->subcommands != NULL) {
-        if (!c->authenticated) reply_error(c, "NOAUTH Authentication required.");
-        else reply_unknown_subcommand(c, cmd, r->argv[1]);
+        if (!c->authenticated)
+            reply_error(c, "NOAUTH Authentication required.");
+        else
+            reply_unknown_subcommand(c, cmd, r->argv[1]);
         return false;
     }
     if (cmd->run == NULL || r->argc < cmd->argc_min ||
@@ -161,8 +165,10 @@ static void after_reply(struct client *c) {
     if (c->reply_mode != REPLY_ON) {
         bool silent = c->reply_mode != REPLY_SKIP_NEXT;
         if (silent) c->out.len = (size_t)(c->reply_start - c->out_base);
-        if (c->reply_mode == REPLY_SKIP) c->reply_mode = REPLY_ON;
-        else if (c->reply_mode == REPLY_SKIP_NEXT) c->reply_mode = REPLY_SKIP;
+        if (c->reply_mode == REPLY_SKIP)
+            c->reply_mode = REPLY_ON;
+        else if (c->reply_mode == REPLY_SKIP_NEXT)
+            c->reply_mode = REPLY_SKIP;
     }
     if (c->gate_count > 0 && client_out_offset(c) > c->reply_start)
         c->gates[(c->gate_head + c->gate_count - 1) & (c->gate_cap - 1)].replies++;

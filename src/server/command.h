@@ -1,8 +1,9 @@
 /* Commands: the table's rows, lookup, the checks before a command runs and the books kept after.
  *
- * A command function looks at its arguments and its state and either replies (exactly one top-level reply) or
- * says that it cannot run yet: PARKED. A parked command has changed nothing; its bytes stay in the
- * connection's input, and it is run again from its start when what it waits for is there. */
+ * A command function looks at its arguments and its state and either replies (exactly one top-level
+ * reply) or says that it cannot run yet: PARKED. A parked command has changed nothing; its bytes
+ * stay in the connection's input, and it is run again from its start when what it waits for is
+ * there. */
 #ifndef SERVER_COMMAND_H
 #define SERVER_COMMAND_H
 
@@ -19,7 +20,8 @@ struct request {
 typedef enum outcome command_fn(struct client *c, const struct request *r);
 
 enum command_flag {
-    CMD_WRITE = 1 << 0, /* refused when the store is read-only; waits when the applier is far behind */
+    CMD_WRITE =
+        1 << 0, /* refused when the store is read-only; waits when the applier is far behind */
     CMD_READ = 1 << 1,
     CMD_ADMIN = 1 << 2,
     CMD_FAST = 1 << 3,
@@ -34,13 +36,13 @@ struct command_stats {
 };
 
 struct command {
-    const char *name; /* lower case; of a subcommand: the part after the container */
-    command_fn *run;  /* NULL: a container only */
+    const char *name;          /* lower case; of a subcommand: the part after the container */
+    command_fn *run;           /* NULL: a container only */
     size_t argc_min, argc_max; /* with the name (and the subcommand's); argc_max 0: any */
     unsigned flags;
-    int first_key, last_key, key_step; /* as Redis' COMMAND says; 0: no keys */
+    int first_key, last_key, key_step;            /* as Redis' COMMAND says; 0: no keys */
     const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
-    struct command *subcommands; /* terminated by a NULL name; NULL: none */
+    struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
     /* filled at start: */
     const struct command *container;
     struct command_stats stats;

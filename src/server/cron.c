@@ -1,5 +1,5 @@
-/* Ten times a second: statistics, idle connections (a tenth of them each time), connections that wait for the
- * applier. */
+/* Ten times a second: statistics, idle connections (a tenth of them each time), connections that
+ * wait for the applier. */
 #include "server/cron.h"
 
 #include "base/log.h"

@@ -1,11 +1,12 @@
-/* Composing event records. A page of a hundred is 60 KB, so that this is what a hot read costs: room is
- * made once an event, the constant parts are copied by length, nothing is formatted with printf. */
+/* Composing event records. A page of a hundred is 60 KB, so that this is what a hot read costs:
+ * room is made once an event, the constant parts are copied by length, nothing is formatted with
+ * printf. */
 #include "server/event_reply.h"
 
 #include "server/server.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
-#define RECORD_ROOM 1024 /* all keys, ids and numbers of a record together take less */
+#define RECORD_ROOM      1024 /* all keys, ids and numbers of a record together take less */
 
 static char *put_uuid(char *at, const struct uuid *u) {
     uuid_format(u, at);
@@ -84,6 +85,39 @@ void reply_event(struct client *c, const struct event *e) {
     c->out.len += (size_t)(at - start);
 }
 
+void reply_appended_event(struct client *c, const struct event *e) {
+    const struct event_record *r = &e->rec;
+    char *at = buf_reserve(&c->out, RECORD_ROOM), *start = at;
+    at = c->resp == 3 ? PUT(at, "%7\r\n+event_id\r\n+") : PUT(at, "*14\r\n+event_id\r\n+");
+    at = put_uuid(at, &r->event_id);
+    at = PUT(at, "+partition_key\r\n+");
+    at = put_uuid(at, event_partition_key_or_default(e));
+    at = PUT(at, "+partition_id\r\n:0\r\n+partition_sequence\r\n");
+    at = put_number(at, r->sequence);
+    at = PUT(at, "+stream_version\r\n");
+    at = put_number(at, r->version);
+    at = PUT(at, "+timestamp\r\n");
+    at = put_number(at, r->timestamp);
+    at = put_entry_id(at, r->entry_ms, r->entry_seq);
+    c->out.len += (size_t)(at - start);
+}
+
+void reply_appended_entry(struct client *c, const struct event *e) {
+    const struct event_record *r = &e->rec;
+    char *at = buf_reserve(&c->out, RECORD_ROOM), *start = at;
+    at = c->resp == 3 ? PUT(at, "%5\r\n+event_id\r\n+") : PUT(at, "*10\r\n+event_id\r\n+");
+    at = put_uuid(at, &r->event_id);
+    at = PUT(at, "+stream_id\r\n+");
+    memcpy(at, e->name->rec.name, e->name->rec.name_len);
+    at += e->name->rec.name_len;
+    at = PUT(at, "\r\n+stream_version\r\n");
+    at = put_number(at, r->version);
+    at = PUT(at, "+timestamp\r\n");
+    at = put_number(at, r->timestamp);
+    at = put_entry_id(at, r->entry_ms, r->entry_seq);
+    c->out.len += (size_t)(at - start);
+}
+
 void reply_key(struct client *c, const char *key) {
     resp_put_simple(&c->out, str_c(key));
 }
@@ -96,9 +130,4 @@ void reply_uuid(struct client *c, const char *key, const struct uuid *u) {
 void reply_number(struct client *c, const char *key, uint64_t v) {
     reply_key(c, key);
     resp_put_int(&c->out, (int64_t)v);
-}
-
-void reply_entry_id(struct client *c, uint64_t ms, uint64_t seq) {
-    char *at = buf_reserve(&c->out, 64), *end = put_entry_id(at, ms, seq);
-    c->out.len += (size_t)(end - at);
 }

@@ -6,11 +6,12 @@
 
 /* The event record: a map. */
 void reply_event(struct client *c, const struct event *e);
+/* EAPPEND's reply, and one event's part of EMAPPEND's: maps of 7 and 5. */
+void reply_appended_event(struct client *c, const struct event *e);
+void reply_appended_entry(struct client *c, const struct event *e);
 void reply_uuid(struct client *c, const char *key, const struct uuid *u);
 void reply_number(struct client *c, const char *key, uint64_t v);
 void reply_key(struct client *c, const char *key);
-/* "entry_id" and the id, as a simple string ms-seq. */
-void reply_entry_id(struct client *c, uint64_t ms, uint64_t seq);
 const struct uuid *event_partition_key_or_default(const struct event *e);
 
 #endif

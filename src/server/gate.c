@@ -1,6 +1,6 @@
-/* Gates: holding back replies until what they say is durable. A connection has a ring of gates in the order of
- * its output; it hangs on the group of its first one. Several replies that wait for the same group
- * share a gate, so that a pipeline of a thousand appends costs one. */
+/* Gates: holding back replies until what they say is durable. A connection has a ring of gates in
+ * the order of its output; it hangs on the group of its first one. Several replies that wait for
+ * the same group share a gate, so that a pipeline of a thousand appends costs one. */
 #include "base/alloc.h"
 #include "server/client.h"
 #include "server/server.h"

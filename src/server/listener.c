@@ -1,5 +1,5 @@
-/* Listening sockets. Each turn accepts a bounded number of connections; one over maxclients is told so and
- * closed. */
+/* Listening sockets. Each turn accepts a bounded number of connections; one over maxclients is told
+ * so and closed. */
 #include "server/listener.h"
 
 #include <arpa/inet.h>
@@ -70,7 +70,8 @@ static void accept_one(struct listener *l, int fd) {
     c = client_create(srv, fd, false);
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    if (getpeername(fd, (struct sockaddr *)&a, &len) == 0) print_address(&a, c->addr, sizeof c->addr);
+    if (getpeername(fd, (struct sockaddr *)&a, &len) == 0)
+        print_address(&a, c->addr, sizeof c->addr);
     len = sizeof a;
     if (getsockname(fd, (struct sockaddr *)&a, &len) == 0)
         print_address(&a, c->laddr, sizeof c->laddr);

@@ -68,13 +68,17 @@ struct loop_io *loop_io_create(struct loop *l, int fd, loop_io_fn *fn, void *arg
 void loop_io_want(struct loop_io *io, int what) {
     bool reading = (what & LOOP_READ) != 0, writing = (what & LOOP_WRITE) != 0;
     if (reading != io->reading) {
-        if (reading) event_add(&io->read, NULL);
-        else event_del(&io->read);
+        if (reading)
+            event_add(&io->read, NULL);
+        else
+            event_del(&io->read);
         io->reading = reading;
     }
     if (writing != io->writing) {
-        if (writing) event_add(&io->write, NULL);
-        else event_del(&io->write);
+        if (writing)
+            event_add(&io->write, NULL);
+        else
+            event_del(&io->write);
         io->writing = writing;
     }
 }

@@ -1,5 +1,5 @@
-/* See need.h. An item is one thing asked for; it outlives its connection when a reader thread is still at work
- * for it (an orphan frees itself when done). */
+/* See need.h. An item is one thing asked for; it outlives its connection when a reader thread is
+ * still at work for it (an orphan frees itself when done). */
 #include "server/need.h"
 
 #include "base/alloc.h"
@@ -13,8 +13,8 @@ struct need_item {
     struct server *srv;
     enum item_kind kind;
     bool done;
-    uint64_t generation; /* of the model when asked */
-    struct waiter waiter; /* STREAM */
+    uint64_t generation;   /* of the model when asked */
+    struct waiter waiter;  /* STREAM */
     struct stream *pinned; /* STREAM, once loaded */
     struct store_request request;
     struct event_filter filter; /* a copy that the reader thread may use */
@@ -76,8 +76,10 @@ static void item_done(struct need_item *item, int status, const struct err *err)
 
 static void on_stream(struct waiter *w, int status, const struct err *err) {
     struct need_item *item = CONTAINER_OF(w, struct need_item, waiter);
-    if (status == 0) stream_pin(item->pinned);
-    else item->pinned = NULL;
+    if (status == 0)
+        stream_pin(item->pinned);
+    else
+        item->pinned = NULL;
     item_done(item, status, err);
 }
 
@@ -111,8 +113,10 @@ void need_finish(struct client *c) {
         list_remove(&item->node);
         item->client = NULL;
         if (item->kind == ITEM_STREAM) {
-            if (!item->done) model_unwait(&item->waiter);
-            else if (item->pinned != NULL) stream_unpin(item->pinned);
+            if (!item->done)
+                model_unwait(&item->waiter);
+            else if (item->pinned != NULL)
+                stream_unpin(item->pinned);
             item_free(item);
         } else if (item->done) {
             item_free(item);
@@ -140,7 +144,7 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     *out = model_find_id(m, id);
     if (*out != NULL) return true;
     if (c->need != NULL) {
-        LIST_FOR_EACH(it, &c->need->items) {
+        LIST_FOR_EACH (it, &c->need->items) {
             struct need_item *item = LIST_ENTRY(it, struct need_item, node);
             if (item->kind != ITEM_EVENT || !uuid_eq(&item->request.id, id)) continue;
             if (!item->done) return false;
@@ -177,7 +181,8 @@ static void copy_filter(struct need_item *item, const struct event_filter *f) {
     COPY(to->types, f->types, f->type_count * sizeof *f->types);
     if (f->correlation != NULL) COPY(to->correlation, f->correlation, sizeof(struct uuid));
     if (f->causation != NULL) COPY(to->causation, f->causation, sizeof(struct uuid));
-    for (size_t i = 0; i < f->type_count; i++) COPY(to->types[i].ptr, f->types[i].ptr, f->types[i].len);
+    for (size_t i = 0; i < f->type_count; i++)
+        COPY(to->types[i].ptr, f->types[i].ptr, f->types[i].len);
     COPY(to->stream_pattern.ptr, f->stream_pattern.ptr, f->stream_pattern.len);
     COPY(to->category.ptr, f->category.ptr, f->category.len);
     if (f->aggregate.ptr != NULL) COPY(to->aggregate.ptr, f->aggregate.ptr, f->aggregate.len);
@@ -189,7 +194,7 @@ bool need_read(struct client *c, struct read *r) {
     struct need_item *item = NULL;
     const struct page *page = NULL;
     if (c->need != NULL) {
-        LIST_FOR_EACH(it, &c->need->items) {
+        LIST_FOR_EACH (it, &c->need->items) {
             struct need_item *i = LIST_ENTRY(it, struct need_item, node);
             if (i->kind == ITEM_PAGE) item = i;
         }
@@ -224,7 +229,7 @@ bool need_read(struct client *c, struct read *r) {
 
 static struct need_item *find(struct client *c, enum item_kind kind) {
     if (c->need == NULL) return NULL;
-    LIST_FOR_EACH(it, &c->need->items) {
+    LIST_FOR_EACH (it, &c->need->items) {
         struct need_item *item = LIST_ENTRY(it, struct need_item, node);
         if (item->kind == kind) return item;
     }

@@ -1,7 +1,7 @@
-/* What a command requires before it can run: streams, events by id, pages from the backend. A command
- * states everything that it needs; what is in memory is given at once, the rest is asked for, and when something
- * is missing the command returns PARKED and is run again from its start once all of it is there. What was
- * loaded is pinned until the command has replied. Loop thread. */
+/* What a command requires before it can run: streams, events by id, pages from the backend. A
+ * command states everything that it needs; what is in memory is given at once, the rest is asked
+ * for, and when something is missing the command returns PARKED and is run again from its start
+ * once all of it is there. What was loaded is pinned until the command has replied. Loop thread. */
 #ifndef SERVER_NEED_H
 #define SERVER_NEED_H
 
@@ -10,11 +10,11 @@
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
-/* The event with this id. true: known, *out is the event or NULL when there is none (valid during this run
- * of the command). */
+/* The event with this id. true: known, *out is the event or NULL when there is none (valid during
+ * this run of the command). */
 bool need_event(struct client *c, const struct uuid *id, struct event **out);
-/* Evaluates r (model_read), asking for a page when needed. The filter must be rebuilt by each run of the
- * command; it is copied for the reader thread. */
+/* Evaluates r (model_read), asking for a page when needed. The filter must be rebuilt by each run
+ * of the command; it is copied for the reader thread. */
 bool need_read(struct client *c, struct read *r);
 /* Streams from a number on. true: *out is the backend's list. */
 bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,

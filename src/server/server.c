@@ -1,8 +1,8 @@
 /* The server's life: start, turns of the loop, what happens between them, stop.
  *
- * A turn: the loop handles what is readable and writable (commands run, frames collect in the model's open
- * group), then after_turn runs the connections that were woken, hands the open group to the journal, sends what may
- * leave, evicts. Nothing here waits for a disk. */
+ * A turn: the loop handles what is readable and writable (commands run, frames collect in the
+ * model's open group), then after_turn runs the connections that were woken, hands the open group
+ * to the journal, sends what may leave, evicts. Nothing here waits for a disk. */
 #include "server/server.h"
 
 #include <signal.h>
@@ -18,9 +18,9 @@
 #include "server/listener.h"
 #include "server/need.h"
 
-#define READ_BUFFER (64u * 1024)
+#define READ_BUFFER       (64u * 1024)
 #define GROUP_BYTES_LARGE (256u * 1024) /* handed over at once, even when the journal is busy */
-#define STOP_PATIENCE_MS 5000
+#define STOP_PATIENCE_MS  5000
 
 /* ---- the store's callbacks ---- */
 
@@ -29,8 +29,7 @@ static void on_durable(struct group *g, void *arg) {
 }
 
 static void resume_all(struct list *parked) {
-    while (!list_empty(parked))
-        client_resume(LIST_ENTRY(parked->next, struct client, parked));
+    while (!list_empty(parked)) client_resume(LIST_ENTRY(parked->next, struct client, parked));
 }
 
 static void on_applied(uint64_t frame, void *arg) {
@@ -53,14 +52,14 @@ static void on_voided(const char *why, void *arg) {
     srv->stats.voids++;
     snprintf(srv->read_only_why, sizeof srv->read_only_why, "%.250s", why);
     uint64_t durable = store_durable(srv->store);
-    LIST_FOR_EACH(it, store_groups(srv->store)) {
+    LIST_FOR_EACH (it, store_groups(srv->store)) {
         struct group *g = LIST_ENTRY(it, struct group, node);
         if (g->first_frame > durable) clients_void(srv, g, why);
     }
     clients_void(srv, srv->model.open, why);
     server_reset_needs(srv);
     model_rebuild(&srv->model);
-    LIST_FOR_EACH(it, &srv->clients) {
+    LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);
         c->wait.frame = MIN(c->wait.frame, durable);
@@ -76,7 +75,7 @@ static void on_resumed(void *arg) {
 }
 
 void server_reset_needs(struct server *srv) {
-    LIST_FOR_EACH(it, &srv->clients) {
+    LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         if (c->need == NULL) continue;
         need_finish(c);
@@ -90,7 +89,7 @@ uint64_t server_pinned_max(const struct server *srv) {
 }
 
 struct client *server_client_by_id(struct server *srv, uint64_t id) {
-    LIST_FOR_EACH(it, &srv->clients) {
+    LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         if (c->id == id) return c;
     }
@@ -140,8 +139,8 @@ static void run_resumed(struct server *srv) {
     }
 }
 
-/* When to start the next journal write: at once when the journal is idle; else what comes in collects
- * until it is, unless so much has collected that a longer write pays. */
+/* When to start the next journal write: at once when the journal is idle; else what comes in
+ * collects until it is, unless so much has collected that a longer write pays. */
 static void hand_over(struct server *srv) {
     struct model *m = &srv->model;
     if (m->open->frame_count == 0) return;
@@ -149,7 +148,7 @@ static void hand_over(struct server *srv) {
 }
 
 static void check_deadlines(struct server *srv) {
-    LIST_FOR_EACH_SAFE(it, &srv->waiting) {
+    LIST_FOR_EACH_SAFE (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
         if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->now_ms) continue;
         c->wait.timed_out = true;
@@ -181,7 +180,7 @@ static void after_turn(struct server *srv) {
 static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume)) return 0;
     uint64_t wait_ms = srv->cron_at_ms > srv->now_ms ? srv->cron_at_ms - srv->now_ms : 1;
-    LIST_FOR_EACH(it, &srv->waiting) {
+    LIST_FOR_EACH (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
         if (c->wait.deadline_ms == 0) continue;
         uint64_t left = c->wait.deadline_ms > srv->now_ms ? c->wait.deadline_ms - srv->now_ms : 1;
@@ -268,9 +267,10 @@ int server_start(struct server *srv, struct err *err) {
     srv->started_wall_s = srv->wall_ms / 1000;
     if ((rc = listeners_open(srv, err)) != 0) return rc;
     if (srv->config.durability == DURABILITY_INTERVAL)
-        log_warning("durability interval: replies do not wait for the disk; the journal is synced every "
-                    "%llu ms",
-                    (unsigned long long)srv->config.durability_interval_ms);
+        log_warning(
+            "durability interval: replies do not wait for the disk; the journal is synced every "
+            "%llu ms",
+            (unsigned long long)srv->config.durability_interval_ms);
     log_notice("ready to receive connections on %s:%llu", srv->config.bind,
                (unsigned long long)srv->config.port);
     log_notice("Ready to accept connections");
@@ -290,7 +290,7 @@ static int finish(struct server *srv) {
         if (store_writable(srv->store)) model_submit(&srv->model);
         after_turn(srv);
         busy = false;
-        LIST_FOR_EACH(it, &srv->clients)
+        LIST_FOR_EACH (it, &srv->clients)
             busy = busy || LIST_ENTRY(it, struct client, all)->gate_count > 0;
         if (busy) loop_turn(srv->loop, 10000);
     }
@@ -302,8 +302,10 @@ static int finish(struct server *srv) {
     after_turn(srv);
     struct err err;
     int rc = store_close(srv->store, &err);
-    if (rc != 0) log_warning("stopping: %s", err.text);
-    else log_notice("everything is applied; goodbye");
+    if (rc != 0)
+        log_warning("stopping: %s", err.text);
+    else
+        log_notice("everything is applied; goodbye");
     return rc == 0 ? 0 : 1;
 }
 

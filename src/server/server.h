@@ -10,7 +10,7 @@
 
 #define CAIRN_VERSION "0.1.0"
 /* What clients that look at redis_version are told: whose behaviour we follow. */
-#define REDIS_VERSION "7.2.4"
+#define REDIS_VERSION  "7.2.4"
 #define VALKEY_VERSION "8.1.1"
 
 struct listener;
@@ -35,7 +35,7 @@ struct server {
     char run_id[41];
     uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
     bool pause_writes_only;
-    bool clock_stale; /* a new turn has begun */
+    bool clock_stale;         /* a new turn has begun */
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;

@@ -91,8 +91,8 @@ static inline uint64_t model_settled(const struct model *m) {
 struct stream *model_stream(struct model *m, struct str name);
 /* Same without loading or touching; NULL also for ABSENT and LOADING. */
 struct stream *model_peek(struct model *m, struct str name);
-/* Starts loading a stream that model_stream did not have, or joins the load. Returns the stream that
- * will be there when w is woken with status 0 (in that call it may be pinned). */
+/* Starts loading a stream that model_stream did not have, or joins the load. Returns the stream
+ * that will be there when w is woken with status 0 (in that call it may be pinned). */
 struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w);
 void model_unwait(struct waiter *w);
 static inline void stream_pin(struct stream *s) {
