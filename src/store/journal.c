@@ -257,16 +257,26 @@ static int sync_last(struct journal *j, struct err *err) {
     return rc;
 }
 
+/* The generation of the segment that holds the frames before first_frame: the newest that begins
+ * before it. Recovery finds the same one, or knows that a segment is missing. */
+static uint64_t previous_generation(const struct segment_list *l, uint64_t first_frame) {
+    uint64_t generation = 0;
+    for (const struct segment *s = l->head; s != NULL; s = s->next)
+        if (s->header.first_frame < first_frame) generation = s->header.generation;
+    return generation;
+}
+
 /* Makes another segment the last. Its header is not written yet. What is in the last one now
  * must be synced, or be superseded. */
-static int begin_segment(struct journal *j, uint64_t first_frame, uint32_t flags, uint64_t zeroed,
-                         struct err *err) {
+static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previous, uint32_t flags,
+                         uint64_t zeroed, struct err *err) {
     struct segment *s = pool_take(j, zeroed, err);
     if (s == NULL) return ERR_IO;
     s->header = (struct segment_header){
         .store_id = j->store_id,
         .epoch = j->epoch,
         .generation = ++j->generation,
+        .previous = previous,
         .first_frame = first_frame,
         .claim = first_frame - 1,
         .segment_bytes = j->segment_bytes,
@@ -328,7 +338,8 @@ static int write_group(struct journal *j, const struct group *g, uint64_t claim,
         if (to == from) {
             assert(s->end > JOURNAL_BLOCK); /* frames fit in a segment */
             if ((rc = sync_last(j, err)) != 0) return rc;
-            if ((rc = begin_segment(j, g->first_frame + from, 0, 0, err)) != 0) return rc;
+            rc = begin_segment(j, g->first_frame + from, s->header.generation, 0, 0, err);
+            if (rc != 0) return rc;
             continue;
         }
         if ((rc = write_part(j, g, from, to, part, claim, err)) != 0) return rc;
@@ -362,12 +373,13 @@ int journal_start(struct journal *j, uint64_t next_frame, struct err *err) {
     /* All that was found is applied, so all of it may be used again; but a crash before the new
      * header is synced must find the old ones, and it does: a header is replaced whole. */
     struct segment_list old = j->segments;
+    const uint64_t previous = previous_generation(&old, next_frame);
     j->segments = (struct segment_list){0};
     j->older_bytes = 0;
     for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) pool_give(j, s);
     j->last_frame = j->applied = next_frame - 1;
     /* Older frames from here on (a torn tail that a power cut may yet bring back) are void. */
-    int rc = begin_segment(j, next_frame, SEGMENT_SUPERSEDES, START_ZEROED, err);
+    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, START_ZEROED, err);
     if (rc == 0) rc = write_header(j, err);
     if (rc == 0) rc = sync_last(j, err);
     if (rc == 0) {
@@ -400,22 +412,26 @@ int journal_sync(struct journal *j, struct err *err) {
     return rc;
 }
 
-/* What came behind `keep` (NULL: all) is given up. */
+/* What came behind `keep` (NULL: all) is given up. The newest is removed first, so that a crash
+ * in between never finds a segment without the one before it. */
 static void drop_segments_after(struct journal *j, struct segment *keep) {
     struct segment_list old = j->segments;
     j->segments = (struct segment_list){0};
     j->older_bytes = 0;
     bool drop = keep == NULL;
+    pthread_mutex_lock(&j->lock);
     for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) {
         if (drop) {
             s->failed = true;
-            pool_give(j, s);
+            segment_list_push_front(&j->doomed, s);
         } else {
             if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
             segment_list_push(&j->segments, s);
         }
         if (s == keep) drop = true;
     }
+    pool_changed(j);
+    pthread_mutex_unlock(&j->lock);
 }
 
 /* A synced segment supersedes: what older ones hold from next_frame on is void. */
@@ -443,7 +459,8 @@ int journal_rewrite(struct journal *j, struct group *const groups[], size_t n, u
     struct segment *keep = j->segments.tail;
     if (keep != NULL) keep->failed = true;
     j->last_frame = next_frame - 1;
-    int rc = begin_segment(j, next_frame, SEGMENT_SUPERSEDES, 0, err);
+    const uint64_t previous = previous_generation(&j->segments, next_frame);
+    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, 0, err);
     if (rc != 0) goto failed;
     struct segment *first_new = j->segments.tail;
     for (size_t i = 0; i < n; i++)

@@ -23,6 +23,12 @@ static inline void segment_list_push(struct segment_list *l, struct segment *s) 
     l->tail = s;
     l->count++;
 }
+static inline void segment_list_push_front(struct segment_list *l, struct segment *s) {
+    s->next = l->head;
+    l->head = s;
+    if (l->tail == NULL) l->tail = s;
+    l->count++;
+}
 static inline struct segment *segment_list_pop(struct segment_list *l) {
     struct segment *s = l->head;
     if (s == NULL) return NULL;

@@ -259,15 +259,15 @@ static int walk(struct recovery *r, struct found *f) {
 static int refuse_missing(struct recovery *r, const struct found *before, const struct segment *by,
                           uint64_t by_offset, uint64_t until, bool gap) {
     char path[SEGMENT_PATH_MAX];
-    return err_set(r->err, gap ? ERR_REFUSED : ERR_CORRUPT,
-                   "%s: %s at offset %llu: frames %llu to %llu were durable (says segment %llx at "
-                   "%llu) and cannot be read. Restore the journal; to go on without them and all "
-                   "later frames, move it away (docs/journal.md)",
-                   path_of(r, before->segment, path),
-                   gap ? "a segment is missing behind this one, or it is damaged" : "damaged",
-                   (unsigned long long)before->stop, (unsigned long long)wanted(r),
-                   (unsigned long long)until, (unsigned long long)by->number,
-                   (unsigned long long)by_offset);
+    return err_set(
+        r->err, gap ? ERR_REFUSED : ERR_CORRUPT,
+        "%s: %s at offset %llu: frames from %llu on, up to %llu, were durable (says "
+        "segment %llx at %llu) and cannot be read. Restore the journal; to go on without "
+        "them and all later frames, move it away (docs/journal.md)",
+        path_of(r, before->segment, path),
+        gap ? "the segment behind this one is missing, or its header is damaged" : "damaged",
+        (unsigned long long)before->stop, (unsigned long long)wanted(r), (unsigned long long)until,
+        (unsigned long long)by->number, (unsigned long long)by_offset);
 }
 
 /* The newest segment that begins at or below the first frame wanted. */
@@ -304,15 +304,12 @@ static int walk_chain(struct recovery *r) {
     if (rc == 0) rc = sync_chain(r, base);
     if (rc != 0) return rc;
     const struct found *before = NULL;
-    uint64_t generation = 0;
     for (size_t i = base; i < r->own_count; i++) {
         struct found *f = &r->own[i];
         const struct segment_header *h = &f->segment->header;
-        bool gap = before != NULL && h->generation != generation + 1;
-        generation = h->generation;
-        f->stop = JOURNAL_BLOCK;
         if (h->first_frame >= void_from(r, h->generation)) continue;
-        if (before != NULL && h->first_frame > wanted(r))
+        const bool gap = before != NULL && h->previous != before->segment->header.generation;
+        if (gap || (before != NULL && h->first_frame > wanted(r)))
             return refuse_missing(r, before, f->segment, 0, h->first_frame - 1, gap);
         if (before != NULL && h->first_frame < wanted(r)) {
             char path[SEGMENT_PATH_MAX];

@@ -29,13 +29,14 @@ struct segment_header {
     struct uuid store_id;
     uint64_t epoch;      /* of the server that began the segment */
     uint64_t generation; /* order of the segments; higher is newer, never used twice */
+    uint64_t previous;   /* generation of the segment with the frames before its first; 0: none */
     uint64_t tag;        /* random; repeated in each group */
     uint64_t first_frame;
     uint64_t claim; /* every frame up to it was durable when the segment was begun */
     uint64_t segment_bytes;
     uint64_t sealed_frame; /* with SEGMENT_SEALED: the last frame */
     uint32_t flags;
-    uint32_t reserved[9]; /* 0 */
+    uint32_t reserved[7]; /* 0 */
 };
 _Static_assert(sizeof(struct segment_header) == 128, "journal format");
 #define SEGMENT_HEADER_COPY 2048

@@ -485,8 +485,8 @@ TEST(damage_below_a_durable_claim_is_refused_and_names_the_place) {
         copy_dir("whole", "j");
         zero(path, block * BLOCK, BLOCK);
         open_gives("j", 0, true, ERR_CORRUPT);
-        snprintf(place, sizeof place, "damaged at offset %zu: frames %zu to 27", block * BLOCK,
-                 3 * block - 2);
+        snprintf(place, sizeof place, "damaged at offset %zu: frames from %zu on, up to 27",
+                 block * BLOCK, 3 * block - 2);
         err_says(place);
         err_says(path);
         /* In the backend already: no harm. */
@@ -691,6 +691,27 @@ TEST(superseding_voids_frames_that_are_already_spread_over_segments) {
     open_gives("j", 83, true, 0);
     CHECK_INT(got.last, 84);
     for (unsigned i = 0; i < 8; i++) group_destroy(many[i]);
+}
+
+TEST(void_frames_never_stand_in_for_those_of_a_missing_segment) {
+    struct journal *j = start_new("j");
+    put(j, 10, 500);
+    struct group *lost = make_group(11, 3, 500);
+    CHECK_INT(journal_write(j, lost, 10, &err), 0);
+    CHECK_INT(journal_rewrite(j, NULL, 0, 11, 10, &err), 0);
+    salt = 1;
+    put(j, 3, 500);
+    CHECK_INT(journal_rewrite(j, NULL, 0, 14, 13, &err), 0);
+    put(j, 3, 500);
+    journal_close(j);
+    open_gives("j", 0, true, 0);
+    CHECK_INT(got.last, 16);
+    char path[512];
+    segment_of("j", 1, path);
+    CHECK(unlink(path) == 0);
+    open_gives("j", 0, true, ERR_REFUSED);
+    err_says("frames from 14 on");
+    group_destroy(lost);
 }
 
 /* ---- sealed, foreign, missing, newer ---- */
