@@ -480,10 +480,12 @@ failed:
 }
 
 int journal_seal(struct journal *j, struct err *err) {
-    assert(j->state != JOURNAL_FAILED);
-    struct segment *s = j->segments.tail;
     int rc = 0;
-    if (s != NULL) {
+    /* A failed journal is closed in a segment that can be trusted, if there can be one. */
+    if (j->state == JOURNAL_FAILED)
+        rc = journal_rewrite(j, NULL, 0, j->last_frame + 1, j->last_frame, err);
+    struct segment *s = j->segments.tail;
+    if (rc == 0 && s != NULL) {
         s->header.flags |= SEGMENT_SEALED;
         s->header.sealed_frame = j->last_frame;
         rc = write_header(j, err);

@@ -755,6 +755,24 @@ TEST(an_opened_journal_can_be_sealed_without_being_started) {
     journal_close(j);
 }
 
+TEST(a_failed_journal_can_be_sealed_once_the_fault_has_passed) {
+    struct journal *j = start_new("j");
+    put(j, 4, 100);
+    struct group *g = make_group(5, 2, 100);
+    fail_after = 0;
+    fail_count = 1000;
+    fail_errno = EIO;
+    CHECK(journal_write(j, g, 4, &err) != 0);
+    CHECK(journal_rewrite(j, &g, 1, 5, 4, &err) != 0);
+    CHECK_INT(journal_seal(j, &err), ERR_IO);
+    fail_after = -1;
+    CHECK_INT(journal_seal(j, &err), 0);
+    journal_close(j);
+    open_gives("j", 4, false, 0);
+    CHECK_INT(got.last, 0);
+    group_destroy(g);
+}
+
 TEST(the_journal_of_another_store_is_refused_until_it_is_sealed) {
     char path[512];
     ten_groups(path);
