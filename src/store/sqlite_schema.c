@@ -7,8 +7,9 @@
 #include "store/sqlite_schema.h"
 
 #define UUID_TEXT(c)                                                                               \
-    "lower(substr(hex(" c "),1,8)||'-'||substr(hex(" c "),9,4)||'-'||substr(hex(" c                \
-    "),13,4)||'-'||substr(hex(" c "),17,4)||'-'||substr(hex(" c "),21,12))"
+    "CASE WHEN " c " IS NULL THEN NULL ELSE lower(substr(hex(" c "),1,8)||'-'||substr(hex(" c      \
+    "),9,4)||'-'||substr(hex(" c "),13,4)||'-'||substr(hex(" c "),17,4)||'-'||substr(hex(" c       \
+    "),21,12)) END"
 
 /* A transaction of one event: its id with the version nibble 4 and the variant's top bit set. */
 #define TRANSACTION_TEXT(id)                                                                       \

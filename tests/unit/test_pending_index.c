@@ -1,0 +1,254 @@
+/* The pending index against a plain array of entries. */
+#include "base/alloc.h"
+#include "base/uuid.h"
+#include "store/pending_index.h"
+#include "unit.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define STREAMS 13
+
+struct plain {
+    uint64_t stream[40000], version[40000]; /* by sequence */
+    uint64_t versions[STREAMS + 1];
+    uint64_t count;
+};
+
+static void push(struct pending_index *p, struct plain *a, size_t n) {
+    struct pending_entry *entries = xmalloc((n + 1) * sizeof *entries);
+    uint64_t start = a->count;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t stream = random_u64() % STREAMS + 1, version = a->versions[stream]++;
+        a->stream[a->count] = stream;
+        a->version[a->count] = version;
+        entries[i] = (struct pending_entry){index_key(stream, version), a->count++};
+    }
+    pending_index_push(p, entries, n, start, a->count);
+    xfree(entries);
+}
+
+static void unpush(struct plain *a, uint64_t to) {
+    while (a->count > to) a->versions[a->stream[--a->count]]--;
+}
+
+/* Every stream's entries in the view, below limit, are versions first ... in order and name the
+ * right sequences. */
+static void check_view(const struct pending_view *v, const struct plain *a, uint64_t from,
+                       uint64_t limit) {
+    uint64_t found = 0, expected = 0;
+    for (uint64_t stream = 1; stream <= STREAMS; stream++) {
+        uint64_t previous = UINT64_MAX;
+        for (size_t run = 0; run < v->count; run++) {
+            struct pending_slice s =
+                pending_view_slice(v, run, stream, 0, INDEX_VERSION_MAX, limit);
+            for (size_t i = s.begin; i < s.end; i++) {
+                uint64_t sequence = pending_run_sequence(s.run, i);
+                uint64_t version = s.run->keys[i] & INDEX_VERSION_MAX;
+                CHECK(sequence >= from && sequence < limit);
+                CHECK_INT(s.run->keys[i] >> 32, stream);
+                CHECK_INT(a->stream[sequence], stream);
+                CHECK_INT(a->version[sequence], version);
+                CHECK(previous == UINT64_MAX || version == previous + 1);
+                previous = version;
+                found++;
+            }
+        }
+    }
+    for (uint64_t i = from; i < MIN(limit, a->count); i++) expected++;
+    CHECK_INT(found, expected);
+}
+
+TEST(entries_are_found_by_stream_and_version) {
+    static struct plain a;
+    struct pending_index *p = pending_index_create();
+    struct pending_view v;
+    for (int i = 0; i < 200; i++) {
+        push(p, &a, random_u64() % (i % 20 == 0 ? 2000 : 30));
+        pending_index_settle(p);
+        if (i % 10 != 0) continue;
+        pending_view_take(p, &v);
+        CHECK_INT(v.start, 0);
+        check_view(&v, &a, 0, a.count);
+        check_view(&v, &a, 0, a.count / 3);
+        pending_view_drop(p, &v);
+    }
+    CHECK_INT(pending_index_count(p), a.count);
+    pending_index_destroy(p);
+}
+
+TEST(slices_keep_to_their_versions) {
+    struct pending_index *p = pending_index_create();
+    struct pending_entry entries[100];
+    for (uint64_t i = 0; i < 100; i++)
+        entries[i] = (struct pending_entry){index_key(5 + i % 2, i / 2), i};
+    pending_index_push(p, entries, 100, 0, 100);
+    pending_index_settle(p);
+    struct pending_view v;
+    pending_view_take(p, &v);
+    struct pending_slice s = pending_view_slice(&v, 0, 5, 10, 19, UINT64_MAX);
+    CHECK_INT(s.end - s.begin, 10);
+    CHECK_INT(s.run->keys[s.begin], index_key(5, 10));
+    s = pending_view_slice(&v, 0, 6, 40, UINT64_MAX, UINT64_MAX);
+    CHECK_INT(s.end - s.begin, 10);
+    s = pending_view_slice(&v, 0, 6, 0, UINT64_MAX, 20);
+    CHECK_INT(s.end - s.begin, 10);
+    s = pending_view_slice(&v, 0, 4, 0, UINT64_MAX, UINT64_MAX);
+    CHECK_INT(s.end - s.begin, 0);
+    s = pending_view_slice(&v, 0, 5, UINT64_MAX, UINT64_MAX, UINT64_MAX);
+    CHECK_INT(s.end - s.begin, 0);
+    pending_view_drop(p, &v);
+    pending_index_destroy(p);
+}
+
+TEST(there_are_few_runs_however_many_pushes) {
+    static struct plain a;
+    struct pending_index *p = pending_index_create();
+    struct pending_view v;
+    for (int i = 0; i < 5000; i++) {
+        push(p, &a, 1 + (i % 64 == 0 ? random_u64() % 100 : 0));
+        pending_index_settle(p);
+    }
+    pending_view_take(p, &v);
+    CHECK(v.count <= 16);
+    check_view(&v, &a, 0, a.count);
+    pending_view_drop(p, &v);
+    pending_index_destroy(p);
+}
+
+TEST(a_push_can_be_taken_back) {
+    static struct plain a;
+    struct pending_index *p = pending_index_create();
+    struct pending_view v, during;
+    for (int i = 0; i < 50; i++) {
+        uint64_t before = a.count;
+        push(p, &a, 1 + random_u64() % 50);
+        pending_view_take(p, &during); /* a reader in between sees it, and ignores it */
+        check_view(&during, &a, 0, before);
+        pending_index_pop(p);
+        check_view(&during, &a, 0, before);
+        pending_view_drop(p, &during);
+        unpush(&a, before);
+        push(p, &a, 1 + random_u64() % 50);
+        pending_index_settle(p);
+        pending_view_take(p, &v);
+        check_view(&v, &a, 0, a.count);
+        pending_view_drop(p, &v);
+    }
+    CHECK_INT(pending_index_count(p), a.count);
+    pending_index_destroy(p);
+}
+
+TEST(frozen_runs_stay_as_they_are_until_dropped) {
+    static struct plain a;
+    struct pending_index *p = pending_index_create();
+    struct pending_view v;
+    for (int i = 0; i < 10; i++) {
+        push(p, &a, 100);
+        pending_index_settle(p);
+    }
+    size_t frozen = pending_index_freeze(p);
+    CHECK(frozen > 0);
+    CHECK_INT(pending_index_frozen_end(p), 1000);
+    const struct pending_run *first = pending_index_run(p, 0);
+    for (int i = 0; i < 30; i++) {
+        push(p, &a, 100);
+        pending_index_settle(p);
+    }
+    CHECK(pending_index_run(p, 0) == first);
+    CHECK_INT(pending_index_run(p, frozen - 1)->end, 1000);
+    pending_view_take(p, &v); /* of before the drop */
+    pending_index_drop_frozen(p);
+    CHECK_INT(pending_index_count(p), 3000);
+    check_view(&v, &a, 0, a.count);
+    pending_view_drop(p, &v);
+    pending_view_take(p, &v);
+    CHECK_INT(v.start, 1000);
+    check_view(&v, &a, 1000, a.count);
+    pending_view_drop(p, &v);
+    pending_index_destroy(p);
+}
+
+TEST(a_reset_begins_anew) {
+    static struct plain a;
+    struct pending_index *p = pending_index_create();
+    struct pending_view old, v;
+    push(p, &a, 500);
+    pending_index_settle(p);
+    pending_view_take(p, &old);
+    struct pending_entry e[] = {{index_key(2, 0), 1}, {index_key(1, 0), 0}};
+    pending_index_hold(p);
+    pending_index_reset(p, e, 2, 0, 2, 7);
+    pending_index_release(p);
+    CHECK_INT(pending_index_count(p), 2);
+    pending_view_take(p, &v);
+    CHECK_INT(v.generation, 7);
+    CHECK_INT(v.start, 0);
+    CHECK_INT(v.count, 1);
+    CHECK_INT(pending_run_sequence(v.runs[0], 0), 0);
+    check_view(&old, &a, 0, 500);
+    pending_view_drop(p, &v);
+    pending_view_drop(p, &old);
+    pending_index_destroy(p);
+}
+
+TEST(holes_in_the_sequences_are_no_matter) {
+    struct pending_index *p = pending_index_create();
+    struct pending_entry e[] = {{index_key(1, 9), 105}, {index_key(1, 3), 101}};
+    struct pending_view v;
+    pending_index_hold(p);
+    pending_index_reset(p, NULL, 0, 100, 100, 0);
+    pending_index_release(p);
+    pending_index_push(p, e, 2, 100, 110);
+    pending_index_settle(p);
+    pending_view_take(p, &v);
+    CHECK_INT(pending_run_sequence(v.runs[0], 0), 101);
+    CHECK_INT(pending_run_sequence(v.runs[0], 1), 105);
+    CHECK_INT(v.start, 100);
+    pending_view_drop(p, &v);
+    pending_index_destroy(p);
+}
+
+struct taking {
+    struct pending_index *p;
+    _Atomic bool stop;
+};
+
+static void *take_views(void *arg) {
+    struct taking *t = arg;
+    while (!atomic_load(&t->stop)) {
+        struct pending_view v;
+        pending_view_take(t->p, &v);
+        uint64_t end = v.start, entries = 0;
+        for (size_t i = 0; i < v.count; i++) {
+            CHECK_INT(v.runs[i]->sequence, end);
+            end = v.runs[i]->end;
+            entries += v.runs[i]->count;
+        }
+        CHECK_INT(entries, end - v.start);
+        pending_view_drop(t->p, &v);
+    }
+    return NULL;
+}
+
+TEST(views_are_whole_while_the_writer_works) {
+    static struct plain a;
+    struct taking t = {.p = pending_index_create()};
+    pthread_t thread;
+    pthread_create(&thread, NULL, take_views, &t);
+    for (int i = 0; i < 2000; i++) {
+        uint64_t before = a.count;
+        push(t.p, &a, random_u64() % 20);
+        if (i % 7 == 0) {
+            pending_index_pop(t.p);
+            unpush(&a, before);
+        } else {
+            pending_index_settle(t.p);
+        }
+        if (i % 100 == 50) pending_index_freeze(t.p);
+        if (i % 100 == 99) pending_index_drop_frozen(t.p);
+    }
+    atomic_store(&t.stop, true);
+    pthread_join(thread, NULL);
+    pending_index_destroy(t.p);
+}
