@@ -45,9 +45,8 @@ int err_wrap(struct err *e, int code, const char *fmt, ...) {
 int err_errno(struct err *e, const char *fmt, ...) {
     if (e == NULL) return ERR_IO;
     int number = errno;
-    char words[128];
-    if (strerror_r(number, words, sizeof words) != 0)
-        snprintf(words, sizeof words, "error %d", number);
+    char room[128];
+    const char *words = strerror_r(number, room, sizeof room); /* GNU's: never fails */
     va_list args;
     va_start(args, fmt);
     err_compose(e, words, fmt, args);

@@ -163,12 +163,22 @@ static void drop_consumed(struct client *c) {
     }
 }
 
+static bool half_closed_done(const struct client *c) {
+    return c->half_closed && c->park == PARK_NONE && !list_linked(&c->resume) &&
+           client_out_pending(c) == 0;
+}
+
 static void after_input(struct client *c, bool more) {
     if (c->closing) return;
     /* A command that waits, or too much output: stop reading once something is kept. */
     bool stuck = c->park != PARK_NONE || output_full(c) || c->close_after_reply;
-    client_set_reading(c, !(stuck && c->in.len - c->in_at > 0) && !c->close_after_reply);
+    client_set_reading(c, !(stuck && c->in.len - c->in_at > 0) && !c->close_after_reply &&
+                              !c->half_closed);
     if (more) client_resume(c);
+    if (half_closed_done(c)) {
+        client_close(c);
+        return;
+    }
     if (client_out_pending(c) > 0 || c->close_after_reply) client_wrote(c);
 }
 
@@ -180,6 +190,16 @@ void client_process(struct client *c) {
         drop_consumed(c);
     }
     after_input(c, more);
+}
+
+/* The other side sends no more, but may still read: what it is owed is sent first. A connection
+ * that waits for something that others do, or that is owed nothing, is over. */
+static bool finish_half_closed(struct client *c) {
+    bool owed = client_out_pending(c) > 0 || c->park == PARK_LOAD || c->park == PARK_THROTTLE;
+    if (!owed || c->park == PARK_WAIT) return false;
+    c->half_closed = true;
+    client_set_reading(c, false);
+    return true;
 }
 
 /* Reads into the shared buffer when nothing is half received: no copy, no memory of its own. */
@@ -196,10 +216,11 @@ static void client_read(struct client *c) {
     }
     ssize_t n = read(c->fd, at, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) {
+    if (n < 0 || (n == 0 && !finish_half_closed(c))) {
         client_close(c);
         return;
     }
+    if (n == 0) return;
     c->last_active_ms = c->srv->now_ms;
     c->bytes_in += (uint64_t)n;
     c->srv->stats.bytes_in += (uint64_t)n;
@@ -277,13 +298,13 @@ void client_flush(struct client *c) {
         c->want_write = want_write;
         client_watch(c);
     }
-    if (c->close_after_reply && c->out_sent == c->out.len) {
+    if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) {
         client_close(c);
         return;
     }
     if (was_full && !output_full(c))
         client_resume(c);
-    else if (!c->reading && c->park == PARK_NONE && !output_full(c))
+    else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !output_full(c))
         client_resume(c);
 }
 

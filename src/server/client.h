@@ -76,7 +76,7 @@ struct client {
 
     int resp; /* 2 or 3 */
     uint64_t db;
-    bool authenticated, closing, close_after_reply, reading, want_write, no_evict, no_touch,
+    bool authenticated, closing, close_after_reply, half_closed, reading, want_write, no_evict, no_touch,
         is_monitor, is_unix, killed_self, reply_was_error;
     enum reply_mode reply_mode;
     char *name, *lib_name, *lib_ver; /* NULL: none */
@@ -101,6 +101,9 @@ void client_flush(struct client *c);
 void client_wrote(struct client *c);
 /* The reply being written depends on this frame. Call it before or after writing, once or more. */
 void client_gate(struct client *c, uint64_t frame);
+/* The last frame whose events this connection may be shown without waiting: what is settled, and its own
+ * (its replies are behind its own gates anyway). */
+uint64_t client_horizon(const struct client *c);
 /* A group is durable: opens the gates of the connections on g->gated. */
 void clients_durable(struct server *srv, struct group *g);
 /* Everything undurable is void: parked replies become -IOERR why. */

@@ -192,7 +192,6 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
 }
 
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
-    struct model *m = &c->srv->model;
     struct read r = {
         .stream = stream,
         .start = s->start,
@@ -200,7 +199,7 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .reverse = s->reverse,
         .count = s->count,
         .filter = s->has_filter ? &s->filter : NULL,
-        .horizon = MAX(model_settled(m), c->last_frame),
+        .horizon = client_horizon(c),
     };
     enum outcome outcome = REPLIED;
     if (s->start > s->end || need_read(c, &r))
@@ -248,11 +247,10 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!need_event(c, &id, &e)) return PARKED;
-    if (e == NULL) {
+    if (e == NULL || e->frame > client_horizon(c)) {
         reply_null(c);
         return REPLIED;
     }
-    client_gate(c, e->frame);
     reply_event(c, e);
     c->srv->stats.events_read++;
     return REPLIED;

@@ -35,11 +35,11 @@ enum outcome cmd_esver(struct client *c, const struct request *r) {
     struct stream *s;
     if (!arg_stream_or_reply(c, r->argv[1]) || !partition_key_or_reply(c, r)) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->last_frame);
-    if (s->next_version == 0)
+    uint64_t end = model_visible_end(&c->srv->model, s, client_horizon(c));
+    if (end == 0)
         reply_null(c);
     else
-        reply_int(c, (int64_t)(s->next_version - 1));
+        reply_int(c, (int64_t)(end - 1));
     return REPLIED;
 }
 
@@ -47,11 +47,11 @@ enum outcome cmd_esver(struct client *c, const struct request *r) {
 enum outcome cmd_epseq(struct client *c, const struct request *r) {
     struct model *m = &c->srv->model;
     if (!arg_partition_or_reply(c, r->argv[1]) || !no_more_args(c, r, 2)) return REPLIED;
-    client_gate(c, m->decided);
-    if (m->next_sequence == 0)
+    uint64_t end = model_visible_end(m, NULL, client_horizon(c));
+    if (end == 0)
         reply_null(c);
     else
-        reply_int(c, (int64_t)(m->next_sequence - 1));
+        reply_int(c, (int64_t)(end - 1));
     return REPLIED;
 }
 
@@ -66,7 +66,7 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
         return REPLIED;
     }
     struct str name = stream_name_str(s->name);
-    reply_map(c, 8);
+    reply_map(c, 7);
     reply_key(c, "stream_id");
     reply_bulk(c, name);
     reply_key(c, "category");
@@ -80,7 +80,6 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
     snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)s->entry_ms,
              (unsigned long long)s->entry_seq);
     reply_simple(c, id);
-    reply_number(c, "events_in_memory", s->tail_count);
     return REPLIED;
 }
 
@@ -132,7 +131,7 @@ static uint64_t list_group(const struct group *g, const struct stream_query *q, 
 static uint64_t list_memory(struct client *c, const struct stream_query *q, uint64_t applied,
                             struct found *f) {
     struct model *m = &c->srv->model;
-    uint64_t horizon = MAX(model_settled(m), c->last_frame);
+    uint64_t horizon = client_horizon(c);
     LIST_FOR_EACH (it, store_groups(m->store)) {
         uint64_t cursor = list_group(LIST_ENTRY(it, struct group, node), q, applied, horizon, f);
         if (cursor != 0) return cursor;

@@ -55,6 +55,10 @@ void client_gate(struct client *c, uint64_t frame) {
     if (c->gate_count == 1) list_append(&g->gated, &c->gated);
 }
 
+uint64_t client_horizon(const struct client *c) {
+    return MAX(model_settled(&c->srv->model), c->last_frame);
+}
+
 void clients_durable(struct server *srv, struct group *g) {
     uint64_t durable = store_durable(srv->store);
     while (!list_empty(&g->gated)) {

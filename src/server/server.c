@@ -231,6 +231,20 @@ static void catch_signals(struct server *srv) {
     srv->signal_io = loop_io_create(srv->loop, srv->signal_fd, on_signal, srv);
 }
 
+/* CONFIG SET of an option that something else keeps a copy of. The others are read where they are
+ * used. */
+static void on_config_changed(const char *name, void *arg) {
+    struct server *srv = arg;
+    const struct config *c = &srv->config;
+    struct err err;
+    if (strcmp(name, "cache-bytes") == 0) srv->model.bytes_max = c->cache_bytes;
+    if (strcmp(name, "disk-free-min") == 0) store_set_disk_free_min(srv->store, c->disk_free_min);
+    if (strcmp(name, "durability") == 0) store_set_interval(srv->store, c->durability_interval_ms);
+    if (strcmp(name, "loglevel") == 0) log_level = (enum log_level)c->loglevel;
+    if (strcmp(name, "logfile") == 0 && log_open(c->logfile, &err) != 0)
+        log_warning("%s", err.text);
+}
+
 static void make_run_id(struct server *srv) {
     uint8_t bytes[20];
     random_bytes(bytes, sizeof bytes);
@@ -271,6 +285,8 @@ int server_start(struct server *srv, struct err *err) {
             "durability interval: replies do not wait for the disk; the journal is synced every "
             "%llu ms",
             (unsigned long long)srv->config.durability_interval_ms);
+    config_changed = on_config_changed;
+    config_changed_arg = srv;
     log_notice("ready to receive connections on %s:%llu", srv->config.bind,
                (unsigned long long)srv->config.port);
     log_notice("Ready to accept connections");

@@ -34,6 +34,16 @@ static uint64_t view_beyond(const struct view *v, uint64_t frame) {
     return low;
 }
 
+static struct view view_of(const struct model *m, const struct stream *s) {
+    if (s == NULL) return (struct view){.m = m, .first = m->log_first, .next = m->next_sequence};
+    return (struct view){.m = m, .s = s, .first = stream_tail_first(s), .next = s->next_version};
+}
+
+uint64_t model_visible_end(const struct model *m, const struct stream *s, uint64_t horizon) {
+    struct view v = view_of(m, s);
+    return view_beyond(&v, horizon);
+}
+
 static void read_add(struct read *r, struct event *e) {
     if (r->found == r->cap) {
         r->cap = r->cap == 0 ? 128 : r->cap * 2;
@@ -105,19 +115,12 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
 }
 
 bool model_read(struct model *m, struct read *r, const struct page *page, struct read_range *need) {
-    struct view v = {.m = m, .s = r->stream};
+    struct view v = view_of(m, r->stream);
     struct progress p = {0};
     r->found = 0;
     r->has_more = false;
     r->next = 0;
     assert(r->start <= r->end);
-    if (r->stream != NULL) {
-        v.next = r->stream->next_version;
-        v.first = stream_tail_first(r->stream);
-    } else {
-        v.next = m->next_sequence;
-        v.first = m->log_first;
-    }
     uint64_t seen_end = view_beyond(&v, r->horizon); /* the first position not to be seen */
     if (seen_end <= r->start) return true;
     uint64_t high = MIN(r->end, seen_end - 1);

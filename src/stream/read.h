@@ -27,6 +27,9 @@ struct read {
 /* true: evaluated. false: a page is needed: `need` is filled with the range to ask for. page NULL:
  * none yet. The events array grows as needed; free it with read_clear. */
 bool model_read(struct model *m, struct read *r, const struct page *page, struct read_range *need);
+/* The version, or the sequence (s NULL), after the last one that may be seen at that horizon; 0:
+ * none. */
+uint64_t model_visible_end(const struct model *m, const struct stream *s, uint64_t horizon);
 void read_clear(struct read *r);
 
 #endif
