@@ -37,7 +37,7 @@
 /* Call with the lock held, after the pool has changed. */
 static void pool_changed(struct journal *j) {
     atomic_store(&j->wants_prepare, j->spares.count == 0 || j->doomed.count > 0);
-    atomic_store(&j->segment_count, j->segments.count + j->spares.count);
+    atomic_store(&j->spare_count, j->spares.count);
 }
 
 /* A segment that nobody needs any more: back into the pool or out of the world. */
@@ -49,16 +49,6 @@ static void pool_give(struct journal *j, struct segment *s) {
     pthread_mutex_unlock(&j->lock);
 }
 
-/* A spare, or a new file: zeroed so far. */
-static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err *err) {
-    pthread_mutex_lock(&j->lock);
-    struct segment *s = segment_list_pop(&j->spares);
-    uint64_t number = s == NULL ? j->next_number++ : 0;
-    pthread_mutex_unlock(&j->lock);
-    if (s == NULL) s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
-    return s;
-}
-
 static void pool_remove_doomed(struct journal *j) {
     for (;;) {
         pthread_mutex_lock(&j->lock);
@@ -68,6 +58,22 @@ static void pool_remove_doomed(struct journal *j) {
         if (s == NULL) return;
         segment_remove(s, j->dir);
     }
+}
+
+/* A spare, or a new file: zeroed so far. */
+static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err *err) {
+    pthread_mutex_lock(&j->lock);
+    struct segment *s = segment_list_pop(&j->spares);
+    uint64_t number = s == NULL ? j->next_number++ : 0;
+    bool may_help = j->doomed.count > 0 && j->state != JOURNAL_OPENED;
+    pool_changed(j);
+    pthread_mutex_unlock(&j->lock);
+    if (s == NULL) s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
+    if (s == NULL && may_help) { /* the disk is full, perhaps with these */
+        pool_remove_doomed(j);
+        s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
+    }
+    return s;
 }
 
 int journal_prepare(struct journal *j, struct err *err) {
@@ -93,13 +99,14 @@ uint64_t journal_bytes_used(const struct journal *j) {
 }
 
 uint64_t journal_segment_count(const struct journal *j) {
-    return atomic_load(&j->segment_count);
+    return atomic_load(&j->chain_count) + atomic_load(&j->spare_count);
 }
 
 /* Call after the list of segments, the last one's end or the applied frame has changed. */
 static void account(struct journal *j) {
     const struct segment *last = j->segments.tail;
     bool open = last != NULL && last->last_frame > j->applied;
+    atomic_store(&j->chain_count, j->segments.count);
     atomic_store(&j->bytes_used, j->older_bytes + (open ? last->end : 0));
 }
 
@@ -287,10 +294,8 @@ static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previ
     s->end = JOURNAL_BLOCK;
     s->last_frame = first_frame - 1;
     if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
-    pthread_mutex_lock(&j->lock);
     segment_list_push(&j->segments, s);
-    pool_changed(j);
-    pthread_mutex_unlock(&j->lock);
+    account(j);
     j->header_pending = j->dirty = true;
     return 0;
 }

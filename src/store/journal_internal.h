@@ -71,7 +71,7 @@ struct journal {
     struct segment_list doomed; /* to be removed by whoever has time */
     uint64_t next_number;       /* of a file's name */
     _Atomic bool wants_prepare;
-    _Atomic uint64_t bytes_used, segment_count;
+    _Atomic uint64_t bytes_used, chain_count, spare_count; /* for other threads */
 };
 
 struct journal *journal_create(const struct journal_config *config);
