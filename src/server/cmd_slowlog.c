@@ -130,16 +130,6 @@ static size_t histograms_of(struct client *c, const struct command *cmd, bool re
     return n;
 }
 
-/* "config|get" or "config": the row, or NULL. */
-static const struct command *find_full(struct str name) {
-    const char *bar = name.len > 0 ? memchr(name.ptr, '|', name.len) : NULL;
-    if (bar == NULL) return command_find_top(name);
-    struct str words[2] = {str_of(name.ptr, (size_t)(bar - name.ptr)),
-                           str_of(bar + 1, name.len - (size_t)(bar - name.ptr) - 1)};
-    const struct command *cmd = command_find(words, 2);
-    return cmd != NULL && cmd->container != NULL ? cmd : NULL;
-}
-
 /* LATENCY HISTOGRAM [command ...]: of all that were called, or of those named. */
 enum outcome cmd_latency_histogram(struct client *c, const struct request *r) {
     size_t n = 0;
@@ -151,7 +141,7 @@ enum outcome cmd_latency_histogram(struct client *c, const struct request *r) {
             continue;
         }
         for (size_t i = 2; i < r->argc; i++) {
-            const struct command *cmd = find_full(r->argv[i]);
+            const struct command *cmd = command_find_full(r->argv[i]);
             if (cmd != NULL) n += histograms_of(c, cmd, reply);
         }
     }

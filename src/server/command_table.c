@@ -145,8 +145,18 @@ static struct command latency_commands[] = {
 static struct command memory_commands[] = {
     ROW("doctor", cmd_memory_doctor, 2, 2, 0, "server", "", "Points to the figures on memory."),
     ROW("help", cmd_memory_help, 2, 2, 0, "server", "", "Returns the subcommands of MEMORY."),
-    STREAM_ROW("usage", cmd_memory_usage, 3, 5, READ, "server", "stream [SAMPLES count]",
-               "Estimates the memory that a stream takes now."),
+    {.name = "usage",
+     .run = cmd_memory_usage,
+     .argc_min = 3,
+     .argc_max = 5,
+     .flags = READ,
+     .group = "server",
+     .since = "0.1.0",
+     .syntax = "stream [SAMPLES count]",
+     .summary = "Estimates the memory that a stream takes now.",
+     .first_key = 2,
+     .last_key = 2,
+     .key_step = 1},
     END,
 };
 

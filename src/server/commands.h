@@ -25,6 +25,8 @@ command_fn cmd_config_get, cmd_config_set, cmd_config_rewrite, cmd_config_resets
     cmd_config_help;
 
 /* cmd_command.c, cmd_command_docs.c */
+/* "get" or "config|get"; NULL: unknown. */
+const struct command *command_find_full(struct str name);
 command_fn cmd_command, cmd_command_count, cmd_command_list, cmd_command_info, cmd_command_docs,
     cmd_command_getkeys, cmd_command_getkeysandflags, cmd_command_help;
 

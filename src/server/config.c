@@ -40,7 +40,7 @@ static int parse_enum(const struct option *o, struct str text, uint64_t *out, st
         }
         buf_printf(&all, "%s%s", i > 0 ? ", " : "", o->names[i]);
     }
-    err_set(err, ERR_FAILED, "argument must be one of the following: " STR_FMT,
+    err_set(err, ERR_FAILED, "argument(s) must be one of the following: " STR_FMT,
             STR_ARG(buf_str(&all)));
     buf_clear(&all);
     return ERR_FAILED;
