@@ -26,7 +26,7 @@ UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all deps test check unit fuzz crash-test soak test-asan test-tsan bench bench-long clean
+.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan bench bench-long clean
 
 all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
 
@@ -55,6 +55,44 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)
+
+deps:
+	sh deps/install.sh
+
+check:
+	sh utils/check-layers.sh
+	sh utils/check-format.sh
+
+unit: $(UNIT)
+fuzz-targets: $(FUZZ)
+
+# What runs the tests must be built after the packages are there: hence a second make.
+test: deps
+	+@$(MAKE) -s -j2 all unit fuzz-targets
+	tests/all
+
+test-asan: deps
+	+@$(MAKE) -s -j2 BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" OPT="-O1 -g -fno-omit-frame-pointer" build-asan/cairn-server unit build/diskshim.so
+	BUILD=build-asan SANITIZED=1 CAIRN_TEST_SLOW=4 CAIRN_SERVER=$(CURDIR)/build-asan/cairn-server tests/all
+
+test-tsan: deps
+	+@$(MAKE) -s -j2 BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= SANITIZE="-fsanitize=thread" OPT="-O1 -g -fno-omit-frame-pointer" build-tsan/cairn-server unit build/diskshim.so
+	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=1" CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
+
+fuzz: fuzz-targets
+	for f in $(FUZZ); do tests/fuzz/run $$f $(FUZZ_SECONDS) || exit 1; done
+
+crash-test: all
+	tests/crash/run --rounds 200
+
+soak: all
+	tests/model/run --seconds 600
+
+bench: all
+	bench/compare
+
+bench-long: all
+	bench/long
 
 -include $(LIB_OBJ:.o=.d) $(BUILD)/main.d
 

@@ -325,11 +325,13 @@ static int finish(struct server *srv) {
     return rc == 0 ? 0 : 1;
 }
 
+void server_turn(struct server *srv, uint64_t wait_us) {
+    loop_turn(srv->loop, wait_us);
+    after_turn(srv);
+}
+
 int server_run(struct server *srv) {
-    while (!srv->stopping) {
-        loop_turn(srv->loop, turn_wait_us(srv));
-        after_turn(srv);
-    }
+    while (!srv->stopping) server_turn(srv, turn_wait_us(srv));
     int status = finish(srv);
     loop_io_destroy(srv->store_io);
     loop_io_destroy(srv->signal_io);

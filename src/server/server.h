@@ -47,6 +47,8 @@ struct server {
 void server_read_clock(struct server *srv);
 int server_start(struct server *srv, struct err *err);
 int server_run(struct server *srv); /* until told to stop; the exit status */
+/* One turn of the loop that waits at most so long. */
+void server_turn(struct server *srv, uint64_t wait_us);
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */
 void server_stop(struct server *srv);
 /* pinned-bytes-max, or its default. */
