@@ -120,10 +120,8 @@ enum outcome cmd_client_reply(struct client *c, const struct request *r) {
         reply_ok(c);
     } else if (str_eq_nocase(mode, STR("OFF"))) {
         c->reply_mode = REPLY_OFF;
-        reply_ok(c); /* taken back by the dispatcher */
     } else if (str_eq_nocase(mode, STR("SKIP"))) {
         if (c->reply_mode != REPLY_OFF) c->reply_mode = REPLY_SKIP_NEXT;
-        reply_ok(c);
     } else {
         reply_syntax_error(c);
     }
