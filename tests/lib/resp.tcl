@@ -154,7 +154,7 @@ oo::class create Client {
         return [string range $line 0 end-1]
     }
 
-    method Bytes {n} {
+    method Bytes {n {record 1}} {
         set data [read $chan $n]
         while {[string length $data] < $n} {
             if {[eof $chan]} {
@@ -163,28 +163,53 @@ oo::class create Client {
             my Wait
             append data [read $chan [expr {$n - [string length $data]}]]
         }
-        if {$recording} { append bytes $data }
+        if {$recording && $record} { append bytes $data }
         return $data
     }
 
+    # The items of an aggregate. The common ones are read here, without a call for each: pages of
+    # events are tens of thousands of small values.
     method Items {n typed} {
         set items {}
         for {set i 0} {$i < $n} {incr i} {
-            if {$typed} {
-                lappend items [my Parse 1]
-            } elseif {[catch {my Parse 0} item opts]} {
-                if {[dict get $opts -errorcode] ne "REPLY"} { return -options $opts $item }
-                lappend items $item
-            } else {
-                lappend items $item
+            if {[gets $chan line] < 0} { set line [my Line]\r } elseif {$recording} { append bytes $line "\n" }
+            switch -exact -- [string index $line 0] {
+                "+" { set item [string range $line 1 end-1]; set type simple }
+                ":" { set item [string range $line 1 end-1]; set type int }
+                "\$" {
+                    set len [string range $line 1 end-1]
+                    if {$len < 0} {
+                        set item ""
+                        set type null
+                    } else {
+                        set type bulk
+                        incr len 2
+                        set item [read $chan $len]
+                        if {[string length $item] < $len} {
+                            append item [my Bytes [expr {$len - [string length $item]}] 0]
+                        }
+                        if {$recording} { append bytes $item }
+                        set item [string range $item 0 end-2]
+                    }
+                }
+                default {
+                    if {[catch {my Value [string range $line 0 end-1] $typed} item opts]} {
+                        if {[dict get $opts -errorcode] ne "REPLY"} { return -options $opts $item }
+                    }
+                    lappend items $item
+                    continue
+                }
             }
+            lappend items [expr {$typed ? [list $type $item] : $item}]
         }
         return $items
     }
 
     # One reply of any type.
-    method Parse {typed} {
-        set line [my Line]
+    method Parse {typed} { return [my Value [my Line] $typed] }
+
+    # The value whose first line is at hand.
+    method Value {line typed} {
         set rest [string range $line 1 end]
         switch -exact -- [string index $line 0] {
             "+" { set type simple; set value $rest }

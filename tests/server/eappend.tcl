@@ -191,6 +191,12 @@ with_server {} {
         foreach c $clients { $c close }
     }
 
+    test "Nanoseconds given as milliseconds are refused by name" {
+        assert_equal "INVALIDARG invalid timestamp format: expected milliseconds, got nanoseconds" \
+            [r err EAPPEND bad t TIMESTAMP 1700000000000000000]
+        assert_match INVALIDARG* [r err EAPPEND bad t TIMESTAMP 18446744073709551616]
+        assert_equal {} [r ESVER bad]
+    }
     test "Bad arguments are INVALIDARG and append nothing" {
         foreach args {
             {t EXPECTED_VERSION foo} {t EXPECTED_VERSION -1} {t EXPECTED_VERSION 1.5} {t EXPECTED_VERSION 18446744073709551616}

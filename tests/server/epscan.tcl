@@ -19,7 +19,7 @@ with_server {} {
     pipeline [srv default_client] $commands
 
     # Sequences that the model finds: condition is an expr over $e.
-    proc expected {condition {first 0} {last 1199}} {
+    proc expected {condition {first 0} {last 599}} {
         set out {}
         foreach e $::model {
             if {[dict get $e seq] < $first || [dict get $e seq] > $last} continue
@@ -52,15 +52,15 @@ with_server {} {
             eval $prepare
             assert_equal {0 1 2} [page_sequences [r EPSCAN 0 - 2]]
             assert_equal {5 6 7} [page_sequences [r EPSCAN 0 5 7]]
-            assert_equal {1199} [page_sequences [r EPSCAN 0 1199 +]]
+            assert_equal {599} [page_sequences [r EPSCAN 0 599 +]]
             assert_equal {7 6 5} [page_sequences [r EPSCAN 0 5 7 REV]]
-            assert_equal {1199 1198} [page_sequences [r EPSCAN 0 - + REV COUNT 2]]
+            assert_equal {599 598} [page_sequences [r EPSCAN 0 - + REV COUNT 2]]
             assert_equal 100 [llength [field [r EPSCAN 0 - +] events]]
-            foreach {start end count more} {- + 1199 1 - + 1200 0 - + 1201 0 0 99 100 0 0 100 100 1 1190 + 10 0 1190 + 9 1 1200 + 5 0} {
+            foreach {start end count more} {- + 599 1 - + 600 0 - + 601 0 0 99 100 0 0 100 100 1 590 + 10 0 590 + 9 1 600 + 5 0} {
                 assert_equal $more [field [r EPSCAN 0 $start $end COUNT $count] has_more] "$start $end $count"
                 assert_equal $more [field [r EPSCAN 0 $start $end COUNT $count REV] has_more] "$start $end $count REV"
             }
-            assert_equal {} [field [r EPSCAN 0 1200 +] events]
+            assert_equal {} [field [r EPSCAN 0 600 +] events]
             assert_equal {} [field [r EPSCAN 0 9 5] events]
             assert_equal 0 [field [r EPSCAN 0 9 5] has_more]
         }
@@ -92,8 +92,8 @@ with_server {} {
                 assert_equal $want [follow_log - + {*}$filter COUNT 1000] "$filter"
                 assert_equal $want [follow_log - + COUNT 7 {*}$filter] "$filter COUNT 7"
                 assert_equal [lreverse $want] [follow_log - + {*}$filter REV COUNT 50] "$filter REV"
-                assert_equal [expected $condition 300 777] [follow_log 300 777 {*}$filter COUNT 20] "$filter 300 777"
-                assert_equal [lreverse [expected $condition 300 777]] [follow_log 300 777 {*}$filter COUNT 20 REV] "$filter 300 777 REV"
+                assert_equal [expected $condition 150 377] [follow_log 150 377 {*}$filter COUNT 20] "$filter 150 377"
+                assert_equal [lreverse [expected $condition 150 377]] [follow_log 150 377 {*}$filter COUNT 20 REV] "$filter 150 377 REV"
             }
         }
     }
@@ -104,10 +104,10 @@ with_server {} {
         set b [r EAPPEND late t]
         set ra [field [r EGET [field $a event_id]] recorded]
         set rb [field [r EGET [field $b event_id]] recorded]
-        assert_equal {1200} [follow_log - + SINCE $ra UNTIL [expr {$rb - 1}]]
-        assert_equal {1201} [follow_log - + SINCE $rb]
-        assert_equal {1201 1200} [follow_log - + SINCE $ra REV COUNT 1]
-        assert_equal 1200 [llength [follow_log - + UNTIL [expr {$ra - 1}] COUNT 500]]
+        assert_equal {600} [follow_log - + SINCE $ra UNTIL [expr {$rb - 1}]]
+        assert_equal {601} [follow_log - + SINCE $rb]
+        assert_equal {601 600} [follow_log - + SINCE $ra REV COUNT 1]
+        assert_equal 600 [llength [follow_log - + UNTIL [expr {$ra - 1}] COUNT 500]]
         assert_equal {} [follow_log - + UNTIL 1000]
     }
     test "The events are the same maps as ESCAN's" {
