@@ -169,9 +169,10 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
         journal_close(s->journal);
         s->journal = NULL;
     }
+    /* In this order: a store that expects a journal refuses to start without one. */
+    if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
     if (s->backend->durable && (rc = s->backend->set_journal_open(s->writer, journal, err)) != 0)
         return rc;
-    if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
     if ((rc = threads_start(s, err)) != 0) return rc;
     if ((rc = readers_start(s, err)) != 0) return rc;
     s->started = true;
