@@ -3,6 +3,7 @@
  *   sqlite_schema.c   the tables and every statement, as text
  *   sqlite_open.c     creating, checking and migrating a file
  *   sqlite_apply.c    groups of frames -> one transaction of rows
+ *   sqlite_bulk.c     virtual tables to insert many rows from
  *   sqlite_index.c    the deferred (stream, version) index and the checkpoints
  *   sqlite_read.c     snapshots, heads, single events, streams
  *   sqlite_scan.c     ranges of a stream or the log, with filters (sqlite_types.c: globs of types)
@@ -52,7 +53,7 @@ int sqlite_error(struct backend_conn *c, int rc, struct err *err, const char *wh
 
 /* All of them at once: later nobody has to ask whether a statement is there. */
 static int prepare_all(struct backend_conn *c, struct err *err) {
-    for (size_t i = 0; i < SQL_COUNT; i++) {
+    for (size_t i = c->w != NULL ? 0 : SQL_WRITER_END; i < SQL_COUNT; i++) {
         int rc = sqlite3_prepare_v3(c->db, sqlite_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &c->stmts[i], NULL);
         if (rc != SQLITE_OK) return sqlite_error(c, rc, err, sqlite_sql[i]);
@@ -89,13 +90,18 @@ void sqlite_rollback(struct backend_conn *c) {
     if (sqlite3_get_autocommit(c->db) == 0) sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v, char digits[20]) {
-    if (LIKELY(v <= INT64_MAX)) return sqlite_bind_u64(stmt, at, v);
+void sqlite_entry_digits(uint64_t v, char digits[SQLITE_ENTRY_DIGITS]) {
     char text[20];
     size_t n = u64_to_dec(v, text);
-    memset(digits, '0', 20);
-    memcpy(digits + 20 - n, text, n);
-    return sqlite3_bind_text(stmt, at, digits, 20, SQLITE_STATIC);
+    memset(digits, '0', SQLITE_ENTRY_DIGITS);
+    memcpy(digits + SQLITE_ENTRY_DIGITS - n, text, n);
+}
+
+int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v) {
+    if (LIKELY(v <= INT64_MAX)) return sqlite_bind_u64(stmt, at, v);
+    char digits[SQLITE_ENTRY_DIGITS];
+    sqlite_entry_digits(v, digits);
+    return sqlite3_bind_text(stmt, at, digits, sizeof digits, SQLITE_TRANSIENT);
 }
 
 uint64_t sqlite_column_entry(sqlite3_stmt *stmt, int at) {
@@ -222,6 +228,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
                      err);
     if (rc != 0) goto fail;
     sqlite3_wal_hook(c->db, log_written, c->w);
+    if ((rc = sqlite_bulk_register(c, err)) != 0) goto fail;
     if ((rc = prepare_all(c, err)) != 0) goto fail;
     if ((rc = take_over(c, err)) != 0) goto fail;
     if ((rc = sqlite_index_rebuild(c, err)) != 0) goto fail;

@@ -1,18 +1,15 @@
 /* Groups of frames become rows: one transaction an apply, whatever its size.
  *
- * The rows of events go in as they come: they are in sequence order, so each is an append to its
- * table. What would land all over other trees (client-made ids, correlations, the (stream,
- * version) index) is collected on the way, sorted, and written at the end; the index only goes
- * to memory here, see sqlite_index.c. The order of the steps before COMMIT matters: the new
- * run of the index is visible to readers before the rows are (they ignore what is beyond
- * their snapshot), and is taken back if the commit fails. */
+ * The records are walked once, in order: streams and types are written on the way, what the
+ * events add is collected. Then the events go in by one statement (sqlite_bulk.c), in sequence
+ * order, so that each is an append to its table; what would land all over other trees (client-made
+ * ids, correlations ...) follows, sorted. The (stream, version) index only goes to memory here, see
+ * sqlite_index.c: its new run is visible to readers before the rows are (they ignore what is
+ * beyond their snapshot), and is taken back if the commit fails. */
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
-
-/* Optional columns of SQL_ADD_EVENT that are bound, as bits of w->bound. */
-#define BOUND(column) (1u << (column))
 
 static void side_add(struct side_list *l, struct str key, uint64_t sequence) {
     if (l->count == l->cap) {
@@ -30,7 +27,7 @@ static int side_cmp(const void *a, const void *b) {
 }
 
 static void collected_reset(struct sqlite_writer *w) {
-    w->index_count = 0;
+    w->index_count = w->row_count = 0;
     for (size_t i = 0; i < SIDE_COUNT; i++) w->sides[i].count = 0;
 }
 
@@ -42,6 +39,7 @@ void sqlite_apply_forget(struct sqlite_writer *w) {
 void sqlite_apply_free(struct sqlite_writer *w) {
     for (size_t i = 0; i < SIDE_COUNT; i++) xfree(w->sides[i].entries);
     xfree(w->index);
+    xfree(w->rows);
     xfree(w->types);
     xfree(w->blocks);
 }
@@ -119,62 +117,17 @@ static int add_stream(struct backend_conn *c, const struct stream_record *s,
     return 0;
 }
 
-static void bind_optional(struct sqlite_writer *w, sqlite3_stmt *stmt, enum event_column column,
-                          const void *value, size_t len) {
-    int at = (int)column + 1;
-    if (value != NULL) {
-        if (column == COL_AGGREGATE)
-            sqlite3_bind_text(stmt, at, value, (int)len, SQLITE_STATIC);
-        else
-            sqlite3_bind_blob(stmt, at, value, (int)len, SQLITE_STATIC);
-        w->bound |= BOUND(column);
-    } else if (w->bound & BOUND(column)) {
-        sqlite3_bind_null(stmt, at);
-        w->bound &= ~BOUND(column);
-    }
-}
-
-static void bind_uuid(struct backend_conn *c, sqlite3_stmt *stmt, enum event_column column,
-                      const struct uuid *u) {
-    bind_optional(c->w, stmt, column, u, sizeof *u);
-}
-
-static int insert_event(struct backend_conn *c, const struct event_record *e, uint32_t type,
-                        struct err *err) {
-    sqlite3_stmt *stmt = c->stmts[SQL_ADD_EVENT];
-    char ms[20], seq[20];
-    sqlite_bind_u64(stmt, COL_SEQUENCE + 1, e->sequence);
-    sqlite_bind_u64(stmt, COL_STREAM + 1, e->stream);
-    sqlite_bind_u64(stmt, COL_VERSION + 1, e->version);
-    sqlite3_bind_int64(stmt, COL_TYPE + 1, type);
-    sqlite_bind_u64(stmt, COL_TIMESTAMP + 1, e->timestamp);
-    sqlite_bind_u64(stmt, COL_RECORDED + 1, e->recorded);
-    sqlite_bind_entry(stmt, COL_ENTRY_MS + 1, e->entry_ms, ms);
-    sqlite_bind_entry(stmt, COL_ENTRY_SEQ + 1, e->entry_seq, seq);
-    sqlite3_bind_blob(stmt, COL_EVENT_ID + 1, &e->event_id, sizeof e->event_id, SQLITE_STATIC);
-    struct str payload = event_payload(e), metadata = event_metadata(e);
-    sqlite3_bind_blob(stmt, COL_PAYLOAD + 1, payload.ptr, (int)payload.len, SQLITE_STATIC);
-    if (e->flags != 0 || c->w->bound != 0 || e->aggregate_len > 0 || metadata.len > 0) {
-        struct str aggregate = event_aggregate(e);
-        bind_uuid(c, stmt, COL_CONTENT_HASH, event_content_hash(e));
-        bind_uuid(c, stmt, COL_PARTITION_KEY, event_partition_key(e));
-        bind_uuid(c, stmt, COL_TRANSACTION, event_transaction(e));
-        bind_uuid(c, stmt, COL_CORRELATION, event_correlation(e));
-        bind_uuid(c, stmt, COL_CAUSATION, event_causation(e));
-        bind_optional(c->w, stmt, COL_AGGREGATE, aggregate.len > 0 ? aggregate.ptr : NULL,
-                      aggregate.len);
-        bind_optional(c->w, stmt, COL_METADATA, metadata.len > 0 ? metadata.ptr : NULL,
-                      metadata.len);
-    }
-    return sqlite_step(c, stmt, err);
-}
-
 static struct str uuid_str(const struct uuid *u) {
     return str_of(u->b, sizeof u->b);
 }
 
-/* What the event adds to the tables that are looked up by value. */
-static void collect(struct sqlite_writer *w, const struct event_record *e) {
+/* The event's row and what it adds to the tables that are looked up by value. */
+static void collect(struct sqlite_writer *w, const struct event_record *e, uint32_t type) {
+    if (w->row_count == w->row_cap) {
+        w->row_cap = w->row_cap == 0 ? 1024 : w->row_cap * 2;
+        w->rows = xrealloc(w->rows, w->row_cap * sizeof *w->rows);
+    }
+    w->rows[w->row_count++] = (struct bulk_row){e, type};
     if (w->index_count == w->index_cap) {
         w->index_cap = w->index_cap == 0 ? 1024 : w->index_cap * 2;
         w->index = xrealloc(w->index, w->index_cap * sizeof *w->index);
@@ -200,9 +153,8 @@ static int add_event(struct backend_conn *c, const struct event_record *e,
     uint32_t type = 0;
     int rc = type_number(c, event_type(e), &type, err);
     if (rc == 0) rc = add_block(c, type, e->sequence >> BLOCK_BITS, err);
-    if (rc == 0) rc = insert_event(c, e, type, err);
     if (rc != 0) return rc;
-    collect(c->w, e);
+    collect(c->w, e, type);
     state->s.next_sequence++;
     state->s.recorded = MAX(state->s.recorded, e->recorded);
     /* An id ahead of the store's clock is a producer's, and moves only its stream. */
@@ -269,7 +221,6 @@ static int write_side(struct backend_conn *c, enum side side, struct err *err) {
 
 static int write_state(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_SET_STATE];
-    char ms[20], seq[20];
     sqlite_bind_u64(stmt, 1, state->s.epoch);
     sqlite_bind_u64(stmt, 2, state->flushes);
     sqlite_bind_u64(stmt, 3, state->s.applied);
@@ -278,8 +229,8 @@ static int write_state(struct backend_conn *c, const struct sqlite_state *state,
     sqlite_bind_u64(stmt, 6, state->s.next_stream);
     sqlite_bind_u64(stmt, 7, state->s.stream_count);
     sqlite_bind_u64(stmt, 8, state->s.recorded);
-    sqlite_bind_entry(stmt, 9, state->s.entry_ms, ms);
-    sqlite_bind_entry(stmt, 10, state->s.entry_seq, seq);
+    sqlite_bind_entry(stmt, 9, state->s.entry_ms);
+    sqlite_bind_entry(stmt, 10, state->s.entry_seq);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc;
@@ -298,6 +249,7 @@ static int write_groups(struct backend_conn *c, struct group *const groups[], si
             if ((rc = apply_record(c, &g->records[j], state, err)) != 0) return rc;
         state->s.applied = group_last_frame(g);
     }
+    if (c->w->row_count > 0) rc = sqlite_run(c, SQL_ADD_EVENTS, err);
     for (int side = 0; rc == 0 && side < SIDE_COUNT; side++) rc = write_side(c, side, err);
     return rc == 0 ? write_state(c, state, err) : rc;
 }

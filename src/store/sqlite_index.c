@@ -63,43 +63,17 @@ int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
 
 /* --- merging -------------------------------------------------------------------- */
 
-/* The run with the lowest key not yet merged, or -1. */
-static int lowest(const struct sqlite_writer *w) {
-    int best = -1;
-    uint64_t key = UINT64_MAX;
-    for (size_t i = 0; i < w->merge_runs; i++) {
-        const struct pending_run *run = pending_index_run(w->pending, i);
-        if (w->merge_at[i] == run->count || run->keys[w->merge_at[i]] >= key) continue;
-        key = run->keys[w->merge_at[i]];
-        best = (int)i;
-    }
-    return best;
-}
-
 /* Inserts entries until the time is up. *done: there are no more. */
 static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     struct sqlite_writer *w = c->w;
-    sqlite3_stmt *stmt = c->stmts[SQL_ADD_INDEX];
     /* Twice behind: longer slices, so that whatever the caller's pace, the runs stay bounded. */
     bool behind = pending_index_count(w->pending) > 2 * MERGE_MIN;
-    uint64_t until = clock_mono_us() + (behind ? 4 * SLICE_US : SLICE_US);
-    *done = false;
-    for (;;) {
-        for (int i = 0; i < SLICE_ENTRIES; i++) {
-            int at = lowest(w);
-            if (at < 0) {
-                *done = true;
-                return 0;
-            }
-            const struct pending_run *run = pending_index_run(w->pending, (size_t)at);
-            sqlite_bind_u64(stmt, 1, run->keys[w->merge_at[at]]);
-            sqlite_bind_u64(stmt, 2, pending_run_sequence(run, w->merge_at[at]));
-            int rc = sqlite_step(c, stmt, err);
-            if (rc != 0) return rc;
-            w->merge_at[at]++;
-        }
-        if (clock_mono_us() >= until) return 0;
-    }
+    w->merge_until = clock_mono_us() + (behind ? 4 * SLICE_US : SLICE_US);
+    int rc = sqlite_run(c, SQL_ADD_INDEX, err);
+    *done = true;
+    for (size_t i = 0; i < w->merge_runs; i++)
+        if (w->merge_at[i] < pending_index_run(w->pending, i)->count) *done = false;
+    return rc;
 }
 
 static int set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {

@@ -28,6 +28,11 @@ struct side_list {
 };
 enum side { SIDE_ID, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
 
+struct bulk_row {
+    const struct event_record *event;
+    uint32_t type;
+};
+
 #define TYPE_SLOTS          1024 /* of the writer's cache of type numbers */
 #define TYPE_CACHED_LEN_MAX 128  /* longer names are looked up each time */
 #define BLOCK_SLOTS         4096 /* of its memory of (type, block) pairs already written */
@@ -49,13 +54,15 @@ struct sqlite_writer {
     struct pending_entry *index; /* entries of events since the last flush, in order */
     size_t index_count, index_cap;
     struct side_list sides[SIDE_COUNT];
-    uint32_t bound; /* which optional columns of SQL_ADD_EVENT hold a value */
+    struct bulk_row *rows; /* the events, for bulk_events */
+    size_t row_count, row_cap;
     struct type_slot *types;
     uint64_t *blocks;
 
     /* the merge under way; runs 0: none */
     size_t merge_runs;
-    size_t merge_at[PENDING_RUNS_MAX];
+    size_t merge_at[PENDING_RUNS_MAX]; /* [run]: its first entry not yet merged */
+    uint64_t merge_until;              /* monotonic us: end of the slice */
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */
@@ -124,9 +131,10 @@ int sqlite_replaced(struct backend_conn *c,
 static inline int sqlite_bind_u64(sqlite3_stmt *stmt, int at, uint64_t v) {
     return sqlite3_bind_int64(stmt, at, (sqlite3_int64)v);
 }
-/* Halves of entry ids: beyond 2^63 - 1 as text of 20 digits, see sqlite_schema.c. digits: 20
- * bytes that live until the statement has run. */
-int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v, char digits[20]);
+/* Halves of entry ids: beyond 2^63 - 1 as text of 20 digits, see sqlite_schema.c. */
+#define SQLITE_ENTRY_DIGITS 20
+void sqlite_entry_digits(uint64_t v, char digits[SQLITE_ENTRY_DIGITS]);
+int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v);
 uint64_t sqlite_column_entry(sqlite3_stmt *stmt, int at);
 
 /* --- sqlite_open.c: creating, migrating, checking ---------------------------- */
@@ -139,6 +147,10 @@ int sqlite_migrate(struct backend_conn *c, struct err *err);
 int sqlite_apply(struct backend_conn *w, struct group *const groups[], size_t n, struct err *err);
 void sqlite_apply_forget(struct sqlite_writer *w); /* caches that a failed transaction spoilt */
 void sqlite_apply_free(struct sqlite_writer *w);
+
+/* --- sqlite_bulk.c: tables of the writer's connection, to insert from ---------- */
+
+int sqlite_bulk_register(struct backend_conn *w, struct err *err);
 
 /* --- sqlite_index.c: the deferred index, checkpoints ------------------------- */
 

@@ -92,7 +92,7 @@ static const char step_1[] =
     " partition_key BLOB, transaction_id BLOB, correlation BLOB, causation BLOB, aggregate TEXT,"
     " metadata BLOB, payload BLOB NOT NULL);"
 
-    "CREATE TABLE stream_index (key INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);"
+    "CREATE TABLE stream_index (key INTEGER PRIMARY KEY, sequence INTEGER);"
     "CREATE TABLE event_ids (id BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE type_blocks (type INTEGER, block INTEGER, PRIMARY KEY (type, block))"
     " WITHOUT ROWID;"
@@ -145,7 +145,6 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_BEGIN_READ] = "BEGIN",
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_STATE] = "SELECT store_id, id_key, epoch, journal_open, flushes, applied, indexed,"
                   " next_sequence, next_stream, stream_count, recorded, entry_ms, entry_seq"
                   " FROM store",
@@ -158,14 +157,15 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_ADD_STREAM] = "INSERT INTO streams (number, name, created, partition_key)"
                        " VALUES (?1, ?2, ?3, ?4)",
     [SQL_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1) RETURNING number",
-    [SQL_ADD_EVENT] = "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-                      " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    [SQL_ADD_EVENTS] =
+        "INSERT OR FAIL INTO events (" EVENT_COLUMNS ") SELECT " EVENT_COLUMNS " FROM bulk_events",
     [SQL_ADD_ID] = "INSERT OR IGNORE INTO event_ids (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_BLOCK] = "INSERT OR IGNORE INTO type_blocks (type, block) VALUES (?1, ?2)",
     [SQL_ADD_CORRELATION] = "INSERT INTO correlations (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_CAUSATION] = "INSERT INTO causations (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_AGGREGATE] = "INSERT INTO aggregates (id, sequence) VALUES (?1, ?2)",
-    [SQL_ADD_INDEX] = "INSERT OR REPLACE INTO stream_index (key, sequence) VALUES (?1, ?2)",
+    [SQL_ADD_INDEX] = "INSERT OR REPLACE INTO stream_index (key, sequence)"
+                      " SELECT key, sequence FROM bulk_index",
 
     [SQL_TYPE_NUMBER] = "SELECT number FROM types WHERE name = ?1",
     [SQL_TYPE_NAME] = "SELECT name FROM types WHERE number = ?1",

@@ -17,23 +17,25 @@ extern const char *const sqlite_schema_steps[SCHEMA_VERSION];
 #define BLOCK_BITS 10 /* type_blocks: 1024 sequences a block */
 
 enum sql {
-    SQL_BEGIN_READ,
+    /* the writer's only */
     SQL_BEGIN_WRITE,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
-    SQL_STATE,
     SQL_SET_STATE,
     SQL_SET_INDEXED,
     SQL_SET_JOURNAL,
     SQL_ADD_STREAM,
     SQL_ADD_TYPE,
-    SQL_ADD_EVENT,
+    SQL_ADD_EVENTS, /* all that bulk_events has */
     SQL_ADD_ID,
     SQL_ADD_BLOCK,
     SQL_ADD_CORRELATION,
     SQL_ADD_CAUSATION,
     SQL_ADD_AGGREGATE,
-    SQL_ADD_INDEX,
+    SQL_ADD_INDEX, /* from bulk_index, until the time is up */
+    SQL_WRITER_END,
+    /* everybody's */
+    SQL_BEGIN_READ = SQL_WRITER_END,
+    SQL_COMMIT,
+    SQL_STATE,
     SQL_TYPE_NUMBER,
     SQL_TYPE_NAME,
     SQL_TYPE_MAX,
