@@ -61,6 +61,17 @@ enum outcome cmd_script_flush(struct client *c, const struct request *r) {
     return cmd_function_flush(c, r);
 }
 
+/* FUNCTION HELP, SCRIPT HELP */
+enum outcome cmd_flush_help(struct client *c, const struct request *r) {
+    static const char *const lines[] = {
+        "FLUSH [ASYNC|SYNC]",
+        "    Does nothing: there are none.",
+        NULL,
+    };
+    reply_help(c, str_eq_nocase(r->argv[0], STR("SCRIPT")) ? "SCRIPT" : "FUNCTION", lines);
+    return REPLIED;
+}
+
 /* MEMORY USAGE stream [SAMPLES count]: what the stream takes in memory now, its newest events
  * included; a stream that is on disk only takes nothing and is answered with null, as one that does
  * not exist. */

@@ -54,10 +54,16 @@ enum outcome cmd_config_set(struct client *c, const struct request *r) {
         values[n++] = r->argv[i + 1];
     }
     struct err err;
-    if (config_set(&c->srv->config, names, values, n, &err) < 0)
+    if (config_set(&c->srv->config, names, values, n, &err) < 0) {
         reply_error(c, "ERR %s", err.text);
-    else
-        reply_ok(c);
+        return REPLIED;
+    }
+    /* A password that is taken away opens the connections that have not given it. A new one does
+     * not close those that are open, as with Redis. */
+    if (c->srv->config.requirepass[0] == '\0')
+        LIST_FOR_EACH (it, &c->srv->clients)
+            LIST_ENTRY(it, struct client, all)->authenticated = true;
+    reply_ok(c);
     return REPLIED;
 }
 

@@ -163,11 +163,13 @@ static struct command memory_commands[] = {
 static struct command function_commands[] = {
     ROW("flush", cmd_function_flush, 2, 3, 0, "scripting", "[ASYNC | SYNC]",
         "Does nothing: there are no functions."),
+    ROW("help", cmd_flush_help, 2, 2, 0, "scripting", "", "Returns the subcommands of FUNCTION."),
     END,
 };
 static struct command script_commands[] = {
     ROW("flush", cmd_script_flush, 2, 3, 0, "scripting", "[ASYNC | SYNC]",
         "Does nothing: there are no scripts."),
+    ROW("help", cmd_flush_help, 2, 2, 0, "scripting", "", "Returns the subcommands of SCRIPT."),
     END,
 };
 static struct command acl_commands[] = {

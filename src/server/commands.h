@@ -46,7 +46,7 @@ command_fn cmd_debug;
 
 /* cmd_compat.c */
 command_fn cmd_time, cmd_dbsize, cmd_lolwut, cmd_cluster, cmd_function_flush, cmd_script_flush,
-    cmd_memory_usage, cmd_memory_doctor, cmd_memory_help, cmd_wait, cmd_get, cmd_acl_whoami,
-    cmd_acl_help;
+    cmd_flush_help, cmd_memory_usage, cmd_memory_doctor, cmd_memory_help, cmd_wait, cmd_get,
+    cmd_acl_whoami, cmd_acl_help;
 
 #endif
