@@ -155,7 +155,7 @@ test "Mistakes on the command line stop the start too" {
 }
 test "A file that is not there stops the start" {
     set out ""
-    catch {exec {*}[server_binary] [file join $::work_dir nowhere.conf] 2>@1 < /dev/null} out opts
+    catch {exec {*}[server_binary] [file join $::work_dir nowhere.conf] < /dev/null 2>@1} out opts
     assert_equal CHILDSTATUS [lindex [dict get $opts -errorcode] 0]
     assert_match "*nowhere.conf*" $out
 }

@@ -125,7 +125,7 @@ with_server {} {
     }
 }
 
-with_server {requirepass "secret word"} {
+with_server {requirepass {"secret word"}} {
     test "Without the password only AUTH, HELLO, QUIT and RESET are served" {
         with_clients c {
             foreach cmd {PING {EAPPEND s t} {ESCAN s - +} INFO NONSENSE {CONFIG GET port} {CLIENT ID}} {
