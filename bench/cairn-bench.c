@@ -298,17 +298,20 @@ static double us(const struct role *r, double share) {
 
 static void print_json_role(const struct load *l, const struct role *r) {
     double s = l->elapsed;
-    printf("{\"role\":\"%s\",\"connections\":%u,\"depth\":%u,\"requests\":%llu,\"requests_per_s\":%"
-           ".1f,"
-           "\"events_per_s\":%.1f,\"mb_in_per_s\":%.3f,\"mb_out_per_s\":%.3f,\"bytes_in\":%llu,"
-           "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"mean_us\":%.1f,"
-           "\"nils\":%llu,\"errors\":%llu}",
-           r->name, r->connections, r->depth, (unsigned long long)r->requests,
-           (double)r->requests / s, (double)role_events(r) / s, (double)r->bytes_in / s / 1e6,
-           (double)r->bytes_out / s / 1e6, (unsigned long long)r->bytes_in, us(r, 0.5), us(r, 0.99),
-           us(r, 0.999), (double)r->hist.max_ns / 1e3,
-           r->hist.count > 0 ? (double)r->hist.sum_ns / (double)r->hist.count / 1e3 : 0,
-           (unsigned long long)r->sum.nils, (unsigned long long)r->sum.errors);
+    double mean = r->hist.count > 0 ? (double)r->hist.sum_ns / (double)r->hist.count / 1e3 : 0;
+
+    printf("{\"role\":\"%s\",\"connections\":%u,\"depth\":%u,", r->name, r->connections, r->depth);
+    printf("\"requests\":%llu,\"events\":%llu,\"bytes_in\":%llu,\"bytes_out\":%llu,",
+           (unsigned long long)r->requests, (unsigned long long)role_events(r),
+           (unsigned long long)r->bytes_in, (unsigned long long)r->bytes_out);
+    printf(
+        "\"requests_per_s\":%.1f,\"events_per_s\":%.1f,\"mb_in_per_s\":%.3f,\"mb_out_per_s\":%.3f,",
+        (double)r->requests / s, (double)role_events(r) / s, (double)r->bytes_in / s / 1e6,
+        (double)r->bytes_out / s / 1e6);
+    printf("\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"mean_us\":%.1f,",
+           us(r, 0.5), us(r, 0.99), us(r, 0.999), (double)r->hist.max_ns / 1e3, mean);
+    printf("\"nils\":%llu,\"errors\":%llu}", (unsigned long long)r->sum.nils,
+           (unsigned long long)r->sum.errors);
 }
 
 /* One line, flat enough for a regular expression. */
