@@ -132,6 +132,18 @@ with_server {} {
         set id [split [field [r EAPPEND grow-b t] entry_id] -]
         assert {[lindex $id 0] > [lindex $last 0] || [lindex $id 1] > [lindex $last 1]}
     }
+    test "An event's time is that of its append, however long the server was idle before" {
+        foreach pause {0 30 70 130} {
+            after $pause
+            set before [clock milliseconds]
+            set reply [r EAPPEND timely t]
+            set e [r EGET [field $reply event_id]]
+            foreach ms [list [field $reply timestamp] [field $e recorded] [lindex [split [field $reply entry_id] -] 0]] {
+                # Entry ids and recorded may run ahead when the clock was ahead; never behind.
+                assert_range [expr {$before - 3}] [expr {[clock milliseconds] + 3}] $ms "after a pause of $pause ms"
+            }
+        }
+    }
     test "TIMESTAMP moves neither entry id nor recorded" {
         set reply [r EAPPEND past t TIMESTAMP 1000]
         assert_equal 1000 [field $reply timestamp]

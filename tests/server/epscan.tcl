@@ -7,7 +7,7 @@ with_server {} {
     set corrs {}; set causes {}
     for {set i 0} {$i < 4} {incr i} { lappend corrs [uuid]; lappend causes [uuid] }
     set commands {}
-    for {set i 0} {$i < 1200} {incr i} {
+    for {set i 0} {$i < 600} {incr i} {
         set e [dict create seq $i stream [pick {order-1 order-2 user-1 user_x-9 plain}] type [pick {order.created order.paid user.created x}]]
         set cmd [list EAPPEND [dict get $e stream] [dict get $e type] PAYLOAD $i]
         if {[rand_below 3] == 0} { dict set e correlation [pick $corrs]; lappend cmd CORRELATION [dict get $e correlation] }

@@ -46,7 +46,7 @@ with_server {} {
         foreach {bytes text} {
             "*abc\r\n" "*rotocol error: invalid multibulk length*"
             "*2147483648\r\n" "*rotocol error: invalid multibulk length*"
-            "*1\r\n:5\r\n" "*rotocol error: expected '\$', got ':'*"
+            "*1\r\n%5\r\n" "*rotocol error: expected '\$', got '%'*"
             "*1\r\n\$-5\r\n" "*rotocol error: invalid bulk length*"
             "*1\r\n\$abc\r\n" "*rotocol error: invalid bulk length*"
             "*1\r\n\$99999999999\r\n" "*rotocol error: invalid bulk length*"
@@ -193,7 +193,7 @@ with_server {} {
         with_clients c {
             set reply [$c typed HELLO 3]
             assert_equal map [lindex $reply 0]
-            assert_equal {server version peer_id num_partitions} [lrange [typed_keys $reply] 0 3]
+            assert_equal {server version proto id mode role modules} [lrange [typed_keys $reply] 0 6]
             foreach name {server version peer_id} { assert_equal bulk [lindex [typed_field $reply $name] 0] $name }
             assert_equal {int 1} [typed_field $reply num_partitions]
             assert_equal {int 3} [typed_field $reply proto]
