@@ -310,6 +310,7 @@ void client_flush(struct client *c) {
 
 static void on_io(void *arg, int what) {
     struct client *c = arg;
+    server_read_clock(c->srv);
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) client_read(c);
 }
