@@ -52,6 +52,14 @@ static inline struct hash_node *hash_next(const struct hash_table *t, const stru
     return next;
 }
 
+/* For warming the processor's cache: fetches the bucket; its first node (without looking at it). */
+static inline void hash_prefetch(const struct hash_table *t, uint64_t hash) {
+    if (t->count > 0) __builtin_prefetch(&t->buckets[hash & t->mask]);
+}
+static inline const struct hash_node *hash_peek(const struct hash_table *t, uint64_t hash) {
+    return t->count > 0 ? t->buckets[hash & t->mask] : NULL;
+}
+
 /* Calls each(node, arg) for all nodes, in no order; each may remove and free its
  * own node, and must not insert. */
 void hash_each(struct hash_table *t, void (*each)(struct hash_node *n, void *arg), void *arg);

@@ -43,6 +43,8 @@ struct resp_reader {
 
 void resp_reader_init(struct resp_reader *r);
 void resp_reader_clear(struct resp_reader *r);
+/* Forgets a request that has not come whole. */
+void resp_reader_restart(struct resp_reader *r);
 
 /* Looks at the len bytes at data, which start a request (possibly partial). RESP_OK with argc 0:
  * an empty line or *0 / *-1, to be skipped (`consumed` bytes). After UNFINISHED call again with

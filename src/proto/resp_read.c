@@ -30,7 +30,7 @@ void resp_reader_clear(struct resp_reader *r) {
     resp_reader_init(r);
 }
 
-static void reader_rewind(struct resp_reader *r) {
+void resp_reader_restart(struct resp_reader *r) {
     r->args_len = r->scanned = r->searched = 0;
     r->wanted = 0;
 }
@@ -38,7 +38,7 @@ static void reader_rewind(struct resp_reader *r) {
 static enum resp_status finish(struct resp_reader *r, size_t consumed) {
     r->argc = r->args_len;
     r->consumed = consumed;
-    reader_rewind(r);
+    resp_reader_restart(r);
     return RESP_OK;
 }
 
@@ -49,7 +49,7 @@ static enum resp_status unfinished(struct resp_reader *r, size_t needed) {
 
 static enum resp_status invalid(struct resp_reader *r, const char *text) {
     snprintf(r->error, sizeof r->error, "Protocol error: %s", text);
-    reader_rewind(r);
+    resp_reader_restart(r);
     return RESP_INVALID;
 }
 

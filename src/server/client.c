@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "server/command.h"
+#include "server/input.h"
 #include "server/need.h"
 #include "server/server.h"
 
@@ -87,59 +87,11 @@ static void client_set_reading(struct client *c, bool reading) {
     client_watch(c);
 }
 
-/* ---- input ---- */
-
-/* Whether its replies have piled up so high that its next commands wait until it reads. */
-static bool output_full(const struct client *c) {
+bool client_output_full(const struct client *c) {
     return client_out_pending(c) > c->srv->config.client_output_bytes_max;
 }
 
-static void protocol_error(struct client *c) {
-    c->srv->stats.protocol_errors++;
-    log_verbose("client %llu %s: %s", (unsigned long long)c->id, c->addr, c->reader.error);
-    c->reply_start = client_out_offset(c);
-    reply_error(c, "ERR %s", c->reader.error);
-    if (c->gate_count > 0)
-        c->gates[(c->gate_head + c->gate_count - 1) & (c->gate_cap - 1)].replies++;
-    c->close_after_reply = true;
-}
-
-/* Runs commands from data; returns how many bytes are done with. */
-static size_t run_input(struct client *c, const char *data, size_t len, bool *more) {
-    struct resp_limits limits = {
-        .bulk_max = c->srv->config.proto_max_bulk_len,
-        .args_max = c->authenticated ? c->srv->config.max_args : 16,
-        .inline_max = 64 * 1024,
-        .request_max = c->authenticated ? UINT64_C(1) << 30 : 64 * 1024,
-    };
-    size_t at = 0;
-    int budget = COMMANDS_PER_TURN;
-    *more = false;
-    while (at < len && !c->closing && !c->close_after_reply) {
-        if (c->park != PARK_NONE || output_full(c)) return at;
-        if (budget-- == 0) {
-            *more = true;
-            return at;
-        }
-        enum resp_status st = resp_read(&c->reader, data + at, len - at, &limits);
-        if (st == RESP_UNFINISHED) return at;
-        if (st == RESP_INVALID) {
-            protocol_error(c);
-            return len;
-        }
-        size_t consumed = c->reader.consumed;
-        if (c->reader.argc > 0) {
-            struct request r = {c->reader.args, c->reader.argc};
-            if (command_run(c, &r) == PARKED) return at;
-            if (!c->authenticated)
-                limits.args_max = 16;
-            else
-                limits.args_max = c->srv->config.max_args, limits.request_max = UINT64_C(1) << 30;
-        }
-        at += consumed;
-    }
-    return at;
-}
+/* ---- input ---- */
 
 /* Keeps what could not be dealt with for later; the private buffer is made as large as the request
  * that is coming will need. */
@@ -171,7 +123,7 @@ static bool half_closed_done(const struct client *c) {
 static void after_input(struct client *c, bool more) {
     if (c->closing) return;
     /* A command that waits, or too much output: stop reading once something is kept. */
-    bool stuck = c->park != PARK_NONE || output_full(c) || c->close_after_reply;
+    bool stuck = c->park != PARK_NONE || client_output_full(c) || c->close_after_reply;
     client_set_reading(c, !(stuck && c->in.len - c->in_at > 0) && !c->close_after_reply &&
                               !c->half_closed);
     if (more) client_resume(c);
@@ -186,7 +138,7 @@ void client_process(struct client *c) {
     bool more = false;
     if (c->closing) return;
     if (c->in.len > c->in_at) {
-        c->in_at += run_input(c, c->in.data + c->in_at, c->in.len - c->in_at, &more);
+        c->in_at += input_run(c, c->in.data + c->in_at, c->in.len - c->in_at, &more);
         drop_consumed(c);
     }
     after_input(c, more);
@@ -230,7 +182,7 @@ static void client_read(struct client *c) {
         return;
     }
     bool more = false;
-    size_t done = c->park == PARK_NONE ? run_input(c, at, (size_t)n, &more) : 0;
+    size_t done = c->park == PARK_NONE ? input_run(c, at, (size_t)n, &more) : 0;
     if (done < (size_t)n && !c->closing) keep_input(c, at + done, (size_t)n - done);
     after_input(c, more);
 }
@@ -279,7 +231,7 @@ static void out_sent(struct client *c, size_t n) {
 void client_flush(struct client *c) {
     if (c->closing) return;
     size_t limit = sendable(c);
-    bool was_full = output_full(c);
+    bool was_full = client_output_full(c);
     while (c->out_sent < limit) {
         size_t portion = MIN(limit - c->out_sent, (size_t)WRITE_MAX);
         ssize_t n = write(c->fd, c->out.data + c->out_sent, portion);
@@ -302,9 +254,9 @@ void client_flush(struct client *c) {
         client_close(c);
         return;
     }
-    if (was_full && !output_full(c))
+    if (was_full && !client_output_full(c))
         client_resume(c);
-    else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !output_full(c))
+    else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !client_output_full(c))
         client_resume(c);
 }
 

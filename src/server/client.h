@@ -76,8 +76,8 @@ struct client {
 
     int resp; /* 2 or 3 */
     uint64_t db;
-    bool authenticated, closing, close_after_reply, half_closed, reading, want_write, no_evict, no_touch,
-        is_monitor, is_unix, killed_self, reply_was_error;
+    bool authenticated, closing, close_after_reply, half_closed, reading, want_write, no_evict,
+        no_touch, is_monitor, is_unix, killed_self, reply_was_error;
     enum reply_mode reply_mode;
     char *name, *lib_name, *lib_ver; /* NULL: none */
     char addr[64], laddr[64];
@@ -101,8 +101,8 @@ void client_flush(struct client *c);
 void client_wrote(struct client *c);
 /* The reply being written depends on this frame. Call it before or after writing, once or more. */
 void client_gate(struct client *c, uint64_t frame);
-/* The last frame whose events this connection may be shown without waiting: what is settled, and its own
- * (its replies are behind its own gates anyway). */
+/* The last frame whose events this connection may be shown without waiting: what is settled, and
+ * its own (its replies are behind its own gates anyway). */
 uint64_t client_horizon(const struct client *c);
 /* A group is durable: opens the gates of the connections on g->gated. */
 void clients_durable(struct server *srv, struct group *g);
@@ -116,6 +116,8 @@ size_t client_memory(const struct client *c);
 static inline uint64_t client_out_offset(const struct client *c) {
     return c->out_base + c->out.len;
 }
+/* Whether its replies have piled up so high that its next commands wait until it reads. */
+bool client_output_full(const struct client *c);
 /* Bytes of replies that have not left. */
 static inline size_t client_out_pending(const struct client *c) {
     return c->out.len - c->out_sent;

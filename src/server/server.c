@@ -266,6 +266,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->closed);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);
+    for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
     srv->loop = loop_create();
     catch_signals(srv); /* before the threads, which inherit the mask */
     raise_file_limit(srv);
@@ -339,6 +340,7 @@ int server_run(struct server *srv) {
     loop_destroy(srv->loop);
     model_clear(&srv->model);
     stats_clear(&srv->stats);
+    for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_clear(&srv->ahead[i]);
     free(srv->read_buffer);
     config_free(&srv->config);
     return status;

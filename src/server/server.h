@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "server/client.h"
 #include "server/config.h"
+#include "server/input.h"
 #include "server/stats.h"
 #include "stream/model.h"
 
@@ -26,6 +27,7 @@ struct server {
 
     struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
     uint64_t client_count, next_client_id;
+    struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */
 
     uint64_t now_ms; /* monotonic, read once a turn */

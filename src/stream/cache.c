@@ -1,11 +1,11 @@
 /* Evicting. The oldest events of the log tail go first, out of their streams' tails too; when the
- * log tail is not what fills the cache, whole streams go, the least recently used first. Nothing
+ * log tail is not what fills the cache, whole streams go, those not used lately first. Nothing
  * beyond the store's floor ever goes. */
 #include "base/alloc.h"
 #include "stream/model_internal.h"
 
 #define EVICTIONS_PER_CALL 8192
-#define LRU_LOOK_AT        32
+#define CLOCK_LOOK_AT      64
 
 static bool evict_log_event(struct model *m, uint64_t floor) {
     if (m->log_first == m->next_sequence) return false;
@@ -24,17 +24,19 @@ static bool evict_log_event(struct model *m, uint64_t floor) {
     return true;
 }
 
+/* Second chance: a stream that was used since the hand passed it goes to the end of the round. */
 static bool evict_stream(struct model *m, uint64_t floor) {
-    int looked = 0;
-    LIST_FOR_EACH (it, &m->lru) {
-        struct stream *s = LIST_ENTRY(it, struct stream, lru);
-        if (s->pins == 0 && s->last_frame <= floor) {
+    for (int looked = 0; looked < CLOCK_LOOK_AT && !list_empty(&m->clock); looked++) {
+        struct stream *s = LIST_ENTRY(m->clock.next, struct stream, clock);
+        if (!s->touched && s->pins == 0 && s->last_frame <= floor) {
             m->evicted_events += s->tail_count;
             m->evicted_streams++;
             stream_destroy(m, s);
             return true;
         }
-        if (++looked == LRU_LOOK_AT) break;
+        s->touched = false;
+        list_remove(&s->clock);
+        list_append(&m->clock, &s->clock);
     }
     return false;
 }

@@ -67,7 +67,7 @@ static void load_done(struct store_request *r) {
         } else {
             s->state = STREAM_ABSENT;
         }
-        list_append(&m->lru, &s->lru);
+        list_append(&m->clock, &s->clock);
         wake_all(s, 0, NULL);
     }
     free(load);

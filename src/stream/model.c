@@ -19,7 +19,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     *m = (struct model){.store = s, .bytes_max = bytes_max, .interval = interval};
     hash_init(&m->streams);
     hash_init(&m->ids);
-    list_init(&m->lru);
+    list_init(&m->clock);
     m->decided = st->applied;
     m->next_stream = st->next_stream;
     m->stream_count = st->stream_count;
@@ -58,10 +58,10 @@ struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t
     s->name = name;
     s->state = state;
     list_init(&s->waiters);
-    list_init(&s->lru);
+    list_init(&s->clock);
     name->resident = s;
     hash_insert(&m->streams, &s->node, hash);
-    if (state != STREAM_LOADING) list_append(&m->lru, &s->lru);
+    if (state != STREAM_LOADING) list_append(&m->clock, &s->clock);
     if (state == STREAM_LIVE) m->live_in_memory++;
     m->bytes += stream_bytes(s);
     return s;
@@ -79,7 +79,7 @@ void stream_destroy(struct model *m, struct stream *s) {
     for (uint32_t i = 0; i < s->tail_count; i++) event_drop(m, s->tail[s->tail_head + i]);
     if (s->state == STREAM_LIVE) m->live_in_memory--;
     hash_remove(&m->streams, &s->node);
-    list_remove(&s->lru);
+    list_remove(&s->clock);
     s->name->resident = NULL;
     stream_name_unref(s->name);
     free(s->tail);
@@ -97,16 +97,36 @@ struct stream *model_stream(struct model *m, struct str name) {
     if (s != NULL) {
         if (s->state == STREAM_LOADING) return NULL;
         m->hits++;
-        if (m->lru.prev != &s->lru) {
-            list_remove(&s->lru);
-            list_append(&m->lru, &s->lru);
-        }
+        s->touched = true;
         return s;
     }
     /* Every stream that exists is in memory: this one does not exist. */
     if (m->live_in_memory == m->stream_count)
         return stream_create(m, stream_name_create(0, 0, name), hash, STREAM_ABSENT);
     return NULL;
+}
+
+uint64_t model_prefetch_bucket(const struct model *m, struct str name) {
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    hash_prefetch(&m->streams, hash);
+    return hash;
+}
+
+void model_prefetch_stream(const struct model *m, uint64_t hash) {
+    const struct hash_node *n = hash_peek(&m->streams, hash);
+    if (n == NULL) return;
+    const char *s = (const char *)CONTAINER_OF(n, const struct stream, node);
+    __builtin_prefetch(s, 1);
+    __builtin_prefetch(s + 64, 1);
+}
+
+void model_prefetch_tail(const struct model *m, uint64_t hash) {
+    const struct hash_node *n = hash_first(&m->streams, hash);
+    if (n == NULL) return;
+    const struct stream *s = CONTAINER_OF(n, const struct stream, node);
+    __builtin_prefetch(s->name, 1);
+    __builtin_prefetch((const char *)s->name + 64);
+    __builtin_prefetch(s->tail + s->tail_head + s->tail_count, 1);
 }
 
 struct stream *model_stream_by_event(struct model *m, const struct event *e) {

@@ -27,19 +27,21 @@ enum stream_state {
 
 struct stream {
     struct hash_node node; /* model.streams */
-    struct list lru;       /* model.lru: oldest touch first; not while LOADING */
     struct stream_name *name;
     uint64_t next_version;
-    uint64_t entry_ms, entry_seq; /* of its last event */
-    uint64_t last_frame;          /* that touched it; 0: none since it was loaded */
     struct event **tail; /* [tail_head, tail_head + tail_count): versions up to next_version - 1 */
     uint32_t tail_head, tail_count, tail_cap;
-    uint32_t pins;    /* somebody needs it to stay */
-    uint32_t plan;    /* append.c's: the append that `planned` belongs to */
-    uint64_t planned; /* next version inside that append */
     enum stream_state state;
-    struct stream_load *load; /* while LOADING */
-    struct list waiters;      /* while LOADING: struct waiter */
+    uint64_t last_frame; /* that touched it; 0: none since it was loaded */
+    /* (an append touches what is above, 72 bytes, and the entry id) */
+    uint64_t entry_ms, entry_seq; /* of its last event */
+    bool touched;                 /* since the clock hand passed it */
+    uint32_t pins;                /* somebody needs it to stay */
+    uint32_t plan;                /* append.c's: the append that `planned` belongs to */
+    uint64_t planned;             /* next version inside that append */
+    struct list clock;            /* model.clock; not while LOADING */
+    struct stream_load *load;     /* while LOADING */
+    struct list waiters;          /* while LOADING: struct waiter */
 };
 
 /* Somebody who waits for a stream to be loaded: wake() is called once it is (or cannot be). The
@@ -52,7 +54,7 @@ struct waiter {
 struct model {
     struct store *store;
     struct hash_table streams, ids;
-    struct list lru;
+    struct list clock; /* streams in memory, the clock hand at its front: second chance */
 
     struct event **log; /* ring, power of two: sequence s is at log[s & log_mask] */
     uint64_t log_mask, log_first, next_sequence;
@@ -86,9 +88,15 @@ static inline uint64_t model_settled(const struct model *m) {
     return m->interval ? m->decided : store_durable(m->store);
 }
 
-/* The stream of that name if it is in memory (LIVE or ABSENT), touched as most recently used. NULL:
+/* The stream of that name if it is in memory (LIVE or ABSENT), marked as used. NULL:
  * it must be loaded first (model_load_stream), unless it could be proven absent. */
 struct stream *model_stream(struct model *m, struct str name);
+/* Three steps that bring what an append to the stream will touch into the processor's cache; do
+ * each for several names before the next. Returns the hash for the others. No effect on anything
+ * else. */
+uint64_t model_prefetch_bucket(const struct model *m, struct str name);
+void model_prefetch_stream(const struct model *m, uint64_t hash);
+void model_prefetch_tail(const struct model *m, uint64_t hash);
 /* Same without loading or touching; NULL also for ABSENT and LOADING. */
 struct stream *model_peek(struct model *m, struct str name);
 /* Starts loading a stream that model_stream did not have, or joins the load. Returns the stream
