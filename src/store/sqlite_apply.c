@@ -11,16 +11,23 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
+static uint64_t key_prefix(struct str key) {
+    uint64_t prefix = 0;
+    if (key.len > 0) memcpy(&prefix, key.ptr, MIN(key.len, sizeof prefix));
+    return __builtin_bswap64(prefix);
+}
+
 static void side_add(struct side_list *l, struct str key, uint64_t sequence) {
     if (l->count == l->cap) {
         l->cap = l->cap == 0 ? 256 : l->cap * 2;
         l->entries = xrealloc(l->entries, l->cap * sizeof *l->entries);
     }
-    l->entries[l->count++] = (struct side_entry){key, sequence};
+    l->entries[l->count++] = (struct side_entry){key_prefix(key), key, sequence};
 }
 
 static int side_cmp(const void *a, const void *b) {
     const struct side_entry *x = a, *y = b;
+    if (x->prefix != y->prefix) return x->prefix < y->prefix ? -1 : 1;
     int cmp = str_cmp(x->key, y->key);
     if (cmp != 0) return cmp;
     return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
@@ -99,19 +106,10 @@ static int add_block(struct backend_conn *c, uint32_t type, uint64_t block, stru
 
 static int add_stream(struct backend_conn *c, const struct stream_record *s,
                       struct sqlite_state *state, struct err *err) {
-    struct uuid key;
-    struct str name = str_of(s->name, s->name_len);
-    partition_key_of(name, &key);
-    sqlite3_stmt *stmt = c->stmts[SQL_ADD_STREAM];
     if (s->number > INDEX_STREAM_MAX)
         return err_set(err, ERR_TOO_LARGE, "stream number %llu is over the limit of %llu",
                        (unsigned long long)s->number, (unsigned long long)INDEX_STREAM_MAX);
-    sqlite_bind_u64(stmt, 1, s->number);
-    sqlite3_bind_text(stmt, 2, name.ptr, (int)name.len, SQLITE_STATIC);
-    sqlite_bind_u64(stmt, 3, s->created);
-    sqlite3_bind_blob(stmt, 4, &key, sizeof key, SQLITE_STATIC);
-    int rc = sqlite_step(c, stmt, err);
-    if (rc != 0) return rc;
+    side_add(&c->w->sides[SIDE_STREAM], str_of(s->name, s->name_len), s->number);
     state->s.stream_count++;
     state->s.next_stream = MAX(state->s.next_stream, s->number + 1);
     return 0;
@@ -195,26 +193,44 @@ static int apply_record(struct backend_conn *c, const struct record *r, struct s
 
 /* --- the transaction ------------------------------------------------------------ */
 
-static int write_side(struct backend_conn *c, enum side side, struct err *err) {
+static int write_stream(struct backend_conn *c, struct str name, struct err *err) {
+    const struct stream_record *s = CONTAINER_OF(name.ptr, struct stream_record, name);
+    struct uuid key;
+    partition_key_of(name, &key);
+    sqlite3_stmt *stmt = c->stmts[SQL_ADD_STREAM];
+    sqlite_bind_u64(stmt, 1, s->number);
+    sqlite3_bind_text(stmt, 2, name.ptr, (int)name.len, SQLITE_STATIC);
+    sqlite_bind_u64(stmt, 3, s->created);
+    sqlite3_bind_blob(stmt, 4, &key, sizeof key, SQLITE_STATIC);
+    return sqlite_step(c, stmt, err);
+}
+
+static int write_value(struct backend_conn *c, enum side side, const struct side_entry *e,
+                       struct err *err) {
     static const enum sql statements[SIDE_COUNT] = {
         [SIDE_ID] = SQL_ADD_ID,
         [SIDE_CORRELATION] = SQL_ADD_CORRELATION,
         [SIDE_CAUSATION] = SQL_ADD_CAUSATION,
         [SIDE_AGGREGATE] = SQL_ADD_AGGREGATE,
     };
-    struct side_list *l = &c->w->sides[side];
-    if (l->count == 0) return 0;
     sqlite3_stmt *stmt = c->stmts[statements[side]];
-    qsort(l->entries, l->count, sizeof *l->entries, side_cmp);
+    if (side == SIDE_AGGREGATE)
+        sqlite3_bind_text(stmt, 1, e->key.ptr, (int)e->key.len, SQLITE_STATIC);
+    else
+        sqlite3_bind_blob(stmt, 1, e->key.ptr, (int)e->key.len, SQLITE_STATIC);
+    sqlite_bind_u64(stmt, 2, e->sequence);
+    return sqlite_step(c, stmt, err);
+}
+
+static int write_side(struct backend_conn *c, enum side side, struct err *err) {
+    struct side_list *l = &c->w->sides[side];
+    if (l->count > 1) qsort(l->entries, l->count, sizeof *l->entries, side_cmp);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < l->count; i++) {
-        struct str key = l->entries[i].key;
-        if (side == SIDE_AGGREGATE)
-            sqlite3_bind_text(stmt, 1, key.ptr, (int)key.len, SQLITE_STATIC);
+        if (side == SIDE_STREAM)
+            rc = write_stream(c, l->entries[i].key, err);
         else
-            sqlite3_bind_blob(stmt, 1, key.ptr, (int)key.len, SQLITE_STATIC);
-        sqlite_bind_u64(stmt, 2, l->entries[i].sequence);
-        rc = sqlite_step(c, stmt, err);
+            rc = write_value(c, side, &l->entries[i], err);
     }
     return rc;
 }

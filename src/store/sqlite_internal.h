@@ -17,16 +17,17 @@ struct sqlite_state {
     uint64_t flushes; /* counted, so that readers see that the store began anew */
 };
 
-/* A growing array of fixed-size things that an apply collects and writes in order. */
+/* What an apply collects for one of the tables beside `events`, to write it sorted by key. */
 struct side_entry {
-    struct str key; /* borrowed from the record */
+    uint64_t prefix; /* the key's first bytes, as a number that sorts like them */
+    struct str key;  /* borrowed from the record; of SIDE_STREAM its name */
     uint64_t sequence;
 };
 struct side_list {
     struct side_entry *entries;
     size_t count, cap;
 };
-enum side { SIDE_ID, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
+enum side { SIDE_STREAM, SIDE_ID, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
 
 struct bulk_row {
     const struct event_record *event;
