@@ -96,11 +96,16 @@ with_server {} {
         assert_equal {249 248 247} [page_versions [r ESCAN s - + REV COUNT 3]]
         assert_equal {7 6 5 4 3} [page_versions [r ESCAN s 3 7 REV]]
         assert_equal {0} [page_versions [r ESCAN s 0 0 REV]]
+        # The bounds of a reversed range may come in either order, as XREVRANGE has them.
+        assert_equal {7 6 5 4 3} [page_versions [r ESCAN s 7 3 REV]]
+        assert_equal {249 248} [page_versions [r ESCAN s + - REV COUNT 2]]
+        assert_equal {3 2 1 0} [page_versions [r ESCAN s 3 - REV]]
+        assert_equal {249 248 247} [page_versions [r ESCAN s + 247 REV]]
         assert_equal {249 248} [page_versions [r ESCAN s 248 99999 COUNT 10 REV]]
         assert_equal [lreverse [page_versions [r ESCAN s - + COUNT 1000]]] [page_versions [r ESCAN s - + REV COUNT 1000]]
     }
     test "What is not there is an empty page, at once" {
-        foreach args {{none - +} {none 5 9 REV} {s 250 +} {s 9 5} {s 9 5 REV} {s 100000 200000}} {
+        foreach args {{none - +} {none 5 9 REV} {s 250 +} {s 9 5} {s 100000 200000}} {
             set page [r ESCAN {*}$args]
             assert_equal {} [field $page events] $args
             assert_equal 0 [field $page has_more] $args
@@ -133,6 +138,13 @@ with_server {} {
             assert_equal [lreverse $want] [follow typed - + TYPE $pattern REV COUNT 4] "TYPE $pattern REV"
             assert_equal [lsearch -all -inline -regexp $want {^[23].$}] [follow typed 20 39 TYPE $pattern COUNT 2] "20 39 TYPE $pattern"
         }
+    }
+    test "TYPE takes several patterns, and any of them is enough" {
+        set want {}
+        for {set i 0} {$i < 60} {incr i} { if {$i % 5 in {1 2 4}} { lappend want $i } }
+        assert_equal $want [follow typed - + TYPE order.paid plain item.*]
+        assert_equal $want [follow typed - + TYPE order.paid plain item.* COUNT 4]
+        assert_equal $want [follow typed - + COUNT 100 TYPE item.* TYPE order.paid plain]
     }
     test "A filtered page is full when there is enough, and says so" {
         set page [r ESCAN typed - + TYPE plain COUNT 5]
