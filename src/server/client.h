@@ -104,8 +104,8 @@ void client_gate(struct client *c, uint64_t frame);
 /* The last frame whose events this connection may be shown without waiting: what is settled, and
  * its own (its replies are behind its own gates anyway). */
 uint64_t client_horizon(const struct client *c);
-/* A group is durable: opens the gates of the connections on g->gated. */
-void clients_durable(struct server *srv, struct group *g);
+/* A group is durable: opens the gates of the connections on g->gated. Returns how many. */
+uint32_t clients_durable(struct server *srv, struct group *g);
 /* Everything undurable is void: parked replies become -IOERR why. */
 void clients_void(struct server *srv, struct group *g, const char *why);
 /* Releases memory that an idle connection does not need. */

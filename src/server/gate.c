@@ -52,6 +52,7 @@ void client_gate(struct client *c, uint64_t frame) {
     struct group *g = group_of_frame(m, frame);
     assert(g != NULL);
     gate_push(c, (struct gate){.offset = c->reply_start, .frame = frame, .group = g});
+    if (g == m->open) c->srv->commit.writers++;
     if (c->gate_count == 1) list_append(&g->gated, &c->gated);
 }
 
@@ -59,8 +60,9 @@ uint64_t client_horizon(const struct client *c) {
     return MAX(model_settled(&c->srv->model), c->last_frame);
 }
 
-void clients_durable(struct server *srv, struct group *g) {
+uint32_t clients_durable(struct server *srv, struct group *g) {
     uint64_t durable = store_durable(srv->store);
+    uint32_t released = 0;
     while (!list_empty(&g->gated)) {
         struct client *c = LIST_ENTRY(g->gated.next, struct client, gated);
         list_remove(&c->gated);
@@ -70,7 +72,9 @@ void clients_durable(struct server *srv, struct group *g) {
         }
         if (c->gate_count > 0) list_append(&gate_at(c, 0)->group->gated, &c->gated);
         client_wrote(c);
+        released++;
     }
+    return released;
 }
 
 /* Replaces what is behind the first gate by one error for each reply in it. */

@@ -4,12 +4,16 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 
 struct loop {
     struct event_base *base;
-    struct event timer; /* wakes a turn that has waited long enough */
+    struct event timer; /* wakes a turn that has waited long enough; milliseconds */
+    struct event alarm; /* the same in microseconds, on a file of its own */
+    int alarm_fd;
     int callbacks;
 };
 
@@ -23,6 +27,14 @@ struct loop_io {
 
 static void on_timer(evutil_socket_t fd, short what, void *arg) {
     UNUSED(fd);
+    UNUSED(what);
+    UNUSED(arg);
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg) {
+    uint64_t count;
+    ssize_t n = read(fd, &count, sizeof count);
+    UNUSED(n);
     UNUSED(what);
     UNUSED(arg);
 }
@@ -45,11 +57,17 @@ struct loop *loop_create(void) {
     }
     event_config_free(config);
     evtimer_assign(&l->timer, l->base, on_timer, l);
+    l->alarm_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    assert(l->alarm_fd >= 0);
+    event_assign(&l->alarm, l->base, l->alarm_fd, EV_READ | EV_PERSIST, on_alarm, l);
+    event_add(&l->alarm, NULL);
     return l;
 }
 
 void loop_destroy(struct loop *l) {
     event_del(&l->timer);
+    event_del(&l->alarm);
+    close(l->alarm_fd);
     event_base_free(l->base);
     free(l);
 }
@@ -86,6 +104,11 @@ void loop_io_want(struct loop_io *io, int what) {
 void loop_io_destroy(struct loop_io *io) {
     loop_io_want(io, 0);
     free(io);
+}
+
+void loop_alarm(struct loop *l, uint64_t us) {
+    struct itimerspec at = {.it_value = {(time_t)(us / 1000000), (long)(us % 1000000) * 1000}};
+    timerfd_settime(l->alarm_fd, 0, &at, NULL);
 }
 
 int loop_turn(struct loop *l, uint64_t wait_us) {

@@ -16,6 +16,8 @@ void loop_destroy(struct loop *l);
 struct loop_io *loop_io_create(struct loop *l, int fd, loop_io_fn *fn, void *arg);
 void loop_io_want(struct loop_io *io, int what);
 void loop_io_destroy(struct loop_io *io);
+/* Makes a turn end (at the latest) in so many microseconds; a new alarm replaces the old. */
+void loop_alarm(struct loop *l, uint64_t us);
 /* Waits at most wait_us for something to happen (0: only looks), and handles it. Returns how many
  * callbacks ran. */
 int loop_turn(struct loop *l, uint64_t wait_us);

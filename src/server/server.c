@@ -19,13 +19,19 @@
 #include "server/need.h"
 
 #define READ_BUFFER       (64u * 1024)
-#define GROUP_BYTES_LARGE (256u * 1024) /* handed over at once, even when the journal is busy */
+#define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
+#define GROUP_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 #define STOP_PATIENCE_MS  5000
 
 /* ---- the store's callbacks ---- */
 
 static void on_durable(struct group *g, void *arg) {
-    clients_durable(arg, g);
+    struct server *srv = arg;
+    uint64_t now = clock_mono_us(), took = now - srv->commit.submitted_us;
+    srv->commit.sync_us = (srv->commit.sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
+    uint32_t released = clients_durable(srv, g);
+    srv->commit.expected = released + srv->commit.writers;
+    srv->commit.hold_until_us = released > 0 ? now + MIN(srv->commit.sync_us / 2, HOLD_MAX_US) : 0;
 }
 
 static void resume_all(struct list *parked) {
@@ -139,12 +145,28 @@ static void run_resumed(struct server *srv) {
     }
 }
 
-/* When to start the next journal write: at once when the journal is idle; else what comes in
- * collects until it is, unless so much has collected that a longer write pays. */
+/* When to start the next write of the journal. The connections that have just been answered will
+ * send their next commands within a moment; a write that starts with the first of them would make
+ * all others wait for two syncs. So an idle journal is held back until most of them are there, for
+ * half a sync at the most. A large group goes at once. */
 static void hand_over(struct server *srv) {
     struct model *m = &srv->model;
     if (m->open->frame_count == 0) return;
-    if (store_idle(srv->store) || m->open->bytes >= GROUP_BYTES_LARGE) model_submit(m);
+    if (m->open->bytes < GROUP_BYTES_LARGE) {
+        if (!store_idle(srv->store)) return;
+        if (srv->commit.writers * 10 < srv->commit.expected * 9) {
+            uint64_t now = clock_mono_us();
+            if (now < srv->commit.hold_until_us) {
+                if (!srv->commit.alarm_set) loop_alarm(srv->loop, srv->commit.hold_until_us - now);
+                srv->commit.alarm_set = true;
+                return;
+            }
+        }
+    }
+    srv->commit.alarm_set = false;
+    srv->commit.writers = 0;
+    srv->commit.submitted_us = clock_mono_us();
+    model_submit(m);
 }
 
 static void check_deadlines(struct server *srv) {
@@ -165,6 +187,7 @@ static void after_turn(struct server *srv) {
     check_deadlines(srv);
     run_resumed(srv);
     hand_over(srv);
+    if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     while (!list_empty(&srv->to_flush)) {
         struct client *c = LIST_ENTRY(srv->to_flush.next, struct client, flush);
         list_remove(&c->flush);

@@ -35,6 +35,15 @@ struct server {
     uint64_t wall_ms;
     uint64_t started_wall_s, started_ms;
     char run_id[41];
+    /* When to hand the open group to the journal (server.c: hand_over). */
+    struct {
+        uint64_t submitted_us; /* monotonic, of the group that is being written */
+        uint64_t sync_us;      /* how long a group takes to become durable, smoothed */
+        uint32_t writers;      /* connections with a reply that waits for the open group */
+        uint32_t expected;     /* as many are expected to be in it soon */
+        uint64_t hold_until_us;
+        bool alarm_set;
+    } commit;
     uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
     bool pause_writes_only;
     bool clock_stale;         /* a new turn has begun */
