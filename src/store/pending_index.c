@@ -1,8 +1,8 @@
 /* Sorted runs of index entries in memory; see the header for what they are and who may call what.
  *
- * Memory: 12 bytes an entry. Sorting a push is a radix sort over the bytes of the key
- * that differ at all (three or four of eight in practice); merging runs is a plain two-way merge,
- * done by the writer outside the mutex, since runs never change once they are visible. */
+ * Memory: 12 bytes an event, 20 more with an id. Sorting a push is a radix sort over the bytes of
+ * the key that differ at all (three or four of eight in practice); merging runs is a plain two-way
+ * merge, done by the writer outside the mutex, since runs never change once they are visible. */
 #include "store/pending_index.h"
 
 #include "base/alloc.h"
@@ -17,12 +17,13 @@ struct pending_index {
     uint64_t start, end, generation;
     size_t frozen;  /* runs [0, frozen) belong to a merge. The writer's */
     bool unsettled; /* the last run can be popped. The writer's */
-    _Atomic uint64_t count;
+    _Atomic uint64_t count, bytes;
 };
 
 /* --- runs ----------------------------------------------------------------- */
 
-static struct pending_run *run_create(uint64_t sequence, uint64_t end, size_t count) {
+static struct pending_run *run_create(uint64_t sequence, uint64_t end, size_t count,
+                                      size_t id_count) {
     assert(sequence <= end);
     assert(end - sequence <= UINT32_MAX);
     struct pending_run *run = xmalloc(sizeof *run);
@@ -32,13 +33,31 @@ static struct pending_run *run_create(uint64_t sequence, uint64_t end, size_t co
     run->count = count;
     run->keys = xmalloc(MAX(count, (size_t)1) * sizeof *run->keys);
     run->offsets = xmalloc(MAX(count, (size_t)1) * sizeof *run->offsets);
+    run->id_count = id_count;
+    run->ids = xmalloc(MAX(id_count, (size_t)1) * sizeof *run->ids);
+    run->id_offsets = xmalloc(MAX(id_count, (size_t)1) * sizeof *run->id_offsets);
     return run;
 }
 
 static void run_free(struct pending_run *run) {
     xfree(run->keys);
     xfree(run->offsets);
+    xfree(run->ids);
+    xfree(run->id_offsets);
     xfree(run);
+}
+
+static uint64_t run_bytes(const struct pending_run *run) {
+    return run->count * (sizeof *run->keys + sizeof *run->offsets) +
+           run->id_count * (sizeof *run->ids + sizeof *run->id_offsets);
+}
+
+static int id_cmp(const struct uuid *a, const struct uuid *b) {
+    return memcmp(a->b, b->b, sizeof a->b);
+}
+
+static int pending_id_cmp(const void *a, const void *b) {
+    return id_cmp(&((const struct pending_id *)a)->id, &((const struct pending_id *)b)->id);
 }
 
 size_t pending_run_find(const struct pending_run *run, uint64_t key) {
@@ -97,9 +116,24 @@ static void sort_entries(struct pending_entry *entries, size_t n) {
     xfree(scratch);
 }
 
+static void merge_ids(struct pending_run *out, const struct pending_run *a,
+                      const struct pending_run *b) {
+    uint32_t shift = (uint32_t)(b->sequence - a->sequence);
+    size_t i = 0, j = 0;
+    for (size_t k = 0; k < out->id_count; k++) {
+        bool first = j == b->id_count || (i < a->id_count && id_cmp(&a->ids[i], &b->ids[j]) <= 0);
+        out->ids[k] = first ? a->ids[i] : b->ids[j];
+        out->id_offsets[k] = first ? a->id_offsets[i] : b->id_offsets[j] + shift;
+        i += first;
+        j += !first;
+    }
+}
+
 static struct pending_run *run_merge(const struct pending_run *a, const struct pending_run *b) {
     assert(a->end == b->sequence);
-    struct pending_run *out = run_create(a->sequence, b->end, a->count + b->count);
+    struct pending_run *out =
+        run_create(a->sequence, b->end, a->count + b->count, a->id_count + b->id_count);
+    merge_ids(out, a, b);
     uint32_t shift = (uint32_t)(b->sequence - a->sequence);
     size_t i = 0, j = 0, k = 0;
     while (i < a->count && j < b->count) {
@@ -136,14 +170,16 @@ static void run_unref(struct pending_run *run) { /* under the mutex */
 }
 
 static void drop_runs(struct pending_index *p, size_t begin, size_t end) { /* under the mutex */
-    uint64_t dropped = 0;
+    uint64_t dropped = 0, bytes = 0;
     for (size_t i = begin; i < end; i++) {
         dropped += p->runs[i]->count;
+        bytes += run_bytes(p->runs[i]);
         run_unref(p->runs[i]);
     }
     memmove(p->runs + begin, p->runs + end, (p->run_count - end) * sizeof p->runs[0]);
     p->run_count -= end - begin;
     atomic_fetch_sub(&p->count, dropped);
+    atomic_fetch_sub(&p->bytes, bytes);
 }
 
 void pending_index_destroy(struct pending_index *p) {
@@ -153,15 +189,19 @@ void pending_index_destroy(struct pending_index *p) {
     xfree(p);
 }
 
-static struct pending_run *run_of(struct pending_entry *entries, size_t n, uint64_t start,
-                                  uint64_t end) {
-    sort_entries(entries, n);
-    struct pending_run *run = run_create(start, end, n);
-    for (size_t i = 0; i < n; i++) {
-        assert(entries[i].sequence >= start);
-        assert(entries[i].sequence < end);
-        run->keys[i] = entries[i].key;
-        run->offsets[i] = (uint32_t)(entries[i].sequence - start);
+static struct pending_run *run_of(const struct pending_batch *batch, uint64_t start, uint64_t end) {
+    sort_entries(batch->entries, batch->count);
+    if (batch->id_count > 1) qsort(batch->ids, batch->id_count, sizeof *batch->ids, pending_id_cmp);
+    struct pending_run *run = run_create(start, end, batch->count, batch->id_count);
+    for (size_t i = 0; i < batch->count; i++) {
+        assert(batch->entries[i].sequence >= start);
+        assert(batch->entries[i].sequence < end);
+        run->keys[i] = batch->entries[i].key;
+        run->offsets[i] = (uint32_t)(batch->entries[i].sequence - start);
+    }
+    for (size_t i = 0; i < batch->id_count; i++) {
+        run->ids[i] = batch->ids[i].id;
+        run->id_offsets[i] = (uint32_t)(batch->ids[i].sequence - start);
     }
     return run;
 }
@@ -171,13 +211,14 @@ static void add_run(struct pending_index *p, struct pending_run *run) { /* under
     p->runs[p->run_count++] = run;
     p->end = run->end;
     atomic_fetch_add(&p->count, run->count);
+    atomic_fetch_add(&p->bytes, run_bytes(run));
 }
 
-void pending_index_push(struct pending_index *p, struct pending_entry *entries, size_t n,
-                        uint64_t start, uint64_t end) {
+void pending_index_push(struct pending_index *p, const struct pending_batch *batch, uint64_t start,
+                        uint64_t end) {
     assert(!p->unsettled);
     assert(start == p->end);
-    struct pending_run *run = run_of(entries, n, start, end);
+    struct pending_run *run = run_of(batch, start, end);
     pthread_mutex_lock(&p->mutex);
     add_run(p, run);
     pthread_mutex_unlock(&p->mutex);
@@ -217,14 +258,14 @@ void pending_index_release(struct pending_index *p) {
     pthread_mutex_unlock(&p->mutex);
 }
 
-void pending_index_reset(struct pending_index *p, struct pending_entry *entries, size_t n,
-                         uint64_t start, uint64_t end, uint64_t generation) {
+void pending_index_reset(struct pending_index *p, const struct pending_batch *batch, uint64_t start,
+                         uint64_t end, uint64_t generation) {
     assert(!p->unsettled);
     drop_runs(p, 0, p->run_count);
     p->frozen = 0;
     p->start = p->end = start;
     p->generation = generation;
-    if (end > start) add_run(p, run_of(entries, n, start, end));
+    if (end > start) add_run(p, run_of(batch, start, end));
 }
 
 size_t pending_index_freeze(struct pending_index *p) {
@@ -253,6 +294,10 @@ void pending_index_drop_frozen(struct pending_index *p) {
 
 uint64_t pending_index_count(const struct pending_index *p) {
     return atomic_load(&p->count);
+}
+
+uint64_t pending_index_bytes(const struct pending_index *p) {
+    return atomic_load(&p->bytes);
 }
 
 /* --- the readers' side ---------------------------------------------------- */
@@ -295,4 +340,23 @@ struct pending_slice pending_view_slice(const struct pending_view *v, size_t run
     }
     s.end = low;
     return s;
+}
+
+bool pending_view_id(const struct pending_view *v, const struct uuid *id, uint64_t limit,
+                     uint64_t *sequence) {
+    for (size_t r = 0; r < v->count; r++) {
+        const struct pending_run *run = v->runs[r];
+        size_t low = 0, high = run->id_count;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (id_cmp(&run->ids[middle], id) < 0)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        if (low == run->id_count || !uuid_eq(&run->ids[low], id)) continue;
+        *sequence = run->sequence + run->id_offsets[low];
+        if (*sequence < limit) return true;
+    }
+    return false;
 }

@@ -34,7 +34,7 @@ static int side_cmp(const void *a, const void *b) {
 }
 
 static void collected_reset(struct sqlite_writer *w) {
-    w->index_count = w->row_count = 0;
+    w->index.count = w->index.id_count = w->row_count = 0;
     for (size_t i = 0; i < SIDE_COUNT; i++) w->sides[i].count = 0;
 }
 
@@ -45,7 +45,8 @@ void sqlite_apply_forget(struct sqlite_writer *w) {
 
 void sqlite_apply_free(struct sqlite_writer *w) {
     for (size_t i = 0; i < SIDE_COUNT; i++) xfree(w->sides[i].entries);
-    xfree(w->index);
+    xfree(w->index.entries);
+    xfree(w->index.ids);
     xfree(w->rows);
     xfree(w->types);
     xfree(w->blocks);
@@ -126,14 +127,20 @@ static void collect(struct sqlite_writer *w, const struct event_record *e, uint3
         w->rows = xrealloc(w->rows, w->row_cap * sizeof *w->rows);
     }
     w->rows[w->row_count++] = (struct bulk_row){e, type};
-    if (w->index_count == w->index_cap) {
+    struct pending_batch *index = &w->index;
+    if (index->count == w->index_cap) {
         w->index_cap = w->index_cap == 0 ? 1024 : w->index_cap * 2;
-        w->index = xrealloc(w->index, w->index_cap * sizeof *w->index);
+        index->entries = xrealloc(index->entries, w->index_cap * sizeof *index->entries);
     }
-    w->index[w->index_count++] =
+    index->entries[index->count++] =
         (struct pending_entry){index_key(e->stream, e->version), e->sequence};
-    if (e->flags & EVENT_CLIENT_ID)
-        side_add(&w->sides[SIDE_ID], uuid_str(&e->event_id), e->sequence);
+    if (e->flags & EVENT_CLIENT_ID) {
+        if (index->id_count == w->id_cap) {
+            w->id_cap = w->id_cap == 0 ? 1024 : w->id_cap * 2;
+            index->ids = xrealloc(index->ids, w->id_cap * sizeof *index->ids);
+        }
+        index->ids[index->id_count++] = (struct pending_id){e->event_id, e->sequence};
+    }
     if (e->flags & EVENT_HAS_CORRELATION)
         side_add(&w->sides[SIDE_CORRELATION], uuid_str(event_correlation(e)), e->sequence);
     if (e->flags & EVENT_HAS_CAUSATION)
@@ -208,7 +215,6 @@ static int write_stream(struct backend_conn *c, struct str name, struct err *err
 static int write_value(struct backend_conn *c, enum side side, const struct side_entry *e,
                        struct err *err) {
     static const enum sql statements[SIDE_COUNT] = {
-        [SIDE_ID] = SQL_ADD_ID,
         [SIDE_CORRELATION] = SQL_ADD_CORRELATION,
         [SIDE_CAUSATION] = SQL_ADD_CAUSATION,
         [SIDE_AGGREGATE] = SQL_ADD_AGGREGATE,
@@ -273,21 +279,21 @@ static int write_groups(struct backend_conn *c, struct group *const groups[], si
 /* Makes the new entries of the index visible, commits, and keeps them or takes them back. */
 static int commit(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
     struct sqlite_writer *w = c->w;
-    uint64_t from = state->s.next_sequence - w->index_count;
+    uint64_t from = state->s.next_sequence - w->index.count;
     bool flushed = state->flushes != w->state.flushes;
     if (flushed) {
         pending_index_hold(w->pending);
         int rc = sqlite_run(c, SQL_COMMIT, err);
         if (rc == 0) {
             w->merge_runs = 0;
-            pending_index_reset(w->pending, w->index, w->index_count, from, state->s.next_sequence,
+            pending_index_reset(w->pending, &w->index, from, state->s.next_sequence,
                                 state->flushes);
         }
         pending_index_release(w->pending);
         return rc;
     }
-    if (w->index_count == 0) return sqlite_run(c, SQL_COMMIT, err);
-    pending_index_push(w->pending, w->index, w->index_count, from, state->s.next_sequence);
+    if (w->index.count == 0) return sqlite_run(c, SQL_COMMIT, err);
+    pending_index_push(w->pending, &w->index, from, state->s.next_sequence);
     int rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc == 0)
         pending_index_settle(w->pending);

@@ -1,4 +1,4 @@
-/* Rows in bulk: two virtual tables of the writing connection, so that one statement inserts what
+/* Rows in bulk: three virtual tables of the writing connection, so that one statement inserts what
  * an apply or a slice of a merge has: INSERT INTO events SELECT * FROM bulk_events. Binding and
  * running a statement for each row costs half as much again as the row itself.
  *
@@ -20,7 +20,7 @@ struct bulk_cursor {
     sqlite3_vtab_cursor base;
     struct sqlite_writer *w;
     sqlite3_int64 row;
-    int run; /* index: the run that holds the lowest key, -1: at the end */
+    int run; /* index, ids: the run that holds the lowest entry, -1: at the end */
 };
 
 static int bulk_connect(sqlite3 *db, struct sqlite_writer *w, const char *columns,
@@ -189,8 +189,8 @@ static void index_find(struct bulk_cursor *c) {
     c->run = -1;
     for (size_t i = 0; i < w->merge_runs; i++) {
         const struct pending_run *run = pending_index_run(w->pending, i);
-        if (w->merge_at[i] == run->count || run->keys[w->merge_at[i]] >= key) continue;
-        key = run->keys[w->merge_at[i]];
+        if (w->merge_at[i].key == run->count || run->keys[w->merge_at[i].key] >= key) continue;
+        key = run->keys[w->merge_at[i].key];
         c->run = (int)i;
     }
 }
@@ -207,12 +207,15 @@ static int index_filter(sqlite3_vtab_cursor *base, int number, const char *name,
     return SQLITE_OK;
 }
 
+static bool time_is_up(struct bulk_cursor *c) {
+    return ++c->row % LOOK_EVERY == 0 && clock_mono_us() >= c->w->merge_until;
+}
+
 static int index_next(sqlite3_vtab_cursor *base) {
     struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
-    c->w->merge_at[c->run]++;
-    c->row++;
-    if (c->row % LOOK_EVERY == 0 && clock_mono_us() >= c->w->merge_until)
-        c->run = -1; /* time is up */
+    c->w->merge_at[c->run].key++;
+    if (time_is_up(c))
+        c->run = -1;
     else
         index_find(c);
     return SQLITE_OK;
@@ -225,8 +228,69 @@ static int index_eof(sqlite3_vtab_cursor *base) {
 static int index_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int column) {
     const struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
     const struct pending_run *run = pending_index_run(c->w->pending, (size_t)c->run);
-    size_t at = c->w->merge_at[c->run];
+    size_t at = c->w->merge_at[c->run].key;
     result_u64(ctx, column == 0 ? run->keys[at] : pending_run_sequence(run, at));
+    return SQLITE_OK;
+}
+
+/* --- ids: the same for the ids of the frozen runs ------------------------------------ */
+
+static int ids_connect(sqlite3 *db, void *w, int argc, const char *const *argv, sqlite3_vtab **out,
+                       char **message) {
+    UNUSED(argc);
+    UNUSED(argv);
+    UNUSED(message);
+    return bulk_connect(db, w, "CREATE TABLE bulk (id, sequence)", out);
+}
+
+static void ids_find(struct bulk_cursor *c) {
+    const struct sqlite_writer *w = c->w;
+    const struct uuid *lowest = NULL;
+    c->run = -1;
+    for (size_t i = 0; i < w->merge_runs; i++) {
+        const struct pending_run *run = pending_index_run(w->pending, i);
+        if (w->merge_at[i].id == run->id_count) continue;
+        const struct uuid *id = &run->ids[w->merge_at[i].id];
+        if (lowest != NULL && memcmp(id, lowest, sizeof *id) >= 0) continue;
+        lowest = id;
+        c->run = (int)i;
+    }
+}
+
+static int ids_filter(sqlite3_vtab_cursor *base, int number, const char *name, int argc,
+                      sqlite3_value **argv) {
+    UNUSED(number);
+    UNUSED(name);
+    UNUSED(argc);
+    UNUSED(argv);
+    struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
+    c->row = 0;
+    ids_find(c);
+    return SQLITE_OK;
+}
+
+static int ids_next(sqlite3_vtab_cursor *base) {
+    struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
+    c->w->merge_at[c->run].id++;
+    if (time_is_up(c))
+        c->run = -1;
+    else
+        ids_find(c);
+    return SQLITE_OK;
+}
+
+static int ids_eof(sqlite3_vtab_cursor *base) {
+    return index_eof(base);
+}
+
+static int ids_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int column) {
+    const struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
+    const struct pending_run *run = pending_index_run(c->w->pending, (size_t)c->run);
+    size_t at = c->w->merge_at[c->run].id;
+    if (column == 0)
+        result_uuid(ctx, &run->ids[at]);
+    else
+        result_u64(ctx, run->sequence + run->id_offsets[at]);
     return SQLITE_OK;
 }
 
@@ -239,8 +303,10 @@ static int index_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int col
     }
 
 int sqlite_bulk_register(struct backend_conn *c, struct err *err) {
-    static const sqlite3_module events = BULK_MODULE(events), index = BULK_MODULE(index);
+    static const sqlite3_module events = BULK_MODULE(events), index = BULK_MODULE(index),
+                                ids = BULK_MODULE(ids);
     int rc = sqlite3_create_module(c->db, "bulk_events", &events, c->w);
     if (rc == SQLITE_OK) rc = sqlite3_create_module(c->db, "bulk_index", &index, c->w);
+    if (rc == SQLITE_OK) rc = sqlite3_create_module(c->db, "bulk_ids", &ids, c->w);
     return rc == SQLITE_OK ? 0 : sqlite_error(c, rc, err, "bulk tables");
 }

@@ -1,5 +1,5 @@
-/* Work that is deferred out of apply(): moving the pending part of the (stream, version) index to
- * its table, and checkpoints.
+/* Work that is deferred out of apply(): moving the pending part of the indexes (by stream and
+ * version, by client-made id) to their tables, and checkpoints.
  *
  * A merge takes all runs that are pending, walks them in key order, and inserts what fits in
  * one slice of time, each slice a transaction of its own; the last one also moves `indexed`. Until
@@ -13,7 +13,8 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-#define MERGE_MIN        (UINT64_C(512) << 10) /* entries pending before a merge begins */
+#define MERGE_BYTES                                                                                \
+    (UINT64_C(7) << 20) /* pending before a merge begins: 600k events, or 230k with ids */
 #define SLICE_US         10000
 #define SLICE_ENTRIES    64                     /* between looks at the clock */
 #define CHECKPOINT_PAGES 4096                   /* 16 MB: passive */
@@ -23,56 +24,79 @@
 
 /* --- at open: what is pending is read from the rows --------------------------- */
 
+/* 1, or an error. */
+static int rebuild_row(struct backend_conn *c, sqlite3_stmt *row, struct pending_batch *batch,
+                       struct err *err) {
+    uint64_t sequence = (uint64_t)sqlite3_column_int64(row, 0);
+    uint64_t stream = (uint64_t)sqlite3_column_int64(row, 1);
+    uint64_t version = (uint64_t)sqlite3_column_int64(row, 2);
+    const void *id = sqlite3_column_blob(row, 3);
+    bool id_good = id == NULL || sqlite3_column_bytes(row, 3) == (int)sizeof(struct uuid);
+    if (stream > INDEX_STREAM_MAX || version > INDEX_VERSION_MAX || !id_good ||
+        sequence >= c->w->state.s.next_sequence)
+        return err_set(err, ERR_CORRUPT, "%s: events: row %llu makes no sense", c->path,
+                       (unsigned long long)sequence);
+    batch->entries[batch->count++] = (struct pending_entry){index_key(stream, version), sequence};
+    if (id != NULL) {
+        struct pending_id *at = &batch->ids[batch->id_count++];
+        memcpy(&at->id, id, sizeof at->id);
+        at->sequence = sequence;
+    }
+    return 1;
+}
+
 int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
     struct sqlite_writer *w = c->w;
     uint64_t from = w->state.indexed, end = w->state.s.next_sequence;
     if (from > end) return err_set(err, ERR_CORRUPT, "%s: indexed is beyond the events", c->path);
     pending_index_hold(w->pending);
-    pending_index_reset(w->pending, NULL, 0, from, from, w->state.flushes);
+    pending_index_reset(w->pending, NULL, from, from, w->state.flushes);
     pending_index_release(w->pending);
     atomic_store(&w->stat_indexed, from);
-    struct pending_entry *entries = xmalloc(REBUILD_CHUNK * sizeof *entries);
+    struct pending_batch batch = {.entries = xmalloc(REBUILD_CHUNK * sizeof *batch.entries),
+                                  .ids = xmalloc(REBUILD_CHUNK * sizeof *batch.ids)};
     sqlite3_stmt *stmt = c->stmts[SQL_TAIL];
     sqlite_bind_u64(stmt, 1, from);
     int rc = 1;
-    size_t n = 0;
     while (from < end && rc == 1) {
         rc = sqlite_step(c, stmt, err);
-        if (rc == 1) {
-            uint64_t sequence = (uint64_t)sqlite3_column_int64(stmt, 0);
-            uint64_t stream = (uint64_t)sqlite3_column_int64(stmt, 1);
-            uint64_t version = (uint64_t)sqlite3_column_int64(stmt, 2);
-            if (stream > INDEX_STREAM_MAX || version > INDEX_VERSION_MAX || sequence >= end) {
-                rc = err_set(err, ERR_CORRUPT, "%s: events: row %llu makes no sense", c->path,
-                             (unsigned long long)sequence);
-                break;
-            }
-            entries[n++] = (struct pending_entry){index_key(stream, version), sequence};
-        }
-        if (rc < 0 || (rc == 1 && n < REBUILD_CHUNK)) continue;
-        uint64_t to = rc == 0 ? end : entries[n - 1].sequence + 1;
-        pending_index_push(w->pending, entries, n, from, to);
+        if (rc == 1) rc = rebuild_row(c, stmt, &batch, err);
+        if (rc < 0 || (rc == 1 && batch.count < REBUILD_CHUNK)) continue;
+        uint64_t to = rc == 0 ? end : batch.entries[batch.count - 1].sequence + 1;
+        pending_index_push(w->pending, &batch, from, to);
         pending_index_settle(w->pending);
         from = to;
-        n = 0;
+        batch.count = batch.id_count = 0;
     }
     sqlite3_reset(stmt);
-    xfree(entries);
+    xfree(batch.entries);
+    xfree(batch.ids);
     return rc < 0 ? rc : 0;
 }
 
 /* --- merging -------------------------------------------------------------------- */
 
+static bool keys_left(const struct sqlite_writer *w) {
+    for (size_t i = 0; i < w->merge_runs; i++)
+        if (w->merge_at[i].key < pending_index_run(w->pending, i)->count) return true;
+    return false;
+}
+
+static bool ids_left(const struct sqlite_writer *w) {
+    for (size_t i = 0; i < w->merge_runs; i++)
+        if (w->merge_at[i].id < pending_index_run(w->pending, i)->id_count) return true;
+    return false;
+}
+
 /* Inserts entries until the time is up. *done: there are no more. */
 static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     struct sqlite_writer *w = c->w;
     /* Twice behind: longer slices, so that whatever the caller's pace, the runs stay bounded. */
-    bool behind = pending_index_count(w->pending) > 2 * MERGE_MIN;
+    bool behind = pending_index_bytes(w->pending) > 2 * MERGE_BYTES;
     w->merge_until = clock_mono_us() + (behind ? 4 * SLICE_US : SLICE_US);
-    int rc = sqlite_run(c, SQL_ADD_INDEX, err);
-    *done = true;
-    for (size_t i = 0; i < w->merge_runs; i++)
-        if (w->merge_at[i] < pending_index_run(w->pending, i)->count) *done = false;
+    int rc = keys_left(w) ? sqlite_run(c, SQL_ADD_INDEX, err) : 0;
+    if (rc == 0 && !keys_left(w) && ids_left(w)) rc = sqlite_run(c, SQL_ADD_IDS, err);
+    *done = !keys_left(w) && !ids_left(w);
     return rc;
 }
 
@@ -87,7 +111,7 @@ static int set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err
 
 static int merge_slice(struct backend_conn *c, struct err *err) {
     struct sqlite_writer *w = c->w;
-    size_t before[PENDING_RUNS_MAX];
+    struct merge_at before[PENDING_RUNS_MAX];
     memcpy(before, w->merge_at, sizeof before);
     bool done = false;
     uint64_t end = pending_index_frozen_end(w->pending);
@@ -114,8 +138,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
 
 static bool merge_wanted(struct sqlite_writer *w, bool all) {
     if (w->merge_runs > 0) return true;
-    uint64_t pending = pending_index_count(w->pending);
-    return pending >= MERGE_MIN ||
+    return pending_index_bytes(w->pending) >= MERGE_BYTES ||
            (all && pending_index_frozen_end(w->pending) < w->state.s.next_sequence);
 }
 

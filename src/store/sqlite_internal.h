@@ -27,7 +27,7 @@ struct side_list {
     struct side_entry *entries;
     size_t count, cap;
 };
-enum side { SIDE_STREAM, SIDE_ID, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
+enum side { SIDE_STREAM, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
 
 struct bulk_row {
     const struct event_record *event;
@@ -52,8 +52,8 @@ struct sqlite_writer {
     struct pending_index *pending;
 
     /* the apply under way */
-    struct pending_entry *index; /* entries of events since the last flush, in order */
-    size_t index_count, index_cap;
+    struct pending_batch index; /* entries of events since the last flush */
+    size_t index_cap, id_cap;
     struct side_list sides[SIDE_COUNT];
     struct bulk_row *rows; /* the events, for bulk_events */
     size_t row_count, row_cap;
@@ -62,8 +62,10 @@ struct sqlite_writer {
 
     /* the merge under way; runs 0: none */
     size_t merge_runs;
-    size_t merge_at[PENDING_RUNS_MAX]; /* [run]: its first entry not yet merged */
-    uint64_t merge_until;              /* monotonic us: end of the slice */
+    struct merge_at {
+        size_t key, id;
+    } merge_at[PENDING_RUNS_MAX]; /* [run]: its first entries not yet merged */
+    uint64_t merge_until;         /* monotonic us: end of the slice */
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */

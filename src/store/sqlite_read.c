@@ -286,6 +286,7 @@ int sqlite_read_head(struct backend_conn *c, struct str name, struct stream_head
 /* The sequence that an id's event has, if it exists: 1, or 0. */
 static int find_id(struct backend_conn *c, const struct snapshot *s, const struct uuid *id,
                    uint64_t *sequence, struct err *err) {
+    if (pending_view_id(&s->view, id, s->state.s.next_sequence, sequence)) return 1;
     sqlite3_stmt *stmt = c->stmts[SQL_ID];
     sqlite3_bind_blob(stmt, 1, id, sizeof *id, SQLITE_STATIC);
     int rc = sqlite_step(c, stmt, err);
@@ -324,7 +325,7 @@ int sqlite_read_id(struct backend_conn *c, const struct uuid *id, struct event *
                    uint64_t *applied, struct err *err) {
     struct snapshot s;
     *out = NULL;
-    int rc = sqlite_snapshot_begin(c, false, &s, err);
+    int rc = sqlite_snapshot_begin(c, true, &s, err);
     if (rc != 0) return rc;
     *applied = s.state.s.applied;
     uint64_t sequence = 0;

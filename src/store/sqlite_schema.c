@@ -93,7 +93,7 @@ static const char step_1[] =
     " metadata BLOB, payload BLOB NOT NULL);"
 
     "CREATE TABLE stream_index (key INTEGER PRIMARY KEY, sequence INTEGER);"
-    "CREATE TABLE event_ids (id BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE event_ids (id BLOB PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;"
     "CREATE TABLE type_blocks (type INTEGER, block INTEGER, PRIMARY KEY (type, block))"
     " WITHOUT ROWID;"
     "CREATE TABLE correlations (id BLOB, sequence INTEGER, PRIMARY KEY (id, sequence))"
@@ -159,7 +159,6 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1) RETURNING number",
     [SQL_ADD_EVENTS] =
         "INSERT OR FAIL INTO events (" EVENT_COLUMNS ") SELECT " EVENT_COLUMNS " FROM bulk_events",
-    [SQL_ADD_ID] = "INSERT OR IGNORE INTO event_ids (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_BLOCK] = "INSERT OR IGNORE INTO type_blocks (type, block) VALUES (?1, ?2)",
     [SQL_ADD_CORRELATION] = "INSERT INTO correlations (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_CAUSATION] = "INSERT INTO causations (id, sequence) VALUES (?1, ?2)",
@@ -167,12 +166,15 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_ADD_INDEX] = "INSERT OR REPLACE INTO stream_index (key, sequence)"
                       " SELECT key, sequence FROM bulk_index",
 
+    [SQL_ADD_IDS] = "INSERT OR REPLACE INTO event_ids (id, sequence)"
+                    " SELECT id, sequence FROM bulk_ids",
+
     [SQL_TYPE_NUMBER] = "SELECT number FROM types WHERE name = ?1",
     [SQL_TYPE_NAME] = "SELECT name FROM types WHERE number = ?1",
     [SQL_TYPE_MAX] = "SELECT max(number) FROM types",
     [SQL_TYPES_FROM] = "SELECT number, name FROM types WHERE number >= ?1 ORDER BY number",
-    [SQL_TAIL] = "SELECT sequence, stream, version FROM events WHERE sequence >= ?1"
-                 " ORDER BY sequence",
+    [SQL_TAIL] = "SELECT sequence, stream, version, CASE WHEN content_hash IS NOT NULL THEN"
+                 " event_id END FROM events WHERE sequence >= ?1 ORDER BY sequence",
     [SQL_HEAD] = "SELECT version, entry_ms, entry_seq, recorded FROM events WHERE sequence = ?1",
     [SQL_STREAM_BY_NAME] = "SELECT number, created FROM streams WHERE name = ?1",
     [SQL_STREAM_BY_NUMBER] = "SELECT number, name, created, partition_key FROM streams"

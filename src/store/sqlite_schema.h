@@ -25,12 +25,12 @@ enum sql {
     SQL_ADD_STREAM,
     SQL_ADD_TYPE,
     SQL_ADD_EVENTS, /* all that bulk_events has */
-    SQL_ADD_ID,
     SQL_ADD_BLOCK,
     SQL_ADD_CORRELATION,
     SQL_ADD_CAUSATION,
     SQL_ADD_AGGREGATE,
     SQL_ADD_INDEX, /* from bulk_index, until the time is up */
+    SQL_ADD_IDS,   /* from bulk_ids, likewise */
     SQL_WRITER_END,
     /* everybody's */
     SQL_BEGIN_READ = SQL_WRITER_END,

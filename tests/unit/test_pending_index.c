@@ -11,21 +11,34 @@
 
 struct plain {
     uint64_t stream[40000], version[40000]; /* by sequence */
+    struct uuid id[40000];
+    bool has_id[40000];
     uint64_t versions[STREAMS + 1];
     uint64_t count;
 };
 
 static void push(struct pending_index *p, struct plain *a, size_t n) {
     struct pending_entry *entries = xmalloc((n + 1) * sizeof *entries);
+    struct pending_id *ids = xmalloc((n + 1) * sizeof *ids);
+    size_t id_count = 0;
     uint64_t start = a->count;
     for (size_t i = 0; i < n; i++) {
         uint64_t stream = random_u64() % STREAMS + 1, version = a->versions[stream]++;
         a->stream[a->count] = stream;
         a->version[a->count] = version;
+        a->has_id[a->count] = random_u64() % 3 == 0;
+        if (a->has_id[a->count]) {
+            random_bytes(&a->id[a->count], sizeof a->id[0]);
+            ids[id_count++] = (struct pending_id){a->id[a->count], a->count};
+        }
         entries[i] = (struct pending_entry){index_key(stream, version), a->count++};
     }
-    pending_index_push(p, entries, n, start, a->count);
+    pending_index_push(
+        p,
+        &(struct pending_batch){.entries = entries, .count = n, .ids = ids, .id_count = id_count},
+        start, a->count);
     xfree(entries);
+    xfree(ids);
 }
 
 static void unpush(struct plain *a, uint64_t to) {
@@ -57,6 +70,12 @@ static void check_view(const struct pending_view *v, const struct plain *a, uint
     }
     for (uint64_t i = from; i < MIN(limit, a->count); i++) expected++;
     CHECK_INT(found, expected);
+    for (uint64_t i = 0; i < a->count; i += a->count / 50 + 1) {
+        uint64_t sequence = UINT64_MAX;
+        bool has = pending_view_id(v, &a->id[i], limit, &sequence);
+        CHECK(has == (a->has_id[i] && i >= from && i < limit));
+        CHECK(!has || sequence == i);
+    }
 }
 
 TEST(entries_are_found_by_stream_and_version) {
@@ -74,6 +93,7 @@ TEST(entries_are_found_by_stream_and_version) {
         pending_view_drop(p, &v);
     }
     CHECK_INT(pending_index_count(p), a.count);
+    CHECK(pending_index_bytes(p) > 12 * a.count);
     pending_index_destroy(p);
 }
 
@@ -82,7 +102,7 @@ TEST(slices_keep_to_their_versions) {
     struct pending_entry entries[100];
     for (uint64_t i = 0; i < 100; i++)
         entries[i] = (struct pending_entry){index_key(5 + i % 2, i / 2), i};
-    pending_index_push(p, entries, 100, 0, 100);
+    pending_index_push(p, &(struct pending_batch){.entries = entries, .count = 100}, 0, 100);
     pending_index_settle(p);
     struct pending_view v;
     pending_view_take(p, &v);
@@ -178,7 +198,7 @@ TEST(a_reset_begins_anew) {
     pending_view_take(p, &old);
     struct pending_entry e[] = {{index_key(2, 0), 1}, {index_key(1, 0), 0}};
     pending_index_hold(p);
-    pending_index_reset(p, e, 2, 0, 2, 7);
+    pending_index_reset(p, &(struct pending_batch){.entries = e, .count = 2}, 0, 2, 7);
     pending_index_release(p);
     CHECK_INT(pending_index_count(p), 2);
     pending_view_take(p, &v);
@@ -197,9 +217,9 @@ TEST(holes_in_the_sequences_are_no_matter) {
     struct pending_entry e[] = {{index_key(1, 9), 105}, {index_key(1, 3), 101}};
     struct pending_view v;
     pending_index_hold(p);
-    pending_index_reset(p, NULL, 0, 100, 100, 0);
+    pending_index_reset(p, NULL, 100, 100, 0);
     pending_index_release(p);
-    pending_index_push(p, e, 2, 100, 110);
+    pending_index_push(p, &(struct pending_batch){.entries = e, .count = 2}, 100, 110);
     pending_index_settle(p);
     pending_view_take(p, &v);
     CHECK_INT(pending_run_sequence(v.runs[0], 0), 101);

@@ -68,7 +68,14 @@ static void fill(struct world *x, size_t n, unsigned streams) {
     for (size_t i = 0; i < n; i++) {
         snprintf(name, sizeof name, "s-%u", (unsigned)(random_u64() % streams));
         x->clock_ms += i % 5 == 0;
-        world_append(x, name, i % 2 == 0 ? "even" : "odd", "payload");
+        struct uuid id, hash = uuid_n(i);
+        uuid_v4(&id);
+        world_add(x, name,
+                  (struct event_fields){.type = i % 2 == 0 ? STR("even") : STR("odd"),
+                                        .payload = STR("payload"),
+                                        .event_id = id,
+                                        .content_hash = i % 3 == 0 ? &hash : NULL});
+        world_frame(x);
         if (i % 500 == 499) world_apply(x);
     }
     if (x->open->frame_count > 0) world_apply(x);
@@ -172,6 +179,14 @@ static void check_all(struct world *x) {
         WORLD_OK(x, x->b->read_head(x->r, stream_name_str(x->streams[i]), &h, &applied, &err));
         CHECK_INT(h.number, i);
         CHECK_INT(h.next_version, x->versions[i]);
+    }
+    for (size_t i = 0; i < x->event_count; i += 1 + random_u64() % (x->event_count / 50 + 1)) {
+        struct event *e = NULL;
+        uint64_t applied = 0;
+        WORLD_OK(x, x->b->read_id(x->r, &x->events[i]->rec.event_id, &e, &applied, &err));
+        CHECK(e != NULL);
+        check_same_event(e, x->events[i]);
+        event_unref(e);
     }
 }
 
@@ -285,6 +300,9 @@ TEST(the_index_is_merged_in_slices_and_reads_are_right_all_along) {
     CHECK_SQL("SELECT count(*) FROM stream_index i JOIN events e ON e.sequence = i.sequence"
               " WHERE i.key = (e.stream << 32) + e.version",
               n);
+    CHECK_SQL("SELECT (SELECT count(*) FROM event_ids i JOIN events e ON e.sequence = i.sequence"
+              " WHERE i.id = e.event_id) = count(content_hash) FROM events",
+              "1");
     check_all(x);
     world_close(x);
 }
