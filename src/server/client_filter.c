@@ -3,17 +3,18 @@
 
 #include "server/server.h"
 
-static bool parse_ids(struct client *c, const struct request *r, size_t *at, bool many,
+/* ID client-id [client-id ...], up to what is no number. */
+static bool parse_ids(struct client *c, const struct request *r, size_t *at,
                       struct client_filter *f) {
     size_t first = *at + 1, end = first;
     int64_t id;
-    /* Numbers, up to the next filter's name. */
-    while (end < r->argc && (many || end == first) && str_to_i64(r->argv[end], &id)) {
-        if (id <= 0) break;
-        end++;
+    for (; end < r->argc && str_to_i64(r->argv[end], &id); end++) {
+        if (id > 0) continue;
+        reply_error(c, "ERR client-id should be greater than 0");
+        return false;
     }
-    if (end == first || (end < r->argc && str_to_i64(r->argv[end], &id) && many)) {
-        reply_error(c, many ? "ERR Invalid client ID" : "ERR client-id should be greater than 0");
+    if (end == first) {
+        reply_syntax_error(c);
         return false;
     }
     f->ids = &r->argv[first];
@@ -72,14 +73,14 @@ static bool parse_one(struct client *c, struct str name, struct str value,
 }
 
 bool client_filter_parse_or_reply(struct client *c, const struct request *r, size_t at,
-                                  bool many_ids, struct client_filter *f) {
+                                  struct client_filter *f) {
     while (at < r->argc) {
         if (at + 1 == r->argc) {
             reply_syntax_error(c);
             return false;
         }
         if (str_eq_nocase(r->argv[at], STR("ID"))) {
-            if (!parse_ids(c, r, &at, many_ids, f)) return false;
+            if (!parse_ids(c, r, &at, f)) return false;
         } else {
             if (!parse_one(c, r->argv[at], r->argv[at + 1], f)) return false;
             at += 2;

@@ -13,9 +13,9 @@ struct client_filter {
     int64_t max_age_s; /* 0: any */
 };
 
-/* Parses filters from argv[at] on. many_ids: ID takes several (LIST). */
+/* Parses filters from argv[at] on. */
 bool client_filter_parse_or_reply(struct client *c, const struct request *r, size_t at,
-                                  bool many_ids, struct client_filter *f);
+                                  struct client_filter *f);
 bool client_filter_match(const struct client_filter *f, const struct client *c,
                          const struct client *me);
 

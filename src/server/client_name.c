@@ -43,7 +43,8 @@ void client_describe(const struct client *c, struct buf *out) {
     typedef unsigned long long ull;
     char flags[8];
     const struct server *srv = c->srv;
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=%llu",
+    buf_printf(out,
+               "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s capa= db=%llu",
                (ull)c->id, c->addr, c->laddr, c->fd, or_empty(c->name),
                (ull)(srv->now_ms - c->created_ms) / 1000,
                (ull)(srv->now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
@@ -51,8 +52,8 @@ void client_describe(const struct client *c, struct buf *out) {
         out, " sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0",
         c->in.len - c->in_at, c->in.cap - c->in.len);
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s%s cmd=%s",
-               c->out.cap, c->out.cap, client_out_pending(c), c->out.cap, client_memory(c),
-               c->reading ? "r" : "", c->want_write ? "w" : "",
+               c->out.cap, c->out.cap, client_out_pending(c), c->out.cap > 16384 ? c->out.cap : 0,
+               client_memory(c), c->reading ? "r" : "", c->want_write ? "w" : "",
                c->last_command != NULL ? command_full_name(c->last_command) : "NULL");
     buf_printf(
         out,

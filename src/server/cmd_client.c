@@ -28,7 +28,7 @@ enum outcome cmd_client_info(struct client *c, const struct request *r) {
 /* CLIENT LIST [filters] */
 enum outcome cmd_client_list(struct client *c, const struct request *r) {
     struct client_filter f = {0};
-    if (!client_filter_parse_or_reply(c, r, 2, true, &f)) return REPLIED;
+    if (!client_filter_parse_or_reply(c, r, 2, &f)) return REPLIED;
     struct buf text;
     buf_init(&text, 0);
     LIST_FOR_EACH (it, &c->srv->clients) {
@@ -57,7 +57,7 @@ enum outcome cmd_client_kill(struct client *c, const struct request *r) {
     if (old_form) {
         f.addr = r->argv[2];
         f.skip_me = false;
-    } else if (!client_filter_parse_or_reply(c, r, 2, false, &f)) {
+    } else if (!client_filter_parse_or_reply(c, r, 2, &f)) {
         return REPLIED;
     }
     int64_t killed = 0;

@@ -1,16 +1,31 @@
 /* The parts of CLIENT that only need an answer here: client-side caching, capabilities, HELP. */
 #include "server/commands.h"
 
+/* Whether the options of TRACKING are well-formed. */
+static bool tracking_options(const struct request *r) {
+    static const char *const alone[] = {"BCAST", "OPTIN", "OPTOUT", "NOLOOP"};
+    for (size_t i = 3; i < r->argc; i++) {
+        bool known = false;
+        for (size_t k = 0; k < ARRAY_LEN(alone); k++)
+            known |= str_eq_nocase(r->argv[i], str_c(alone[k]));
+        if (known) continue;
+        bool valued =
+            str_eq_nocase(r->argv[i], STR("REDIRECT")) || str_eq_nocase(r->argv[i], STR("PREFIX"));
+        if (!valued || ++i == r->argc) return false;
+    }
+    return true;
+}
+
 /* CLIENT TRACKING ON | OFF [options] */
 enum outcome cmd_client_tracking(struct client *c, const struct request *r) {
-    if (str_eq_nocase(r->argv[2], STR("OFF")))
-        reply_ok(c);
-    else if (str_eq_nocase(r->argv[2], STR("ON")))
-        reply_error(
-            c, "ERR client tracking is not supported: events never change, and streams tell of "
-               "new ones by themselves");
-    else
+    bool on = str_eq_nocase(r->argv[2], STR("ON"));
+    if (!tracking_options(r) || (!on && !str_eq_nocase(r->argv[2], STR("OFF"))))
         reply_syntax_error(c);
+    else if (on)
+        reply_error(c, "ERR client tracking is not supported: events never change, and streams "
+                       "tell of new ones by themselves");
+    else
+        reply_ok(c);
     return REPLIED;
 }
 

@@ -250,46 +250,68 @@ static int set_failed(struct err *err, struct str name, const char *why) {
                    STR_ARG(name), copy);
 }
 
+/* Known, and named once. */
+static int set_check_names(const struct str *names, size_t n, struct err *err) {
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = option_find(names[i]);
+        if (option_fixed_find(names[i]) == NULL && (o == NULL || o->flags & OPTION_SWITCH))
+            return err_set(err, ERR_NOT_FOUND,
+                           "Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                           (int)MIN(names[i].len, (size_t)128), names[i].ptr);
+        for (size_t k = 0; k < i; k++)
+            if (str_eq_nocase(names[i], names[k]))
+                return set_failed(err, names[i], "duplicate parameter");
+    }
+    return OK;
+}
+
+/* Whether the text says what the option already is. */
+static bool is_current(const struct option *o, const struct config *c, struct str text) {
+    struct buf now;
+    buf_init(&now, 0);
+    option_print(o, c, &now);
+    bool same = str_eq(buf_str(&now), text);
+    buf_clear(&now);
+    return same;
+}
+
+/* *found is NULL when there is nothing to change: a value that cannot be set may be set to what it
+ * is, so that what CONFIG GET has returned can always be given back. */
 static int set_parse(const struct config *c, struct str name, struct str value,
                      const struct option **found, struct option_value *v, struct err *err) {
     *found = NULL;
     const struct option_fixed *fixed = option_fixed_find(name);
     if (fixed != NULL) {
         if (str_eq_nocase(value, str_c(fixed->value))) return OK;
-        return set_failed(err, name, "this option of Redis has a fixed value here: can't set it");
+        return set_failed(err, name, "can't set immutable config: its value is fixed here");
     }
     const struct option *o = option_find(name);
-    if (o == NULL || o->flags & OPTION_SWITCH)
-        return err_set(err, ERR_NOT_FOUND,
-                       "Unknown option or number of arguments for CONFIG SET - '" STR_FMT "'",
-                       (int)MIN(name.len, (size_t)128), name.ptr);
-    if (!(o->flags & OPTION_SETTABLE)) return set_failed(err, name, "can't set immutable config");
+    assert(o != NULL);
+    if (!(o->flags & OPTION_SETTABLE)) {
+        if (is_current(o, c, value)) return OK;
+        return set_failed(err, name, "can't set immutable config");
+    }
     struct err why;
     if (option_parse(o, value, v, &why) < 0) return set_failed(err, name, why.text);
     if (o->type == OPTION_DURABILITY && v->number != c->durability)
-        return set_failed(err, name, "the mode can only be chosen at start");
+        return set_failed(err, name, "can't set immutable config: the mode is chosen at start");
     *found = o;
     return OK;
 }
 
 int config_set(struct config *c, const struct str *names, const struct str *values, size_t n,
                struct err *err) {
+    int status = set_check_names(names, n, err);
+    if (status < 0) return status;
     struct option_value *parsed = xcalloc(n, sizeof *parsed);
     const struct option **found = xcalloc(n, sizeof *found);
-    int status = OK;
-    for (size_t i = 0; i < n && status == OK; i++) {
+    for (size_t i = 0; i < n && status == OK; i++)
         status = set_parse(c, names[i], values[i], &found[i], &parsed[i], err);
-        for (size_t k = 0; k < i && status == OK; k++)
-            if (str_eq_nocase(names[i], names[k]))
-                status = set_failed(err, names[i], "duplicate parameter");
-    }
-    if (status < 0) goto out;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && status == OK; i++)
         if (found[i] != NULL) option_assign(found[i], c, &parsed[i]);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && status == OK; i++)
         if (found[i] != NULL && config_changed != NULL)
             config_changed(found[i]->name, config_changed_arg);
-out:
     for (size_t i = 0; i < n; i++) option_value_clear(&parsed[i]);
     xfree(parsed);
     xfree(found);

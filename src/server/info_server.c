@@ -56,6 +56,9 @@ void info_server(struct server *srv, struct buf *out) {
     info_put_text(out, "server_name", "cairn");
     info_put_text(out, "cairn_version", CAIRN_VERSION);
     info_put_text(out, "valkey_version", VALKEY_VERSION);
+    info_put_text(out, "redis_git_sha1", "00000000");
+    info_put_text(out, "redis_git_dirty", "0");
+    info_put_text(out, "redis_build_id", "0");
     info_put_text(out, "redis_mode", "standalone");
     buf_printf(out, "os:%s %s %s\r\n", os.sysname, os.release, os.machine);
     info_put_u64(out, "arch_bits", sizeof(void *) * 8);
