@@ -677,6 +677,63 @@ BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
     CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
 }
 
+/* Every event carries the number of the flush before it as its type, and is the only thing of its
+ * frame; a snapshot must be of one such age, and whole. */
+static void *read_ages(void *arg) {
+    struct reading *g = arg;
+    struct backend_conn *r = NULL;
+    const struct backend *b = g->x->b;
+    struct err err;
+    if (b->open_reader(&r, g->x->w, &err) != 0) abort();
+    while (!atomic_load(&g->stop)) {
+        struct page p;
+        page_init(&p);
+        uint64_t stream = random_u64() % 4;
+        struct read_range range = range_of(stream, 0, UINT64_MAX);
+        if (b->read_events(r, &range, &p, &err) != 0) {
+            fprintf(stderr, "  read: %s\n", err.text);
+            abort();
+        }
+        CHECK(p.done);
+        for (size_t i = 0; i < p.count; i++) {
+            const struct event_record *e = &p.events[i]->rec;
+            CHECK_INT(stream == 0 ? e->sequence : e->version, i);
+            CHECK(str_eq(event_type(e), event_type(&p.events[0]->rec)));
+            CHECK(str_eq(stream_name_str(p.events[i]->name), event_type(e)) == (e->stream == 2));
+        }
+        page_clear(&p);
+        atomic_fetch_add(&g->rounds, 1);
+    }
+    b->close(r);
+    return NULL;
+}
+
+BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
+    struct reading g = {.x = x};
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_ages, &g);
+    uint64_t until = clock_mono_ms() + 1000;
+    for (int age = 0; age < 100 && clock_mono_ms() < until; age++) {
+        char type[16], name[3][16] = {"a", "", "b"};
+        snprintf(type, sizeof type, "age %d", age);
+        snprintf(name[1], sizeof name[1], "age %d", age); /* stream 2 has another name each time */
+        for (int i = 0; i < 60; i++) {
+            world_append(x, name[i % 3], type, "");
+            if (i % 20 == 19) world_apply(x);
+            bool more = false;
+            if (i % 20 == 19 && age % 2 == 0) WORLD_OK(x, x->b->maintain(x->w, true, &more, &err));
+        }
+        if (age % 3 == 0) world_append(x, "a", type, "just before");
+        group_add(x->open, RECORD_FLUSH, NULL, 0);
+        world_frame(x);
+        world_apply(x);
+        world_forget(x);
+    }
+    while (atomic_load(&g.rounds) < 20) usleep(1000);
+    atomic_store(&g.stop, true);
+    for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+}
+
 /* --- the table of backends ------------------------------------------------------------ */
 
 TEST(backends_are_found_by_scheme) {

@@ -1,9 +1,9 @@
 /* What is SQLite's alone: files that are not ours, reopening, epochs, the merge of the index,
  * views, foreign users of the file, backups. The rest is in test_backend.c. */
 #include "backend_world.h"
+#include "store/sqlite_internal.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -364,6 +364,80 @@ TEST(the_wal_stays_bounded) {
     }
     xfree(payload);
     CHECK(most < 64u << 20); /* of 300 MB written */
+    world_close(x);
+}
+
+/* --- faults ---------------------------------------------------------------------------- */
+
+static void writer_pragma(struct world *x, const char *text) {
+    CHECK(sqlite3_exec(x->w->db, text, NULL, NULL, NULL) == SQLITE_OK);
+}
+
+TEST(an_apply_that_fails_changes_nothing_and_can_be_repeated) {
+    struct world *x = open_world();
+    fill(x, 3000, 20);
+    char *payload = xmalloc(100000);
+    memset(payload, 'p', 100000);
+    for (int round = 0; round < 3; round++) {
+        writer_pragma(x, "PRAGMA max_page_count = 1"); /* as many as there are: a full disk */
+        uint64_t before = x->next_frame;
+        size_t events = x->event_count;
+        uint64_t streams = x->stream_count;
+        for (int i = 0; i < 50; i++) {
+            char type[32], name[32];
+            snprintf(type, sizeof type, "new type %d %d", round, i);
+            snprintf(name, sizeof name, "new stream %d %d", round, i % 5);
+            world_add(
+                x, name,
+                (struct event_fields){.type = str_c(type), .payload = str_of(payload, 100000)});
+            world_frame(x);
+        }
+        struct err failure;
+        for (int i = 0; i < 2; i++) {
+            CHECK_INT(world_try_apply(x, &failure), ERR_IO);
+            CHECK(strstr(failure.text, "full") != NULL);
+        }
+        struct store_state s;
+        WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+        CHECK_INT(s.applied, before - 1);
+        CHECK_INT(s.next_sequence, events);
+        CHECK_INT(s.stream_count, streams);
+        uint64_t after = x->next_frame;
+        size_t all = x->event_count;
+        x->next_frame = before; /* what readers see */
+        x->event_count = events;
+        x->stream_count = streams;
+        check_all(x);
+        x->next_frame = after;
+        x->event_count = all;
+        x->stream_count = streams + 5;
+        writer_pragma(x, "PRAGMA max_page_count = 1000000");
+        world_apply(x);
+        check_all(x);
+        if (round == 1) world_maintain(x, true);
+    }
+    xfree(payload);
+    world_close(x);
+}
+
+TEST(a_merge_that_fails_goes_on_later) {
+    struct world *x = open_world();
+    fill(x, 40000, 50);
+    bool more = true;
+    struct err failure;
+    WORLD_OK(x, x->b->maintain(x->w, true, &more, &err));
+    CHECK(more);
+    writer_pragma(x, "PRAGMA max_page_count = 1");
+    int rc = 0;
+    for (int i = 0; i < 100 && rc == 0 && more; i++)
+        rc = x->b->maintain(x->w, true, &more, &failure);
+    CHECK_INT(rc, ERR_IO);
+    check_all(x);
+    writer_pragma(x, "PRAGMA max_page_count = 1000000");
+    fill(x, 100, 5);
+    world_maintain(x, true);
+    check_all(x);
+    CHECK_SQL("SELECT count(*) FROM stream_index", "40100");
     world_close(x);
 }
 
