@@ -105,6 +105,11 @@ proc assert_range {low high actual {what ""}} {
         fail "[expr {$what eq "" ? "" : "$what: "}]expected $low..$high, got $actual"
     }
 }
+# assert_range for resident memory, which says nothing under a sanitizer or valgrind.
+proc assert_memory {low high actual {what ""}} {
+    if {[info exists ::env(SANITIZED)] || ([info exists ::valgrind] && $::valgrind)} return
+    assert_range $low $high $actual $what
+}
 # The script must fail with a message that matches.
 proc assert_error {pattern script} {
     if {![catch {uplevel 1 $script} message]} {

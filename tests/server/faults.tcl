@@ -322,7 +322,7 @@ with_faulty_server {journal-segment-bytes 1mb journal-bytes-max 8mb cache-bytes 
             set bytes [expr {max($bytes, [journal_bytes $::srv])}]
             assert_equal PONG [r PING]
         }
-        assert_range 0 [expr {72 * 1024}] $high "kilobytes of memory"
+        assert_memory 0 [expr {72 * 1024}] $high "kilobytes of memory"
         assert_range 0 [expr {16 * 1024 * 1024}] $bytes "bytes of journal"
         no_fault
         set i 0

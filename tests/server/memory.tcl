@@ -17,7 +17,7 @@ with_server {cache-bytes 16mb} {
         r ESYNC 60000
         set kb [srv memory_kb]
         # 16 MB of cache, the stated overhead (64 MB), and what the process was at first.
-        assert_range 0 [expr {$start + (16 + 64) * 1024}] $kb "resident kilobytes after the writes"
+        assert_memory 0 [expr {$start + (16 + 64) * 1024}] $kb "resident kilobytes after the writes"
         assert {[info_field $c stream_count store] in [list "" $streams]}
         assert_equal $streams [r DBSIZE]
         # Cold reads of streams all over the store, in pipelines.
@@ -31,7 +31,7 @@ with_server {cache-bytes 16mb} {
             }
             foreach reply [pipeline $c $commands] w $want { assert_equal [list $w] [page_field [untyped $reply] payload] }
         }
-        assert_range 0 [expr {$start + (16 + 64) * 1024}] [srv memory_kb] "resident kilobytes after the reads"
+        assert_memory 0 [expr {$start + (16 + 64) * 1024}] [srv memory_kb] "resident kilobytes after the reads"
     }
     test "Streams that were evicted go on at their version" {
         set commands {}
@@ -69,6 +69,6 @@ with_server {cache-bytes 8mb} {
             set from [expr {[lindex [page_sequences $page] end] + 1}]
         }
         assert_equal 6000 $n
-        assert_range 0 [expr {90 * 1024}] [srv memory_kb] "resident kilobytes"
+        assert_memory 0 [expr {90 * 1024}] [srv memory_kb] "resident kilobytes"
     }
 }

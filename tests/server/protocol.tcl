@@ -120,7 +120,7 @@ with_server {} {
         assert_equal PONG [r PING]
         set grown [expr {[srv memory_kb] - $before}]
         foreach c $clients { $c close }
-        assert_range -100000 120000 $grown "kilobytes grown"
+        assert_memory -100000 120000 $grown "kilobytes grown"
     }
     test "A pipeline of 100,000 commands is answered in order" {
         set c [srv default_client]
@@ -154,7 +154,7 @@ with_server {} {
             after 700
             set t [clock milliseconds]
             for {set i 0} {$i < 50} {incr i} { assert_equal PONG [r PING] }
-            assert_range -200000 96000 [expr {[srv memory_kb] - $before}] "kilobytes held for a slow reader"
+            assert_memory -200000 96000 [expr {[srv memory_kb] - $before}] "kilobytes held for a slow reader"
             set first [$c read_raw]
             for {set i 1} {$i < 300} {incr i} {
                 if {[$c bytes [string length $first]] ne $first} { fail "reply $i differs" }
