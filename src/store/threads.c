@@ -285,6 +285,7 @@ static void *applier_main(void *arg) {
     struct store *s = arg;
     struct group_vec batch = {0};
     bool more = true, gave_up = false;
+    uint64_t worked_ms = clock_mono_ms();
     if (s->config.durability != DURABILITY_BACKEND) yield_to_others(APPLIER_NICE);
     while (!gave_up) {
         size_t bytes = 0;
@@ -315,8 +316,11 @@ static void *applier_main(void *arg) {
             }
         }
         struct err err;
-        /* Idle: finish what is pending. Busy: a slice when the backend finds that it is time. */
-        if (s->backend->maintain(s->writer, !work, &more, &err) != 0) {
+        /* Idle for a while: finish what is pending. Else a slice when the backend finds that it is
+         * time; `all` between two batches would merge a few entries at a time, for ever. */
+        if (work) worked_ms = clock_mono_ms();
+        bool idle = clock_mono_ms() - worked_ms >= IDLE_MAINTAIN_MS;
+        if (s->backend->maintain(s->writer, idle, &more, &err) != 0) {
             if (err.text[0] != '\0') log_verbose("maintain: %s", err.text);
             more = false;
         }
