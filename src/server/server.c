@@ -236,6 +236,7 @@ static int open_store(struct server *srv, struct err *err) {
         .segment_bytes = c->journal_segment_bytes,
         .apply_delay_ms = c->apply_delay_ms,
         .apply_bytes = 8u << 20,
+        .apply_urgent_bytes = server_pinned_max(srv) / 2,
         .disk_free_min = c->disk_free_min,
         .reader_count = (unsigned)c->reader_threads,
     };

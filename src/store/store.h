@@ -19,11 +19,12 @@ enum durability { DURABILITY_JOURNAL, DURABILITY_BACKEND, DURABILITY_INTERVAL };
 struct store_config {
     const char *url; /* sqlite:PATH or memory: */
     enum durability durability;
-    uint64_t interval_ms;    /* DURABILITY_INTERVAL: how often the journal is synced */
-    uint64_t segment_bytes;  /* of the journal */
-    uint64_t apply_delay_ms; /* how long frames may wait to share a backend transaction */
-    uint64_t apply_bytes;    /* ... unless as many bytes wait */
-    uint64_t disk_free_min;  /* bytes; 0: not watched */
+    uint64_t interval_ms;        /* DURABILITY_INTERVAL: how often the journal is synced */
+    uint64_t segment_bytes;      /* of the journal */
+    uint64_t apply_delay_ms;     /* how long frames may wait to share a backend transaction */
+    uint64_t apply_bytes;        /* ... unless as many bytes wait */
+    uint64_t apply_urgent_bytes; /* above it the applier competes for the processor */
+    uint64_t disk_free_min;      /* bytes; 0: not watched */
     unsigned reader_count;
 };
 

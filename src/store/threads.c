@@ -12,9 +12,8 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
-#include <sys/resource.h>
+#include <sched.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,7 +25,6 @@
 #define APPLY_GROUPS_MAX  4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
-#define APPLIER_NICE      10
 
 static void wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     struct timespec at;
@@ -37,9 +35,12 @@ static void wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     pthread_cond_timedwait(cond, &s->lock, &at);
 }
 
-static void yield_to_others(int nice) {
-    /* Per thread on Linux. Not being allowed to is no harm. */
-    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0) log_debug("nice: refused");
+/* Whether the calling thread takes only what the others leave of the processors (SCHED_IDLE: the
+ * loop and the journal preempt it at once, which a nice value does not promise). */
+static void set_background(bool background) {
+    struct sched_param none = {0};
+    int rc = pthread_setschedparam(pthread_self(), background ? SCHED_IDLE : SCHED_OTHER, &none);
+    if (rc != 0) log_debug("scheduling: %s", strerror(rc));
 }
 
 /* ---- journal ---- */
@@ -284,9 +285,8 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
 static void *applier_main(void *arg) {
     struct store *s = arg;
     struct group_vec batch = {0};
-    bool more = true, gave_up = false;
+    bool more = true, gave_up = false, background = false;
     uint64_t worked_ms = clock_mono_ms();
-    if (s->config.durability != DURABILITY_BACKEND) yield_to_others(APPLIER_NICE);
     while (!gave_up) {
         size_t bytes = 0;
         batch.count = 0;
@@ -299,8 +299,11 @@ static void *applier_main(void *arg) {
             group_vec_add(&batch, g);
         }
         bool stop = s->stopping && batch.count == 0;
+        bool patient = !s->stopping && s->config.durability != DURABILITY_BACKEND &&
+                       bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
         pthread_mutex_unlock(&s->lock);
         if (stop) break;
+        if (patient != background) set_background(background = patient);
         if (batch.count > 0) {
             if (apply_groups(s, &batch)) {
                 uint64_t last = group_last_frame(batch.items[batch.count - 1]);
@@ -358,7 +361,7 @@ static void watch_disk(struct store *s) {
 
 static void *helper_main(void *arg) {
     struct store *s = arg;
-    yield_to_others(APPLIER_NICE);
+    set_background(true);
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
