@@ -298,8 +298,11 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     }
     if (srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
     model_evict(&srv->model);            /* forgets an applied flush */
-    if (srv->model.flushed.frame != 0) { /* a reader still looks at the time before it */
-        c->wait.frame = srv->model.flushed.frame + 1;
+    if (srv->model.flushed.frame != 0) {
+        /* Another flush came in between, or a reader still looks at the time before one: then cron
+         * tries again. */
+        c->wait.frame = srv->model.flushed.frame;
+        store_flush(srv->store);
         return wait_for_apply(c);
     }
     server_reset_needs(srv);
