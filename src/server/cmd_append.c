@@ -208,7 +208,10 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
     case APPEND_DUPLICATE_ID: {
         char id[UUID_TEXT_LEN];
         uuid_format(&a->fields.event_id, id);
-        reply_error(c, "DUPLICATEID %.*s%s: %s", UUID_TEXT_LEN, id, which, result->why);
+        if (a->has_id)
+            reply_error(c, "DUPLICATEID %.*s%s: %s", UUID_TEXT_LEN, id, which, result->why);
+        else
+            reply_error(c, "DUPLICATEID%s: %s", which, result->why);
         return;
     }
     case APPEND_LIMIT:

@@ -7,7 +7,8 @@
 #include "server/server.h"
 #include "stream/read.h"
 
-#define COUNT_DEFAULT 100
+#define COUNT_DEFAULT  100
+#define SCAN_COUNT_MAX (1u << 30)
 
 struct scan {
     uint64_t start, end, count;
@@ -74,7 +75,9 @@ static bool parse_value(struct client *c, struct scan *s, enum scan_keyword k, s
     s->has_filter = s->has_filter || (k != SCAN_COUNT && k != SCAN_PARTITION_KEY);
     switch (k) {
     case SCAN_COUNT:
-        return arg_u64_or_reply(c, value, "COUNT", &s->count);
+        if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
+        s->count = MIN(s->count, (uint64_t)SCAN_COUNT_MAX); /* pages are bounded in bytes anyway */
+        return true;
     case SCAN_SINCE:
         return arg_u64_or_reply(c, value, "SINCE", &f->since);
     case SCAN_UNTIL:

@@ -100,7 +100,11 @@ bool need_pending(const struct client *c) {
 
 bool need_failed_or_reply(struct client *c) {
     if (c->need->status == 0) return false;
-    reply_error(c, "READERR read error: %s", c->need->err.text);
+    struct need_item *first = LIST_ENTRY(c->need->items.next, struct need_item, node);
+    if (first->kind == ITEM_BACKUP)
+        reply_error(c, "ERR backup failed: %s", c->need->err.text);
+    else
+        reply_error(c, "READERR read error: %s", c->need->err.text);
     return true;
 }
 

@@ -25,17 +25,18 @@
 
 /* ---- the store's callbacks ---- */
 
+static void resume_all(struct list *parked) {
+    while (!list_empty(parked)) client_resume(LIST_ENTRY(parked->next, struct client, parked));
+}
+
 static void on_durable(struct group *g, void *arg) {
     struct server *srv = arg;
     uint64_t now = clock_mono_us(), took = now - srv->commit.submitted_us;
     srv->commit.sync_us = (srv->commit.sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
     uint32_t released = clients_durable(srv, g);
+    resume_all(&srv->waiting); /* WAITAOF */
     srv->commit.expected = released + srv->commit.writers;
     srv->commit.hold_until_us = released > 0 ? now + MIN(srv->commit.sync_us / 2, HOLD_MAX_US) : 0;
-}
-
-static void resume_all(struct list *parked) {
-    while (!list_empty(parked)) client_resume(LIST_ENTRY(parked->next, struct client, parked));
 }
 
 static void on_applied(uint64_t frame, void *arg) {

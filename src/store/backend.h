@@ -116,6 +116,8 @@ struct backend {
     int (*load_state)(struct backend_conn *w, struct store_state *out, struct err *err);
     /* Durably notes whether a journal may hold frames that the backend has not got. */
     int (*set_journal_open)(struct backend_conn *w, bool open, struct err *err);
+    /* Commits something durably, to see whether the disk works (again). */
+    int (*probe)(struct backend_conn *w, struct err *err);
     /* Applies the groups' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again. */

@@ -172,6 +172,12 @@ static int load_state(struct backend_conn *w, struct store_state *out, struct er
     return 0;
 }
 
+static int probe(struct backend_conn *w, struct err *err) {
+    UNUSED(w);
+    UNUSED(err);
+    return 0;
+}
+
 static int set_journal_open(struct backend_conn *w, bool open, struct err *err) {
     UNUSED(err);
     pthread_mutex_lock(&w->store->mutex);
@@ -394,6 +400,7 @@ const struct backend backend_memory = {
     .close = conn_close,
     .load_state = load_state,
     .set_journal_open = set_journal_open,
+    .probe = probe,
     .apply = apply,
     .maintain = maintain,
     .stats = stats,

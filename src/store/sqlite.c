@@ -296,6 +296,18 @@ static int set_journal_open(struct backend_conn *c, bool open, struct err *err) 
     return 0;
 }
 
+/* An update that changes nothing writes nothing: the epoch is what may change at any time. */
+static int probe(struct backend_conn *c, struct err *err) {
+    assert(c->w != NULL);
+    sqlite3_stmt *stmt = c->stmts[SQL_RAISE_EPOCH];
+    sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc != 0) return rc;
+    if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
+    c->w->state.s.epoch++;
+    return 0;
+}
+
 static void stats(struct backend_conn *c, struct backend_stats *out) {
     assert(c->w != NULL);
     out->pending_index = pending_index_count(c->w->pending);
@@ -312,6 +324,7 @@ const struct backend backend_sqlite = {
     .close = conn_close,
     .load_state = load_state,
     .set_journal_open = set_journal_open,
+    .probe = probe,
     .apply = sqlite_apply,
     .maintain = sqlite_maintain,
     .stats = stats,

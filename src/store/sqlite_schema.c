@@ -153,6 +153,7 @@ const char *const sqlite_sql[SQL_COUNT] = {
                       " entry_ms = ?9, entry_seq = ?10 WHERE epoch = ?1",
     [SQL_SET_INDEXED] = "UPDATE store SET indexed = ?2 WHERE epoch = ?1",
     [SQL_SET_JOURNAL] = "UPDATE store SET journal_open = ?2 WHERE epoch = ?1",
+    [SQL_RAISE_EPOCH] = "UPDATE store SET epoch = epoch + 1 WHERE epoch = ?1",
 
     [SQL_ADD_STREAM] = "INSERT INTO streams (number, name, created, partition_key)"
                        " VALUES (?1, ?2, ?3, ?4)",

@@ -22,6 +22,7 @@ enum sql {
     SQL_SET_STATE,
     SQL_SET_INDEXED,
     SQL_SET_JOURNAL,
+    SQL_RAISE_EPOCH,
     SQL_ADD_STREAM,
     SQL_ADD_TYPE,
     SQL_ADD_EVENTS, /* all that bulk_events has */

@@ -263,18 +263,6 @@ static void take_void(struct store *s) {
     pthread_mutex_unlock(&s->lock);
 }
 
-static void check_disk(struct store *s) {
-    if (!atomic_load(&s->disk_low)) {
-        s->refusal[0] = '\0';
-        return;
-    }
-    snprintf(s->refusal, sizeof s->refusal,
-             "disk-free-min: %llu bytes are free where the store is, %llu are asked for; "
-             "writes are accepted again by themselves when there is space",
-             (unsigned long long)atomic_load(&s->disk_free),
-             (unsigned long long)atomic_load(&s->disk_free_min));
-}
-
 void store_poll(struct store *s) {
     uint64_t count;
     ssize_t n = read(s->event_fd, &count, sizeof count);
@@ -283,7 +271,6 @@ void store_poll(struct store *s) {
     uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
     if (durable > s->durable_seen) report_durable(s, durable);
     if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
-    check_disk(s);
 
     struct list finished;
     list_init(&finished);
@@ -308,8 +295,14 @@ bool store_writable(const struct store *s) {
     return s->writable;
 }
 
-const char *store_refusal(const struct store *s) {
-    return s->refusal[0] != '\0' ? s->refusal : NULL;
+const char *store_refusal(struct store *s) {
+    if (!atomic_load_explicit(&s->disk_low, memory_order_relaxed)) return NULL;
+    snprintf(s->refusal, sizeof s->refusal,
+             "disk-free-min: %llu bytes are free where the store is, %llu are asked for; "
+             "writes are accepted again by themselves when there is space",
+             (unsigned long long)atomic_load(&s->disk_free),
+             (unsigned long long)atomic_load(&s->disk_free_min));
+    return s->refusal;
 }
 
 uint64_t store_durable(const struct store *s) {

@@ -56,8 +56,8 @@ void store_submit(struct store *s, struct group *g);
 bool store_idle(const struct store *s);
 /* Writes are possible (not voided). */
 bool store_writable(const struct store *s);
-/* NULL, or why writes must be refused now (disk-free-min). Static until the next poll. */
-const char *store_refusal(const struct store *s);
+/* NULL, or why writes must be refused now (disk-free-min). Valid until the next call. */
+const char *store_refusal(struct store *s);
 
 uint64_t store_durable(const struct store *s); /* as of the last poll */
 uint64_t store_applied(const struct store *s);

@@ -216,7 +216,7 @@ static void backend_fail(struct store *s, const struct err *why) {
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
         struct err err;
-        int rc = s->backend->set_journal_open(s->writer, false, &err);
+        int rc = s->backend->probe(s->writer, &err);
         pthread_mutex_lock(&s->lock);
         if (rc == 0) break;
         wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);

@@ -124,12 +124,6 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     uint64_t seen_end = view_beyond(&v, r->horizon); /* the first position not to be seen */
     if (seen_end <= r->start) return true;
     uint64_t high = MIN(r->end, seen_end - 1);
-    if (r->count == 0) {
-        r->has_more = r->filter == NULL;
-        r->next = r->start;
-        return true;
-    }
-
     /* What memory has to say: all it has, or beside a page only what the page cannot know. */
     uint64_t from = page != NULL ? view_beyond(&v, page->applied) : v.first;
     uint64_t low = MAX(r->start, from);
