@@ -297,7 +297,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
-    model_evict(&srv->model);            /* forgets an applied flush */
+    model_evict(&srv->model); /* forgets an applied flush */
     if (srv->model.flushed.frame != 0) {
         /* Another flush came in between, or a reader still looks at the time before one: then cron
          * tries again. */

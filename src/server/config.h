@@ -21,7 +21,7 @@ struct config {
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     char *requirepass;
     /* store */
-    char *store; /* sqlite:PATH, memory: */
+    char *store;         /* sqlite:PATH, memory: */
     uint64_t durability; /* enum durability */
     uint64_t durability_interval_ms;
     uint64_t journal_segment_bytes, journal_bytes_max;
@@ -31,7 +31,7 @@ struct config {
     bool strict_versioning;
     /* operations */
     char *logfile;
-    uint64_t loglevel; /* enum log_level */
+    uint64_t loglevel;             /* enum log_level */
     uint64_t enable_debug_command; /* enum debug_allowed */
     bool enable_flush, apply_only;
     int64_t slowlog_log_slower_than; /* us, -1: off */
@@ -40,7 +40,8 @@ struct config {
     char *latency_percentiles;
 };
 
-/* Defaults, then the file (argv[1] when it does not start with "--"), then "--option value ...". "--help",
+/* Defaults, then the file (argv[1] when it does not start with "--"), then "--option value ...".
+ * "--help",
  * "--version" and "--sample-conf" print and exit 0. On failure err names file, line and reason. */
 MUST_CHECK int config_load(struct config *c, int argc, char **argv, struct err *err);
 void config_free(struct config *c);
@@ -48,8 +49,8 @@ void config_free(struct config *c);
 /* CONFIG SET of several options, all or none. apply() of the options concerned has been called. */
 MUST_CHECK int config_set(struct config *c, const struct str *names, const struct str *values,
                           size_t n, struct err *err);
-/* Calls each(name, value) for the options that match the glob. Also the options of Redis that clients ask
- * for and that are fixed here (save, appendonly, databases, replica-read-only ...). */
+/* Calls each(name, value) for the options that match the glob. Also the options of Redis that
+ * clients ask for and that are fixed here (save, appendonly, databases, replica-read-only ...). */
 void config_get(const struct config *c, struct str pattern,
                 void (*each)(const char *name, const char *value, void *arg), void *arg);
 MUST_CHECK int config_rewrite(const struct config *c, struct err *err);

@@ -30,7 +30,8 @@ void cron_run(struct server *srv) {
     stats_cron(&srv->stats, srv->now_ms);
     visit_clients(srv);
     server_resume_throttled(srv);
-    /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else. */
+    /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else.
+     */
     while (srv->model.flushed.frame != 0 && !list_empty(&srv->waiting))
         client_resume(LIST_ENTRY(srv->waiting.next, struct client, parked));
 }

@@ -79,6 +79,12 @@ void info_server(struct server *srv, struct buf *out) {
     info_put_u64(out, "io_threads_active", 0);
 }
 
+static uint64_t list_length(const struct list *l) {
+    uint64_t n = 0;
+    LIST_FOR_EACH (it, l) n++;
+    return n;
+}
+
 void info_clients(struct server *srv, struct buf *out) {
     bool paused = srv->pause_until_ms > srv->now_ms;
     info_put_u64(out, "connected_clients", srv->client_count);
@@ -86,7 +92,9 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_u64(out, "maxclients", srv->config.maxclients);
     info_put_u64(out, "client_recent_max_input_buffer", srv->stats.client_peak_input);
     info_put_u64(out, "client_recent_max_output_buffer", srv->stats.client_peak_output);
-    info_put_u64(out, "blocked_clients", srv->stats.blocked_clients);
+    /* As Redis: also those that CLIENT PAUSE holds. */
+    info_put_u64(out, "blocked_clients", srv->stats.blocked_clients + list_length(&srv->paused));
+    info_put_u64(out, "throttled_clients", list_length(&srv->throttled));
     info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", 0);
     info_put_u64(out, "watching_clients", 0);
