@@ -314,6 +314,7 @@ int sqlite_apply(struct backend_conn *c, struct group *const groups[], size_t n,
     if (rc == 0) rc = commit(c, &state, err);
     if (rc == 0) {
         w->state = state;
+        w->applied_since += w->index.count + w->index.id_count;
         atomic_store(&w->stat_indexed, state.indexed);
         return 0;
     }

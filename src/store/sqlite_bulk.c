@@ -208,6 +208,10 @@ static int index_filter(sqlite3_vtab_cursor *base, int number, const char *name,
 }
 
 static bool time_is_up(struct bulk_cursor *c) {
+    if (c->w->merge_least > 0) {
+        c->w->merge_least--;
+        return false;
+    }
     return ++c->row % LOOK_EVERY == 0 && clock_mono_us() >= c->w->merge_until;
 }
 

@@ -91,9 +91,12 @@ static bool ids_left(const struct sqlite_writer *w) {
 /* Inserts entries until the time is up. *done: there are no more. */
 static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     struct sqlite_writer *w = c->w;
-    /* Twice behind: longer slices, so that whatever the caller's pace, the runs stay bounded. */
-    bool behind = pending_index_bytes(w->pending) > 2 * MERGE_BYTES;
-    w->merge_until = clock_mono_us() + (behind ? 4 * SLICE_US : SLICE_US);
+    /* Behind: whatever the time, twice as much as was applied meanwhile, so that the caller's pace
+     * does not matter and the runs stay bounded. */
+    bool behind = pending_index_bytes(w->pending) > MERGE_BYTES + MERGE_BYTES / 2;
+    w->merge_least = behind ? 2 * w->applied_since : 0;
+    w->applied_since = 0;
+    w->merge_until = clock_mono_us() + SLICE_US;
     int rc = keys_left(w) ? sqlite_run(c, SQL_ADD_INDEX, err) : 0;
     if (rc == 0 && !keys_left(w) && ids_left(w)) rc = sqlite_run(c, SQL_ADD_IDS, err);
     *done = !keys_left(w) && !ids_left(w);

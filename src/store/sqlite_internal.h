@@ -66,6 +66,8 @@ struct sqlite_writer {
         size_t key, id;
     } merge_at[PENDING_RUNS_MAX]; /* [run]: its first entries not yet merged */
     uint64_t merge_until;         /* monotonic us: end of the slice */
+    uint64_t merge_least;         /* entries that the slice takes also when its time is up */
+    uint64_t applied_since;       /* entries that came since the last slice */
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */
