@@ -19,6 +19,11 @@ proc field {map name} {
     if {![dict exists $map $name]} { fail "no field $name in [shorten $map]" }
     return [dict get $map $name]
 }
+# The same, or "" when it is absent.
+proc field_or_empty {map name} {
+    if {[dict exists $map $name]} { return [dict get $map $name] }
+    return ""
+}
 proc has_field {map name} { return [dict exists $map $name] }
 
 # From a page (ESCAN, EPSCAN): one field of every event.

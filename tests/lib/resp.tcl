@@ -200,7 +200,8 @@ oo::class create Client {
                     continue
                 }
             }
-            lappend items [expr {$typed ? [list $type $item] : $item}]
+            # Not by expr: it would rewrite what looks like a number.
+            if {$typed} { lappend items [list $type $item] } else { lappend items $item }
         }
         return $items
     }

@@ -76,7 +76,7 @@ proc option_words {options} {
 # EAPPEND: name, options, expected version ("" none).
 proc check_append {name options expected words reply} {
     set last [stream_last $name]
-    set id [expr {[dict exists $options event_id] ? [dict get $options event_id] : ""}]
+    set id [field_or_empty $options event_id]
     if {$id ne "" && [dict exists $::ids $id]} {
         if {[dict exists $::sent $id] && [lindex [dict get $::sent $id] 0] eq [list $name $options]} {
             assert_equal [lindex [dict get $::sent $id] 1] [untyped $reply] "repeated EAPPEND"
@@ -155,8 +155,8 @@ proc check_event {e} {
         if {[field $e $name] ne [dict get $m $key]} { fail "sequence $sequence: $name is [shorten [field $e $name]], expected [shorten [dict get $m $key]]" }
     }
     foreach {name key} {correlation_id correlation causation_id causation aggregate_id aggregate} {
-        set want [expr {[dict exists $m $key] ? [dict get $m $key] : ""}]
-        set got [expr {[dict exists $e $name] ? [dict get $e $name] : ""}]
+        set want [field_or_empty $m $key]
+        set got [field_or_empty $e $name]
         if {$want ne $got} { fail "sequence $sequence: $name is $got, expected $want" }
     }
     foreach name {recorded transaction_id partition_key} {

@@ -345,7 +345,7 @@ with_server {} {
         assert_regexp {disk-free-min|free} [lindex $reply 1]
         assert_match [lindex [lindex $reply 1] 0]* [r err EMAPPEND [uuid] s t]
         set last [r ESVER s]
-        assert_equal [expr {$last + 1}] [llength [field [r ESCAN s - +] events]]
+        assert_equal [expr {$last + 1}] [llength [field [r ESCAN s - + COUNT 10000] events]]
         r CONFIG SET disk-free-min 0
         wait_for "appends are taken" 5000 {[lindex [r typed EAPPEND s t] 0] ne "error"}
     }

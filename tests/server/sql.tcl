@@ -14,7 +14,7 @@ with_server {} {
                 FROM cairn_events WHERE sequence = $seq"] 0]
             set wire [lmap name {partition_sequence stream_id stream_version event_name event_id entry_id timestamp recorded
                 transaction_id partition_key payload metadata correlation_id causation_id aggregate_id} {
-                expr {[dict exists $e $name] ? [dict get $e $name] : ""} }]
+                field_or_empty $e $name }]
             assert_equal $wire $row
         }
     }
