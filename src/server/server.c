@@ -19,6 +19,7 @@
 #include "server/need.h"
 
 #define READ_BUFFER       (64u * 1024)
+#define SLOW_SYNC_US      UINT64_C(600)
 #define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
 #define GROUP_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 #define STOP_PATIENCE_MS  5000
@@ -146,24 +147,29 @@ static void run_resumed(struct server *srv) {
     }
 }
 
-/* When to start the next write of the journal. The connections that have just been answered will
+/* Whether an idle journal should be held back. The connections that have just been answered will
  * send their next commands within a moment; a write that starts with the first of them would make
- * all others wait for two syncs. So an idle journal is held back until most of them are there, for
- * half a sync at the most. A large group goes at once. */
+ * the others wait for two syncs. With a quick disk it is enough to take what has arrived already:
+ * until a look finds nothing new. With a slow one, most of them are waited for, half a sync at the
+ * most. */
+static bool hold_back(struct server *srv) {
+    if (srv->commit.writers * 10 >= srv->commit.expected * 9) return false;
+    uint64_t now = clock_mono_us();
+    if (now >= srv->commit.hold_until_us) return false;
+    if (srv->commit.sync_us < SLOW_SYNC_US) {
+        srv->commit.look_again = srv->turn_callbacks > 0;
+        return srv->commit.look_again;
+    }
+    if (!srv->commit.alarm_set) loop_alarm(srv->loop, srv->commit.hold_until_us - now);
+    srv->commit.alarm_set = true;
+    return true;
+}
+
+/* Starts the next write of the journal when that is idle; a large group goes at once. */
 static void hand_over(struct server *srv) {
     struct model *m = &srv->model;
     if (m->open->frame_count == 0) return;
-    if (m->open->bytes < GROUP_BYTES_LARGE) {
-        if (!store_idle(srv->store)) return;
-        if (srv->commit.writers * 10 < srv->commit.expected * 9) {
-            uint64_t now = clock_mono_us();
-            if (now < srv->commit.hold_until_us) {
-                if (!srv->commit.alarm_set) loop_alarm(srv->loop, srv->commit.hold_until_us - now);
-                srv->commit.alarm_set = true;
-                return;
-            }
-        }
-    }
+    if (m->open->bytes < GROUP_BYTES_LARGE && (!store_idle(srv->store) || hold_back(srv))) return;
     srv->commit.alarm_set = false;
     srv->commit.writers = 0;
     srv->commit.submitted_us = clock_mono_us();
@@ -263,6 +269,7 @@ static void on_config_changed(const char *name, void *arg) {
     const struct config *c = &srv->config;
     struct err err;
     if (strcmp(name, "cache-bytes") == 0) srv->model.bytes_max = c->cache_bytes;
+    if (strcmp(name, "maxclients") == 0) raise_file_limit(srv);
     if (strcmp(name, "disk-free-min") == 0) store_set_disk_free_min(srv->store, c->disk_free_min);
     if (strcmp(name, "durability") == 0) store_set_interval(srv->store, c->durability_interval_ms);
     if (strcmp(name, "loglevel") == 0) log_level = (enum log_level)c->loglevel;
@@ -352,7 +359,8 @@ static int finish(struct server *srv) {
 }
 
 void server_turn(struct server *srv, uint64_t wait_us) {
-    loop_turn(srv->loop, wait_us);
+    srv->turn_callbacks = loop_turn(srv->loop, srv->commit.look_again ? 0 : wait_us);
+    srv->commit.look_again = false;
     after_turn(srv);
 }
 

@@ -42,10 +42,11 @@ struct server {
         uint32_t writers;      /* connections with a reply that waits for the open group */
         uint32_t expected;     /* as many are expected to be in it soon */
         uint64_t hold_until_us;
-        bool alarm_set;
+        bool alarm_set, look_again;
     } commit;
     uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
     bool pause_writes_only;
+    int turn_callbacks;       /* of the last turn */
     bool clock_stale;         /* a new turn has begun */
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
