@@ -142,6 +142,19 @@ with_server {} {
             if {[$c read] != $i} { fail "ESVER $i" }
         }
     }
+    test "Pipelines of large events: answered at once, memory bounded" {
+        set before [srv memory_kb]
+        foreach {n bytes} {2 4000000 3 8000000 6 1000000 2 8380000 5 300000} {
+            set payload [string repeat 0123456789abcdef [expr {$bytes / 16}]]
+            with_clients c {
+                $c write [string repeat [resp_command EAPPEND large-$bytes t PAYLOAD $payload] $n]
+                for {set i 0} {$i < $n} {incr i} { assert_equal $i [field [$c read] stream_version] "$n events of $bytes bytes" }
+            }
+            set e [lindex [field [r ESCAN large-$bytes - + REV COUNT 1] events] 0]
+            assert {[field $e payload] eq $payload}
+        }
+        assert_memory -100000 200000 [expr {[srv memory_kb VmHWM] - $before}] "kilobytes at the highest"
+    }
     test "A slow reader's replies wait, bounded, and are all right in the end" {
         set payload [string repeat 0123456789abcdef 4096]
         for {set i 0} {$i < 16} {incr i} { r EAPPEND fat t PAYLOAD $payload }
