@@ -77,7 +77,7 @@ test-asan: deps
 
 test-tsan: deps
 	+@$(MAKE) -s -j2 BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= SANITIZE="-fsanitize=thread" OPT="-O1 -g -fno-omit-frame-pointer" build-tsan/cairn-server unit build/diskshim.so
-	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS="suppressions=$(CURDIR)/tests/tsan.supp halt_on_error=1" CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
+	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS=halt_on_error=1 CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
 
 fuzz: fuzz-targets
 	for f in $(FUZZ); do tests/fuzz/run $$f $(FUZZ_SECONDS) || exit 1; done

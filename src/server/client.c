@@ -163,7 +163,8 @@ static void client_read(struct client *c) {
         size_t have = c->in.len - c->in_at,
                rest = c->reader.needed > have ? c->reader.needed - have : 0;
         room = MIN(MAX(rest, (size_t)16384), (size_t)4 << 20);
-        if (c->in.cap - c->in.len >= 16384) room = c->in.cap - c->in.len;
+        /* buf_reserve keeps a byte to itself: asking for all would double the buffer each time. */
+        if (c->in.cap - c->in.len > 16384) room = c->in.cap - c->in.len - 1;
         at = buf_reserve(&c->in, room);
     }
     ssize_t n = read(c->fd, at, room);
