@@ -265,7 +265,10 @@ static void on_io(void *arg, int what) {
     struct client *c = arg;
     server_read_clock(c->srv);
     if (what & LOOP_WRITE) client_flush(c);
-    if ((what & LOOP_READ) && !c->closing) client_read(c);
+    if ((what & LOOP_READ) && !c->closing) {
+        client_read(c);
+        server_wrote_some(c->srv);
+    }
 }
 
 void client_trim(struct client *c) {

@@ -20,6 +20,7 @@
 
 #define READ_BUFFER       (64u * 1024)
 #define SLOW_SYNC_US      UINT64_C(600)
+#define SLOW_SYNC_SLOTS   3              /* at most JOURNAL_SLOTS */
 #define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
 #define GROUP_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 #define STOP_PATIENCE_MS  5000
@@ -32,11 +33,13 @@ static void resume_all(struct list *parked) {
 
 static void on_durable(struct group *g, void *arg) {
     struct server *srv = arg;
-    uint64_t now = clock_mono_us(), took = now - srv->commit.submitted_us;
+    uint64_t now = clock_mono_us(), took = now - g->submitted_us;
     srv->commit.sync_us = (srv->commit.sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
     uint32_t released = clients_durable(srv, g);
     resume_all(&srv->waiting); /* WAITAOF */
-    srv->commit.expected = released + srv->commit.writers;
+    uint32_t all = srv->commit.in_flight + srv->commit.writers;
+    srv->commit.population = MAX(all, srv->commit.population - srv->commit.population / 16);
+    srv->commit.in_flight -= MIN(released, srv->commit.in_flight);
     srv->commit.hold_until_us = released > 0 ? now + MIN(srv->commit.sync_us / 2, HOLD_MAX_US) : 0;
 }
 
@@ -147,14 +150,19 @@ static void run_resumed(struct server *srv) {
     }
 }
 
+/* A slow disk is worth more than one sync under way. */
+static unsigned sync_slots(const struct server *srv) {
+    return srv->commit.sync_us < SLOW_SYNC_US ? 1 : SLOW_SYNC_SLOTS;
+}
+
 /* Whether an idle journal should be held back. The connections that have just been answered will
  * send their next commands within a moment; a write that starts with the first of them would make
  * the others wait for two syncs. With a quick disk it is enough to take what has arrived already:
- * until a look finds nothing new. With a slow one, most of them are waited for, half a sync at the
- * most. */
+ * until a look finds nothing new. With a slow one, a fair share of them is waited for, half a sync
+ * at the most. */
 static bool hold_back(struct server *srv) {
-    if (srv->commit.writers * 10 >= srv->commit.expected * 9) return false;
     uint64_t now = clock_mono_us();
+    if (srv->commit.writers * 10 * sync_slots(srv) >= srv->commit.population * 9) return false;
     if (now >= srv->commit.hold_until_us) return false;
     if (srv->commit.sync_us < SLOW_SYNC_US) {
         srv->commit.look_again = srv->turn_callbacks > 0;
@@ -165,15 +173,27 @@ static bool hold_back(struct server *srv) {
     return true;
 }
 
+static void submit(struct server *srv) {
+    srv->commit.alarm_set = false;
+    srv->commit.in_flight += srv->commit.writers;
+    srv->commit.writers = 0;
+    model_submit(&srv->model);
+}
+
 /* Starts the next write of the journal when that is idle; a large group goes at once. */
 static void hand_over(struct server *srv) {
-    struct model *m = &srv->model;
-    if (m->open->frame_count == 0) return;
-    if (m->open->bytes < GROUP_BYTES_LARGE && (!store_idle(srv->store) || hold_back(srv))) return;
-    srv->commit.alarm_set = false;
-    srv->commit.writers = 0;
-    srv->commit.submitted_us = clock_mono_us();
-    model_submit(m);
+    const struct group *open = srv->model.open;
+    if (open->frame_count == 0) return;
+    if (open->bytes >= GROUP_BYTES_LARGE ||
+        (store_idle(srv->store, sync_slots(srv)) && !hold_back(srv)))
+        submit(srv);
+}
+
+void server_wrote_some(struct server *srv) {
+    unsigned slots = sync_slots(srv);
+    if (slots == 1 || srv->commit.writers == 0) return;
+    if (srv->commit.writers * slots < srv->commit.population) return;
+    if (store_writable(srv->store) && store_idle(srv->store, slots)) submit(srv);
 }
 
 static void check_deadlines(struct server *srv) {

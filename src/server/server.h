@@ -37,10 +37,10 @@ struct server {
     char run_id[41];
     /* When to hand the open group to the journal (server.c: hand_over). */
     struct {
-        uint64_t submitted_us; /* monotonic, of the group that is being written */
-        uint64_t sync_us;      /* how long a group takes to become durable, smoothed */
-        uint32_t writers;      /* connections with a reply that waits for the open group */
-        uint32_t expected;     /* as many are expected to be in it soon */
+        uint64_t sync_us;    /* how long a group takes to become durable, smoothed */
+        uint32_t writers;    /* connections with a reply that waits for the open group */
+        uint32_t in_flight;  /* ... for groups under way */
+        uint32_t population; /* how many such connections there are, all in all */
         uint64_t hold_until_us;
         bool alarm_set, look_again;
     } commit;
@@ -59,6 +59,9 @@ struct server {
 void server_read_clock(struct server *srv);
 int server_start(struct server *srv, struct err *err);
 int server_run(struct server *srv); /* until told to stop; the exit status */
+/* In the middle of a turn, after a connection's commands have run: with a slow disk half of the
+ * writers are handed over before the other half is looked at, so that two syncs overlap. */
+void server_wrote_some(struct server *srv);
 /* One turn of the loop that waits at most so long. */
 void server_turn(struct server *srv, uint64_t wait_us);
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */

@@ -41,6 +41,7 @@ struct group {
     uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct group *queue_next; /* the thread's that has it queued (store/threads.c) */
+    uint64_t submitted_us;    /* monotonic: when the loop handed it over */
     uint64_t queued_us;       /* monotonic time at which the applier got it */
     void *arena;              /* private */
 };

@@ -419,6 +419,30 @@ int journal_sync(struct journal *j, struct err *err) {
 
 /* What came behind `keep` (NULL: all) is given up. The newest is removed first, so that a crash
  * in between never finds a segment without the one before it. */
+void journal_sync_begin(struct journal *j, struct journal_sync *t) {
+    assert(j->state == JOURNAL_STARTED);
+    t->segment = j->segments.tail;
+    j->dirty = false; /* if it fails, everything is written again anyway */
+}
+
+int journal_sync_run(const struct journal *j, const struct journal_sync *t, unsigned slot,
+                     struct err *err) {
+    const struct segment *s = t->segment;
+    if (fdatasync(slot == 0 ? s->fd : s->other_fds[slot - 1]) == 0) return 0;
+    char path[SEGMENT_PATH_MAX];
+    segment_path(path, j->dir, s->number);
+    return err_errno(err, "syncing %s", path);
+}
+
+bool journal_fits(const struct journal *j, uint64_t bytes) {
+    const struct segment *s = j->segments.tail;
+    return s != NULL && bytes <= s->size - s->end;
+}
+
+uint64_t journal_group_bytes(const struct group *g) {
+    return segment_round(sizeof(struct segment_group) + g->journal_bytes);
+}
+
 static void drop_segments_after(struct journal *j, struct segment *keep) {
     struct segment_list old = j->segments;
     j->segments = (struct segment_list){0};

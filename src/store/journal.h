@@ -25,6 +25,7 @@
 
 #define JOURNAL_FORMAT 1
 #define JOURNAL_BLOCK  4096
+#define JOURNAL_SLOTS  3 /* syncs that may be under way at a time */
 
 struct journal_config {
     const char *dir; /* created if missing */
@@ -64,6 +65,22 @@ size_t journal_frame_max(const struct journal *j);
  * journal_rewrite, journal_close. */
 int journal_write(struct journal *j, const struct group *g, uint64_t claim, struct err *err);
 int journal_sync(struct journal *j, struct err *err); /* fdatasync of what was written */
+/* Overlapping syncs. While one thread syncs, another may write and sync what comes next: `begin`
+ * after the writes (not concurrently with any other call), then `run` on any thread, concurrently
+ * with journal_write and another runs of other slots (below JOURNAL_SLOTS). When a run succeeds,
+ * everything written before its begin is durable, whatever other runs are still under way: each
+ * slot has its own open file description, which reports every failed writeback of the file to it. A
+ * write that does not fit the segment (journal_fits), journal_applied and journal_rewrite are legal
+ * only while no run is under way. */
+struct journal_sync {
+    struct segment *segment;
+};
+void journal_sync_begin(struct journal *j, struct journal_sync *t);
+int journal_sync_run(const struct journal *j, const struct journal_sync *t, unsigned slot,
+                     struct err *err);
+/* Whether groups with together so many journal_group_bytes go into the current segment. */
+bool journal_fits(const struct journal *j, uint64_t bytes);
+uint64_t journal_group_bytes(const struct group *g);
 /* After a failure: writes all these groups (everything not durable, oldest first; n may be 0: a
  * probe) into a new segment that supersedes older ones from next_frame on, and syncs. On success
  * the journal goes on there; on failure it may be called again. next_frame: the first frame

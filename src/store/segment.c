@@ -185,6 +185,24 @@ static int reserve(int fd, uint64_t size) {
     return ftruncate(fd, (off_t)size);
 }
 
+/* NULL (and fd left open) when the other descriptions cannot be opened. */
+static struct segment *segment_of(const char *path, int fd, uint64_t number, uint64_t size,
+                                  struct err *err) {
+    struct segment *s = xcalloc(1, sizeof *s);
+    s->fd = fd;
+    s->number = number;
+    s->size = size;
+    for (size_t i = 0; i < JOURNAL_SLOTS - 1; i++) {
+        s->other_fds[i] = open(path, O_RDWR | O_CLOEXEC);
+        if (s->other_fds[i] >= 0) continue;
+        err_errno(err, "opening %s", path);
+        while (i-- > 0) close(s->other_fds[i]);
+        xfree(s);
+        return NULL;
+    }
+    return s;
+}
+
 struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uint64_t size,
                                uint64_t zeroed, struct err *err) {
     char path[SEGMENT_PATH_MAX], temporary[SEGMENT_PATH_MAX + 8];
@@ -209,11 +227,8 @@ struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uin
         err_errno(err, "syncing %s", dir);
         goto fail;
     }
-    struct segment *s = xcalloc(1, sizeof *s);
-    s->fd = fd;
-    s->number = number;
-    s->size = size;
-    return s;
+    struct segment *s = segment_of(path, fd, number, size, err);
+    if (s != NULL) return s;
 fail:
     unlink(renamed ? path : temporary);
     close(fd);
@@ -230,16 +245,15 @@ struct segment *segment_open(const char *dir, uint64_t number, struct err *err) 
         if (fd >= 0) close(fd);
         return NULL;
     }
-    struct segment *s = xcalloc(1, sizeof *s);
-    s->fd = fd;
-    s->number = number;
-    s->size = (uint64_t)st.st_size;
+    struct segment *s = segment_of(path, fd, number, (uint64_t)st.st_size, err);
+    if (s == NULL) close(fd);
     return s;
 }
 
 void segment_close(struct segment *s) {
     if (s == NULL) return;
     close(s->fd);
+    for (size_t i = 0; i < JOURNAL_SLOTS - 1; i++) close(s->other_fds[i]);
     xfree(s);
 }
 

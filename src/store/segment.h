@@ -71,10 +71,12 @@ _Static_assert(sizeof(struct segment_record) == 8, "journal format");
 struct segment {
     struct segment *next; /* in the list that holds it */
     int fd;
-    uint64_t number;     /* of the file's name */
-    uint64_t size;       /* of the file */
-    uint64_t end;        /* where the next group goes */
-    uint64_t last_frame; /* header.first_frame - 1 when it holds none */
+    int other_fds[JOURNAL_SLOTS - 1]; /* more open file descriptions of it, for syncs that overlap:
+                                         each learns of failed writebacks by itself */
+    uint64_t number;                  /* of the file's name */
+    uint64_t size;                    /* of the file */
+    uint64_t end;                     /* where the next group goes */
+    uint64_t last_frame;              /* header.first_frame - 1 when it holds none */
     struct segment_header header;
     uint32_t crc_init;
     bool failed; /* a write or sync failed: its pages are not to be trusted, nor used again */

@@ -197,8 +197,10 @@ void store_submit(struct store *s, struct group *g) {
     list_append(&s->groups, &g->node);
     if (s->next_undurable == &s->groups) s->next_undurable = &g->node;
     s->pinned_bytes += g->bytes;
+    s->in_flight++;
+    g->submitted_us = clock_mono_us();
     pthread_mutex_lock(&s->lock);
-    if (s->has_journal_thread) {
+    if (s->journal_slot_count > 0) {
         atomic_store(&s->journal_busy, true);
         group_queue_push(&s->to_journal, g);
         pthread_mutex_unlock(&s->lock);
@@ -211,9 +213,9 @@ void store_submit(struct store *s, struct group *g) {
     }
 }
 
-bool store_idle(const struct store *s) {
-    if (s->has_journal_thread) return !atomic_load(&s->journal_busy);
-    return s->durable_seen == s->applied_seen && s->next_undurable == &s->groups;
+bool store_idle(const struct store *s, unsigned slots) {
+    if (s->config.durability == DURABILITY_INTERVAL) return !atomic_load(&s->journal_busy);
+    return s->in_flight < MIN(slots, MAX(s->journal_slot_count, 1u));
 }
 
 static void report_durable(struct store *s, uint64_t durable) {
@@ -222,6 +224,7 @@ static void report_durable(struct store *s, uint64_t durable) {
         struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
         if (group_last_frame(g) > durable) break;
         s->next_undurable = g->node.next;
+        s->in_flight--;
         s->callbacks.durable(g, s->callbacks.arg);
     }
 }
@@ -240,7 +243,7 @@ static void report_applied(struct store *s, uint64_t applied) {
 
 /* Drops every group beyond durable; the acknowledging thread waits for this. */
 static void take_void(struct store *s) {
-    struct group_queue *q = s->has_journal_thread ? &s->to_journal : &s->to_applier;
+    struct group_queue *q = s->journal_slot_count > 0 ? &s->to_journal : &s->to_applier;
     pthread_mutex_lock(&s->lock);
     *q = (struct group_queue){0};
     char why[sizeof s->failure];
@@ -252,6 +255,7 @@ static void take_void(struct store *s) {
         struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
         assert(list_empty(&g->gated));
         s->next_undurable = g->node.next;
+        s->in_flight--;
         list_remove(&g->node);
         s->pinned_bytes -= g->bytes;
         group_destroy(g);

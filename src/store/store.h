@@ -51,9 +51,9 @@ void store_poll(struct store *s);
 
 /* Takes the group (closed; at least one frame). */
 void store_submit(struct store *s, struct group *g);
-/* Whether the acknowledging thread has nothing to do: a group handed over now is written at once.
- */
-bool store_idle(const struct store *s);
+/* Whether a group handed over now is written at once. slots: how many syncs may be under way at a
+ * time (1 or 2; only the journal makes use of a second one). */
+bool store_idle(const struct store *s, unsigned slots);
 /* Writes are possible (not voided). */
 bool store_writable(const struct store *s);
 /* NULL, or why writes must be refused now (disk-free-min). Valid until the next call. */

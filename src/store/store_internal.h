@@ -50,6 +50,7 @@ struct store {
     struct list *next_undurable; /* into groups: the first not yet reported durable */
     struct list outstanding;     /* requests not released, oldest first */
     size_t pinned_bytes;
+    unsigned in_flight; /* groups submitted and not reported durable */
     uint64_t durable_seen, applied_seen;
     bool writable;
     char refusal[256];
@@ -66,19 +67,33 @@ struct store {
     pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
     /* Under lock. */
     struct group_queue to_journal, to_applier;
+    struct group_queue written;   /* in the journal, or on the way there, not durable */
+    unsigned syncs, sync_waiters; /* under way; threads that wait until none is */
+    bool journal_writing;         /* one thread writes */
+    bool journal_recovering;      /* one thread deals with a failure */
+    uint64_t told_applied;        /* to the journal */
     struct list requests, finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     uint64_t flush_frame; /* the applier must not wait to collect below this */
     char failure[512], apply_error[512];
     /* end of: under lock */
 
-    pthread_t journal_thread, applier_thread, helper_thread;
-    bool has_journal_thread;
+    struct journal_slot {
+        struct store *store;
+        unsigned slot;
+        pthread_t thread;
+    } journal_slots[JOURNAL_SLOTS];
+    unsigned journal_slot_count; /* 0: no journal */
+    pthread_t applier_thread, helper_thread;
     pthread_t *readers;
     unsigned reader_count;
 };
 
-void store_notify(struct store *s); /* wakes the loop */
+void store_notify(struct store *s);                                     /* wakes the loop */
+void *journal_main(void *slot);                                         /* journal_thread.c */
+void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms); /* with the lock */
+/* Hands durable groups to the applier. With the lock; returns whether it should be woken. */
+MUST_CHECK bool applier_give(struct store *s, struct group *g);
 MUST_CHECK int threads_start(struct store *s, struct err *err);
 void threads_stop(struct store *s); /* finishes what is queued (as far as it can be) */
 MUST_CHECK int readers_start(struct store *s, struct err *err);

@@ -1,12 +1,10 @@
-/* The journal thread, the applier thread and the helper.
+/* The applier thread and the helper (the journal's threads are in journal_thread.c).
  *
- *   journal: takes everything that is queued, writes it, syncs once, raises `durable`, hands the
- * groups to the applier. When a sync fails: once more into a new segment; when that fails too, the
- *            store is failed: it waits until the loop has voided, then probes until the disk works
- * again. applier: collects for a moment (apply_delay_ms or apply_bytes), turns groups into rows in
- * one transaction, raises `applied`; uses what time is left for the backend's deferred work. With
- * durability `backend` it is also the stage that acknowledges. helper:  whatever may take long and
- * is nobody's hot path: preparing segments, watching disk space.
+ *   applier: collects for a moment (apply_delay_ms or apply_bytes), turns groups into rows in one
+ *            transaction, raises `applied`; uses what time is left for the backend's deferred work.
+ *            With durability `backend` it is also the stage that acknowledges.
+ *   helper:  whatever may take long and is nobody's hot path: preparing segments, watching disk
+ * space.
  *
  * None of them decides anything about events; none frees a group. */
 #include "store/store_internal.h"
@@ -26,7 +24,7 @@
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
 
-static void wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
+void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     uint64_t ns = (uint64_t)at.tv_nsec + ms * 1000000u;
@@ -43,29 +41,12 @@ static void set_background(bool background) {
     if (rc != 0) log_debug("scheduling: %s", strerror(rc));
 }
 
-/* ---- journal ---- */
-
-static void give_to_applier(struct store *s, struct group *const groups[], size_t n) {
-    uint64_t now = clock_mono_us();
-    bool wake;
-    pthread_mutex_lock(&s->lock);
-    wake = s->to_applier.head == NULL;
-    for (size_t i = 0; i < n; i++) {
-        groups[i]->queued_us = now;
-        group_queue_push(&s->to_applier, groups[i]);
-    }
-    wake = wake || s->to_applier.bytes >= s->config.apply_bytes ||
+bool applier_give(struct store *s, struct group *g) {
+    bool was_idle = s->to_applier.head == NULL;
+    g->queued_us = clock_mono_us();
+    group_queue_push(&s->to_applier, g);
+    return was_idle || s->to_applier.bytes >= s->config.apply_bytes ||
            s->flush_frame > atomic_load(&s->applied) || s->stopping;
-    pthread_mutex_unlock(&s->lock);
-    if (wake) pthread_cond_signal(&s->applier_wake);
-}
-
-static void groups_durable(struct store *s, struct group *const groups[], size_t n) {
-    if (n == 0) return;
-    atomic_store_explicit(&s->durable, group_last_frame(groups[n - 1]), memory_order_release);
-    atomic_store(&s->journal_busy, false);
-    store_notify(s);
-    give_to_applier(s, groups, n);
 }
 
 struct group_vec {
@@ -81,117 +62,6 @@ static void group_vec_add(struct group_vec *v, struct group *g) {
     v->items[v->count++] = g;
 }
 
-/* The disk refused twice. Tells the loop, waits until it has dropped what is void, and then probes.
- */
-static void journal_fail(struct store *s, const struct err *why) {
-    atomic_fetch_add(&s->journal_failures, 1);
-    log_warning("journal: %s; writes are refused until the disk works again", why->text);
-    pthread_mutex_lock(&s->lock);
-    s->failed = true;
-    s->void_taken = false;
-    snprintf(s->failure, sizeof s->failure, "%s", why->text);
-    store_notify(s);
-    while (!s->void_taken && !s->stopping) pthread_cond_wait(&s->journal_wake, &s->lock);
-    while (!s->stopping) {
-        pthread_mutex_unlock(&s->lock);
-        struct err err;
-        uint64_t durable = atomic_load(&s->durable);
-        int rc = journal_rewrite(s->journal, NULL, 0, durable + 1, durable, &err);
-        pthread_mutex_lock(&s->lock);
-        if (rc == 0) break;
-        wait_ms(s, &s->journal_wake, PROBE_INTERVAL_MS);
-    }
-    if (!s->stopping) {
-        s->failed = false;
-        s->resumed = true;
-        log_notice("journal: the disk works again; writes are accepted");
-    }
-    atomic_store(&s->journal_busy, false);
-    store_notify(s);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static int journal_sync_timed(struct store *s, struct err *err) {
-    uint64_t start = clock_mono_us();
-    int rc = journal_sync(s->journal, err);
-    atomic_fetch_add(&s->journal_syncs, 1);
-    atomic_fetch_add(&s->journal_sync_us, clock_mono_us() - start);
-    return rc;
-}
-
-/* Writes the groups from `from` on and, if asked, syncs all. After a failure tries everything once
- * more in a new segment. false: the store has failed (and works again, or stops). */
-static bool journal_commit(struct store *s, struct group_vec *v, size_t from, bool sync) {
-    struct err err;
-    int rc = 0;
-    uint64_t claim = atomic_load(&s->durable);
-    for (size_t i = from; i < v->count && rc == 0; i++) {
-        rc = journal_write(s->journal, v->items[i], claim, &err);
-        atomic_fetch_add(&s->journal_groups, 1);
-    }
-    if (rc == 0 && sync) rc = journal_sync_timed(s, &err);
-    if (rc == 0) return true;
-    log_warning("journal: %s; writing again to a new segment", err.text);
-    atomic_fetch_add(&s->journal_rewrites, 1);
-    rc = journal_rewrite(s->journal, v->items, v->count, claim + 1, claim, &err);
-    if (rc == 0) return true;
-    journal_fail(s, &err);
-    return false;
-}
-
-static void *journal_main(void *arg) {
-    struct store *s = arg;
-    struct group_vec unsynced = {0};
-    uint64_t synced_at = clock_mono_ms(), told_applied = 0;
-    bool interval = s->config.durability == DURABILITY_INTERVAL;
-    for (;;) {
-        size_t from = unsynced.count;
-        bool due = false;
-        pthread_mutex_lock(&s->lock);
-        while (s->to_journal.head == NULL) {
-            uint64_t applied = atomic_load(&s->applied);
-            if (applied > told_applied) break;
-            if (interval && unsynced.count > 0) {
-                uint64_t waited = clock_mono_ms() - synced_at, every = atomic_load(&s->interval_ms);
-                due = s->stopping || waited >= every;
-                if (due) break;
-                wait_ms(s, &s->journal_wake, every - waited);
-                continue;
-            }
-            if (s->stopping) {
-                pthread_mutex_unlock(&s->lock);
-                free(unsynced.items);
-                return NULL;
-            }
-            pthread_cond_wait(&s->journal_wake, &s->lock);
-        }
-        for (struct group *g; (g = group_queue_pop(&s->to_journal)) != NULL;)
-            group_vec_add(&unsynced, g);
-        due = due || !interval || s->stopping ||
-              clock_mono_ms() - synced_at >= atomic_load(&s->interval_ms);
-        pthread_mutex_unlock(&s->lock);
-
-        uint64_t applied = atomic_load(&s->applied);
-        if (applied > told_applied) {
-            journal_applied(s->journal, applied);
-            told_applied = applied;
-        }
-        if (unsynced.count > 0) {
-            if (!journal_commit(s, &unsynced, from, due)) {
-                unsynced.count = 0;
-            } else if (due) {
-                groups_durable(s, unsynced.items, unsynced.count);
-                unsynced.count = 0;
-                synced_at = clock_mono_ms();
-            } else {
-                atomic_store(&s->journal_busy, false);
-                store_notify(s);
-            }
-        }
-        if (journal_wants_prepare(s->journal)) pthread_cond_signal(&s->helper_wake);
-    }
-}
-
 /* ---- applier ---- */
 
 static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
@@ -200,7 +70,7 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
     pthread_mutex_lock(&s->lock);
     snprintf(s->apply_error, sizeof s->apply_error, "%s", err->text);
     atomic_store(&s->apply_failing, true);
-    if (!s->stopping) wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
+    if (!s->stopping) store_wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -219,7 +89,7 @@ static void backend_fail(struct store *s, const struct err *why) {
         int rc = s->backend->probe(s->writer, &err);
         pthread_mutex_lock(&s->lock);
         if (rc == 0) break;
-        wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);
+        store_wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);
     }
     if (!s->stopping) {
         s->failed = false;
@@ -268,7 +138,7 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
         struct group *g = s->to_applier.head;
         if (g == NULL) {
             if (more_maintenance || waited) return false;
-            wait_ms(s, &s->applier_wake, IDLE_MAINTAIN_MS);
+            store_wait_ms(s, &s->applier_wake, IDLE_MAINTAIN_MS);
             waited = s->to_applier.head == NULL;
             continue;
         }
@@ -278,7 +148,7 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
         uint64_t age_ms = (clock_mono_us() - g->queued_us) / 1000;
         if (age_ms >= s->config.apply_delay_ms) return true;
         if (more_maintenance) return false;
-        wait_ms(s, &s->applier_wake, s->config.apply_delay_ms - age_ms);
+        store_wait_ms(s, &s->applier_wake, s->config.apply_delay_ms - age_ms);
     }
 }
 
@@ -311,7 +181,7 @@ static void *applier_main(void *arg) {
                     atomic_store(&s->durable, last);
                 atomic_store_explicit(&s->applied, last, memory_order_release);
                 store_notify(s);
-                if (s->has_journal_thread) pthread_cond_signal(&s->journal_wake);
+                if (s->journal_slot_count > 0) pthread_cond_signal(&s->journal_wake);
             } else {
                 pthread_mutex_lock(&s->lock);
                 gave_up = s->stopping;
@@ -371,7 +241,7 @@ static void *helper_main(void *arg) {
             journal_prepare(s->journal, &err) != 0)
             log_verbose("journal: preparing a segment: %s", err.text);
         pthread_mutex_lock(&s->lock);
-        if (!s->stopping) wait_ms(s, &s->helper_wake, 1000);
+        if (!s->stopping) store_wait_ms(s, &s->helper_wake, 1000);
     }
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -380,9 +250,17 @@ static void *helper_main(void *arg) {
 /* ---- start and stop ---- */
 
 int threads_start(struct store *s, struct err *err) {
-    s->has_journal_thread = s->journal != NULL;
-    if ((s->has_journal_thread && pthread_create(&s->journal_thread, NULL, journal_main, s) != 0) ||
-        pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
+    /* With interval nothing waits for a sync: one thread does. */
+    if (s->journal != NULL)
+        s->journal_slot_count = s->config.durability == DURABILITY_INTERVAL ? 1 : JOURNAL_SLOTS;
+    for (unsigned i = 0; i < s->journal_slot_count; i++) {
+        struct journal_slot *slot = &s->journal_slots[i];
+        slot->store = s;
+        slot->slot = i;
+        if (pthread_create(&slot->thread, NULL, journal_main, slot) != 0)
+            return err_errno(err, "cannot start a thread");
+    }
+    if (pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
         pthread_create(&s->helper_thread, NULL, helper_main, s) != 0)
         return err_errno(err, "cannot start a thread");
     return 0;
@@ -395,7 +273,8 @@ void threads_stop(struct store *s) {
     pthread_cond_broadcast(&s->journal_wake);
     pthread_cond_broadcast(&s->helper_wake);
     pthread_mutex_unlock(&s->lock);
-    if (s->has_journal_thread) pthread_join(s->journal_thread, NULL);
+    for (unsigned i = 0; i < s->journal_slot_count; i++)
+        pthread_join(s->journal_slots[i].thread, NULL);
     pthread_join(s->helper_thread, NULL);
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->applier_wake);
