@@ -267,7 +267,7 @@ static void on_io(void *arg, int what) {
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) {
         client_read(c);
-        server_wrote_some(c->srv);
+        server_between_clients(c->srv);
     }
 }
 

@@ -193,7 +193,7 @@ const struct option option_table[] = {
     {.name = "apply-delay-ms",
      .type = OPTION_INT,
      .offset = FIELD(apply_delay_ms),
-     .initial = "100",
+     .initial = "500",
      .max = 60000,
      .help = "How long events may wait in the journal for others to share a transaction of the "
              "store with. "

@@ -155,15 +155,20 @@ static unsigned sync_slots(const struct server *srv) {
     return srv->commit.sync_us < SLOW_SYNC_US ? 1 : SLOW_SYNC_SLOTS;
 }
 
+/* Whether the open group holds its share of the writers: with a slow disk they go in cohorts, one
+ * for each sync that may be under way. */
+static bool is_cohort(const struct server *srv, uint32_t percent) {
+    return srv->commit.writers * sync_slots(srv) * 100 >= srv->commit.population * percent;
+}
+
 /* Whether an idle journal should be held back. The connections that have just been answered will
  * send their next commands within a moment; a write that starts with the first of them would make
  * the others wait for two syncs. With a quick disk it is enough to take what has arrived already:
- * until a look finds nothing new. With a slow one, a fair share of them is waited for, half a sync
- * at the most. */
+ * until a look finds nothing new. With a slow one a cohort is waited for, half a sync at the most.
+ */
 static bool hold_back(struct server *srv) {
     uint64_t now = clock_mono_us();
-    if (srv->commit.writers * 10 * sync_slots(srv) >= srv->commit.population * 9) return false;
-    if (now >= srv->commit.hold_until_us) return false;
+    if (now >= srv->commit.hold_until_us || is_cohort(srv, 90)) return false;
     if (srv->commit.sync_us < SLOW_SYNC_US) {
         srv->commit.look_again = srv->turn_callbacks > 0;
         return srv->commit.look_again;
@@ -189,11 +194,17 @@ static void hand_over(struct server *srv) {
         submit(srv);
 }
 
-void server_wrote_some(struct server *srv) {
-    unsigned slots = sync_slots(srv);
-    if (slots == 1 || srv->commit.writers == 0) return;
-    if (srv->commit.writers * slots < srv->commit.population) return;
-    if (store_writable(srv->store) && store_idle(srv->store, slots)) submit(srv);
+static void flush_all(struct server *srv) {
+    while (!list_empty(&srv->to_flush)) {
+        struct client *c = LIST_ENTRY(srv->to_flush.next, struct client, flush);
+        list_remove(&c->flush);
+        client_flush(c);
+    }
+}
+
+void server_between_clients(struct server *srv) {
+    if (sync_slots(srv) == 1 || srv->commit.writers == 0 || !is_cohort(srv, 100)) return;
+    if (store_writable(srv->store) && store_idle(srv->store, sync_slots(srv))) submit(srv);
 }
 
 static void check_deadlines(struct server *srv) {
@@ -215,11 +226,7 @@ static void after_turn(struct server *srv) {
     run_resumed(srv);
     hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
-    while (!list_empty(&srv->to_flush)) {
-        struct client *c = LIST_ENTRY(srv->to_flush.next, struct client, flush);
-        list_remove(&c->flush);
-        client_flush(c);
-    }
+    flush_all(srv);
     model_evict(&srv->model);
     while (!list_empty(&srv->closed))
         client_free(LIST_ENTRY(srv->closed.next, struct client, closed));
@@ -262,7 +269,7 @@ static int open_store(struct server *srv, struct err *err) {
         .interval_ms = c->durability_interval_ms,
         .segment_bytes = c->journal_segment_bytes,
         .apply_delay_ms = c->apply_delay_ms,
-        .apply_bytes = 8u << 20,
+        .apply_bytes = 16u << 20,
         .apply_urgent_bytes = server_pinned_max(srv) / 2,
         .disk_free_min = c->disk_free_min,
         .reader_count = (unsigned)c->reader_threads,

@@ -59,9 +59,9 @@ struct server {
 void server_read_clock(struct server *srv);
 int server_start(struct server *srv, struct err *err);
 int server_run(struct server *srv); /* until told to stop; the exit status */
-/* In the middle of a turn, after a connection's commands have run: with a slow disk half of the
- * writers are handed over before the other half is looked at, so that two syncs overlap. */
-void server_wrote_some(struct server *srv);
+/* In the middle of a turn, after a connection's commands have run: with a slow disk a cohort of
+ * writers is handed over before the rest is looked at, so that syncs overlap. */
+void server_between_clients(struct server *srv);
 /* One turn of the loop that waits at most so long. */
 void server_turn(struct server *srv, uint64_t wait_us);
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */

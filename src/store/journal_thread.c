@@ -13,6 +13,8 @@
  * until the disk works again. */
 #include "store/store_internal.h"
 
+#include <sched.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -179,11 +181,20 @@ static bool wait_for_work(struct store *s, uint64_t synced_at_ms, bool *due) {
     }
 }
 
+/* Everybody waits for a thread that itself mostly waits for the disk: it should run the moment that the disk has answered,
+ * also when others compute. Where the system allows it (root, CAP_SYS_NICE, or a limit on rtprio). */
+static void prefer_this_thread(void) {
+    struct sched_param lowest = {.sched_priority = 1};
+    int rc = pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);
+    if (rc != 0) log_debug("scheduling: %s", strerror(rc));
+}
+
 void *journal_main(void *arg) {
     struct journal_slot *me = arg;
     struct store *s = me->store;
     uint64_t synced_at_ms = clock_mono_ms();
     bool due;
+    prefer_this_thread();
     pthread_mutex_lock(&s->lock);
     while (wait_for_work(s, synced_at_ms, &due)) {
         work(s, me->slot, due);

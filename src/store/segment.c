@@ -23,6 +23,7 @@
 #define GROUP_MAGIC 0x70727563u /* "curp" */
 #define NAME_PREFIX "seg-"
 #define ZERO_CHUNK  ((size_t)1 << 20)
+#define ZERO_SYNCED (1u << 20)
 #define IOV_BATCH   512 /* vectors a call; the system's limit is 1024 */
 
 static const char header_magic[8] = {'C', 'a', 'i', 'r', 'n', 'J', 'n', 'l'};
@@ -169,9 +170,11 @@ static int write_zeros(int fd, uint64_t bytes) {
     int rc = 0;
     for (uint64_t at = 0; at < bytes && rc == 0;) {
         ssize_t n = pwrite(fd, zeros, MIN(bytes - at, (uint64_t)ZERO_CHUNK), (off_t)at);
-        if (n > 0)
+        if (n > 0) {
             at += (uint64_t)n;
-        else if (n == 0 || errno != EINTR)
+            /* In small portions: one sync of it all would hold up the journal's for as long. */
+            if (at % ZERO_SYNCED == 0 && fdatasync(fd) != 0) rc = -1;
+        } else if (n == 0 || errno != EINTR)
             rc = -1;
     }
     xfree(zeros);
