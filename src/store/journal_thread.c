@@ -181,8 +181,9 @@ static bool wait_for_work(struct store *s, uint64_t synced_at_ms, bool *due) {
     }
 }
 
-/* Everybody waits for a thread that itself mostly waits for the disk: it should run the moment that the disk has answered,
- * also when others compute. Where the system allows it (root, CAP_SYS_NICE, or a limit on rtprio). */
+/* Everybody waits for a thread that itself mostly waits for the disk: it should run the moment that
+ * the disk has answered, also when others compute. Where the system allows it (root, CAP_SYS_NICE,
+ * or a limit on rtprio). */
 static void prefer_this_thread(void) {
     struct sched_param lowest = {.sched_priority = 1};
     int rc = pthread_setschedparam(pthread_self(), SCHED_RR, &lowest);

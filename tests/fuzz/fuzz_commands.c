@@ -1,6 +1,7 @@
-/* Fuzzes the whole command surface: the input is what a client sends to a server in this process (store
- * memory:), in pieces. Nothing may crash, hang or trip an assertion; whatever comes, the server answers the PING
- * of a second connection afterwards. Bytes 0xFF split the input into separate writes. */
+/* Fuzzes the whole command surface: the input is what a client sends to a server in this process
+ * (store memory:), in pieces. Nothing may crash, hang or trip an assertion; whatever comes, the
+ * server answers the PING of a second connection afterwards. Bytes 0xFF split the input into
+ * separate writes. */
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,9 +23,13 @@ static void start_once(void) {
     if (started) return;
     started = true;
     log_level = LOG_NOTHING;
-    char *argv[] = {"fuzz",           "--store",     "memory:", "--port",   "0",
-                    "--enable-flush", "yes",         "--enable-debug-command", "no",
-                    "--cache-bytes",  "4mb",         "--reader-threads", "1", NULL};
+    char *argv[] = {"fuzz",    "--store",
+                    "memory:", "--port",
+                    "0",       "--enable-flush",
+                    "yes",     "--enable-debug-command",
+                    "no",      "--cache-bytes",
+                    "4mb",     "--reader-threads",
+                    "1",       NULL};
     if (config_load(&server.config, (int)ARRAY_LEN(argv) - 1, argv, &err) != 0 ||
         server_start(&server, &err) != 0) {
         fprintf(stderr, "%s\n", err.text);

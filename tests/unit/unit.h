@@ -26,7 +26,9 @@ static inline void unit_add(struct unit_test *t) {
 #define TEST(id)                                                                                   \
     static void id(void);                                                                          \
     static struct unit_test unit_test_##id = {#id, id, NULL};                                      \
-    __attribute__((constructor)) static void unit_register_##id(void) { unit_add(&unit_test_##id); } \
+    __attribute__((constructor)) static void unit_register_##id(void) {                            \
+        unit_add(&unit_test_##id);                                                                 \
+    }                                                                                              \
     static void id(void)
 
 #define CHECK(condition)                                                                           \
@@ -40,8 +42,8 @@ static inline void unit_add(struct unit_test *t) {
     do {                                                                                           \
         long long unit_a = (long long)(actual), unit_e = (long long)(expected);                    \
         if (unit_a != unit_e) {                                                                    \
-            fprintf(stderr, "  %s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__, #actual, unit_a, \
-                    unit_e);                                                                       \
+            fprintf(stderr, "  %s:%d: %s is %lld, not %lld\n", __FILE__, __LINE__, #actual,        \
+                    unit_a, unit_e);                                                               \
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)
