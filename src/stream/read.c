@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "stream/model_internal.h"
 
-#define READ_BYTES_MAX     (16u << 20)
+#define READ_BYTES_MAX     (8u << 20)
 #define EXAMINED_IN_MEMORY 100000
 #define EXAMINED_ON_DISK   50000
 
