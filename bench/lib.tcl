@@ -147,6 +147,8 @@ proc start_redis {args} {
 proc cairn_command {dir port conf} {
     set command [list [server_binary] --port $port --store sqlite:[file join $dir cairn.db] \
         --durability $::durability]
+    # Redis keeps everything in memory: so may we, except where a row is about little memory.
+    if {![dict exists $conf cache-bytes]} { lappend conf cache-bytes 8gb }
     foreach {name value} $conf { lappend command --$name $value }
     return $command
 }

@@ -108,19 +108,38 @@ size_t u64_to_dec(uint64_t v, char out[20]) {
                                 "25262728293031323334353637383940414243444546474849"
                                 "50515253545556575859606162636465666768697071727374"
                                 "75767778798081828384858687888990919293949596979899";
-    if (v < 10) {
-        out[0] = (char)('0' + v);
-        return 1;
-    }
-    char digits[20];
-    size_t at = sizeof digits;
-    for (; v >= 100; v /= 100) memcpy(digits + (at -= 2), pairs + 2 * (v % 100), 2);
+    static const uint64_t powers[] = {
+        0,
+        10,
+        100,
+        1000,
+        10000,
+        100000,
+        1000000,
+        10000000,
+        100000000,
+        1000000000,
+        10000000000,
+        100000000000,
+        1000000000000,
+        10000000000000,
+        100000000000000,
+        1000000000000000,
+        10000000000000000,
+        100000000000000000,
+        1000000000000000000,
+        10000000000000000000u,
+    };
+    /* log10 from log2: 1233/4096 is a little more than log10(2). */
+    unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1), guess = (bits * 1233) >> 12;
+    size_t len = guess + (v >= powers[guess]);
+    char *at = out + len;
+    for (; v >= 100; v /= 100) memcpy(at -= 2, pairs + 2 * (v % 100), 2);
     if (v >= 10)
-        memcpy(digits + (at -= 2), pairs + 2 * v, 2);
+        memcpy(at - 2, pairs + 2 * v, 2);
     else
-        digits[--at] = (char)('0' + v);
-    memcpy(out, digits + at, sizeof digits - at);
-    return sizeof digits - at;
+        at[-1] = (char)('0' + v);
+    return len;
 }
 
 size_t i64_to_dec(int64_t v, char out[20]) {

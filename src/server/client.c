@@ -15,7 +15,8 @@
 #define READ_CHUNK        (64u * 1024) /* the shared read buffer */
 #define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
 #define IDLE_OUT_KEEP     4096
-#define WRITE_MAX         (1u << 20) /* one write; the rest waits for others' turn */
+#define OUT_KEEP          (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
+#define WRITE_MAX         (1u << 20)    /* one write; the rest waits for others' turn */
 
 static void on_io(void *arg, int what);
 
@@ -217,7 +218,7 @@ static void out_sent(struct client *c, size_t n) {
     if (c->out_sent == c->out.len) {
         c->out_base += c->out.len;
         c->out_sent = 0;
-        if (c->out.cap > READ_CHUNK)
+        if (c->out.cap > OUT_KEEP)
             buf_clear(&c->out);
         else
             buf_reset(&c->out);

@@ -7,6 +7,7 @@
 #include "server/server.h"
 #include "stream/read.h"
 
+#define PREFETCH_AHEAD 6
 #define COUNT_DEFAULT  100
 #define SCAN_COUNT_MAX (1u << 30)
 
@@ -177,13 +178,23 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     return true;
 }
 
+/* Events lie scattered in memory: brings one into the processor's cache while others are composed.
+ */
+static void prefetch_event(const struct event *e) {
+    const char *at = (const char *)e;
+    for (size_t line = 0; line < 4; line++) __builtin_prefetch(at + line * 64);
+}
+
 static void reply_read(struct client *c, const struct read *r, bool with_next) {
     reply_map(c, with_next ? 3 : 2);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
     reply_key(c, "events");
     reply_array(c, r->found);
-    for (size_t i = 0; i < r->found; i++) reply_event(c, r->events[i]);
+    for (size_t i = 0; i < r->found; i++) {
+        if (i + PREFETCH_AHEAD < r->found) prefetch_event(r->events[i + PREFETCH_AHEAD]);
+        reply_event(c, r->events[i]);
+    }
     if (with_next) {
         reply_key(c, "next");
         if (r->has_more)

@@ -44,22 +44,21 @@ const struct uuid *event_partition_key_or_default(const struct event *e) {
 
 void reply_event(struct client *c, const struct event *e) {
     const struct event_record *r = &e->rec;
-    struct str aggregate = event_aggregate(r), metadata = event_metadata(r),
-               payload = event_payload(r), type = event_type(r);
-    const struct uuid *correlation = event_correlation(r), *causation = event_causation(r);
+    struct event_view v;
+    event_view(r, &v);
     struct uuid transaction;
     event_transaction_id(r, &transaction);
 
-    char *at = buf_reserve(&c->out, RECORD_ROOM + e->name->rec.name_len + type.len + aggregate.len +
-                                        metadata.len + payload.len);
+    char *at = buf_reserve(&c->out, RECORD_ROOM + e->name->rec.name_len + v.type.len +
+                                        v.aggregate.len + v.metadata.len + v.payload.len);
     char *start = at;
-    unsigned pairs = 13 + (correlation != NULL) + (causation != NULL) + (aggregate.len > 0);
+    unsigned pairs = 13 + (v.correlation != NULL) + (v.causation != NULL) + (v.aggregate.len > 0);
     *at++ = c->resp == 3 ? '%' : '*';
     at += u64_to_dec(c->resp == 3 ? pairs : pairs * 2, at);
     at = PUT(at, "\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+partition_key\r\n+");
-    at = put_uuid(at, event_partition_key_or_default(e));
+    at = put_uuid(at, v.partition_key != NULL ? v.partition_key : &e->name->partition_key);
     at = PUT(at, "+partition_id\r\n:0\r\n+transaction_id\r\n+");
     at = put_uuid(at, &transaction);
     at = PUT(at, "+partition_sequence\r\n");
@@ -71,15 +70,15 @@ void reply_event(struct client *c, const struct event *e) {
     at = PUT(at, "+stream_id\r\n");
     at = put_bulk(at, stream_name_str(e->name));
     at = PUT(at, "+event_name\r\n");
-    at = put_bulk(at, type);
+    at = put_bulk(at, v.type);
     at = PUT(at, "+metadata\r\n");
-    at = put_bulk(at, metadata);
+    at = put_bulk(at, v.metadata);
     at = PUT(at, "+payload\r\n");
-    at = put_bulk(at, payload);
+    at = put_bulk(at, v.payload);
     at = put_entry_id(at, r->entry_ms, r->entry_seq);
-    if (correlation != NULL) at = put_uuid(PUT(at, "+correlation_id\r\n+"), correlation);
-    if (causation != NULL) at = put_uuid(PUT(at, "+causation_id\r\n+"), causation);
-    if (aggregate.len > 0) at = put_bulk(PUT(at, "+aggregate_id\r\n"), aggregate);
+    if (v.correlation != NULL) at = put_uuid(PUT(at, "+correlation_id\r\n+"), v.correlation);
+    if (v.causation != NULL) at = put_uuid(PUT(at, "+causation_id\r\n+"), v.causation);
+    if (v.aggregate.len > 0) at = put_bulk(PUT(at, "+aggregate_id\r\n"), v.aggregate);
     at = PUT(at, "+recorded\r\n");
     at = put_number(at, r->recorded);
     c->out.len += (size_t)(at - start);

@@ -21,7 +21,10 @@ static const struct uuid name_namespace = {{0x21, 0x9b, 0xd6, 0x37, 0xe2, 0x79, 
                                             0x2b, 0xea, 0xbe, 0x5d, 0x91, 0x20, 0xcc}};
 
 static size_t uuid_bytes(unsigned flags) {
-    return (size_t)__builtin_popcount(flags & EVENT_FLAGS_ALL) * sizeof(struct uuid);
+    static const uint8_t bits[1 << EVENT_UUID_FLAGS] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2,
+                                                        3, 2, 3, 3, 4, 1, 2, 2, 3, 2, 3,
+                                                        3, 4, 2, 3, 3, 4, 3, 4, 4, 5};
+    return bits[flags & EVENT_FLAGS_ALL] * sizeof(struct uuid);
 }
 
 static uint8_t *put(uint8_t *at, const void *p, size_t n) {

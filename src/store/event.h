@@ -119,6 +119,33 @@ struct str event_type(const struct event_record *r);
 struct str event_aggregate(const struct event_record *r);
 struct str event_metadata(const struct event_record *r);
 struct str event_payload(const struct event_record *r);
+/* All of them at once, which is quicker than one by one. */
+struct event_view {
+    const struct uuid *partition_key, *transaction, *correlation, *causation, *content_hash;
+    struct str type, aggregate, metadata, payload;
+};
+static inline void event_view(const struct event_record *r, struct event_view *v) {
+    const uint8_t *at = r->bytes;
+#define EVENT_VIEW_UUID(flag, field)                                                               \
+    v->field = NULL;                                                                               \
+    if (r->flags & (flag)) {                                                                       \
+        v->field = (const struct uuid *)(const void *)at;                                          \
+        at += sizeof(struct uuid);                                                                 \
+    }
+    EVENT_VIEW_UUID(EVENT_HAS_PARTITION_KEY, partition_key)
+    EVENT_VIEW_UUID(EVENT_HAS_TRANSACTION, transaction)
+    EVENT_VIEW_UUID(EVENT_HAS_CORRELATION, correlation)
+    EVENT_VIEW_UUID(EVENT_HAS_CAUSATION, causation)
+    EVENT_VIEW_UUID(EVENT_CLIENT_ID, content_hash)
+#undef EVENT_VIEW_UUID
+    v->type = str_of(at, r->type_len);
+    at += r->type_len;
+    v->aggregate = str_of(at, r->aggregate_len);
+    at += r->aggregate_len;
+    v->metadata = str_of(at, r->metadata_len);
+    at += r->metadata_len;
+    v->payload = str_of(at, r->payload_len);
+}
 /* Whether len bytes at r are one whole, consistent record (for bytes from a file). */
 bool event_record_valid(const struct event_record *r, size_t len);
 bool stream_record_valid(const struct stream_record *r, size_t len);

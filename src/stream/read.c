@@ -7,6 +7,7 @@
 #include "stream/model_internal.h"
 
 #define READ_BYTES_MAX     (8u << 20)
+#define PREFETCH_AHEAD     8
 #define EXAMINED_IN_MEMORY 100000
 #define EXAMINED_ON_DISK   50000
 
@@ -96,6 +97,9 @@ static bool read_memory(struct read *r, const struct view *v, uint64_t low, uint
                         struct progress *p) {
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
+        if (n > PREFETCH_AHEAD)
+            __builtin_prefetch(
+                view_event(v, r->reverse ? at - PREFETCH_AHEAD : at + PREFETCH_AHEAD));
         if (!read_offer(r, view_event(v, at), at, false, p)) return false;
     }
     return true;
