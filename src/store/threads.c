@@ -10,8 +10,9 @@
 #include "store/store_internal.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #define PROBE_INTERVAL_MS 200
 #define APPLY_GROUPS_MAX  4096
 #define APPLY_BATCH_BYTES (24u << 20)
+#define BACKGROUND_NICE   10
 #define IDLE_MAINTAIN_MS  1000
 
 void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
@@ -33,12 +35,14 @@ void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     pthread_cond_timedwait(cond, &s->lock, &at);
 }
 
-/* Whether the calling thread takes only what the others leave of the processors (SCHED_IDLE: the
- * loop and the journal preempt it at once, which a nice value does not promise). */
+/* Whether the calling thread gives way to the loop and the journal. A nice value and not
+ * SCHED_IDLE: a thread that gets nothing at all while it holds a lock of the file system would hold
+ * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the
+ * bound producers wait for it. */
 static void set_background(bool background) {
-    struct sched_param none = {0};
-    int rc = pthread_setschedparam(pthread_self(), background ? SCHED_IDLE : SCHED_OTHER, &none);
-    if (rc != 0) log_debug("scheduling: %s", strerror(rc));
+    int nice = background ? BACKGROUND_NICE : 0;
+    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
+        log_debug("setpriority: %s", strerror(errno));
 }
 
 bool applier_give(struct store *s, struct group *g) {
