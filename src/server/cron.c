@@ -3,6 +3,9 @@
 #include "server/cron.h"
 
 #include "base/log.h"
+#include "server/info.h"
+
+#define OTHERS_ALLOWED (24u << 20)
 
 static void visit_clients(struct server *srv) {
     /* Each run looks at the oldest tenth and moves them to the end. */
@@ -24,11 +27,23 @@ static void visit_clients(struct server *srv) {
     }
 }
 
+/* The cache's own account leaves out what the allocator rounds up, buffers and the database's
+ * memory. What goes beyond a fair allowance for them is taken from the cache, so that cache-bytes
+ * bounds the process. */
+static void bound_memory(struct server *srv) {
+    uint64_t used = 0, held = 0, cache = srv->config.cache_bytes;
+    allocator_read(&used, &held);
+    uint64_t others = used > srv->model.bytes ? used - srv->model.bytes : 0;
+    uint64_t over = others > OTHERS_ALLOWED ? others - OTHERS_ALLOWED : 0;
+    srv->model.bytes_max = MAX(cache - MIN(over, cache), cache / 2);
+}
+
 void cron_run(struct server *srv) {
     if (srv->now_ms < srv->cron_at_ms) return;
     srv->cron_at_ms = srv->now_ms + CRON_INTERVAL_MS;
     stats_cron(&srv->stats, srv->now_ms);
     visit_clients(srv);
+    bound_memory(srv);
     server_resume_throttled(srv);
     /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else.
      */

@@ -21,4 +21,7 @@ void info_put_text(struct buf *out, const char *name,
                    const char *text);                               /* control bytes become '?' */
 void info_put_bytes(struct buf *out, const char *name, uint64_t v); /* and name_human */
 
+/* Bytes allocated, and bytes that the allocator holds for them. */
+void allocator_read(uint64_t *used, uint64_t *held);
+
 #endif

@@ -111,8 +111,7 @@ void info_clients(struct server *srv, struct buf *out) {
                  paused ? srv->pause_until_ms - srv->now_ms : 0);
 }
 
-/* Bytes allocated and bytes that the allocator holds for them. */
-static void allocator_read(uint64_t *used, uint64_t *held) {
+void allocator_read(uint64_t *used, uint64_t *held) {
     if (mallctl != NULL) {
         uint64_t epoch = 1;
         size_t v = 0, len = sizeof epoch;

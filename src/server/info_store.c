@@ -95,7 +95,7 @@ void info_cache(struct server *srv, struct buf *out) {
     buf_printf(out, "hit_ratio:%.3f\r\n", lookups > 0 ? (double)m->hits / (double)lookups : 0.0);
     info_put_u64(out, "entries", m->streams.count);
     info_put_u64(out, "memory_bytes", m->bytes);
-    info_put_u64(out, "max_bytes", m->bytes_max);
+    info_put_u64(out, "max_bytes", srv->config.cache_bytes);
     info_put_u64(out, "block_size_bytes", 0); /* it is not kept in blocks */
     info_put_u64(out, "evictions", m->evicted_streams + m->evicted_events);
     info_put_u64(out, "live_streams_in_memory", m->live_in_memory);
