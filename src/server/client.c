@@ -14,6 +14,7 @@
 
 #define READ_CHUNK        (64u * 1024) /* the shared read buffer */
 #define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
+#define READ_AHEAD_MAX    (1u << 20)   /* made room for before the bytes have come */
 #define IDLE_OUT_KEEP     4096
 #define OUT_KEEP          (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
 #define WRITE_MAX         (1u << 20)    /* one write; the rest waits for others' turn */
@@ -97,7 +98,7 @@ bool client_output_full(const struct client *c) {
 /* Keeps what could not be dealt with for later; the private buffer is made as large as the request
  * that is coming will need. */
 static void keep_input(struct client *c, const char *data, size_t len) {
-    size_t want = MAX(len, MIN(c->reader.needed, len + (4u << 20)));
+    size_t want = MAX(len, MIN(c->reader.needed, len + READ_AHEAD_MAX));
     buf_reserve(&c->in, want);
     buf_put(&c->in, data, len);
 }
@@ -163,7 +164,7 @@ static void client_read(struct client *c) {
     if (!shared) {
         size_t have = c->in.len - c->in_at,
                rest = c->reader.needed > have ? c->reader.needed - have : 0;
-        room = MIN(MAX(rest, (size_t)16384), (size_t)4 << 20);
+        room = MIN(MAX(rest, (size_t)16384), (size_t)READ_AHEAD_MAX);
         /* buf_reserve keeps a byte to itself: asking for all would double the buffer each time. */
         if (c->in.cap - c->in.len > 16384) room = c->in.cap - c->in.len - 1;
         at = buf_reserve(&c->in, room);
