@@ -33,10 +33,11 @@
 #define END                                                                                        \
     { .name = NULL }
 
-#define APPEND_OPTIONS                                                                             \
-    " [EVENT_ID event-id] [PARTITION_KEY uuid]"                                                    \
+#define EVENT_OPTIONS                                                                              \
     " [EXPECTED_VERSION <version | ANY | EXISTS | EMPTY>] [TIMESTAMP milliseconds]"                \
     " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id] [PAYLOAD payload] [METADATA metadata]"
+#define EAPPEND_OPTIONS  " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
+#define EMAPPEND_OPTIONS " [EVENT_ID event-id]" EVENT_OPTIONS
 
 static struct command client_commands[] = {
     ROW("caching", cmd_client_caching, 3, 3, 0, "connection", "<YES | NO>",
@@ -180,10 +181,10 @@ static struct command acl_commands[] = {
 
 struct command command_table[] = {
     /* Events */
-    STREAM_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" APPEND_OPTIONS,
+    STREAM_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
                "Appends an event to a stream."),
     ROW("emappend", cmd_emappend, 4, 0, WRITE, "event",
-        "partition-key stream type" APPEND_OPTIONS " [stream type" APPEND_OPTIONS " ...]",
+        "partition-key stream type" EMAPPEND_OPTIONS " [stream type" EMAPPEND_OPTIONS " ...]",
         "Appends events to one or more streams: all of them or none."),
     ROW("eget", cmd_eget, 2, 2, READ, "event", "event-id", "Returns an event by its id."),
     STREAM_ROW("escan", cmd_escan, 4, 0, READ, "event",
