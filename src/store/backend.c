@@ -99,3 +99,22 @@ const struct backend *backend_find(const char *url, const char **path) {
     }
     return NULL;
 }
+
+void stream_head_clear(struct stream_head *h) {
+    struct stream_detail *d = h->detail;
+    h->detail = NULL;
+    if (d == NULL) return;
+    for (size_t i = 0; i < d->group_count; i++) {
+        struct group_image *g = &d->groups[i];
+        for (size_t k = 0; k < g->consumer_count; k++) xfree(g->consumers[k]);
+        xfree(g->consumers);
+        xfree(g->pending);
+        xfree(g->record);
+    }
+    for (size_t i = 0; i < d->idempotent_count; i++) xfree(d->idempotent[i]);
+    xfree(d->idempotent);
+    xfree(d->groups);
+    xfree(d->holes);
+    xfree(d->value);
+    xfree(d);
+}

@@ -13,6 +13,7 @@
 #include "base/uuid.h"
 #include "store/event.h"
 #include "store/group.h"
+#include "store/record.h"
 
 /* What the loop needs to go on where the store stands. */
 struct store_state {
@@ -21,20 +22,55 @@ struct store_state {
     uint64_t applied;             /* last applied frame; 0: none. Frames are numbered from 1 */
     uint64_t next_sequence;       /* = number of events ever (since the last FLUSH) */
     uint64_t next_stream;         /* next stream number */
-    uint64_t stream_count;        /* streams that exist */
+    uint64_t stream_count;        /* streams (and strings) that exist */
+    uint64_t next_group;          /* next number of a consumer group */
+    uint64_t next_deadline;       /* ms: when the first stream expires; 0: none does */
     uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
     uint64_t id_key;              /* 46 bits, see event_id_make */
     bool journal_open;            /* a journal may hold frames beyond `applied` (rule 7) */
 };
 
+/* A stream as the backend has it. Owned by the caller: stream_head_clear. */
 struct stream_head {
     bool exists;
+    bool is_string;
     uint64_t number, created;
     uint64_t next_version;
-    uint64_t entry_ms, entry_seq; /* of the last event; 0-0 when none */
-    uint64_t recorded;            /* of the last event */
+    uint64_t entry_ms, entry_seq; /* last generated entry id; 0-0 when none */
+    uint64_t recorded;            /* of the last event; 0 when it is gone */
+    struct stream_detail *detail; /* NULL: a stream of which nothing but events is known */
 };
+
+/* What only some streams have; see stream_state_record. */
+struct stream_detail {
+    uint64_t first_version;
+    struct entry_id deleted;
+    uint64_t entries_added; /* as of next_version */
+    uint64_t expires;
+    uint32_t idempotent_seconds, idempotent_max;
+    struct version_range *holes; /* ascending, apart, all at or beyond first_version */
+    size_t hole_count;
+    char *value; /* a string's; NULL: none */
+    size_t value_len;
+    struct group_image *groups; /* by number */
+    size_t group_count;
+    struct idempotent_record **idempotent; /* each allocated; in the order of `added` */
+    size_t idempotent_count;
+};
+/* Versions first..last, inclusive, that are gone. */
+struct version_range {
+    uint32_t first, last;
+};
+/* A consumer group with all that it has. */
+struct group_image {
+    struct group_record *record; /* allocated; its position is the current one */
+    struct consumer_record **consumers;
+    size_t consumer_count;
+    struct pending_item *pending; /* by entry id; flags 0 */
+    size_t pending_count;
+};
+void stream_head_clear(struct stream_head *h);
 
 /* Filters, all optional (zeroed: none). Matching is on the whole event. */
 struct event_filter {
@@ -120,7 +156,8 @@ struct backend {
     int (*probe)(struct backend_conn *w, struct err *err);
     /* Applies the groups' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
-     * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again. */
+     * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.
+     * What is removed is hidden at once; its rows go in maintain(). */
     int (*apply)(struct backend_conn *w, struct group *const groups[], size_t n, struct err *err);
     /* One bounded slice (some 10 ms) of deferred work (bulk index merge, freeing, checkpoints).
      * all: finish everything that is pending regardless of thresholds (clean shutdown, idle).
@@ -131,10 +168,16 @@ struct backend {
     /* Readers. */
     int (*read_head)(struct backend_conn *r, struct str name, struct stream_head *out,
                      uint64_t *applied, struct err *err);
-    /* stream != 0: name must be the stream's (shared by the events; the function may count
-     * references of it: it belongs to the calling thread for the call's time). */
+    /* Events that were removed are not among them; erased ones are (EVENT_ERASED). */
     int (*read_events)(struct backend_conn *r, const struct read_range *range, struct page *out,
                        struct err *err);
+    /* The first event of the stream, of those with version >= from, whose entry id is not below
+     * `at`: *version, or UINT64_MAX when there is none in the snapshot. */
+    int (*find_entry)(struct backend_conn *r, uint64_t stream, uint64_t from, struct entry_id at,
+                      uint64_t *version, uint64_t *applied, struct err *err);
+    /* Streams that expire at or before `until` (ms), earliest first, up to count_max. */
+    int (*list_expiring)(struct backend_conn *r, uint64_t until, size_t count_max,
+                         struct stream_list *out, struct err *err);
     /* The event with this id (client-made through the index, server-made through its sequence);
      * *out NULL when there is none. */
     int (*read_id)(struct backend_conn *r, const struct uuid *id, struct event **out,

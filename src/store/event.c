@@ -12,7 +12,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define EVENT_FLAGS_ALL   ((1u << EVENT_UUID_FLAGS) - 1)
+#define EVENT_FLAGS_UUIDS ((1u << EVENT_UUID_FLAGS) - 1)
+#define EVENT_FLAGS_ALL   (EVENT_FLAGS_UUIDS | EVENT_FIELDS | EVENT_ERASED)
 #define STREAM_NUMBER_MAX 0x7fffffffu
 /* Contents up to this are gathered on the stack and hashed in one call. */
 #define HASH_INLINE_MAX 1024
@@ -24,7 +25,7 @@ static size_t uuid_bytes(unsigned flags) {
     static const uint8_t bits[1 << EVENT_UUID_FLAGS] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2,
                                                         3, 2, 3, 3, 4, 1, 2, 2, 3, 2, 3,
                                                         3, 4, 2, 3, 3, 4, 3, 4, 4, 5};
-    return bits[flags & EVENT_FLAGS_ALL] * sizeof(struct uuid);
+    return bits[flags & EVENT_FLAGS_UUIDS] * sizeof(struct uuid);
 }
 
 static uint8_t *put(uint8_t *at, const void *p, size_t n) {
@@ -66,7 +67,7 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
     r->metadata_len = (uint32_t)f->metadata.len;
     r->type_len = (uint16_t)f->type.len;
     r->aggregate_len = (uint16_t)f->aggregate.len;
-    r->flags = (uint16_t)flags;
+    r->flags = (uint16_t)(flags | f->flags);
     r->reserved = 0;
     uint8_t *at = r->bytes;
     for (unsigned i = 0; i < EVENT_UUID_FLAGS; i++)
@@ -97,6 +98,7 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)name.len;
+    n->rec.is_string = 0;
     memset(n->rec.reserved, 0, sizeof n->rec.reserved);
     memcpy(n->rec.name, name.ptr, name.len);
     return n;
@@ -159,7 +161,7 @@ bool event_record_valid(const struct event_record *r, size_t len) {
 
 bool stream_record_valid(const struct stream_record *r, size_t len) {
     if (len < sizeof *r) return false;
-    if (r->reserved[0] != 0 || r->reserved[1] != 0 || r->reserved[2] != 0) return false;
+    if (r->reserved[0] != 0 || r->reserved[1] != 0 || r->is_string > 1) return false;
     if (r->number == 0 || r->number > STREAM_NUMBER_MAX || r->name_len == 0) return false;
     return sizeof *r + r->name_len == len;
 }

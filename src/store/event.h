@@ -24,6 +24,8 @@ enum event_flag {
     EVENT_HAS_CAUSATION = 1 << 3,
     EVENT_CLIENT_ID = 1 << 4, /* event_id was given by the client; 16 bytes of content hash follow:
                                  XXH3 128 of the content that the client gave */
+    EVENT_FIELDS = 1 << 5, /* added with XADD: the payload is its fields, see store/fields.h */
+    EVENT_ERASED = 1 << 6, /* payload and metadata are gone; both empty */
 };
 #define EVENT_UUID_FLAGS 5 /* how many of the flags bring 16 bytes */
 
@@ -50,7 +52,8 @@ struct stream_record {
     uint64_t number;  /* the store's number for it, never reused; 1, 2, 3 ... < 2^31 */
     uint64_t created; /* ms, store clock */
     uint16_t name_len;
-    uint16_t reserved[3];
+    uint16_t is_string; /* 0, or 1: not a stream but a string's key */
+    uint16_t reserved[2];
     char name[];
 };
 _Static_assert(sizeof(struct stream_record) == 24, "journal format");
@@ -65,7 +68,8 @@ struct stream_name {
 
 struct event {
     uint32_t refs;
-    uint32_t size;            /* bytes allocated, for the cache's account */
+    uint32_t size : 31;       /* bytes allocated, for the cache's account */
+    uint32_t removed : 1;     /* the loop's: gone from its stream, and from the log */
     uint64_t frame;           /* its frame; 0 when loaded from the backend */
     struct stream_name *name; /* owned reference */
     struct event_record rec;
@@ -79,6 +83,7 @@ struct event_fields {
     const struct uuid *partition_key, *transaction, *correlation, *causation;
     const struct uuid *content_hash; /* not NULL: the id is the client's */
     struct str type, aggregate, metadata, payload;
+    uint16_t flags; /* EVENT_FIELDS, EVENT_ERASED; the others follow from the pointers */
 };
 
 /* A new event with refs 1; takes its own reference of name (counts: caller's thread must

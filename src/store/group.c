@@ -110,16 +110,3 @@ void group_undo_frame(struct group *g) {
     while (g->record_count > begin)
         g->bytes -= g->records[--g->record_count].len + sizeof(struct record);
 }
-
-bool record_valid(const struct record *r) {
-    switch (r->kind) {
-    case RECORD_STREAM:
-        return stream_record_valid(r->body, r->len);
-    case RECORD_EVENT:
-        return event_record_valid(r->body, r->len);
-    case RECORD_FLUSH:
-        return r->len == 0;
-    default:
-        return false;
-    }
-}

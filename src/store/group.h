@@ -14,12 +14,28 @@
 #include "base/list.h"
 #include "base/err.h"
 
-/* CHECKLIST for a new kind: docs/journal.md, record_valid(), every backend's apply(),
- * the model's replay (stream/replay.c), the fuzz corpus. Numbers are never reused. */
+/* CHECKLIST for a new kind: its body in store/record.h, docs/journal.md, record_valid(), every
+ * backend's apply(), the model's replay (stream/replay.c), the fuzz corpus. Numbers are never
+ * reused. */
 enum record_kind {
-    RECORD_STREAM = 1, /* struct stream_record: a stream comes to be */
-    RECORD_EVENT = 2,  /* struct event_record */
-    RECORD_FLUSH = 3,  /* empty: everything before it is gone; numbers start again at 0 */
+    RECORD_STREAM = 1,         /* stream_record: a stream (or a string) comes to be */
+    RECORD_EVENT = 2,          /* event_record */
+    RECORD_FLUSH = 3,          /* empty: everything before it is gone; numbers start again at 0 */
+    RECORD_STREAM_STATE = 4,   /* stream_state_record: what a stream is beyond its events */
+    RECORD_REMOVE = 5,         /* remove_record: single events of a stream are gone */
+    RECORD_DELETE = 6,         /* number_record: a stream is gone, with all that belongs to it */
+    RECORD_RENAME = 7,         /* stream_record with the new name */
+    RECORD_VALUE = 8,          /* value_record: a string's value */
+    RECORD_ERASE = 9,          /* erase_record: an event's payload and metadata are gone */
+    RECORD_GROUP = 10,         /* group_record: a consumer group comes to be */
+    RECORD_GROUP_POSITION = 11, /* position_record: it stands elsewhere */
+    RECORD_GROUP_DROP = 12,    /* number_record: it is gone, with its consumers and what is pending */
+    RECORD_CONSUMER = 13,      /* consumer_record: comes to be, or was seen */
+    RECORD_CONSUMER_DROP = 14, /* consumer_drop_record: it is gone, with what it has pending */
+    RECORD_PENDING = 15,       /* pending_record: entries as they are pending now */
+    RECORD_ACK = 16,           /* ack_record: entries that are pending no more */
+    RECORD_IDEMPOTENT = 17,    /* idempotent_record: what a producer has added */
+    RECORD_IDEMPOTENT_CLEAR = 18, /* number_record: the stream forgets them all */
 };
 
 struct record {
@@ -59,7 +75,7 @@ void group_undo_frame(struct group *g);
 static inline uint64_t group_last_frame(const struct group *g) {
     return g->first_frame + g->frame_count - 1;
 }
-/* Whether a record from a file makes sense. */
+/* Whether a record from a file makes sense (store/record.c). */
 bool record_valid(const struct record *r);
 
 #endif

@@ -23,7 +23,7 @@
 #include "base/uuid.h"
 #include "store/group.h"
 
-#define JOURNAL_FORMAT 1
+#define JOURNAL_FORMAT 2
 #define JOURNAL_BLOCK  4096
 #define JOURNAL_SLOTS  3 /* syncs that may be under way at a time */
 

@@ -197,7 +197,7 @@ static int apply(struct backend_conn *w, struct group *const groups[], size_t n,
         assert(g->first_frame > m->state.applied);
         for (uint32_t j = 0; j < g->frame_end[g->frame_count - 1]; j++) {
             const struct record *r = &g->records[j];
-            switch ((enum record_kind)r->kind) {
+            switch (r->kind) {
             case RECORD_EVENT:
                 add_event(m, r->body);
                 break;

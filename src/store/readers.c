@@ -35,6 +35,15 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
             return ERR_IO;
         r->applied = r->list.applied;
         return 0;
+    case STORE_LIST_EXPIRING:
+        stream_list_init(&r->list);
+        if (b->list_expiring(c, r->range.end, r->range.count_max, &r->list, err) != 0)
+            return ERR_IO;
+        r->applied = r->list.applied;
+        return 0;
+    case STORE_FIND_ENTRY:
+        return b->find_entry(c, r->range.stream, r->range.start, r->entry, &r->version, &r->applied,
+                             err);
     case STORE_BACKUP: {
         atomic_store(&s->backup_done, 0);
         atomic_store(&s->backup_running, true);
@@ -55,7 +64,8 @@ static void serve_patiently(struct store *s, struct backend_conn *c, struct stor
     if (r->status == 0) return;
     log_verbose("read: %s", r->err.text);
     if (r->kind == STORE_READ_EVENTS) page_clear(&r->page);
-    if (r->kind == STORE_LIST_STREAMS) stream_list_clear(&r->list);
+    if (r->kind == STORE_LIST_STREAMS || r->kind == STORE_LIST_EXPIRING)
+        stream_list_clear(&r->list);
 }
 
 static void *reader_main(void *arg) {

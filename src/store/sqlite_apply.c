@@ -187,7 +187,7 @@ static int flush(struct backend_conn *c, struct sqlite_state *state, struct err 
 
 static int apply_record(struct backend_conn *c, const struct record *r, struct sqlite_state *state,
                         struct err *err) {
-    switch ((enum record_kind)r->kind) {
+    switch (r->kind) {
     case RECORD_EVENT:
         return add_event(c, r->body, state, err);
     case RECORD_STREAM:

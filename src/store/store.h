@@ -79,6 +79,8 @@ enum store_request_kind {
     STORE_READ_EVENTS,
     STORE_READ_ID,
     STORE_LIST_STREAMS,
+    STORE_LIST_EXPIRING,
+    STORE_FIND_ENTRY,
     STORE_BACKUP,
 };
 
@@ -87,14 +89,17 @@ enum store_request_kind {
 struct store_request {
     enum store_request_kind kind;
     struct str name;              /* HEAD: stream; BACKUP: path, terminated */
-    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max */
+    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max;
+                                     FIND_ENTRY: stream, start; LIST_EXPIRING: end, count_max */
+    struct entry_id entry;        /* FIND_ENTRY */
     struct uuid id;               /* ID */
     struct str pattern, category; /* LIST_STREAMS */
 
     int status; /* 0 or negative; then err */
     struct err err;
     uint64_t applied; /* of the snapshot */
-    struct stream_head head;
+    struct stream_head head; /* the asker clears it */
+    uint64_t version;        /* FIND_ENTRY */
     struct page page;        /* the asker clears it */
     struct event *event;     /* ID: one reference or NULL */
     struct stream_list list; /* the asker clears it */
