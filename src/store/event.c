@@ -51,7 +51,8 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
 
     struct event *e = xmalloc(size);
     e->refs = 1;
-    e->size = (uint32_t)size;
+    e->size = (uint32_t)size & INT32_MAX;
+    e->removed = 0;
     e->frame = 0;
     e->name = stream_name_ref(name);
     struct event_record *r = &e->rec;

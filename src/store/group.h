@@ -18,23 +18,23 @@
  * backend's apply(), the model's replay (stream/replay.c), the fuzz corpus. Numbers are never
  * reused. */
 enum record_kind {
-    RECORD_STREAM = 1,         /* stream_record: a stream (or a string) comes to be */
-    RECORD_EVENT = 2,          /* event_record */
-    RECORD_FLUSH = 3,          /* empty: everything before it is gone; numbers start again at 0 */
-    RECORD_STREAM_STATE = 4,   /* stream_state_record: what a stream is beyond its events */
-    RECORD_REMOVE = 5,         /* remove_record: single events of a stream are gone */
-    RECORD_DELETE = 6,         /* number_record: a stream is gone, with all that belongs to it */
-    RECORD_RENAME = 7,         /* stream_record with the new name */
-    RECORD_VALUE = 8,          /* value_record: a string's value */
-    RECORD_ERASE = 9,          /* erase_record: an event's payload and metadata are gone */
-    RECORD_GROUP = 10,         /* group_record: a consumer group comes to be */
+    RECORD_STREAM = 1,          /* stream_record: a stream (or a string) comes to be */
+    RECORD_EVENT = 2,           /* event_record */
+    RECORD_FLUSH = 3,           /* empty: everything before it is gone; numbers start again at 0 */
+    RECORD_STREAM_STATE = 4,    /* stream_state_record: what a stream is beyond its events */
+    RECORD_REMOVE = 5,          /* remove_record: single events of a stream are gone */
+    RECORD_DELETE = 6,          /* number_record: a stream is gone, with all that belongs to it */
+    RECORD_RENAME = 7,          /* stream_record with the new name */
+    RECORD_VALUE = 8,           /* value_record: a string's value */
+    RECORD_ERASE = 9,           /* erase_record: an event's payload and metadata are gone */
+    RECORD_GROUP = 10,          /* group_record: a consumer group comes to be */
     RECORD_GROUP_POSITION = 11, /* position_record: it stands elsewhere */
-    RECORD_GROUP_DROP = 12,    /* number_record: it is gone, with its consumers and what is pending */
-    RECORD_CONSUMER = 13,      /* consumer_record: comes to be, or was seen */
-    RECORD_CONSUMER_DROP = 14, /* consumer_drop_record: it is gone, with what it has pending */
-    RECORD_PENDING = 15,       /* pending_record: entries as they are pending now */
-    RECORD_ACK = 16,           /* ack_record: entries that are pending no more */
-    RECORD_IDEMPOTENT = 17,    /* idempotent_record: what a producer has added */
+    RECORD_GROUP_DROP = 12, /* number_record: it is gone, with its consumers and what is pending */
+    RECORD_CONSUMER = 13,   /* consumer_record: comes to be, or was seen */
+    RECORD_CONSUMER_DROP = 14,    /* consumer_drop_record: it is gone, with what it has pending */
+    RECORD_PENDING = 15,          /* pending_record: entries as they are pending now */
+    RECORD_ACK = 16,              /* ack_record: entries that are pending no more */
+    RECORD_IDEMPOTENT = 17,       /* idempotent_record: what a producer has added */
     RECORD_IDEMPOTENT_CLEAR = 18, /* number_record: the stream forgets them all */
 };
 

@@ -28,12 +28,12 @@ struct number_record {
  * its events: first_version 0, last the last event's, entries_added = next_version, the rest 0. */
 struct stream_state_record {
     uint64_t stream;
-    uint64_t next_version;  /* at that time; later events go on from there */
-    uint64_t first_version; /* those below are gone */
-    struct entry_id last;   /* last generated entry id, at that time */
+    uint64_t next_version;   /* at that time; later events go on from there */
+    uint64_t first_version;  /* those below are gone */
+    struct entry_id last;    /* last generated entry id, at that time */
     struct entry_id deleted; /* highest entry id that was ever deleted; 0-0: none */
-    uint64_t entries_added; /* at that time; each later event adds one */
-    uint64_t expires;       /* ms since 1970; 0: never */
+    uint64_t entries_added;  /* at that time; each later event adds one */
+    uint64_t expires;        /* ms since 1970; 0: never */
     uint32_t idempotent_seconds, idempotent_max; /* window of XADD IDMP; 0: as configured */
 };
 
@@ -87,7 +87,7 @@ struct consumer_drop_record {
     uint32_t reserved;
 };
 
-enum { PENDING_IS_NEW = 1 }; /* was not pending before this record */
+enum { PENDING_IS_NEW = 1 };      /* was not pending before this record */
 #define DELIVERIES_MAX UINT32_MAX /* stands for the highest 64-bit number (XNACK FATAL) */
 
 struct pending_item {

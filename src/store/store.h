@@ -97,7 +97,7 @@ struct store_request {
 
     int status; /* 0 or negative; then err */
     struct err err;
-    uint64_t applied; /* of the snapshot */
+    uint64_t applied;        /* of the snapshot */
     struct stream_head head; /* the asker clears it */
     uint64_t version;        /* FIND_ENTRY */
     struct page page;        /* the asker clears it */
