@@ -6,69 +6,44 @@
  * that is looked up by value has a table with entries only for the events that carry it. */
 #include "store/sqlite_schema.h"
 
+/* clang-format off */
+
 #define UUID_TEXT(c)                                                                               \
-    "CASE WHEN " c " IS NULL THEN NULL ELSE lower(substr(hex(" c "),1,8)||'-'||substr(hex(" c      \
-    "),9,4)||'-'||substr(hex(" c "),13,4)||'-'||substr(hex(" c "),17,4)||'-'||substr(hex(" c       \
-    "),21,12)) END"
+    "CASE WHEN " c " IS NULL THEN NULL ELSE lower("                                                \
+        "substr(hex(" c "),1,8)||'-'||"                                                            \
+        "substr(hex(" c "),9,4)||'-'||"                                                            \
+        "substr(hex(" c "),13,4)||'-'||"                                                           \
+        "substr(hex(" c "),17,4)||'-'||"                                                           \
+        "substr(hex(" c "),21,12)) END"
 
 /* A transaction of one event: its id with the version nibble 4 and the variant's top bit set. */
 #define TRANSACTION_TEXT(id)                                                                       \
-    "lower(substr(hex(" id "),1,8)||'-'||substr(hex(" id "),9,4)||'-4'||substr(hex(" id            \
-    "),14,3)||'-'||substr('89abcdef89abcdef',instr('0123456789ABCDEF',substr(hex(" id              \
-    "),17,1)),1)||substr(hex(" id "),18,3)||'-'||substr(hex(" id "),21,12))"
+    "lower("                                                                                       \
+        "substr(hex(" id "),1,8)||'-'||"                                                           \
+        "substr(hex(" id "),9,4)||'-4'||"                                                          \
+        "substr(hex(" id "),14,3)||'-'||"                                                          \
+        "substr('89abcdef89abcdef',instr('0123456789ABCDEF',substr(hex(" id "),17,1)),1)||"        \
+        "substr(hex(" id "),18,3)||'-'||"                                                          \
+        "substr(hex(" id "),21,12))"
 
 /* Halves of entry ids are integers up to 2^63 - 1, beyond it text of 20 digits: SQL orders
  * text behind integers. */
 #define U64_TEXT(c) "CASE typeof(" c ") WHEN 'text' THEN ltrim(" c ",'0') ELSE " c " END"
 
-#define EVENT_VIEW_COLUMNS                                                                                                                            \
-    "SELECT e.sequence AS sequence, s.name AS stream, e.version AS version,"                                                                          \
-    " (SELECT name FROM types WHERE number = e.type) AS type,"                                                                                        \
-    " " UUID_TEXT(                                                                                                                                    \
-        "e.event_id") " AS event_id,"                                                                                                                 \
-                      " " U64_TEXT("e.entry_ms") " || '-' || " U64_TEXT(                                                                              \
-                          "e.entry_seq") " AS entry_id,"                                                                                              \
-                                         " e.timestamp AS timestamp, e.recorded AS recorded,"                                                         \
-                                         " CASE WHEN e.transaction_id IS NULL "                                                                       \
-                                         "THEN " TRANSACTION_TEXT(                                                                                    \
-                                             "e.event_id") "  "                                                                                       \
-                                                           "ELSE " UUID_TEXT(                                                                         \
-                                                               "e."                                                                                   \
-                                                               "transaction_"                                                                         \
-                                                               "id") " END "                                                                          \
-                                                                     "AS "                                                                            \
-                                                                     "transa"                                                                         \
-                                                                     "ction_"                                                                         \
-                                                                     "id,"                                                                            \
-                                                                     " " UUID_TEXT(                                                                   \
-                                                                         "co"                                                                         \
-                                                                         "al"                                                                         \
-                                                                         "es"                                                                         \
-                                                                         "ce"                                                                         \
-                                                                         "(e"                                                                         \
-                                                                         ".p"                                                                         \
-                                                                         "ar"                                                                         \
-                                                                         "ti"                                                                         \
-                                                                         "ti"                                                                         \
-                                                                         "on"                                                                         \
-                                                                         "_k"                                                                         \
-                                                                         "ey"                                                                         \
-                                                                         ", "                                                                         \
-                                                                         "s."                                                                         \
-                                                                         "pa"                                                                         \
-                                                                         "rt"                                                                         \
-                                                                         "it"                                                                         \
-                                                                         "io"                                                                         \
-                                                                         "n_"                                                                         \
-                                                                         "ke"                                                                         \
-                                                                         "y"                                                                          \
-                                                                         ")") " AS partition_key,"                                                    \
-                                                                              " " UUID_TEXT(                                                          \
-                                                                                  "e.correlation") " AS correlation_id,"                              \
-                                                                                                   " " UUID_TEXT(                                     \
-                                                                                                       "e.causation") " AS causation_id,"             \
-                                                                                                                      " e.aggregate AS aggregate_id," \
-                                                                                                                      " CAST(coalesce(e.metadata, '') AS TEXT) AS metadata, CAST(e.payload AS TEXT) AS payload "
+#define EVENT_VIEW_COLUMNS                                                                         \
+    "SELECT e.sequence AS sequence, s.name AS stream, e.version AS version,"                       \
+    " (SELECT name FROM types WHERE number = e.type) AS type, "                                    \
+    UUID_TEXT("e.event_id") " AS event_id, "                                                       \
+    U64_TEXT("e.entry_ms") " || '-' || " U64_TEXT("e.entry_seq") " AS entry_id,"                   \
+    " e.timestamp AS timestamp, e.recorded AS recorded,"                                           \
+    " CASE WHEN e.transaction_id IS NULL THEN " TRANSACTION_TEXT("e.event_id")                     \
+    "  ELSE " UUID_TEXT("e.transaction_id") " END AS transaction_id, "                             \
+    UUID_TEXT("coalesce(e.partition_key, s.partition_key)") " AS partition_key, "                  \
+    UUID_TEXT("e.correlation") " AS correlation_id, "                                              \
+    UUID_TEXT("e.causation") " AS causation_id,"                                                   \
+    " e.aggregate AS aggregate_id,"                                                                \
+    " CAST(coalesce(e.metadata, '') AS TEXT) AS metadata,"                                         \
+    " CAST(e.payload AS TEXT) AS payload "
 
 static const char step_1[] =
     "CREATE TABLE store ("
@@ -115,16 +90,17 @@ static const char step_1[] =
 
     "CREATE VIEW cairn_streams AS SELECT number, name,"
     " CASE instr(name, '-') WHEN 0 THEN name ELSE substr(name, 1, instr(name, '-') - 1) END"
-    "  AS category,"
-    " created, " UUID_TEXT(
-        "partition_key") " AS partition_key FROM streams;"
+    "  AS category, created, "
+    UUID_TEXT("partition_key") " AS partition_key"
+    " FROM streams;"
 
-                         "CREATE VIEW cairn_status AS SELECT schema_version, " UUID_TEXT(
-                             "store_id") " AS store_id,"
-                                         " epoch, applied, indexed, next_sequence, stream_count AS "
-                                         "streams,"
-                                         " CASE journal_open WHEN 0 THEN 'closed' ELSE 'open' END "
-                                         "AS journal FROM store;";
+    "CREATE VIEW cairn_status AS SELECT schema_version, "
+    UUID_TEXT("store_id") " AS store_id,"
+    " epoch, applied, indexed, next_sequence, stream_count AS streams,"
+    " CASE journal_open WHEN 0 THEN 'closed' ELSE 'open' END AS journal"
+    " FROM store;";
+
+/* clang-format on */
 
 const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1};
 
