@@ -16,6 +16,11 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
 /* Evaluates r (model_read), asking for a page when needed. The filter must be rebuilt by each run
  * of the command; it is copied for the reader thread. */
 bool need_read(struct client *c, struct read *r);
+/* The first version of s, among those that exist, whose entry id is not below `at`; s's
+ * next_version when there is none (model_find_entry). true: known. */
+bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version);
+/* One event of s by version. true: known; NULL when it is gone. */
+bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out);
 /* Streams from a number on. true: *out is the backend's list. */
 bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
                       size_t count_max, const struct stream_list **out);

@@ -18,6 +18,8 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "store/store.h"
+#include "stream/holes.h"
+#include "stream/undo.h"
 
 enum stream_state {
     STREAM_LOADING, /* its head has been asked for; `waiters` want it */
@@ -42,6 +44,25 @@ struct stream {
     struct list clock;            /* model.clock; not while LOADING */
     struct stream_load *load;     /* while LOADING */
     struct list waiters;          /* while LOADING: struct waiter */
+    uint64_t changed_frame;       /* that changed what readers see of it (not deliveries) */
+    struct stream_extra *extra;   /* what few streams have; NULL: none of it */
+};
+
+struct stream_extra {
+    uint64_t first_version;  /* versions below are gone */
+    struct holes holes;      /* others that are gone */
+    struct entry_id deleted; /* the highest that was deleted one by one; 0-0: none */
+    uint64_t added_beyond;   /* entries_added - next_version (modulo 2^64) */
+    uint64_t expires;        /* ms since 1970; 0: never */
+    size_t expires_at;       /* place in the model's heap, from 1; 0: not in it */
+    /* What was removed by frames that may not be durable: up to removed_high by removed_frame. */
+    uint64_t removed_frame, removed_high;
+    char *value; /* a string's */
+    size_t value_len;
+    struct cgroup **groups; /* ascending names */
+    uint32_t group_count, group_cap;
+    uint32_t idempotent_seconds, idempotent_max; /* 0: as configured */
+    struct idempotent *idempotent;               /* NULL: no producer is known */
 };
 
 /* Somebody who waits for a stream to be loaded: wake() is called once it is (or cannot be). The
@@ -63,14 +84,29 @@ struct model {
     uint64_t decided; /* last frame */
     bool interval;    /* durability interval: settled = decided */
 
-    uint64_t next_stream, stream_count, live_in_memory, id_key;
+    uint64_t next_stream, stream_count, live_in_memory, id_key, next_group;
     uint64_t recorded, entry_ms, entry_seq; /* the store clock */
     bool ids_on_disk;                       /* client-made ids may exist that are not in memory */
 
     size_t bytes, bytes_max; /* cache-bytes */
     size_t log_bytes;        /* of the events in the log tail */
     uint32_t plan;           /* append.c's */
-    uint64_t generation;     /* raised when everything is dropped (FLUSH, void) */
+    bool in_transaction;
+    struct undo *undo;    /* notes of the transaction, newest first */
+    struct record_batch { /* group.c's: small records of one kind, not yet in the frame */
+        enum record_kind kind;
+        uint64_t group;
+        size_t count, cap;
+        char *items;
+    } batch;
+    struct hash_table hidden; /* remove.c's: what was removed, by stream number */
+    uint64_t hidden_frame;    /* the last frame that removed something */
+    struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
+    size_t expiring_count, expiring_cap;
+    uint64_t disk_deadline; /* ms: the first deadline of those not in memory; 0: none */
+    struct replay *replay;  /* replay.c's: durable frames that the backend has not got, after a
+                               void; NULL: streams that are not in memory are in the backend */
+    uint64_t generation;    /* raised when everything is dropped (FLUSH, void) */
     uint64_t hits, misses, evicted_events, evicted_streams;
 
     /* What a FLUSH frame dropped that the applier still borrows; frame 0: none. */
@@ -111,9 +147,38 @@ static inline void stream_unpin(struct stream *s) {
     s->pins--;
 }
 
+/* Streams and strings share the names. */
+static inline bool stream_is_string(const struct stream *s) {
+    return s->state == STREAM_LIVE && s->name->rec.is_string;
+}
+static inline uint64_t stream_first_version(const struct stream *s) {
+    return s->extra != NULL ? s->extra->first_version : 0;
+}
+static inline struct entry_id stream_last_id(const struct stream *s) {
+    return (struct entry_id){s->entry_ms, s->entry_seq};
+}
+/* How many events it has: XLEN. */
+static inline uint64_t stream_length(const struct stream *s) {
+    if (s->extra == NULL) return s->next_version;
+    return s->next_version - s->extra->first_version - s->extra->holes.versions;
+}
+static inline uint64_t stream_entries_added(const struct stream *s) {
+    return s->next_version + (s->extra != NULL ? s->extra->added_beyond : 0);
+}
+/* Whether a version is still there. */
+static inline bool stream_has_version(const struct stream *s, uint64_t version) {
+    if (version >= s->next_version) return false;
+    return s->extra == NULL ||
+           (version >= s->extra->first_version && !holes_contain(&s->extra->holes, version));
+}
+static inline struct entry_id event_entry_id(const struct event *e) {
+    return (struct entry_id){e->rec.entry_ms, e->rec.entry_seq};
+}
+
 static inline uint64_t stream_tail_first(const struct stream *s) {
     return s->next_version - s->tail_count;
 }
+/* NULL: it is gone. */
 static inline struct event *stream_event(const struct stream *s, uint64_t version) {
     return s->tail[s->tail_head + (uint32_t)(version - stream_tail_first(s))];
 }

@@ -1,0 +1,28 @@
+/* Which versions of a stream are gone: ranges, ascending and apart. Few in practice: what is
+ * deleted from the front becomes the stream's first version. Loop thread. */
+#ifndef STREAM_HOLES_H
+#define STREAM_HOLES_H
+
+#include "store/backend.h"
+
+struct holes {
+    struct version_range *ranges;
+    size_t count, cap;
+    uint64_t versions; /* in all of them */
+};
+
+/* version must not be in it. */
+void holes_add(struct holes *h, uint64_t version);
+/* Takes one version out again; it must be in it. */
+void holes_remove(struct holes *h, uint64_t version);
+bool holes_contain(const struct holes *h, uint64_t version);
+/* How many versions in [from, to) are in it. */
+uint64_t holes_between(const struct holes *h, uint64_t from, uint64_t to);
+/* The first version at or after it that is not in it. */
+uint64_t holes_skip(const struct holes *h, uint64_t version);
+/* Forgets those below. */
+void holes_cut(struct holes *h, uint64_t below);
+void holes_copy(struct holes *to, const struct holes *from);
+void holes_clear(struct holes *h);
+
+#endif
