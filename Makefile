@@ -6,6 +6,7 @@
 #   make check       format and layers only
 #   make test-asan test-tsan   the suites under the sanitizers
 #   make fuzz crash-test soak bench bench-long   longer things
+#   make redis-compat    Valkey's and Redis' own test suites against the server
 
 CC       ?= gcc
 CLANG    ?= clang
@@ -26,7 +27,7 @@ UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan bench bench-long clean
+.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long clean
 
 all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
 
@@ -87,6 +88,9 @@ crash-test: all
 
 soak: all
 	tests/model/run --seconds 600
+
+redis-compat: all
+	redis-compat/suite
 
 bench: all
 	bench/compare

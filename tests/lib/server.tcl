@@ -108,7 +108,7 @@ oo::class create Server {
 
     method write_conf {} {
         set lines "port $port\nbind 127.0.0.1\n"
-        if {![string match *redis-server* [server_binary]] && ![dict exists $options store]} {
+        if {![regexp {(redis|valkey)-server} [server_binary]] && ![dict exists $options store]} {
             append lines "store sqlite:[my db]\n"
         }
         dict for {name value} $options {

@@ -1,0 +1,304 @@
+# tclsh suite.tcl --suite FOLDER... [--skipped N] [--quick|--try] [FILE...]: the part of redis-compat/suite that runs tests.
+#
+# The suites' test_helper.tcl is made of two programs: one that hands out files and hears what became of each test, over a
+# socket, and one that runs a file (--client). We are the first: so every test's name and outcome come as messages, a
+# test that says nothing for a while is known by name, and the server can be a fresh one for each file.
+#
+# A test during which the server dies or nothing moves for SUITE_IDLE seconds (60) has failed; the file is run again, on
+# a fresh server, without it.
+
+set here [file dirname [file normalize [info script]]]
+set top [file dirname $here]
+foreach part {test resp server} { source [file join $top tests lib $part.tcl] }
+proc emit {args} {}     ;# there is no tests/run to tell
+
+set all_files {unit/type/stream unit/type/stream-cgroups unit/multi unit/keyspace unit/quit unit/info-command unit/protocol
+    unit/introspection}
+# What these tags stand for is not in the server: they ask for DEBUG's parts, replicas, RDB and AOF files, the keys' memory.
+set denied {-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory}
+set idle [expr {[info exists env(SUITE_IDLE)] ? $env(SUITE_IDLE) : 60}]
+set attempts 8
+set suites {}; set files {}; set skipped 0; set quick 0; set try 0
+for {set i 0} {$i < $argc} {incr i} {
+    switch -glob -- [lindex $argv $i] {
+        --suite { lappend suites [lindex $argv [incr i]] }
+        --skipped { set skipped [lindex $argv [incr i]] }
+        --quick { set quick 1; set files [lrange $all_files 0 1] }
+        --try { set try 1 }
+        -* { puts stderr "unknown option [lindex $argv $i]: see the head of redis-compat/suite"; exit 2 }
+        default { lappend files [lindex $argv $i] }
+    }
+}
+set full [expr {$files eq "" && !$try}]
+if {$files eq ""} { set files $all_files }
+
+# not-applicable.txt: "[file]" or "[suite file]" opens a section; then "NAME  # REASON" lines. A dict: section -> names.
+proc read_not_applicable {path} {
+    set section ""
+    set found {}
+    foreach line [split [read_file $path] \n] {
+        if {$line eq "" || [string match "# *" $line]} continue
+        if {[regexp {^\[(.+)\]$} $line all section]} continue
+        if {![regexp {^(.*\S)  # \S} $line all name]} { error "$path: no reason on the line \"$line\"" }
+        dict lappend found $section [encoding convertfrom utf-8 $name]
+    }
+    return $found
+}
+
+proc server_options {} {
+    switch -glob [file tail [server_binary]] {
+        valkey-server - redis-server { return {save {""}} }
+        default { return {enable-flush yes} }
+    }
+}
+
+# --- one attempt at one file: what is running is in ::now
+
+# The other side of the socket has connected, or has something to say.
+proc accept_helper {channel address port} {
+    set ::now(channel) $channel
+    fconfigure $channel -encoding binary     ;# line ends as sockets have them: the lengths count characters
+    fileevent $channel readable [list hear $channel]
+}
+proc hear {channel} {
+    set length [gets $channel]
+    if {$length eq ""} {
+        fileevent $channel readable {}
+        set ::now(end) "the suite's process ended"
+        return
+    }
+    lassign [read $channel $length] status data
+    set ::now(heard) [clock seconds]
+    switch $status {
+        ready {
+            set order [list run $::now(file)]
+            puts -nonewline $channel "[string length $order]\n$order"
+            flush $channel
+        }
+        testing { set ::now(test) $data }
+        ok { lappend ::now(rows) [list passed $data ""]; set ::now(test) "" }
+        skip { lappend ::now(rows) [list left-out $data ""] }
+        ignore {
+            if {[regexp {^(.*): ((?:Not supported|Tag: |large memory|Other server).*)$} $data all name why]} {
+                lappend ::now(rows) [list tag $name $why]
+            } else {
+                lappend ::now(rows) [list block "" $data]
+            }
+        }
+        err {
+            # "NAME in tests/FILE", then the reason.
+            set lines [split $data \n]
+            set name [string map [list " in tests/$::now(file).tcl" ""] [lindex $lines 0]]
+            if {$::now(test) eq ""} { set name "(outside the tests) $name" }
+            # Of an error that is no assertion the helper cuts ten characters off, then says it again in full.
+            lassign [lrange $lines 1 2] why full
+            if {$why ne "" && [string match "*[string range $why end-20 end]" $full]} { set why $full }
+            lappend ::now(rows) [list failed $name $why]
+            set ::now(test) ""
+        }
+        exception { set ::now(end) "exception: [join [lrange [split $data \n] 0 3] { }]" }
+        done { set ::now(end) done }
+    }
+}
+proc watch {server} {
+    if {![$server alive]} {
+        # What the helper heard of it comes first.
+        after 500 {set ::now(end) crash}
+    } elseif {[clock seconds] - $::now(heard) > $::idle} {
+        set ::now(end) hang
+    } else {
+        after 200 [list watch $server]
+    }
+}
+
+# Runs file of the suite in folder without the tests in without. Returns how it ended; rows are in now(rows).
+proc attempt {folder file without} {
+    array unset ::now
+    array set ::now [list file $file test "" rows {} end "" heard [clock seconds]]
+    set work [file join $::work_dir suite]
+    file delete -force $work
+    file mkdir [file join $work src]
+    file copy [file join $folder tests] $work
+    file mkdir [file join $work tests tmp]
+    file copy [file join $folder src commands] [file join $work src]
+    foreach conf [glob -nocomplain [file join $folder *.conf]] { file copy $conf $work }
+    set list [file join $work without]
+    set out [open $list w]
+    fconfigure $out -encoding utf-8
+    puts -nonewline $out [join $without \n]
+    close $out
+
+    set server [[Server new [server_options]] start]
+    set listener [socket -server accept_helper -myaddr 127.0.0.1 0]
+    set port [lindex [fconfigure $listener -sockname] 2]
+    set before [pwd]
+    cd $work
+    set helper [exec [info nameofexecutable] tests/test_helper.tcl --host 127.0.0.1 --port [$server port] --client $port \
+                    --single $file --durable --tags $::denied --skipfile $list </dev/null >>$work/log 2>@1 &]
+    cd $before
+    set timer [after 200 [list watch $server]]
+    while {$::now(end) eq ""} { vwait ::now(end) }
+    set end $::now(end)
+    if {$end ne "done" && [$server alive] && [string match "the suite's*" $end]} {
+        append end ": [string range [read_file $work/log] end-300 end]"
+    }
+    foreach id [after info] { after cancel $id }
+    catch {exec kill -9 $helper}
+    catch {close $::now(channel)}
+    close $listener
+    # A server that is dying writes its report.
+    if {![$server alive]} { set end crash; after 300 }
+    set ::now(trouble) [$server trouble]
+    $server kill9
+    set dir [$server dir]
+    $server destroy
+    file delete -force $dir
+    return $end
+}
+
+# All of file: attempts until one goes through. Returns rows {outcome name reason}.
+proc run_file {folder file without} {
+    set bad {}
+    for {set i 0} {$i < $::attempts} {incr i} {
+        set end [attempt $folder $file [concat $without [lmap row $bad {lindex $row 1}]]]
+        set rows $::now(rows)
+        if {$end eq "done"} {
+            if {$::now(trouble) ne ""} { lappend bad [list failed "(the server's log)" $::now(trouble)] }
+            break
+        }
+        set test $::now(test)
+        switch $end {
+            crash {
+                # The suite may have gone on, failing, until we saw it: the first that lost its connection is meant.
+                foreach row $rows {
+                    if {[lindex $row 0] eq "failed" && [regexp {I/O error|refused|reset by peer|broken pipe|reading reply} [lindex $row 2]]} {
+                        set test [lindex $row 1]
+                        break
+                    }
+                }
+                set why "the server died: $::now(trouble)"
+            }
+            hang { set why "nothing moved for $::idle s" }
+            default { set why $end }
+        }
+        if {$test eq ""} {
+            lappend rows [list failed "(outside the tests)" "the file ended early: $why"]
+            break
+        }
+        lappend bad [list failed $test $why]
+        puts "   $test: [lindex [split $why \n] 0]; again without it"
+    }
+    set names [lmap row $bad {lindex $row 1}]
+    return [concat [lmap row $rows {if {[lindex $row 0] eq "left-out" && [lindex $row 1] in $names} continue; set row}] $bad]
+}
+
+# --- the whole
+
+proc has_xadd {} {
+    set server [[Server new [server_options]] start]
+    set found [expr {[lindex [[$server default_client] COMMAND INFO xadd] 0] ne ""}]
+    $server kill9
+    $server destroy
+    return $found
+}
+
+set ::work_dir [file join [expr {[info exists env(TMPDIR)] ? $env(TMPDIR) : "/tmp"}] cairn-suite.[pid]]
+file mkdir $::work_dir
+proc run_all {} {
+    global suites files not_applicable try
+    set results {}
+    set used {}
+    foreach folder $suites {
+        set suite [file tail $folder]
+        foreach file $files {
+            if {![file exists [file join $folder tests $file.tcl]]} { error "$suite has no file $file" }
+            set names {}
+            foreach section [list $file "$suite $file"] {
+                if {[dict exists $not_applicable $section]} { lappend names {*}[dict get $not_applicable $section] }
+            }
+            set start [clock seconds]
+            puts "$suite $file"
+            flush stdout
+            set rows [run_file $folder $file [expr {$try ? {} : $names}]]
+            foreach outcome {passed failed left-out tag block} { set n($outcome) 0 }
+            foreach row $rows {
+                lassign $row outcome name why
+                incr n($outcome)
+                if {$outcome eq "left-out"} { lappend used $file $name }
+                if {$outcome eq "failed"} { puts "   FAILED [expr {$name in $names ? {(not applicable) } : {}}]$name\n          [shorten $why 400]" }
+                if {$try && $outcome eq "passed" && $name in $names} { puts "   passes, though in not-applicable.txt: $name" }
+            }
+            puts "   $n(passed) passed, $n(failed) failed, $n(left-out) not applicable, by tag $n(tag) tests and $n(block) blocks ([expr {[clock seconds] - $start}] s)"
+            flush stdout
+            lappend results [list $suite $file $rows]
+        }
+    }
+    return [list $results $used]
+}
+
+# Lines of not-applicable.txt that met no test.
+proc idle_lines {not_applicable used} {
+    set idle {}
+    foreach {file name} $used { set met([lindex $file end],$name) 1 }
+    dict for {section names} $not_applicable {
+        foreach name $names {
+            if {![info exists met([lindex $section end],$name)]} { lappend idle "\[$section\] $name" }
+        }
+    }
+    return $idle
+}
+
+proc results_page {results} {
+    set page "# What Valkey's and Redis' own test suites say
+
+Written by `redis-compat/suite`; do not edit. The suites run in external mode, each file on a fresh server.
+*Not applicable*: named, with the reason, in `not-applicable.txt`. *By tag*: tests and whole blocks that the suite itself leaves
+out for a server that it has not started, or that ask for DEBUG, replicas, RDB and AOF files or `maxmemory`.
+
+| suite | file | passed | failed | not applicable | by tag: tests, blocks |
+|---|---|---:|---:|---:|---:|
+"
+    set failing ""
+    foreach result $results {
+        lassign $result suite file rows
+        foreach outcome {passed failed left-out tag block} {
+            set n($outcome) [llength [lsearch -all -index 0 -exact $rows $outcome]]
+        }
+        append page "| $suite | $file | $n(passed) | $n(failed) | $n(left-out) | $n(tag), $n(block) |\n"
+        foreach row $rows {
+            if {[lindex $row 0] eq "failed"} { append failing "* $suite, $file: `[lindex $row 1]`\n" }
+        }
+    }
+    append page "\n## Failing\n\n[expr {$failing eq "" ? "None.\n" : $failing}]"
+}
+
+try {
+    set not_applicable [read_not_applicable [file join $here not-applicable.txt]]
+    set failed 0
+    set passed 0
+    if {![has_xadd]} {
+        puts "SKIPPED: the server has no XADD"
+        incr skipped [llength $suites]
+    } else {
+        lassign [run_all] results used
+        foreach result $results {
+            incr passed [llength [lsearch -all -index 0 -exact [lindex $result 2] passed]]
+            incr failed [llength [lsearch -all -index 0 -exact [lindex $result 2] failed]]
+        }
+        if {$full && $skipped == 0} {
+            foreach line [idle_lines $not_applicable $used] {
+                puts "FAILED not-applicable.txt names what is no test: $line"
+                incr failed
+            }
+            # Only what the server of this project does is worth keeping.
+            if {[file tail [server_binary]] eq "cairn-server"} {
+                write_file [file join $here RESULTS.md] [encoding convertto utf-8 [results_page $results]]
+            }
+        }
+    }
+} finally {
+    foreach s $::servers { catch {$s kill9} }
+    file delete -force $::work_dir
+}
+puts "$passed passed, $failed failed[expr {$skipped ? ", $skipped skipped" : ""}]"
+exit [expr {$failed > 0}]
