@@ -29,6 +29,7 @@ struct config {
     uint64_t apply_delay_ms, reader_threads, disk_free_min;
     uint64_t cache_bytes, max_event_bytes;
     bool strict_versioning;
+    char *protected_streams; /* patterns of names, blank separated */
     /* operations */
     char *logfile;
     uint64_t loglevel;             /* enum log_level */

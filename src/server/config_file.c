@@ -258,10 +258,11 @@ int config_load(struct config *c, int argc, char **argv, struct err *err) {
 
 /* Rewriting */
 
-static bool needs_quotes(struct str s) {
+static bool needs_quotes(const struct option *o, struct str s) {
     if (s.len == 0) return true;
     for (size_t i = 0; i < s.len; i++) {
         unsigned char ch = (unsigned char)s.ptr[i];
+        if (ch == ' ' && takes_words(o)) continue;
         if (ch <= ' ' || ch == '"' || ch == '\'' || ch == '\\' || ch == '#' || ch >= 0x7f)
             return true;
     }
@@ -288,10 +289,10 @@ void option_print_line(const struct option *o, const struct config *c, struct bu
     option_print(o, c, &value);
     struct str s = buf_str(&value);
     buf_printf(out, "%s ", o->name);
-    if (!needs_quotes(s) || (takes_words(o) && s.len > 0))
-        buf_put_str(out, s);
-    else
+    if (needs_quotes(o, s))
         put_quoted(out, s);
+    else
+        buf_put_str(out, s);
     buf_clear(&value);
 }
 
@@ -427,7 +428,7 @@ static void print_wrapped(FILE *f, const char *text, const char *prefix, size_t 
 }
 
 static void print_default(FILE *f, const struct option *o) {
-    bool quoted = !takes_words(o) && needs_quotes(str_c(o->initial));
+    bool quoted = needs_quotes(o, str_c(o->initial));
     fprintf(f, quoted ? "\"%s\"" : "%s", o->initial);
 }
 

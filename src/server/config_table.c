@@ -238,6 +238,14 @@ const struct option option_table[] = {
      .initial = "no",
      .flags = OPTION_SETTABLE,
      .help = "yes: appends must state EXPECTED_VERSION, and it must not be ANY."},
+    {.name = "protected-streams",
+     .type = OPTION_WORDS,
+     .offset = FIELD(protected_streams),
+     .initial = "",
+     .flags = OPTION_SETTABLE,
+     .help = "Patterns of the names of streams, with blanks between them: what would delete, trim, "
+             "erase, rename or overwrite such a stream, or make it expire, is refused with "
+             "-PROTECTED."},
 
     {.section = "Operation",
      .name = "logfile",
