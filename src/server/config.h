@@ -29,7 +29,9 @@ struct config {
     uint64_t apply_delay_ms, reader_threads, disk_free_min;
     uint64_t cache_bytes, max_event_bytes;
     bool strict_versioning;
-    char *protected_streams; /* patterns of names, blank separated */
+    uint64_t stream_node_max_entries;
+    uint64_t stream_idmp_duration_s, stream_idmp_maxsize; /* XADD IDMP, unless XCFGSET */
+    char *protected_streams;                              /* patterns of names, blank separated */
     /* operations */
     char *logfile;
     uint64_t loglevel;             /* enum log_level */
