@@ -51,7 +51,7 @@ static void flag_names(const struct command *cmd, struct names *n) {
     add_name(n, cmd->flags & CMD_FAST, "fast");
     add_name(n, cmd->flags & CMD_NO_AUTH, "no_auth");
     add_name(n, cmd->flags & CMD_NO_MONITOR, "skip_monitor");
-    add_name(n, cmd->run == cmd_emappend, "movablekeys");
+    add_name(n, cmd->find_keys != NULL, "movablekeys");
 }
 
 static void category_names(const struct command *cmd, struct names *n) {
@@ -212,54 +212,24 @@ enum outcome cmd_command_list(struct client *c, const struct request *r) {
 
 /* GETKEYS */
 
-static bool emappend_option(struct str word) {
-    static const char *const names[] = {"EVENT_ID",  "PARTITION_KEY", "EXPECTED_VERSION",
-                                        "TIMESTAMP", "CORRELATION",   "CAUSATION",
-                                        "AGGREGATE", "PAYLOAD",       "METADATA"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (str_eq_nocase(word, str_c(names[i]))) return true;
-    return false;
-}
-
-/* EMAPPEND key (stream type options)+: its streams are where its events begin. */
-static size_t emappend_keys(const struct str *argv, size_t argc, struct str *keys) {
-    size_t n = 0;
-    for (size_t i = 2; i + 1 < argc;) {
-        if (keys != NULL) keys[n] = argv[i];
-        n++;
-        i += 2;
-        while (i + 1 < argc && emappend_option(argv[i])) i += 2;
-    }
-    return n;
-}
-
-/* How many keys the command has, into keys if not NULL. */
-static size_t find_keys(const struct command *cmd, const struct str *argv, size_t argc,
-                        struct str *keys) {
-    if (cmd->run == cmd_emappend) return emappend_keys(argv, argc, keys);
-    if (cmd->first_key == 0) return 0;
-    size_t last = cmd->last_key < 0 ? argc - (size_t)-cmd->last_key : (size_t)cmd->last_key, n = 0;
-    for (size_t i = (size_t)cmd->first_key; i <= last && i < argc; i += (size_t)cmd->key_step) {
-        if (keys != NULL) keys[n] = argv[i];
-        n++;
-    }
-    return n;
-}
-
 static void reply_keys(struct client *c, const struct request *r, bool flags) {
     const struct str *argv = r->argv + 2;
     size_t argc = r->argc - 2;
     const struct command *cmd = command_find(argv, argc);
     if (cmd == NULL || cmd->run == NULL) {
         reply_error(c, "ERR Invalid command specified");
-    } else if (cmd->first_key == 0 && cmd->run != cmd_emappend) {
+    } else if (!command_has_keys(cmd)) {
         reply_error(c, "ERR The command has no key arguments");
     } else if (argc < cmd->argc_min || (cmd->argc_max != 0 && argc > cmd->argc_max)) {
         reply_error(c, "ERR Invalid number of arguments specified for command");
     } else {
-        size_t n = find_keys(cmd, argv, argc, NULL);
-        struct str *keys = xcalloc(n, sizeof *keys);
-        find_keys(cmd, argv, argc, keys);
+        struct str *keys = xcalloc(argc, sizeof *keys);
+        size_t n = command_keys(cmd, argv, argc, keys);
+        if (n == 0) {
+            reply_error(c, "ERR Invalid arguments specified for command");
+            xfree(keys);
+            return;
+        }
         reply_array(c, n);
         for (size_t i = 0; i < n; i++) {
             if (flags) reply_array(c, 2);

@@ -18,6 +18,8 @@ struct request {
 };
 
 typedef enum outcome command_fn(struct client *c, const struct request *r);
+/* Copies the request's keys (views) to keys, unless that is NULL, and says how many there are. */
+typedef size_t keys_fn(const struct str *argv, size_t argc, struct str *keys);
 
 enum command_flag {
     CMD_WRITE =
@@ -40,7 +42,8 @@ struct command {
     command_fn *run;           /* NULL: a container only */
     size_t argc_min, argc_max; /* with the name (and the subcommand's); argc_max 0: any */
     unsigned flags;
-    int first_key, last_key, key_step;            /* as Redis' COMMAND says; 0: no keys */
+    int first_key, last_key, key_step;            /* as Redis' COMMAND says; 0: no keys, or: */
+    keys_fn *find_keys;                           /* they stand elsewhere; NULL: not so */
     const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
     struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
     /* filled at start: */
@@ -55,6 +58,11 @@ void commands_init(void);
 /* By name, any case; for a container with its subcommand in argv[1]. NULL: unknown. */
 struct command *command_find(const struct str *argv, size_t argc);
 struct command *command_find_top(struct str name);
+bool command_has_keys(const struct command *cmd);
+/* See keys_fn; there is room for argc keys. The arguments may be wrong: then there may be none. */
+size_t command_keys(const struct command *cmd, const struct str *argv, size_t argc,
+                    struct str *keys);
+keys_fn keys_of_emappend, keys_of_xread;
 /* "config|get" or "get". Static buffer. */
 const char *command_full_name(const struct command *cmd);
 /* Finds and runs the request, with every check before and the statistics after. */
