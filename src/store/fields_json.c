@@ -44,66 +44,80 @@ static inline const byte *copy_plain(char **at, const byte *p, const byte *end) 
     return p;
 }
 
+static inline bool is_lead(byte b) {
+    return b >= 0xc2 && b <= 0xf4;
+}
+static inline bool is_next(byte b) {
+    return (b & 0xc0) == 0x80;
+}
+
 /* The length of the UTF-8 sequence of a character above U+007F at p; 0: these bytes are none. */
 static inline size_t utf8_len(const byte *p, const byte *end) {
     byte first = p[0], low = 0x80, high = 0xbf; /* of the second byte; the lead narrows it */
     size_t n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (first < 0xc2 || first > 0xf4 || (size_t)(end - p) < n) return 0;
+    if (!is_lead(first) || (size_t)(end - p) < n) return 0;
     if (first == 0xe0) low = 0xa0;  /* overlong */
     if (first == 0xed) high = 0x9f; /* surrogates */
     if (first == 0xf0) low = 0x90;  /* overlong */
     if (first == 0xf4) high = 0x8f; /* beyond U+10FFFF */
     if (p[1] < low || p[1] > high) return 0;
     for (size_t i = 2; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) return 0;
+        if (!is_next(p[i])) return 0;
     }
     return n;
 }
 
 /* Fields to JSON */
 
-static const char short_escape[256] = {
-    ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
-    ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
-};
+/* How each byte is written when it is no part of a longer character: the text in the low bytes, its
+ * length in the highest. */
+/* clang-format off */
+#define HEX(d)   (uint64_t)((d) < 10 ? '0' + (d) : 'a' + (d) - 10)
+#define SHORT(c) ('\\' | (uint64_t)(c) << 8 | 2ull << 56)
+#define LONG(b)  ('\\' | 'u' << 8 | ((b) < 0x80 ? '0' << 16 | '0' << 24 : 'd' << 16 | 'c' << 24) | \
+                  HEX((b) >> 4) << 32 | HEX((b) & 15) << 40 | 6ull << 56)
+#define FORM(b)                                                                                    \
+    ((b) == '"' || (b) == '\\' ? SHORT(b) : (b) == '\b' ? SHORT('b') : (b) == '\f' ? SHORT('f') :   \
+     (b) == '\n' ? SHORT('n') : (b) == '\r' ? SHORT('r') : (b) == '\t' ? SHORT('t') :               \
+     (b) < 0x20 || (b) >= 0x80 ? LONG(b) : ((b) | 1ull << 56))
+#define FORMS4(b)  FORM(b), FORM((b) + 1), FORM((b) + 2), FORM((b) + 3)
+#define FORMS16(b) FORMS4(b), FORMS4((b) + 4), FORMS4((b) + 8), FORMS4((b) + 12)
+#define FORMS64(b) FORMS16(b), FORMS16((b) + 16), FORMS16((b) + 32), FORMS16((b) + 48)
+static const uint64_t forms[256] = {FORMS64(0), FORMS64(64), FORMS64(128), FORMS64(192)};
+/* clang-format on */
 
-#define ESCAPE_MAX 6
-
-/* A byte that cannot stand for itself. */
-static inline char *put_escape(char *at, byte b) {
-    static const char hex[] = "0123456789abcdef";
-    if (short_escape[b] != 0) {
-        at[0] = '\\';
-        at[1] = short_escape[b];
-        return at + 2;
-    }
-    memcpy(at, b < 0x80 ? "\\u00" : "\\udc", 4);
-    at[4] = hex[b >> 4];
-    at[5] = hex[b & 15];
-    return at + ESCAPE_MAX;
+/* Writes 8 bytes, of which those before the returned place count. */
+static inline char *put_byte(char *at, byte b) {
+    memcpy(at, &forms[b], 8);
+    return at + (forms[b] >> 56);
 }
 
 /* Appends the string with its quotes and the byte behind it. */
 static void put_string(struct buf *out, struct str s, char behind) {
+    enum { NEAR = 2, SLACK = 8 + 2 }; /* a put_byte; a quote and what is behind it */
     const byte *p = (const byte *)s.ptr, *end = p + s.len;
-    char *at = buf_reserve(out, s.len + 8 + ESCAPE_MAX + 3);
+    char *at = buf_reserve(out, 1 + s.len + 8 + SLACK);
     *at++ = '"';
     while ((p = copy_plain(&at, p, end)) < end) {
-        /* Where one is, often more are: only a plain byte ends this loop. */
-        do {
-            size_t n = *p < 0x80 ? 0 : utf8_len(p, end);
+        /* Where one is, others are near: go on by byte until there was none for a while. A branch
+         * on what a byte of binary data is would be guessed wrong and cost more than all else. */
+        for (unsigned plain = 0; p < end && plain < NEAR;) {
+            size_t n = end - p > 1 && is_lead(p[0]) & is_next(p[1]) ? utf8_len(p, end) : 0;
             if (n == 0) {
-                at = put_escape(at, *p++);
+                char *from = at;
+                at = put_byte(at, *p++);
+                plain = (plain + 1) & -(unsigned)(at - from == 1);
             } else {
                 do *at++ = (char)*p++;
                 while (--n > 0);
+                plain = NEAR - 1;
             }
-            size_t left = (size_t)(end - p) + 8 + ESCAPE_MAX + 2;
-            if (UNLIKELY((size_t)(out->data + out->cap - at) < left)) {
+            size_t room = (size_t)(out->data + out->cap - at), left = (size_t)(end - p);
+            if (UNLIKELY(room < left + 8 + SLACK)) {
                 out->len = (size_t)(at - out->data);
-                at = buf_reserve(out, left);
+                at = buf_reserve(out, left + 8 + SLACK);
             }
-        } while (p < end && (*p >= 0x80 || *p < 0x20 || short_escape[*p] != 0));
+        }
     }
     *at++ = '"';
     *at++ = behind;
@@ -144,19 +158,18 @@ static inline bool take(struct json *j, char c) {
 }
 
 /* The four digits of \uXXXX at p; -1: they are not. */
-static int32_t hex4(const byte *p, const byte *end) {
-    int32_t v = 0;
+static inline int32_t hex4(const byte *p, const byte *end) {
+    static const byte digit[256] = {
+        /* value + 1 */
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    };
     if (end - p < 4) return -1;
-    for (int i = 0; i < 4; i++) {
-        byte c = p[i], lower = c | 0x20;
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (c - '0');
-        else if (lower >= 'a' && lower <= 'f')
-            v = v << 4 | (lower - 'a' + 10);
-        else
-            return -1;
-    }
-    return v;
+    int32_t a = digit[p[0]], b = digit[p[1]], c = digit[p[2]], d = digit[p[3]];
+    if (a == 0 || b == 0 || c == 0 || d == 0) return -1;
+    return (a - 1) << 12 | (b - 1) << 8 | (c - 1) << 4 | (d - 1);
 }
 
 static char *put_utf8(char *at, int32_t c) {
@@ -242,16 +255,17 @@ static char *take_string(char *at, struct json *j) {
         p = copy_plain(&at, p, end);
         if (p == end || *p < 0x20) return NULL;
         if (*p == '"') break;
-        if (*p == '\\') {
+        while (p < end && *p == '\\') {
             p++;
             at = take_escape(at, &p, end);
             if (at == NULL) return NULL;
-            continue;
         }
-        size_t n = utf8_len(p, end);
-        if (n == 0) return NULL;
-        do *at++ = (char)*p++;
-        while (--n > 0);
+        while (p < end && *p >= 0x80) {
+            size_t n = utf8_len(p, end);
+            if (n == 0) return NULL;
+            do *at++ = (char)*p++;
+            while (--n > 0);
+        }
     }
     j->at = p + 1;
     return at;
