@@ -1,0 +1,391 @@
+/* Pending entries: random changes against a plain array, both lists' order, cursors that outlive
+ * changes, and the memory that an entry costs. */
+#include "unit.h"
+
+#include "base/alloc.h"
+#include "base/uuid.h"
+#include "stream/pending.h"
+
+#define MILLION 1000000u
+
+static uint64_t seed;
+
+static uint64_t draw(void) {
+    seed += 0x9e3779b97f4a7c15;
+    uint64_t z = (seed ^ (seed >> 31)) * 0xbf58476d1ce4e5b9;
+    return (z ^ (z >> 29)) * 0x94d049bb133111eb >> 16;
+}
+
+static uint32_t draw_below(uint32_t n) {
+    return (uint32_t)(draw() % n);
+}
+
+static void draw_seed(void) {
+    const char *given = getenv("SEED");
+    if (given != NULL)
+        seed = strtoull(given, NULL, 10);
+    else
+        random_bytes(&seed, sizeof seed);
+    fprintf(stderr, "  SEED=%llu\n", (unsigned long long)seed);
+}
+
+/* The ids of the tests, ascending in i; halves beyond 2^63 included. */
+static struct entry_id id_of(uint64_t i) {
+    if (i % 8 < 5) return (struct entry_id){1000 + i / 8, i % 8};
+    return (struct entry_id){1000 + i / 8, UINT64_MAX - 8 + i % 8};
+}
+
+static uint32_t *shuffled(uint32_t n) {
+    uint32_t *order = xmalloc(n * sizeof *order);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t j = draw_below(i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
+/* ---- The plain array ---- */
+
+#define IDS       6000u
+#define CONSUMERS 6u
+
+struct item {
+    bool in;
+    uint32_t consumer, deliveries;
+    uint64_t delivered_ms, stamp; /* stamp: when it entered its list */
+    struct pending_entry *entry;
+};
+static struct item items[IDS];
+static uint64_t stamp;
+static uint32_t item_count;
+
+static void check_entry(const struct pending_entry *e, uint32_t i) {
+    CHECK(e != NULL);
+    CHECK(e == items[i].entry);
+    CHECK_INT(entry_id_cmp(e->id, id_of(i)), 0);
+    CHECK_INT(e->version, i);
+    CHECK_INT(e->consumer, items[i].consumer);
+    CHECK_INT(e->deliveries, items[i].deliveries);
+    CHECK_INT(e->delivered_ms, items[i].delivered_ms);
+}
+
+static bool of_consumer(uint32_t i, uint32_t consumer) {
+    return items[i].in && (consumer == PENDING_ALL || items[i].consumer == consumer);
+}
+
+/* All entries of a consumer between a random id and the end, both ways. */
+static void check_index(const struct pending *p, uint32_t consumer) {
+    uint32_t count = 0, from = draw_below(2) == 0 ? 0 : draw_below(IDS);
+    struct pending_cursor c = pending_seek(p, consumer, id_of(from));
+    for (uint32_t i = 0; i < IDS; i++) {
+        if (!of_consumer(i, consumer)) continue;
+        if (count++ == 0) check_entry(pending_first(p, consumer), i);
+        if (i >= from) check_entry(pending_next(&c), i);
+    }
+    CHECK(pending_next(&c) == NULL);
+    CHECK_INT(pending_count_of(p, consumer), count);
+    from = draw_below(2) == 0 ? IDS - 1 : draw_below(IDS);
+    c = pending_seek_back(p, consumer, id_of(from));
+    bool last = true;
+    for (uint32_t i = IDS; i-- > 0;) {
+        if (!of_consumer(i, consumer)) continue;
+        if (last) check_entry(pending_last(p, consumer), i);
+        last = false;
+        if (i <= from) check_entry(pending_next(&c), i);
+    }
+    CHECK(pending_next(&c) == NULL);
+    if (count > 0) return;
+    CHECK(pending_first(p, consumer) == NULL);
+    CHECK(pending_last(p, consumer) == NULL);
+}
+
+static int list_compare(const void *a, const void *b) {
+    const struct item *x = &items[*(const uint32_t *)a], *y = &items[*(const uint32_t *)b];
+    if (x->delivered_ms != y->delivered_ms) return x->delivered_ms < y->delivered_ms ? -1 : 1;
+    return x->stamp < y->stamp ? -1 : 1;
+}
+
+/* Both lists have the entries and the order that the array says. */
+static void check_lists(const struct pending *p) {
+    static uint32_t order[IDS];
+    for (int owned = 0; owned < 2; owned++) {
+        size_t n = 0;
+        for (uint32_t i = 0; i < IDS; i++)
+            if (items[i].in && (items[i].consumer != 0) == (owned != 0)) order[n++] = i;
+        qsort(order, n, sizeof *order, list_compare);
+        struct pending_entry *e = owned ? pending_oldest(p) : pending_first_nacked(p);
+        for (size_t k = 0; k < n; k++) {
+            check_entry(e, order[k]);
+            e = owned ? pending_next_idle(p, e) : pending_next_nacked(p, e);
+        }
+        CHECK(e == NULL);
+    }
+}
+
+static void check_all(const struct pending *p) {
+    CHECK_INT(pending_count(p), item_count);
+    for (uint32_t i = 0; i < IDS; i++) {
+        struct pending_entry *e = pending_find(p, id_of(i));
+        if (items[i].in)
+            check_entry(e, i);
+        else
+            CHECK(e == NULL);
+    }
+    check_index(p, PENDING_ALL);
+    for (uint32_t consumer = 1; consumer <= CONSUMERS; consumer++) check_index(p, consumer);
+    check_lists(p);
+}
+
+static void add(struct pending *p, uint32_t i, uint32_t consumer, uint64_t ms) {
+    uint32_t deliveries = draw_below(5) == 0 ? PENDING_FATAL : draw_below(9);
+    items[i] = (struct item){true, consumer, deliveries, consumer != 0 ? ms : 0, stamp++, NULL};
+    items[i].entry = pending_add(p, id_of(i), i, consumer, ms, deliveries);
+    item_count++;
+}
+
+static void drop(struct pending *p, uint32_t i) {
+    pending_remove(p, items[i].entry);
+    items[i].in = false;
+    item_count--;
+}
+
+static void assign(struct pending *p, uint32_t i, uint32_t consumer) {
+    struct item *item = &items[i];
+    pending_assign(p, item->entry, consumer);
+    if (consumer == 0) item->delivered_ms = 0;
+    if (item->consumer == 0 || consumer == 0) item->stamp = stamp++;
+    item->consumer = consumer;
+}
+
+/* A time near now, mostly; sometimes long ago. */
+static uint64_t draw_ms(void) {
+    return draw_below(4) > 0 ? 500 + stamp / 16 : draw_below(600 + (uint32_t)stamp / 16);
+}
+
+static void change(struct pending *p, uint32_t i) {
+    uint32_t kind = draw_below(3);
+    if (kind == 0) {
+        assign(p, i, draw_below(CONSUMERS + 1));
+    } else if (kind == 1) {
+        assign(p, i, 1 + draw_below(CONSUMERS));
+        items[i].delivered_ms = draw_ms();
+        items[i].stamp = stamp++;
+        pending_deliver(p, items[i].entry, items[i].delivered_ms);
+    } else {
+        items[i].entry->deliveries = items[i].deliveries = draw_below(100);
+    }
+}
+
+TEST(random_changes_leave_what_a_plain_array_has) {
+    draw_seed();
+    struct pending p;
+    pending_init(&p);
+    for (int phase = 0; phase < 60; phase++) {
+        /* A phase fills or empties, all over or in a narrow range of ids. */
+        uint32_t adds = draw_below(11), width = draw_below(2) == 0 ? IDS : 1 + draw_below(900);
+        uint32_t base = draw_below(IDS - width + 1);
+        for (uint32_t step = draw_below(8000); step > 0; step--) {
+            uint32_t i = base + draw_below(width);
+            if (!items[i].in && draw_below(10) < adds)
+                add(&p, i, draw_below(CONSUMERS + 1), draw_ms());
+            else if (items[i].in && draw_below(10) >= adds)
+                drop(&p, i);
+            else if (items[i].in)
+                change(&p, i);
+        }
+        check_all(&p);
+    }
+    pending_clear(&p);
+    CHECK_INT(pending_bytes(&p), 0);
+    memset(items, 0, sizeof items);
+    item_count = 0;
+    check_all(&p);
+}
+
+TEST(everything_is_given_back_entry_by_entry) {
+    draw_seed();
+    struct pending p;
+    pending_init(&p);
+    uint32_t *order = shuffled(IDS);
+    for (uint32_t i = 0; i < IDS; i++) add(&p, order[i], 1 + i % CONSUMERS, i);
+    xfree(order);
+    order = shuffled(IDS);
+    for (uint32_t i = 0; i < IDS; i++) {
+        drop(&p, order[i]);
+        if (i % 1000 == 0) check_all(&p);
+    }
+    check_all(&p);
+    CHECK(pending_bytes(&p) < 2000);
+    pending_clear(&p);
+    xfree(order);
+}
+
+TEST(an_empty_one_answers_everything) {
+    struct pending p;
+    pending_init(&p);
+    CHECK_INT(pending_count(&p), 0);
+    CHECK_INT(pending_count_of(&p, 7), 0);
+    CHECK_INT(pending_count_of(&p, PENDING_UNOWNED), 0);
+    CHECK(pending_find(&p, ENTRY_ID_MIN) == NULL);
+    CHECK(pending_first(&p, PENDING_ALL) == NULL);
+    CHECK(pending_last(&p, 3) == NULL);
+    CHECK(pending_oldest(&p) == NULL);
+    CHECK(pending_first_nacked(&p) == NULL);
+    struct pending_cursor c = pending_seek(&p, PENDING_ALL, ENTRY_ID_MIN);
+    CHECK(pending_next(&c) == NULL);
+    pending_add(&p, ENTRY_ID_MAX, 0, 1, 5, 1);
+    pending_add(&p, ENTRY_ID_MIN, 1, 2, 5, 1);
+    CHECK_INT(pending_next(&c)->version, 1); /* the end was not final */
+    CHECK_INT(pending_next(&c)->version, 0);
+    CHECK(pending_next(&c) == NULL);
+    pending_clear(&p);
+}
+
+TEST(a_cursor_goes_on_whatever_happens_to_the_entry_it_gave) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 0; i < 1000; i++) pending_add(&p, id_of(i), i, 1, 0, 1);
+    struct pending_cursor up = pending_seek(&p, 1, ENTRY_ID_MIN);
+    struct pending_cursor down = pending_seek_back(&p, PENDING_ALL, ENTRY_ID_MAX);
+    for (uint32_t i = 0; i < 400; i++) {
+        struct pending_entry *e = pending_next(&up);
+        CHECK_INT(e->version, i);
+        if (i % 3 == 0) pending_assign(&p, e, 2);
+        if (i % 3 == 1) pending_remove(&p, e);
+        e = pending_next(&down);
+        CHECK_INT(e->version, 999 - i);
+        if (i % 2 == 0) pending_remove(&p, e);
+    }
+    CHECK_INT(pending_count_of(&p, 2), 134);
+    pending_clear(&p);
+    CHECK(pending_next(&up) == NULL);
+    CHECK(pending_next(&down) == NULL);
+}
+
+TEST(an_older_time_goes_before_the_newer_ones_and_behind_its_equals) {
+    struct pending p;
+    pending_init(&p);
+    uint64_t times[] = {30, 10, 20, 10, 5, 30, 20};
+    const uint32_t expected[] = {4, 1, 3, 2, 6, 0, 5};
+    for (uint32_t i = 0; i < ARRAY_LEN(times); i++)
+        pending_add(&p, id_of(i), i, 1 + i % 2, times[i], 1);
+    struct pending_entry *e = pending_oldest(&p);
+    for (uint32_t i = 0; i < ARRAY_LEN(times); i++) {
+        CHECK(e != NULL);
+        CHECK_INT(e->version, expected[i]);
+        e = pending_next_idle(&p, e);
+    }
+    CHECK(e == NULL);
+    pending_clear(&p);
+}
+
+TEST(unowned_entries_come_out_in_the_order_in_which_they_were_given_back) {
+    struct pending p;
+    pending_init(&p);
+    struct pending_entry *e[4];
+    for (uint32_t i = 0; i < 4; i++) e[i] = pending_add(&p, id_of(i), i, 1, 50, 1);
+    pending_assign(&p, e[2], PENDING_UNOWNED);
+    pending_assign(&p, e[0], PENDING_UNOWNED);
+    pending_assign(&p, e[3], PENDING_UNOWNED);
+    pending_assign(&p, e[2], PENDING_UNOWNED); /* once more: now the last */
+    CHECK_INT(pending_count_of(&p, PENDING_UNOWNED), 3);
+    CHECK_INT(e[2]->delivered_ms, 0);
+    CHECK(pending_first_nacked(&p) == e[0]);
+    CHECK(pending_next_nacked(&p, e[0]) == e[3]);
+    CHECK(pending_next_nacked(&p, e[3]) == e[2]);
+    CHECK(pending_next_nacked(&p, e[2]) == NULL);
+    CHECK(pending_oldest(&p) == e[1]);
+    pending_assign(&p, e[0], 9);
+    CHECK(pending_oldest(&p) == e[0]); /* no time yet */
+    pending_deliver(&p, e[0], 60);
+    CHECK(pending_oldest(&p) == e[1]);
+    CHECK(pending_next_idle(&p, e[1]) == e[0]);
+    CHECK(pending_first(&p, 9) == e[0]);
+    pending_clear(&p);
+}
+
+/* ---- Memory ---- */
+
+static void check_bytes_per_entry(const struct pending *p, double most) {
+    double bytes = (double)pending_bytes(p) / pending_count(p);
+    if (bytes > most) {
+        fprintf(stderr, "  %.2f bytes an entry, not %.0f\n", bytes, most);
+        exit(1);
+    }
+}
+
+TEST(a_million_entries_take_at_most_64_bytes_each) {
+    draw_seed();
+    struct pending p;
+    pending_init(&p);
+    struct pending_entry **entries = xmalloc(MILLION * sizeof *entries);
+    for (uint32_t i = 0; i < MILLION; i++) entries[i] = pending_add(&p, id_of(i), i, 1, i, 1);
+    check_bytes_per_entry(&p, 64);
+    /* Half of them go, whichever, and come again, in another order. */
+    uint32_t *order = shuffled(MILLION);
+    for (uint32_t i = 0; i < MILLION / 2; i++) pending_remove(&p, entries[order[i]]);
+    for (uint32_t i = MILLION / 2; i-- > 0;)
+        pending_add(&p, id_of(order[i]), order[i], 1, MILLION, 1);
+    CHECK_INT(pending_count(&p), MILLION);
+    check_bytes_per_entry(&p, 64);
+    /* And once more, but this time new ones come. */
+    for (uint32_t i = 0; i < MILLION / 2; i++)
+        pending_remove(&p, pending_find(&p, id_of(order[i])));
+    for (uint32_t i = MILLION; i < MILLION + MILLION / 2; i++)
+        pending_add(&p, id_of(i), i, 1, MILLION, 1);
+    CHECK_INT(pending_count(&p), MILLION);
+    check_bytes_per_entry(&p, 64);
+    pending_clear(&p);
+    xfree(order);
+    xfree(entries);
+}
+
+TEST(a_million_entries_in_any_order_and_of_many_consumers_take_at_most_64_bytes_each) {
+    draw_seed();
+    struct pending p;
+    pending_init(&p);
+    uint32_t *order = shuffled(MILLION);
+    for (uint32_t i = 0; i < MILLION; i++)
+        pending_add(&p, id_of(order[i]), order[i], 1 + i % 100, i, 1);
+    check_bytes_per_entry(&p, 64);
+    pending_clear(&p);
+    for (uint32_t i = MILLION; i-- > 0;) pending_add(&p, id_of(i), i, 1 + i / 1000, MILLION - i, 1);
+    check_bytes_per_entry(&p, 64);
+    pending_clear(&p);
+    xfree(order);
+}
+
+TEST(a_queue_keeps_its_memory_at_what_is_in_it) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 0; i < 300000; i++) {
+        pending_add(&p, id_of(i), i, 1, i, 1);
+        if (i >= 20000) pending_remove(&p, pending_find(&p, id_of(i - 20000)));
+    }
+    check_bytes_per_entry(&p, 70);
+    for (uint32_t i = 280000; i < 299900; i++) pending_remove(&p, pending_find(&p, id_of(i)));
+    CHECK_INT(pending_count(&p), 100);
+    CHECK(pending_bytes(&p) < 150000);
+    pending_clear(&p);
+}
+
+TEST(ten_thousand_consumers_with_an_entry_each_take_less_than_200_bytes_each) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 0; i < 10000; i++) pending_add(&p, id_of(i), i, i + 1, i, 1);
+    check_bytes_per_entry(&p, 199);
+    for (uint32_t i = 0; i < 10000; i++) {
+        CHECK_INT(pending_count_of(&p, i + 1), 1);
+        CHECK_INT(pending_first(&p, i + 1)->version, i);
+    }
+    pending_clear(&p);
+}
+
+TEST(one_entry_takes_little) {
+    struct pending p;
+    pending_init(&p);
+    pending_add(&p, id_of(0), 0, 1, 0, 1);
+    CHECK(pending_bytes(&p) < 1200);
+    pending_clear(&p);
+}
