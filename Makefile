@@ -6,7 +6,7 @@
 #   make check       format and layers only
 #   make test-asan test-tsan   the suites under the sanitizers
 #   make fuzz crash-test soak bench bench-long   longer things
-#   make redis-compat    Valkey's and Redis' own test suites against the server
+#   make redis-compat    Valkey's and Redis' own test suites, and client libraries, against the server
 
 CC       ?= gcc
 CLANG    ?= clang
@@ -89,8 +89,9 @@ crash-test: all
 soak: all
 	tests/model/run --seconds 600
 
+# Both run, whatever the first one says.
 redis-compat: all
-	redis-compat/suite
+	redis-compat/suite; status=$$?; redis-compat/clients/run && exit $$status
 
 bench: all
 	bench/compare

@@ -1,0 +1,105 @@
+// What a worker does with node-redis: the steps of ../README.md. Usage: node node-redis.mjs PORT PACKAGE; started by ../run.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import readline from 'node:readline';
+
+const [port, name] = process.argv.slice(2);
+const require = createRequire(import.meta.url);
+const { createClient } = require(name);
+console.log('version', require(`${name}/package.json`).version);
+
+const url = `redis://127.0.0.1:${port}`;
+const r = createClient({ url });
+r.on('error', () => {}); // the server goes away once; the library comes back by itself
+await r.connect();
+const other = createClient({ url });
+other.on('error', () => {});
+await other.connect();
+assert.equal(await r.ping(), 'PONG');
+const plain = (entries) => entries.map((e) => [e.id, { ...e.message }]);
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+// Produce.
+const fields = [0, 1, 2].map((i) => ({ n: String(i), text: `é ☕ ${i}` }));
+const ids = [];
+for (const f of fields) ids.push(await r.xAdd('orders', '*', f));
+const all = ids.map((id, i) => [id, fields[i]]);
+assert.equal(await r.xLen('orders'), 3);
+assert.deepEqual(plain(await r.xRange('orders', '-', '+')), all);
+assert.deepEqual(plain(await r.xRevRange('orders', '+', '-', { COUNT: 1 })), [all[2]]);
+
+// Consume in a group.
+assert.equal(await r.xGroupCreate('orders', 'billing', '0'), 'OK');
+await assert.rejects(r.xGroupCreate('orders', 'billing', '0'), /^\w*Error: BUSYGROUP/);
+const read = (client, consumer, id, options) =>
+  client.xReadGroup('billing', consumer, { key: 'orders', id }, options).then((reply) => reply && plain(reply[0].messages));
+assert.deepEqual(await read(r, 'alice', '>', { COUNT: 2 }), all.slice(0, 2));
+assert.equal(await r.xAck('orders', 'billing', ids[0]), 1);
+const pending = await r.xPending('orders', 'billing');
+assert.deepEqual([pending.pending, pending.firstId, pending.lastId], [1, ids[1], ids[1]]);
+assert.deepEqual({ ...pending.consumers[0] }, { name: 'alice', deliveriesCounter: 1 });
+
+// Claim what another one left.
+assert.deepEqual(plain(await r.xClaim('orders', 'billing', 'bob', 0, ids[1])), [all[1]]);
+const claimed = await r.xAutoClaim('orders', 'billing', 'carol', 0, '0');
+assert.deepEqual([claimed.nextId, plain(claimed.messages)], ['0-0', [all[1]]]);
+const kept = async () => {
+  const rows = await r.xPendingRange('orders', 'billing', '-', '+', 10);
+  return rows.map((row) => [row.id, row.consumer ?? row.owner, row.deliveriesCounter]);
+};
+assert.deepEqual(await kept(), [[ids[1], 'carol', 3]]);
+
+// Block, and be woken.
+assert.deepEqual(await read(r, 'alice', '>'), [all[2]]);
+assert.equal(await read(r, 'alice', '>', { BLOCK: 10 }), null);
+const waiting = read(other, 'alice', '>', { BLOCK: 30000 });
+while (!/blocked_clients:1\r/.test(await r.info('clients'))) await sleep(10);
+const fourth = await r.xAdd('orders', '*', { n: '3' });
+assert.deepEqual(await waiting, [[fourth, { n: '3' }]]);
+assert.equal(await r.xAck('orders', 'billing', [ids[2], fourth]), 2);
+
+// A transaction, and one that another client gets ahead of.
+assert.deepEqual(
+  await r.multi().xAdd('paid', '1-1', { order: '1' }).xAdd('paid', '1-2', { order: '2' }).xLen('paid').exec(),
+  ['1-1', '1-2', 2],
+);
+await r.watch('paid');
+await other.xAdd('paid', '1-3', { order: '3' });
+await assert.rejects(r.multi().xAdd('paid', '1-4', { order: '4' }).exec(), /watched/i);
+assert.equal(await r.xLen('paid'), 3);
+
+// Remove, and look.
+assert.equal(await r.xDel('paid', '1-2'), 1);
+assert.equal(await r.xTrim('paid', 'MAXLEN', 1), 1);
+assert.deepEqual(plain(await r.xRange('paid', '-', '+')), [['1-3', { order: '3' }]]);
+const about = await r.xInfoStream('orders');
+assert.deepEqual([about.length, about.lastGeneratedId ?? about['last-generated-id'], about.groups], [4, fourth, 1]);
+const [group] = await r.xInfoGroups('orders');
+assert.deepEqual(
+  [group.name, group.pending, group.lastDeliveredId ?? group['last-delivered-id']],
+  ['billing', 1, fourth],
+);
+const consumers = await r.xInfoConsumers('orders', 'billing');
+assert.deepEqual(consumers.map((c) => [c.name, c.pending]).sort(), [['alice', 0], ['bob', 0], ['carol', 1]]);
+
+// The server is restarted.
+const input = readline.createInterface({ input: process.stdin });
+console.log('restart');
+assert.equal(await new Promise((done) => input.once('line', done)), 'restarted');
+input.close();
+for (;;) {
+  try {
+    await r.ping();
+    break;
+  } catch {
+    await sleep(50);
+  }
+}
+assert.deepEqual(plain(await r.xRange('orders', '-', '+')).map(([id]) => id), [...ids, fourth]);
+assert.deepEqual(await kept(), [[ids[1], 'carol', 3]]);
+assert.deepEqual(await read(r, 'carol', '0'), [all[1]]);
+assert.equal(await r.xAck('orders', 'billing', ids[1]), 1);
+const fifth = await r.xAdd('orders', '*', { n: '4' });
+assert.deepEqual(await read(r, 'alice', '>'), [[fifth, { n: '4' }]]);
+console.log('done');
+process.exit(0);

@@ -1,0 +1,111 @@
+"""What a worker does with redis-py: the steps of ../README.md. Usage: tour.py PORT; started by ../run."""
+import sys
+import threading
+import time
+
+import redis
+
+port = int(sys.argv[1])
+r = redis.Redis(port=port, decode_responses=True)
+assert r.ping()
+print("version", redis.__version__, flush=True)
+
+# Produce.
+fields = [{"n": str(i), "text": "é ☕ %d" % i} for i in range(3)]
+ids = [r.xadd("orders", f) for f in fields]
+assert ids == sorted(ids) and len(set(ids)) == 3
+assert r.xlen("orders") == 3
+assert r.xrange("orders") == list(zip(ids, fields))
+assert r.xrevrange("orders", count=1) == [(ids[2], fields[2])]
+
+# Consume in a group.
+assert r.xgroup_create("orders", "billing", id="0")
+try:
+    r.xgroup_create("orders", "billing", id="0")
+    raise AssertionError("the group was created twice")
+except redis.ResponseError as e:
+    assert str(e).startswith("BUSYGROUP"), e
+
+
+def entries(reply):
+    """The entries of the one stream of an XREADGROUP or XREAD: a list in RESP2, a map in RESP3."""
+    if isinstance(reply, dict):
+        (found,) = reply.values()
+        return found[0] if found and isinstance(found[0], list) else found
+    ((_, found),) = reply
+    return found
+
+
+got = entries(r.xreadgroup("billing", "alice", {"orders": ">"}, count=2))
+assert [tuple(e) for e in got] == list(zip(ids, fields))[:2], got
+assert r.xack("orders", "billing", ids[0]) == 1
+pending = r.xpending("orders", "billing")
+assert (pending["pending"], pending["min"], pending["max"]) == (1, ids[1], ids[1]), pending
+assert pending["consumers"] == [{"name": "alice", "pending": 1}], pending
+
+# Claim what another one left.
+assert [tuple(e) for e in r.xclaim("orders", "billing", "bob", 0, [ids[1]])] == [(ids[1], fields[1])]
+claimed = r.xautoclaim("orders", "billing", "carol", 0)
+assert claimed[0] == "0-0" and [tuple(e) for e in claimed[1]] == [(ids[1], fields[1])], claimed
+(row,) = r.xpending_range("orders", "billing", "-", "+", 10)
+assert (row["message_id"], row["consumer"], row["times_delivered"]) == (ids[1], "carol", 3), row
+
+# Block, and be woken.
+assert entries(r.xreadgroup("billing", "alice", {"orders": ">"}))[0][0] == ids[2]
+assert not r.xreadgroup("billing", "alice", {"orders": ">"}, block=10)
+woken = []
+waiting = threading.Thread(target=lambda: woken.append(r.xreadgroup("billing", "alice", {"orders": ">"}, block=30000)))
+waiting.start()
+while r.info("clients")["blocked_clients"] != 1:
+    time.sleep(0.01)
+fourth = r.xadd("orders", {"n": "3"})
+waiting.join(20)
+assert [tuple(e) for e in entries(woken[0])] == [(fourth, {"n": "3"})], woken
+assert r.xack("orders", "billing", ids[2], fourth) == 2
+
+# A transaction, and one that another client gets ahead of.
+with r.pipeline(transaction=True) as tx:
+    tx.xadd("paid", {"order": "1"}, id="1-1")
+    tx.xadd("paid", {"order": "2"}, id="1-2")
+    tx.xlen("paid")
+    assert tx.execute() == ["1-1", "1-2", 2]
+with r.pipeline() as tx:
+    tx.watch("paid")
+    r.xadd("paid", {"order": "3"}, id="1-3")
+    tx.multi()
+    tx.xadd("paid", {"order": "4"}, id="1-4")
+    try:
+        tx.execute()
+        raise AssertionError("a watched stream changed, and EXEC went through")
+    except redis.WatchError:
+        pass
+assert r.xlen("paid") == 3
+
+# Remove, and look.
+assert r.xdel("paid", "1-2") == 1
+assert r.xtrim("paid", maxlen=1, approximate=False) == 1
+assert r.xrange("paid") == [("1-3", {"order": "3"})]
+about = r.xinfo_stream("orders")
+assert (about["length"], about["last-generated-id"], about["groups"]) == (4, fourth, 1), about
+(group,) = r.xinfo_groups("orders")
+assert (group["name"], group["pending"], group["lag"]) == ("billing", 1, 0), group
+assert {c["name"]: c["pending"] for c in r.xinfo_consumers("orders", "billing")} == {"alice": 0, "bob": 0, "carol": 1}
+
+# The server is restarted.
+print("restart", flush=True)
+assert sys.stdin.readline() == "restarted\n"
+while True:
+    try:
+        r.ping()
+        break
+    except redis.ConnectionError:
+        time.sleep(0.05)
+assert [e[0] for e in r.xrange("orders")] == ids + [fourth]
+(row,) = r.xpending_range("orders", "billing", "-", "+", 10)
+assert (row["message_id"], row["consumer"], row["times_delivered"]) == (ids[1], "carol", 3), row
+assert [tuple(e) for e in entries(r.xreadgroup("billing", "carol", {"orders": "0"}))] == [(ids[1], fields[1])]
+assert r.xack("orders", "billing", ids[1]) == 1
+fifth = r.xadd("orders", {"n": "4"})
+assert fifth > fourth
+assert entries(r.xreadgroup("billing", "alice", {"orders": ">"}))[0][0] == fifth
+print("done", flush=True)
