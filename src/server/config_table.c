@@ -230,8 +230,7 @@ const struct option option_table[] = {
      .min = 1,
      .max = GB,
      .flags = OPTION_SETTABLE,
-     .help = "Largest event: payload, metadata and the rest together. More is answered with "
-             "-TOOLARGE."},
+     .help = "Largest event: payload and metadata together. More is answered with -TOOLARGE."},
     {.name = "strict-versioning",
      .type = OPTION_BOOL,
      .offset = FIELD(strict_versioning),
