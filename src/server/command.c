@@ -99,9 +99,9 @@ static bool must_wait_for_applier(struct server *srv) {
            store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
 }
 
+/* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
 static bool paused(struct server *srv, const struct command *cmd) {
     if (srv->pause_until_ms == 0 || srv->now_ms >= srv->pause_until_ms) return false;
-    if (cmd->flags & CMD_ADMIN) return false;
     return !srv->pause_writes_only || (cmd->flags & CMD_WRITE);
 }
 

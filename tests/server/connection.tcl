@@ -109,6 +109,34 @@ with_server {} {
             assert_equal 1 [$c read]
         }
     }
+    test "CLIENT PAUSE WRITE holds appends back, others go on, UNPAUSE ends it" {
+        with_clients {a b} {
+            assert_equal OK [$a CLIENT PAUSE 100000 WRITE]
+            $b send EAPPEND paused t
+            wait_for "the append is held back" 3000 {[info_field $a blocked_clients clients] == 1}
+            assert_equal "" [$a ESVER paused]
+            assert_equal write [info_field $a paused_actions clients]
+            assert_equal OK [$a CLIENT UNPAUSE]
+            assert_equal 0 [field [$b read] stream_version]
+            assert_equal none [info_field $a paused_actions clients]
+        }
+    }
+    test "CLIENT PAUSE ALL holds every command back until its time is over, UNPAUSE too" {
+        with_clients c {
+            set commands {{TIME} {CLIENT PAUSE 300 ALL} {CLIENT UNPAUSE} {TIME} {INFO clients}}
+            lassign [lmap reply [pipeline $c $commands] { untyped $reply }] before paused unpaused after info
+            assert_equal {OK OK} [list $paused $unpaused]
+            lassign [concat $before $after] s us s2 us2
+            assert {($s2 - $s) * 1000000 + $us2 - $us > 290000} "UNPAUSE ended it"
+            assert_match "*paused_reason:none*" $info
+        }
+    }
+    test "A shorter pause does not end a longer one earlier" {
+        assert_equal OK [r CLIENT PAUSE 100000 WRITE]
+        assert_equal OK [r CLIENT PAUSE 1 WRITE]
+        assert_range 50000 100000 [info_field r paused_timeout_milliseconds clients]
+        assert_equal OK [r CLIENT UNPAUSE]
+    }
     test "CLIENT NO-EVICT and NO-TOUCH are taken" {
         foreach sub {NO-EVICT NO-TOUCH} {
             assert_equal OK [r CLIENT $sub ON]
