@@ -53,6 +53,9 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
 
+# They compile the generator's parts in.
+$(BUILD)/unit/test_bench $(BUILD)/unit/test_bench_talk: $(wildcard bench/*.c bench/*.h)
+
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
 	@mkdir -p $(@D)
 	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)

@@ -10,18 +10,15 @@
  * input buffer, the clock is read once for each read, and edge-triggered events need no re-arming.
  */
 #include "load.h"
+#include "connect.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,7 +32,8 @@ struct conn {
     uint64_t sent_ns;
     const char *out; /* what the socket has not taken yet */
     size_t out_len;
-    char *own; /* the copy that `out` points into, if any */
+    char *own;         /* the copy that `out` points into, if any */
+    struct talk *talk; /* makes the requests where they are not prepared; or NULL */
     struct conn *next_idle;
     struct reply_scan scan;
 };
@@ -66,110 +64,11 @@ static double cpu_seconds(void) {
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-void role_expect(struct role *role, bool full_parse) {
-    struct reply_shape *s = &role->shape;
-
-    memset(s, 0, sizeof *s);
-    s->full = full_parse;
-    switch (role->spec.kind) {
-    case REQUEST_APPEND:
-    case REQUEST_MAPPEND:
-        s->expect = "*%";
-        s->nil_is_error = true;
-        break;
-    case REQUEST_XADD:
-        s->expect = "$";
-        s->nil_is_error = true;
-        break;
-    case REQUEST_XADD_MULTI:
-        s->expect = "+*";
-        s->nil_is_error = true;
-        break;
-    case REQUEST_READ:
-    case REQUEST_SCAN:
-    case REQUEST_XRANGE:
-        s->expect = role->spec.kind == REQUEST_XRANGE ? "*" : "*%";
-        s->nil_is_error = true;
-        s->list = true;
-        s->list_nested = role->spec.kind != REQUEST_XRANGE;
-        role->until_empty = role->spec.kind == REQUEST_SCAN;
-        break;
-    case REQUEST_PING:
-        s->expect = "+";
-        break;
-    case REQUEST_RAW:
-        break;
-    }
-}
-
-uint64_t role_events(const struct role *role) {
-    if (role->shape.list) return role->sum.events;
-    return role->requests * role->request.events;
-}
-
-static int connect_tcp(const struct load *l) {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    char port[16];
-    int fd = -1, on = 1;
-
-    snprintf(port, sizeof port, "%u", l->port);
-    int rc = getaddrinfo(l->host, port, &hints, &found);
-    if (rc != 0) {
-        fprintf(stderr, "cairn-bench: %s: %s\n", l->host, gai_strerror(rc));
-        return -1;
-    }
-    for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
-        fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    freeaddrinfo(found);
-    if (fd < 0)
-        fprintf(stderr, "cairn-bench: connect to %s:%u: %s\n", l->host, l->port, strerror(errno));
-    else
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-}
-
-static int connect_unix(const struct load *l) {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    snprintf(a.sun_path, sizeof a.sun_path, "%s", l->unix_path);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0) return fd;
-    fprintf(stderr, "cairn-bench: connect to %s: %s\n", l->unix_path, strerror(errno));
-    if (fd >= 0) close(fd);
-    return -1;
-}
-
-/* HELLO n, waiting for its reply; the socket still blocks. */
-static int say_hello(struct loop *loop, int fd) {
-    struct reply_scan scan = {0};
-    struct reply_shape shape = {.expect = "*%", .full = true};
-    struct reply_sum sum = {0};
-    char text[64];
-    int len = snprintf(text, sizeof text, "*2\r\n$5\r\nHELLO\r\n$1\r\n%u\r\n", loop->load->resp);
-
-    if (write(fd, text, (size_t)len) != len) return -1;
-    for (int done = 0; done == 0;) {
-        ssize_t n = read(fd, loop->input, INPUT_BYTES);
-        if (n <= 0) return -1;
-        done = reply_feed(&scan, &shape, &sum, loop->input, (size_t)n);
-        if (done < 0) break;
-    }
-    if (sum.errors > 0) fprintf(stderr, "cairn-bench: HELLO: %s\n", sum.first_error);
-    return sum.errors > 0 ? -1 : 0;
-}
-
 static int open_conn(struct loop *loop, struct conn *c) {
-    const struct load *l = loop->load;
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data = {.ptr = c}};
 
-    c->fd = l->unix_path != NULL ? connect_unix(l) : connect_tcp(l);
+    c->fd = server_connect(loop->load);
     if (c->fd < 0) return -1;
-    if (l->resp != 0 && say_hello(loop, c->fd) != 0) return -1;
     return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, c->fd, &e);
 }
 
@@ -204,7 +103,7 @@ static void send_batch(struct loop *loop, struct conn *c, uint64_t now) {
 
     if (role->limit > 0 && role->limit - role->sent < n) n = (unsigned)(role->limit - role->sent);
     if (n == 0) return;
-    request_patch(r, n);
+    request_patch(r, n, now);
     role->sent += n;
     c->batch = n;
     c->replies = 0;
@@ -243,6 +142,30 @@ static void send_due(struct loop *loop, struct role *role, uint64_t now) {
     }
 }
 
+static void send_talk(struct loop *loop, struct conn *c) {
+    c->out = c->talk->out.bytes;
+    c->out_len = c->talk->out.len;
+    flush(loop, c);
+}
+
+static void begin(struct loop *loop, struct conn *c, uint64_t now) {
+    if (c->talk == NULL) {
+        next_batch(loop, c, now);
+        return;
+    }
+    talk_begin(c->talk, c->role, now);
+    send_talk(loop, c);
+}
+
+/* Input of a connection that makes its requests from the replies. */
+static void take_talk(struct loop *loop, struct conn *c, size_t n, uint64_t now) {
+    loop->last_reply_ns = now;
+    if (talk_take(c->talk, c->role, loop->input, n, now) != 0)
+        fail(loop, c->role->sum.first_error);
+    else
+        send_talk(loop, c);
+}
+
 /* Counts `done` more replies of the batch. */
 static void take_replies(struct loop *loop, struct conn *c, unsigned done, uint64_t now) {
     struct role *role = c->role;
@@ -261,6 +184,17 @@ static void take_replies(struct loop *loop, struct conn *c, unsigned done, uint6
     if (c->replies == c->batch * each) next_batch(loop, c, now);
 }
 
+/* Input of a connection with prepared requests. */
+static void take_prepared(struct loop *loop, struct conn *c, size_t n, uint64_t now) {
+    struct role *role = c->role;
+    int done = reply_feed(&c->scan, &role->shape, &role->sum, loop->input, n);
+
+    if (done < 0)
+        fail(loop, role->sum.first_error);
+    else if (done > 0)
+        take_replies(loop, c, (unsigned)done, now);
+}
+
 static void on_input(struct loop *loop, struct conn *c) {
     struct role *role = c->role;
 
@@ -274,12 +208,10 @@ static void on_input(struct loop *loop, struct conn *c) {
         }
         uint64_t now = clock_ns();
         role->bytes_in += (uint64_t)n;
-        int done = reply_feed(&c->scan, &role->shape, &role->sum, loop->input, (size_t)n);
-        if (done < 0) {
-            fail(loop, role->sum.first_error);
-            return;
-        }
-        if (done > 0) take_replies(loop, c, (unsigned)done, now);
+        if (c->talk != NULL)
+            take_talk(loop, c, (size_t)n, now);
+        else
+            take_prepared(loop, c, (size_t)n, now);
         if (n < INPUT_BYTES) return;
     }
 }
@@ -336,11 +268,21 @@ static void tick(struct loop *loop, uint64_t now) {
     loop->tick_ns += 1000000000U;
 }
 
+static bool ran_empty(const struct load *l) {
+    for (unsigned i = 0; i < l->role_count; i++)
+        if (l->roles[i].until_empty && l->roles[i].sum.empties > 0) return true;
+    return false;
+}
+
 static bool all_answered(const struct load *l) {
+    if (ran_empty(l)) return true;
     for (unsigned i = 0; i < l->role_count; i++) {
         const struct role *role = &l->roles[i];
-        if (role->until_empty && role->sum.empties > 0) return true;
-        if (role->limit == 0 || role->requests < role->limit) return false;
+        if (role->event_limit > 0) {
+            if (role_events(role) < role->event_limit) return false;
+        } else if (role->limit == 0 || role->requests < role->limit) {
+            return false;
+        }
     }
     return true;
 }
@@ -401,12 +343,18 @@ static int open_all(struct loop *loop) {
     for (unsigned i = 0; i < l->role_count; i++) {
         struct role *role = &l->roles[i];
         role->idle_tail = &role->idle;
-        if (request_init(&role->request, &role->spec, role->depth, l->seed + i) != 0) {
+        bool talks = role->talk.kind != TALK_NONE;
+        if (!talks && request_init(&role->request, &role->spec, role->depth, l->seed + i) != 0) {
             fprintf(stderr, "cairn-bench: empty command\n");
             return -1;
         }
         for (unsigned k = 0; k < role->connections; k++, c++) {
             c->role = role;
+            if (talks) {
+                c->talk = malloc(sizeof *c->talk);
+                if (c->talk == NULL) abort();
+                talk_init(c->talk, &role->talk, k);
+            }
             if (open_conn(loop, c) != 0) return -1;
         }
     }
@@ -428,8 +376,11 @@ int load_run(struct load *l) {
     loop.end_ns = l->seconds > 0 ? now + (uint64_t)((l->warmup + l->seconds) * 1e9) : UINT64_MAX;
     if (l->warmup > 0) loop.warm_ns = now + (uint64_t)(l->warmup * 1e9);
     for (unsigned i = 0; i < l->role_count; i++) l->roles[i].due_ns = now;
-    for (unsigned i = 0; i < loop.conn_count; i++) next_batch(&loop, &loop.conns[i], now);
+    for (unsigned i = 0; i < loop.conn_count; i++) begin(&loop, &loop.conns[i], now);
     turn(&loop);
+    if (loop.warm_ns != 0 && loop.rc == 0 && ran_empty(l))
+        fail(&loop,
+             "everything was read before the warm-up was over: write more, or leave --warmup out");
     now = l->seconds > 0 ? clock_ns() : loop.last_reply_ns;
     l->elapsed = (double)(now - loop.begin_ns) / 1e9;
     l->cpu = cpu_seconds() - loop.cpu_begin;
@@ -437,6 +388,9 @@ out:
     for (unsigned i = 0; i < loop.conn_count; i++) {
         if (loop.conns[i].fd >= 0) close(loop.conns[i].fd);
         free(loop.conns[i].own);
+        if (loop.conns[i].talk == NULL) continue;
+        talk_clear(loop.conns[i].talk);
+        free(loop.conns[i].talk);
     }
     if (loop.epoll >= 0) close(loop.epoll);
     free(loop.conns);

@@ -4,6 +4,7 @@
 #include "hist.h"
 #include "reply.h"
 #include "request.h"
+#include "talk.h"
 
 /* A run: connections in up to two roles (writers and readers), driven until a number of
  * requests is answered or a time is over. */
@@ -13,10 +14,12 @@ struct role {
     const char *name;
     struct request_spec spec;
     unsigned connections;
-    unsigned depth;   /* requests sent in one write; the next ones follow when all are answered */
-    double rate;      /* requests a second for the whole role; 0: as fast as it goes */
-    uint64_t limit;   /* requests to send; 0: until the time is over */
-    bool until_empty; /* stop at the first empty page */
+    unsigned depth; /* requests sent in one write; the next ones follow when all are answered */
+    double rate;    /* requests a second for the whole role; 0: as fast as it goes */
+    uint64_t limit; /* requests to send; 0: until the time is over */
+    uint64_t event_limit;  /* instead of limit, where others decide how many events come */
+    bool until_empty;      /* stop at the first empty page */
+    struct talk_spec talk; /* of connections that make their requests from the replies */
     struct reply_shape shape;
     /* results */
     struct reply_sum sum;

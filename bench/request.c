@@ -2,6 +2,7 @@
  * width, so that a request never changes its length and making the next one is a matter of
  * overwriting a few digits in place. */
 #include "request.h"
+#include "piece.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,22 +10,7 @@
 #include <string.h>
 
 enum { NUMBER_DIGITS = 12, UUID_LEN = 36 };
-
-/* A growing run of bytes with the patches that fall into it. */
-struct piece {
-    char *bytes;
-    size_t len, room;
-};
-
-static void piece_add(struct piece *p, const void *bytes, size_t n) {
-    if (p->len + n > p->room) {
-        p->room = (p->len + n) * 2;
-        p->bytes = realloc(p->bytes, p->room);
-        if (p->bytes == NULL) abort();
-    }
-    memcpy(p->bytes + p->len, bytes, n);
-    p->len += n;
-}
+_Static_assert((int)REQUEST_STAMP_DIGITS <= (int)UUID_LEN, "the widest patch is the uuid");
 
 static void add_patch(struct request *r, size_t offset, enum patch_kind kind) {
     if (r->patch_count == r->patch_room) {
@@ -35,27 +21,11 @@ static void add_patch(struct request *r, size_t offset, enum patch_kind kind) {
     r->patches[r->patch_count++] = (struct patch){offset, kind};
 }
 
-static void add_header(struct piece *p, char type, size_t n) {
-    char text[32];
-    int len = snprintf(text, sizeof text, "%c%zu\r\n", type, n);
-    piece_add(p, text, (size_t)len);
-}
-
-static void add_bytes(struct piece *p, const void *bytes, size_t n) {
-    add_header(p, '$', n);
-    piece_add(p, bytes, n);
-    piece_add(p, "\r\n", 2);
-}
-
-static void add_arg(struct piece *p, const char *text) {
-    add_bytes(p, text, strlen(text));
-}
-
 static void add_stream(struct request *r, struct piece *p) {
     const char *prefix = r->spec->prefix;
     char zeros[24] = "00000000000000000000000";
 
-    add_header(p, '$', strlen(prefix) + r->digits);
+    piece_header(p, '$', strlen(prefix) + r->digits);
     piece_add(p, prefix, strlen(prefix));
     add_patch(r, p->len, PATCH_STREAM);
     piece_add(p, zeros, r->digits);
@@ -122,7 +92,7 @@ static void add_raw_arg(struct request *r, struct piece *p, const char *s, size_
                   : kind == PATCH_UUID ? UUID_LEN
                                        : NUMBER_DIGITS);
     }
-    add_header(p, '$', arg.len);
+    piece_header(p, '$', arg.len);
     for (size_t i = 0; i < count; i++) add_patch(r, p->len + found[i].offset, found[i].kind);
     piece_add(p, arg.bytes == NULL ? "" : arg.bytes, arg.len);
     piece_add(p, "\r\n", 2);
@@ -140,52 +110,55 @@ static int build_raw(struct request *r, struct piece *p, const char *payload) {
         s += n + strspn(s + n, " ");
     }
     if (argc == 0) return -1;
-    add_header(p, '*', argc);
+    piece_header(p, '*', argc);
     for (size_t i = 0; i < argc; i++) add_raw_arg(r, p, start[i], len[i], payload);
     return 0;
 }
 
 static void build_xadd(struct request *r, struct piece *p, const char *payload) {
-    add_header(p, '*', 5);
-    add_arg(p, "XADD");
+    piece_header(p, '*', 5);
+    piece_arg(p, "XADD");
     add_stream(r, p);
-    add_arg(p, "*");
-    add_arg(p, "d");
-    add_bytes(p, payload, r->spec->payload_bytes);
+    piece_arg(p, "*");
+    piece_arg(p, "d");
+    piece_header(p, '$', r->spec->payload_bytes);
+    if (r->spec->stamped) add_patch(r, p->len, PATCH_TIME);
+    piece_add(p, payload, r->spec->payload_bytes);
+    piece_add(p, "\r\n", 2);
 }
 
 static void build_event(struct request *r, struct piece *p, const char *payload) {
     add_stream(r, p);
-    add_arg(p, "t");
-    add_arg(p, "PAYLOAD");
-    add_bytes(p, payload, r->spec->payload_bytes);
+    piece_arg(p, "t");
+    piece_arg(p, "PAYLOAD");
+    piece_bytes(p, payload, r->spec->payload_bytes);
 }
 
 static void build_read(struct request *r, struct piece *p, const char *command) {
     char count[16];
     snprintf(count, sizeof count, "%u", r->spec->count);
-    add_header(p, '*', 6);
-    add_arg(p, command);
+    piece_header(p, '*', 6);
+    piece_arg(p, command);
     add_stream(r, p);
-    add_arg(p, "-");
-    add_arg(p, "+");
-    add_arg(p, "COUNT");
-    add_arg(p, count);
+    piece_arg(p, "-");
+    piece_arg(p, "+");
+    piece_arg(p, "COUNT");
+    piece_arg(p, count);
 }
 
 /* Pages of the whole store; the n-th request begins at n times COUNT, as sequences have no gaps. */
 static void build_scan(struct request *r, struct piece *p) {
     char count[16];
     snprintf(count, sizeof count, "%u", r->spec->count);
-    add_header(p, '*', 6);
-    add_arg(p, "EPSCAN");
-    add_arg(p, "0");
-    add_header(p, '$', NUMBER_DIGITS);
+    piece_header(p, '*', 6);
+    piece_arg(p, "EPSCAN");
+    piece_arg(p, "0");
+    piece_header(p, '$', NUMBER_DIGITS);
     add_patch(r, p->len, PATCH_POSITION);
     piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
-    add_arg(p, "+");
-    add_arg(p, "COUNT");
-    add_arg(p, count);
+    piece_arg(p, "+");
+    piece_arg(p, "COUNT");
+    piece_arg(p, count);
 }
 
 static int build(struct request *r, struct piece *p, const char *payload) {
@@ -193,15 +166,15 @@ static int build(struct request *r, struct piece *p, const char *payload) {
 
     switch (spec->kind) {
     case REQUEST_APPEND:
-        add_header(p, '*', 5);
-        add_arg(p, "EAPPEND");
+        piece_header(p, '*', 5);
+        piece_arg(p, "EAPPEND");
         build_event(r, p, payload);
         r->events = 1;
         break;
     case REQUEST_MAPPEND:
-        add_header(p, '*', 2 + (size_t)spec->batch * 4);
-        add_arg(p, "EMAPPEND");
-        add_arg(p, "0b0e7c5a-6c1f-5d0e-9b7a-2f1d4c3b2a19");
+        piece_header(p, '*', 2 + (size_t)spec->batch * 4);
+        piece_arg(p, "EMAPPEND");
+        piece_arg(p, "0b0e7c5a-6c1f-5d0e-9b7a-2f1d4c3b2a19");
         for (unsigned i = 0; i < spec->batch; i++) build_event(r, p, payload);
         r->events = spec->batch;
         break;
@@ -210,11 +183,11 @@ static int build(struct request *r, struct piece *p, const char *payload) {
         r->events = 1;
         break;
     case REQUEST_XADD_MULTI:
-        add_header(p, '*', 1);
-        add_arg(p, "MULTI");
+        piece_header(p, '*', 1);
+        piece_arg(p, "MULTI");
         for (unsigned i = 0; i < spec->batch; i++) build_xadd(r, p, payload);
-        add_header(p, '*', 1);
-        add_arg(p, "EXEC");
+        piece_header(p, '*', 1);
+        piece_arg(p, "EXEC");
         r->replies = spec->batch + 2;
         r->events = spec->batch;
         break;
@@ -228,8 +201,8 @@ static int build(struct request *r, struct piece *p, const char *payload) {
         build_scan(r, p);
         break;
     case REQUEST_PING:
-        add_header(p, '*', 1);
-        add_arg(p, "PING");
+        piece_header(p, '*', 1);
+        piece_arg(p, "PING");
         break;
     case REQUEST_RAW:
         return build_raw(r, p, payload);
@@ -245,6 +218,7 @@ int request_init(struct request *r, const struct request_spec *spec, unsigned de
     memset(r, 0, sizeof *r);
     assert(depth > 0);
     assert(spec->streams > 0);
+    assert(!spec->stamped || spec->payload_bytes >= REQUEST_STAMP_DIGITS);
     r->spec = spec;
     r->depth = depth;
     r->replies = 1;
@@ -302,7 +276,7 @@ static uint64_t next_stream(struct request *r) {
     return (uint64_t)(((__uint128_t)next_random(r) * streams) >> 64);
 }
 
-void request_patch(struct request *r, unsigned n) {
+void request_patch(struct request *r, unsigned n, uint64_t now_ns) {
     char digits[24];
 
     assert(n <= r->depth);
@@ -322,6 +296,9 @@ void request_patch(struct request *r, unsigned n) {
                 break;
             case PATCH_POSITION:
                 put_digits(out, NUMBER_DIGITS, r->number++ * r->spec->count);
+                break;
+            case PATCH_TIME:
+                put_digits(out, REQUEST_STAMP_DIGITS, now_ns);
                 break;
             case PATCH_UUID:
                 put_uuid(r, out);

@@ -7,6 +7,9 @@
 
 /* Requests built once, as bytes, in which only fixed-width fields change from one to the next. */
 
+/* Digits of the time in ns at the start of a stamped payload. */
+enum { REQUEST_STAMP_DIGITS = 20 };
+
 enum request_kind {
     REQUEST_APPEND,
     REQUEST_MAPPEND,
@@ -31,9 +34,10 @@ struct request_spec {
     unsigned count;       /* COUNT of reads */
     bool spread;          /* events of one batch go to different streams */
     bool in_turn;         /* streams one after the other instead of at random */
+    bool stamped;         /* XADD: the payload begins with the time of sending */
 };
 
-enum patch_kind { PATCH_STREAM, PATCH_NUMBER, PATCH_POSITION, PATCH_UUID };
+enum patch_kind { PATCH_STREAM, PATCH_NUMBER, PATCH_POSITION, PATCH_TIME, PATCH_UUID };
 
 struct patch {
     size_t offset;
@@ -61,7 +65,7 @@ struct request {
  * raw command is empty. */
 int request_init(struct request *r, const struct request_spec *spec, unsigned depth, uint64_t seed);
 void request_clear(struct request *r);
-/* Gives the first n copies new streams, numbers and ids. */
-void request_patch(struct request *r, unsigned n);
+/* Gives the first n copies new streams, numbers, ids, and now_ns as their time of sending. */
+void request_patch(struct request *r, unsigned n, uint64_t now_ns);
 
 #endif

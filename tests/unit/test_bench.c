@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "bench/hist.c"
+#include "bench/piece.c"
 #include "bench/reply.c"
 #include "bench/request.c"
 
@@ -185,7 +186,7 @@ static void check_request(enum request_kind kind, const char *raw, unsigned comm
         struct reply_scan scan = {0};
         struct reply_shape shape = {.expect = "*"};
         struct reply_sum sum = {0};
-        request_patch(&r, 4);
+        request_patch(&r, 4, 0);
         CHECK_INT(feed(&scan, &shape, &sum, r.bytes, r.len * 4, 1 << 19), commands * 4);
         CHECK(!scan.inside);
         CHECK_INT(sum.errors, 0);
@@ -212,7 +213,7 @@ TEST(streams_are_picked_from_those_asked_for) {
 
     CHECK_INT(request_init(&r, &spec, 1, 9), 0);
     for (unsigned i = 0; i < 300; i++) {
-        request_patch(&r, 1);
+        request_patch(&r, 1, 0);
         const char *name = strstr(r.bytes, "s:");
         CHECK(name != NULL);
         CHECK(strncmp(name, "s:000", 5) == 0);
@@ -223,8 +224,24 @@ TEST(streams_are_picked_from_those_asked_for) {
     for (unsigned i = 0; i < 3; i++) CHECK(seen[i] > 50);
     spec.in_turn = true;
     for (unsigned i = 0; i < 6; i++) {
-        request_patch(&r, 1);
+        request_patch(&r, 1, 0);
         CHECK_INT(atoi(strstr(r.bytes, "s:") + 2), i % 3);
+    }
+    request_clear(&r);
+}
+
+TEST(a_stamped_payload_begins_with_the_time_and_keeps_its_size) {
+    struct request_spec spec = {
+        .kind = REQUEST_XADD, .prefix = "s:", .streams = 1, .payload_bytes = 25, .stamped = true};
+    struct request r;
+
+    CHECK_INT(request_init(&r, &spec, 2, 1), 0);
+    request_patch(&r, 2, UINT64_C(1234567890123));
+    for (unsigned i = 0; i < 2; i++) {
+        const char *value = memmem(r.bytes + i * r.len, r.len, "$25\r\n", 5);
+        CHECK(value != NULL);
+        CHECK(strncmp(value + 5, "00000001234567890123", 20) == 0);
+        CHECK(memcmp(value + 5 + 25, "\r\n", 2) == 0);
     }
     request_clear(&r);
 }

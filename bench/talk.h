@@ -1,0 +1,53 @@
+#ifndef BENCH_TALK_H
+#define BENCH_TALK_H
+
+#include "entries.h"
+#include "piece.h"
+
+#include <stdbool.h>
+
+/* Connections that need what the last reply said to make their next request: consumers of a group,
+ * which acknowledge the ids that they got, and followers, which ask for what comes after the
+ * last one. One request is in flight at a time. No sockets here: load.c sends and receives. */
+
+struct role;
+
+enum talk_kind {
+    TALK_NONE,   /* prepared requests (request.h) */
+    TALK_GROUP,  /* XREADGROUP ... >, then XACK of all that came */
+    TALK_FOLLOW, /* XREAD BLOCK 0 after the last entry; entries carry their time of sending */
+};
+
+/* What all connections of a role have in common. */
+struct talk_spec {
+    enum talk_kind kind;
+    const char *stream;
+    const char *group;
+    unsigned count;
+    bool keep;      /* TALK_GROUP: acknowledge nothing */
+    char after[48]; /* TALK_FOLLOW: the entry after which all begin */
+};
+
+struct talk {
+    const struct talk_spec *spec;
+    struct piece out; /* the request to be sent now; empty when there is none */
+    /* private */
+    struct piece in;      /* a reply of which something is missing */
+    struct piece read;    /* the prepared XREADGROUP */
+    struct entries reply; /* the last one */
+    uint64_t begin_ns;    /* when the XREADGROUP left */
+    uint64_t acking;      /* entries in the XACK that is in flight; 0: none is */
+    char last[48];        /* TALK_FOLLOW: id of the last entry */
+};
+
+/* `spec` stays the caller's and must live as long; index tells the consumers of a role apart. */
+void talk_init(struct talk *t, const struct talk_spec *spec, unsigned index);
+void talk_clear(struct talk *t);
+/* Puts the first request into t->out. */
+void talk_begin(struct talk *t, struct role *role, uint64_t now_ns);
+/* Takes n received bytes, counts what they bring in the role, and puts what is to be sent next into
+ * t->out. Returns 0, or -1 when the conversation cannot go on (the reason is in
+ * role->sum.first_error). */
+int talk_take(struct talk *t, struct role *role, const char *p, size_t n, uint64_t now_ns);
+
+#endif
