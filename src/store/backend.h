@@ -58,6 +58,10 @@ struct stream_detail {
     struct idempotent_record **idempotent; /* each allocated; in the order of `added` */
     size_t idempotent_count;
 };
+/* Of each producer the newest of a stream's idempotent ids are kept, unless its state says
+ * otherwise. */
+#define IDEMPOTENT_MAX     10000
+#define IDEMPOTENT_SECONDS (7 * 86400)
 /* Versions first..last, inclusive, that are gone. */
 struct version_range {
     uint32_t first, last;

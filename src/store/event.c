@@ -8,6 +8,7 @@
 #include "store/event.h"
 
 #include "base/alloc.h"
+#include "store/fields.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -157,7 +158,9 @@ bool event_record_valid(const struct event_record *r, size_t len) {
     if (len < sizeof *r) return false;
     if ((r->flags & ~EVENT_FLAGS_ALL) != 0 || r->reserved != 0) return false;
     if (r->stream == 0 || r->stream > STREAM_NUMBER_MAX) return false;
-    return event_record_len(r) == len;
+    if (event_record_len(r) != len) return false;
+    if (r->flags & EVENT_ERASED) return r->payload_len == 0 && r->metadata_len == 0;
+    return (r->flags & EVENT_FIELDS) == 0 || fields_valid(event_payload(r));
 }
 
 bool stream_record_valid(const struct stream_record *r, size_t len) {

@@ -57,7 +57,10 @@ static int id_cmp(const struct uuid *a, const struct uuid *b) {
 }
 
 static int pending_id_cmp(const void *a, const void *b) {
-    return id_cmp(&((const struct pending_id *)a)->id, &((const struct pending_id *)b)->id);
+    const struct pending_id *x = a, *y = b;
+    int cmp = id_cmp(&x->id, &y->id);
+    if (cmp != 0) return cmp;
+    return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
 }
 
 size_t pending_run_find(const struct pending_run *run, uint64_t key) {
@@ -342,21 +345,23 @@ struct pending_slice pending_view_slice(const struct pending_view *v, size_t run
     return s;
 }
 
+/* An id may occur again when its first event has been removed: the newest counts. */
 bool pending_view_id(const struct pending_view *v, const struct uuid *id, uint64_t limit,
                      uint64_t *sequence) {
-    for (size_t r = 0; r < v->count; r++) {
-        const struct pending_run *run = v->runs[r];
-        size_t low = 0, high = run->id_count;
+    for (size_t r = v->count; r > 0; r--) {
+        const struct pending_run *run = v->runs[r - 1];
+        size_t low = 0, high = run->id_count; /* the last one that is not higher */
         while (low < high) {
             size_t middle = low + (high - low) / 2;
-            if (id_cmp(&run->ids[middle], id) < 0)
+            if (id_cmp(&run->ids[middle], id) <= 0)
                 low = middle + 1;
             else
                 high = middle;
         }
-        if (low == run->id_count || !uuid_eq(&run->ids[low], id)) continue;
-        *sequence = run->sequence + run->id_offsets[low];
-        if (*sequence < limit) return true;
+        for (; low > 0 && uuid_eq(&run->ids[low - 1], id); low--) {
+            *sequence = run->sequence + run->id_offsets[low - 1];
+            if (*sequence < limit) return true;
+        }
     }
     return false;
 }

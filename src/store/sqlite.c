@@ -3,9 +3,13 @@
  *   sqlite_schema.c   the tables and every statement, as text
  *   sqlite_open.c     creating, checking and migrating a file
  *   sqlite_apply.c    groups of frames -> one transaction of rows
+ *   sqlite_changes.c  what an apply does beside adding events, coalesced
+ *   sqlite_write.c    ... and written (sqlite_groups.c: groups)
  *   sqlite_bulk.c     virtual tables to insert many rows from
  *   sqlite_index.c    the deferred (stream, version) index and the checkpoints
- *   sqlite_read.c     snapshots, heads, single events, streams
+ *   sqlite_purge.c    rows of what is gone, taken away in slices
+ *   sqlite_read.c     snapshots, single events, streams
+ *   sqlite_head.c     heads, entries by their id
  *   sqlite_scan.c     ranges of a stream or the log, with filters (sqlite_types.c: globs of types)
  *   sqlite_backup.c   consistent copies
  *
@@ -142,6 +146,8 @@ int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct e
     out->s.recorded = (uint64_t)sqlite3_column_int64(stmt, 10);
     out->s.entry_ms = sqlite_column_entry(stmt, 11);
     out->s.entry_seq = sqlite_column_entry(stmt, 12);
+    out->s.next_group = (uint64_t)sqlite3_column_int64(stmt, 13);
+    out->renames = (uint64_t)sqlite3_column_int64(stmt, 14);
     sqlite3_reset(stmt);
     return 0;
 }
@@ -215,6 +221,8 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     c->writer = c;
     c->w = xcalloc(1, sizeof *c->w);
     c->w->pending = pending_index_create();
+    c->w->purge_wanted = true; /* what an earlier server left */
+    buf_init(&c->w->json, 0);
     c->w->types = xcalloc(TYPE_SLOTS, sizeof *c->w->types);
     c->w->blocks = xcalloc(BLOCK_SLOTS, sizeof *c->w->blocks);
     int rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
@@ -224,6 +232,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     rc = sqlite_exec(c,
                      "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
                      "PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;"
+                     "PRAGMA secure_delete = OFF;"
                      "PRAGMA cache_size = -" WRITER_CACHE_KB,
                      err);
     if (rc != 0) goto fail;
@@ -280,8 +289,13 @@ int sqlite_refresh(struct backend_conn *c, struct err *err) {
 
 static int load_state(struct backend_conn *c, struct store_state *out, struct err *err) {
     int rc = sqlite_refresh(c, err);
-    if (rc == 0) *out = c->w->state.s;
-    return rc;
+    if (rc != 0) return rc;
+    *out = c->w->state.s;
+    sqlite3_stmt *stmt = c->stmts[SQL_DEADLINE];
+    if ((rc = sqlite_step(c, stmt, err)) < 0) return rc;
+    out->next_deadline = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
+    return 0;
 }
 
 static int set_journal_open(struct backend_conn *c, bool open, struct err *err) {
@@ -331,6 +345,8 @@ const struct backend backend_sqlite = {
     .read_head = sqlite_read_head,
     .read_events = sqlite_read_events,
     .read_id = sqlite_read_id,
+    .find_entry = sqlite_find_entry,
+    .list_expiring = sqlite_list_expiring,
     .list_streams = sqlite_list_streams,
     .backup = sqlite_backup,
 };

@@ -1,11 +1,12 @@
 /* Groups of frames become rows: one transaction an apply, whatever its size.
  *
- * The records are walked once, in order: streams and types are written on the way, what the
- * events add is collected. Then the events go in by one statement (sqlite_bulk.c), in sequence
- * order, so that each is an append to its table; what would land all over other trees (client-made
- * ids, correlations ...) follows, sorted. The (stream, version) index only goes to memory here, see
- * sqlite_index.c: its new run is visible to readers before the rows are (they ignore what is
- * beyond their snapshot), and is taken back if the commit fails. */
+ * The records are walked once, in order: types are written on the way, events are collected, and
+ * everything else is coalesced (sqlite_changes.c) and written when the events are (sqlite_write.c).
+ * What does not outlive the apply is never written. Then the events go in by one statement
+ * (sqlite_bulk.c), in sequence order, so that each is an append to its table; what would land all
+ * over other trees (client-made ids, correlations ...) follows, sorted. The (stream, version) index
+ * only goes to memory here, see sqlite_index.c: its new run is visible to readers before the rows
+ * are (they ignore what is beyond their snapshot), and is taken back if the commit fails. */
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"
@@ -35,6 +36,7 @@ static int side_cmp(const void *a, const void *b) {
 
 static void collected_reset(struct sqlite_writer *w) {
     w->index.count = w->index.id_count = w->row_count = 0;
+    changes_reset(&w->changes);
     for (size_t i = 0; i < SIDE_COUNT; i++) w->sides[i].count = 0;
 }
 
@@ -50,6 +52,9 @@ void sqlite_apply_free(struct sqlite_writer *w) {
     xfree(w->rows);
     xfree(w->types);
     xfree(w->blocks);
+    changes_free(&w->changes);
+    gone_clear(&w->gone);
+    buf_clear(&w->json);
 }
 
 /* --- types ------------------------------------------------------------------ */
@@ -105,12 +110,10 @@ static int add_block(struct backend_conn *c, uint32_t type, uint64_t block, stru
 
 /* --- records ------------------------------------------------------------------ */
 
-static int add_stream(struct backend_conn *c, const struct stream_record *s,
-                      struct sqlite_state *state, struct err *err) {
+static int add_stream(const struct stream_record *s, struct sqlite_state *state, struct err *err) {
     if (s->number > INDEX_STREAM_MAX)
         return err_set(err, ERR_TOO_LARGE, "stream number %llu is over the limit of %llu",
                        (unsigned long long)s->number, (unsigned long long)INDEX_STREAM_MAX);
-    side_add(&c->w->sides[SIDE_STREAM], str_of(s->name, s->name_len), s->number);
     state->s.stream_count++;
     state->s.next_stream = MAX(state->s.next_stream, s->number + 1);
     return 0;
@@ -126,7 +129,7 @@ static void collect(struct sqlite_writer *w, const struct event_record *e, uint3
         w->row_cap = w->row_cap == 0 ? 1024 : w->row_cap * 2;
         w->rows = xrealloc(w->rows, w->row_cap * sizeof *w->rows);
     }
-    w->rows[w->row_count++] = (struct bulk_row){e, type};
+    w->rows[w->row_count++] = (struct bulk_row){.event = e, .type = type};
     struct pending_batch *index = &w->index;
     if (index->count == w->index_cap) {
         w->index_cap = w->index_cap == 0 ? 1024 : w->index_cap * 2;
@@ -182,35 +185,86 @@ static int flush(struct backend_conn *c, struct sqlite_state *state, struct err 
     state->s.next_sequence = 0;
     state->s.next_stream = 1;
     state->s.stream_count = 0;
+    state->s.next_group = 1;
     return 0;
 }
 
 static int apply_record(struct backend_conn *c, const struct record *r, struct sqlite_state *state,
                         struct err *err) {
+    int rc = 0;
     switch (r->kind) {
     case RECORD_EVENT:
         return add_event(c, r->body, state, err);
-    case RECORD_STREAM:
-        return add_stream(c, r->body, state, err);
     case RECORD_FLUSH:
         return flush(c, state, err);
+    case RECORD_STREAM:
+        rc = add_stream(r->body, state, err);
+        break;
+    case RECORD_DELETE:
+        state->s.stream_count--;
+        break;
+    case RECORD_RENAME:
+        state->renames++;
+        break;
+    case RECORD_GROUP:
+        state->s.next_group =
+            MAX(state->s.next_group, ((const struct group_record *)r->body)->number + 1);
+        break;
     }
-    return err_set(err, ERR_FAILED, "record kind %d is unknown", r->kind);
+    if (rc == 0 && !changes_add(&c->w->changes, r))
+        rc = err_set(err, ERR_FAILED, "record kind %d is unknown", r->kind);
+    return rc;
+}
+
+/* --- what is gone before it was written ------------------------------------------- */
+
+static bool skipped(const struct sqlite_writer *w, uint64_t base, uint64_t sequence) {
+    return w->rows[sequence - base].skipped;
+}
+
+/* Takes the rows that are marked, and what belongs to them, out of what was collected. */
+static void leave_out(struct sqlite_writer *w, uint64_t base) {
+    size_t left = 0;
+    for (size_t i = 0; i < w->index.id_count; i++)
+        if (!skipped(w, base, w->index.ids[i].sequence)) w->index.ids[left++] = w->index.ids[i];
+    w->index.id_count = left;
+    for (size_t side = 0; side < SIDE_COUNT; side++) {
+        struct side_list *l = &w->sides[side];
+        left = 0;
+        for (size_t i = 0; i < l->count; i++)
+            if (!skipped(w, base, l->entries[i].sequence)) l->entries[left++] = l->entries[i];
+        l->count = left;
+    }
+    left = 0;
+    for (size_t i = 0; i < w->row_count; i++) {
+        if (w->rows[i].skipped) continue;
+        w->rows[left] = w->rows[i];
+        w->index.entries[left++] = w->index.entries[i];
+    }
+    w->row_count = w->index.count = left;
+}
+
+/* Events that the same apply adds and removes (or trims, or deletes with their stream) are not
+ * written, and those that it adds and erases are written erased. base: of the first row; the
+ * rows' sequences have no gaps. */
+static void settle_rows(struct sqlite_writer *w, uint64_t base) {
+    const struct changes *changes = &w->changes;
+    bool any = false;
+    if (w->row_count == 0) return;
+    for (size_t i = 0; i < changes->erased_count; i++)
+        if (changes->erased[i] >= base) w->rows[changes->erased[i] - base].erased = true;
+    for (size_t i = 0; i < changes->removed_count; i++) {
+        if (changes->removed[i].sequence < base) continue;
+        w->rows[changes->removed[i].sequence - base].skipped = any = true;
+    }
+    for (size_t i = 0; changes->hides > 0 && i < w->row_count; i++) {
+        const struct event_record *e = w->rows[i].event;
+        if (changes_hide(changes, e->stream, e->version)) w->rows[i].skipped = any = true;
+    }
+    if (any) leave_out(w, base);
 }
 
 /* --- the transaction ------------------------------------------------------------ */
-
-static int write_stream(struct backend_conn *c, struct str name, struct err *err) {
-    const struct stream_record *s = CONTAINER_OF(name.ptr, struct stream_record, name);
-    struct uuid key;
-    partition_key_of(name, &key);
-    sqlite3_stmt *stmt = c->stmts[SQL_ADD_STREAM];
-    sqlite_bind_u64(stmt, 1, s->number);
-    sqlite3_bind_text(stmt, 2, name.ptr, (int)name.len, SQLITE_STATIC);
-    sqlite_bind_u64(stmt, 3, s->created);
-    sqlite3_bind_blob(stmt, 4, &key, sizeof key, SQLITE_STATIC);
-    return sqlite_step(c, stmt, err);
-}
 
 static int write_value(struct backend_conn *c, enum side side, const struct side_entry *e,
                        struct err *err) {
@@ -232,12 +286,7 @@ static int write_side(struct backend_conn *c, enum side side, struct err *err) {
     struct side_list *l = &c->w->sides[side];
     if (l->count > 1) qsort(l->entries, l->count, sizeof *l->entries, side_cmp);
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < l->count; i++) {
-        if (side == SIDE_STREAM)
-            rc = write_stream(c, l->entries[i].key, err);
-        else
-            rc = write_value(c, side, &l->entries[i], err);
-    }
+    for (size_t i = 0; rc == 0 && i < l->count; i++) rc = write_value(c, side, &l->entries[i], err);
     return rc;
 }
 
@@ -253,6 +302,8 @@ static int write_state(struct backend_conn *c, const struct sqlite_state *state,
     sqlite_bind_u64(stmt, 8, state->s.recorded);
     sqlite_bind_entry(stmt, 9, state->s.entry_ms);
     sqlite_bind_entry(stmt, 10, state->s.entry_seq);
+    sqlite_bind_u64(stmt, 11, state->s.next_group);
+    sqlite_bind_u64(stmt, 12, state->renames);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc;
@@ -271,16 +322,19 @@ static int write_groups(struct backend_conn *c, struct group *const groups[], si
             if ((rc = apply_record(c, &g->records[j], state, err)) != 0) return rc;
         state->s.applied = group_last_frame(g);
     }
+    uint64_t base = c->w->row_count > 0 ? c->w->rows[0].event->sequence : state->s.next_sequence;
+    settle_rows(c->w, base);
     if (c->w->row_count > 0) rc = sqlite_run(c, SQL_ADD_EVENTS, err);
     for (int side = 0; rc == 0 && side < SIDE_COUNT; side++) rc = write_side(c, side, err);
+    if (rc == 0) rc = sqlite_write_changes(c, base, err);
     return rc == 0 ? write_state(c, state, err) : rc;
 }
 
 /* Makes the new entries of the index visible, commits, and keeps them or takes them back. */
 static int commit(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
     struct sqlite_writer *w = c->w;
-    uint64_t from = state->s.next_sequence - w->index.count;
     bool flushed = state->flushes != w->state.flushes;
+    uint64_t from = flushed ? 0 : w->state.s.next_sequence;
     if (flushed) {
         pending_index_hold(w->pending);
         int rc = sqlite_run(c, SQL_COMMIT, err);
@@ -292,7 +346,7 @@ static int commit(struct backend_conn *c, const struct sqlite_state *state, stru
         pending_index_release(w->pending);
         return rc;
     }
-    if (w->index.count == 0) return sqlite_run(c, SQL_COMMIT, err);
+    if (from == state->s.next_sequence) return sqlite_run(c, SQL_COMMIT, err);
     pending_index_push(w->pending, &w->index, from, state->s.next_sequence);
     int rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc == 0)
@@ -313,12 +367,17 @@ int sqlite_apply(struct backend_conn *c, struct group *const groups[], size_t n,
     if (rc == 0) rc = write_groups(c, groups, n, &state, err);
     if (rc == 0) rc = commit(c, &state, err);
     if (rc == 0) {
+        if (state.flushes != w->state.flushes)
+            gone_clear(&w->gone);
+        else
+            gone_commit(&w->gone);
         w->state = state;
         w->applied_since += w->index.count + w->index.id_count;
         atomic_store(&w->stat_indexed, state.indexed);
         return 0;
     }
     sqlite_rollback(c);
+    gone_rollback(&w->gone);
     sqlite_apply_forget(w);
     w->stale = true;
     return rc;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "store/fields.h"
 
 #define LOOK_EVERY 64 /* rows between looks at the clock */
 
@@ -69,7 +70,8 @@ static int events_connect(sqlite3 *db, void *w, int argc, const char *const *arg
     return bulk_connect(db, w,
                         "CREATE TABLE bulk (sequence, stream, version, type, timestamp, recorded,"
                         " entry_ms, entry_seq, event_id, content_hash, partition_key,"
-                        " transaction_id, correlation, causation, aggregate, metadata, payload)",
+                        " transaction_id, correlation, causation, aggregate, metadata, payload,"
+                        " fields, erased)",
                         out);
 }
 
@@ -108,10 +110,19 @@ static void result_uuid(sqlite3_context *ctx, const struct uuid *u) {
     if (u != NULL) sqlite3_result_blob(ctx, u, sizeof *u, SQLITE_STATIC);
 }
 
+/* As a JSON object, which people can read and SQL can take apart. */
+static void result_fields(sqlite3_context *ctx, struct buf *json, struct str fields) {
+    buf_reset(json);
+    fields_to_json(fields, json);
+    sqlite3_result_text(ctx, json->data, (int)json->len, SQLITE_STATIC);
+}
+
 /* What is not set is NULL. */
 static int events_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int column) {
     const struct bulk_cursor *c = CONTAINER_OF(base, struct bulk_cursor, base);
     const struct event_record *e = c->w->rows[c->row].event;
+    const bool erased = c->w->rows[c->row].erased || (e->flags & EVENT_ERASED) != 0;
+    const bool fields = (e->flags & EVENT_FIELDS) != 0;
     struct str s;
     switch ((enum event_column)column) {
     case COL_SEQUENCE:
@@ -162,11 +173,22 @@ static int events_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int co
         break;
     case COL_METADATA:
         s = event_metadata(e);
-        if (s.len > 0) sqlite3_result_blob(ctx, s.ptr, (int)s.len, SQLITE_STATIC);
+        if (s.len > 0 && !erased) sqlite3_result_blob(ctx, s.ptr, (int)s.len, SQLITE_STATIC);
         break;
     case COL_PAYLOAD:
         s = event_payload(e);
-        sqlite3_result_blob(ctx, s.ptr, (int)s.len, SQLITE_STATIC);
+        if (erased)
+            sqlite3_result_zeroblob(ctx, 0);
+        else if (fields)
+            result_fields(ctx, &c->w->json, s);
+        else
+            sqlite3_result_blob(ctx, s.ptr, (int)s.len, SQLITE_STATIC);
+        break;
+    case COL_FIELDS:
+        if (fields) result_u64(ctx, erased ? 0 : fields_count(event_payload(e)));
+        break;
+    case COL_ERASED:
+        if (erased) result_u64(ctx, 1);
         break;
     }
     return SQLITE_OK;
@@ -184,11 +206,14 @@ static int index_connect(sqlite3 *db, void *w, int argc, const char *const *argv
 
 /* Finds the run with the lowest key that is not merged yet. */
 static void index_find(struct bulk_cursor *c) {
-    const struct sqlite_writer *w = c->w;
+    struct sqlite_writer *w = c->w;
     uint64_t key = UINT64_MAX;
     c->run = -1;
     for (size_t i = 0; i < w->merge_runs; i++) {
         const struct pending_run *run = pending_index_run(w->pending, i);
+        while (w->gone.bytes > 0 && w->merge_at[i].key < run->count &&
+               gone_has(&w->gone, pending_run_sequence(run, w->merge_at[i].key)))
+            w->merge_at[i].key++;
         if (w->merge_at[i].key == run->count || run->keys[w->merge_at[i].key] >= key) continue;
         key = run->keys[w->merge_at[i].key];
         c->run = (int)i;
@@ -248,11 +273,14 @@ static int ids_connect(sqlite3 *db, void *w, int argc, const char *const *argv, 
 }
 
 static void ids_find(struct bulk_cursor *c) {
-    const struct sqlite_writer *w = c->w;
+    struct sqlite_writer *w = c->w;
     const struct uuid *lowest = NULL;
     c->run = -1;
     for (size_t i = 0; i < w->merge_runs; i++) {
         const struct pending_run *run = pending_index_run(w->pending, i);
+        while (w->gone.bytes > 0 && w->merge_at[i].id < run->id_count &&
+               gone_has(&w->gone, run->sequence + run->id_offsets[w->merge_at[i].id]))
+            w->merge_at[i].id++;
         if (w->merge_at[i].id == run->id_count) continue;
         const struct uuid *id = &run->ids[w->merge_at[i].id];
         if (lowest != NULL && memcmp(id, lowest, sizeof *id) >= 0) continue;

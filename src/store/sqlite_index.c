@@ -15,6 +15,8 @@
 
 #define MERGE_BYTES                                                                                \
     (UINT64_C(7) << 20) /* pending before a merge begins: 600k events, or 230k with ids */
+/* ... or sequences, of which most were gone before they were written. */
+#define MERGE_SEQUENCES  (UINT64_C(1) << 24)
 #define SLICE_US         10000
 #define SLICE_ENTRIES    64                     /* between looks at the clock */
 #define CHECKPOINT_PAGES 4096                   /* 16 MB: passive */
@@ -53,6 +55,8 @@ int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
     pending_index_reset(w->pending, NULL, from, from, w->state.flushes);
     pending_index_release(w->pending);
     atomic_store(&w->stat_indexed, from);
+    gone_clear(&w->gone);
+    gone_advance(&w->gone, from);
     struct pending_batch batch = {.entries = xmalloc(REBUILD_CHUNK * sizeof *batch.entries),
                                   .ids = xmalloc(REBUILD_CHUNK * sizeof *batch.ids)};
     sqlite3_stmt *stmt = c->stmts[SQL_TAIL];
@@ -134,6 +138,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
         w->state.indexed = end;
         atomic_store(&w->stat_indexed, end);
         pending_index_drop_frozen(w->pending);
+        gone_advance(&w->gone, end);
         w->merge_runs = 0;
     }
     return 0;
@@ -142,6 +147,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
 static bool merge_wanted(struct sqlite_writer *w, bool all) {
     if (w->merge_runs > 0) return true;
     return pending_index_bytes(w->pending) >= MERGE_BYTES ||
+           w->state.s.next_sequence - w->state.indexed >= MERGE_SEQUENCES ||
            (all && pending_index_frozen_end(w->pending) < w->state.s.next_sequence);
 }
 

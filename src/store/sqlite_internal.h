@@ -3,8 +3,11 @@
 #ifndef STORE_SQLITE_INTERNAL_H
 #define STORE_SQLITE_INTERNAL_H
 
+#include "base/buf.h"
 #include "store/backend.h"
 #include "store/pending_index.h"
+#include "store/sqlite_changes.h"
+#include "store/sqlite_gone.h"
 #include "store/sqlite_schema.h"
 
 #include <sqlite3.h>
@@ -15,23 +18,26 @@ struct sqlite_state {
     struct store_state s;
     uint64_t indexed; /* events before it are in stream_index */
     uint64_t flushes; /* counted, so that readers see that the store began anew */
+    uint64_t renames; /* counted, so that readers see that names mean other streams */
 };
 
 /* What an apply collects for one of the tables beside `events`, to write it sorted by key. */
 struct side_entry {
     uint64_t prefix; /* the key's first bytes, as a number that sorts like them */
-    struct str key;  /* borrowed from the record; of SIDE_STREAM its name */
+    struct str key;  /* borrowed from the record */
     uint64_t sequence;
 };
 struct side_list {
     struct side_entry *entries;
     size_t count, cap;
 };
-enum side { SIDE_STREAM, SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
+enum side { SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
 
 struct bulk_row {
     const struct event_record *event;
     uint32_t type;
+    bool erased;  /* by the apply that adds it */
+    bool skipped; /* it is gone again at the end of the apply */
 };
 
 #define TYPE_SLOTS          1024 /* of the writer's cache of type numbers */
@@ -57,6 +63,8 @@ struct sqlite_writer {
     struct side_list sides[SIDE_COUNT];
     struct bulk_row *rows; /* the events, for bulk_events */
     size_t row_count, row_cap;
+    struct changes changes; /* everything else */
+    struct buf json;        /* of the event whose columns are being read */
     struct type_slot *types;
     uint64_t *blocks;
 
@@ -68,6 +76,9 @@ struct sqlite_writer {
     uint64_t merge_until;         /* monotonic us: end of the slice */
     uint64_t merge_least;         /* entries that the slice takes also when its time is up */
     uint64_t applied_since;       /* entries that came since the last slice */
+
+    struct gone_set gone; /* of the pending entries */
+    bool purge_wanted;    /* there may be rows of what is gone */
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */
@@ -82,7 +93,9 @@ struct sqlite_writer {
 struct page_stream {
     uint64_t number;          /* 0: empty slot */
     struct stream_name *name; /* the page's; one reference is ours while reading. NULL: not yet */
+    uint64_t first_version;   /* events below it are gone; UINT64_MAX: all are */
     int8_t passes;            /* the filter on names: -1 not asked yet */
+    bool asked;               /* for first_version */
 };
 
 /* The numbers of the types that a filter's globs match, as of types_seen. */
@@ -96,7 +109,7 @@ struct type_set {
 
 /* What only a reading connection has. */
 struct sqlite_reader {
-    uint64_t flushes; /* of what the caches hold */
+    uint64_t flushes, renames; /* of what the caches hold */
     struct stream_name **names;
     size_t name_bytes;
     struct str *type_names; /* [number], ptr NULL: not cached */
@@ -153,6 +166,17 @@ int sqlite_apply(struct backend_conn *w, struct group *const groups[], size_t n,
 void sqlite_apply_forget(struct sqlite_writer *w); /* caches that a failed transaction spoilt */
 void sqlite_apply_free(struct sqlite_writer *w);
 
+/* --- sqlite_write.c, sqlite_groups.c: the change set becomes rows ---------------- */
+
+/* Of w->changes. base: the first sequence of this apply, whose rows are in already. */
+int sqlite_write_changes(struct backend_conn *w, uint64_t base, struct err *err);
+int sqlite_write_groups(struct backend_conn *w, struct err *err);
+/* Deletes an event's row and those of the tables by value. No row is no error. */
+int sqlite_drop_event(struct backend_conn *w, uint64_t sequence, struct err *err);
+/* Deletes entries of stream_index, versions first..last. */
+int sqlite_drop_index(struct backend_conn *w, uint64_t stream, uint64_t first, uint64_t last,
+                      struct err *err);
+
 /* --- sqlite_bulk.c: tables of the writer's connection, to insert from ---------- */
 
 int sqlite_bulk_register(struct backend_conn *w, struct err *err);
@@ -162,7 +186,7 @@ int sqlite_bulk_register(struct backend_conn *w, struct err *err);
 int sqlite_index_rebuild(struct backend_conn *w, struct err *err);
 int sqlite_maintain(struct backend_conn *w, bool all, bool *more, struct err *err);
 
-/* --- sqlite_read.c: snapshots, heads, rows ------------------------------------ */
+/* --- sqlite_read.c, sqlite_head.c: snapshots, rows; heads ------------------------------------ */
 
 /* One read transaction. */
 struct snapshot {
@@ -178,6 +202,27 @@ void sqlite_snapshot_end(struct backend_conn *r, struct snapshot *s);
 int sqlite_index_last(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
                       uint64_t start, uint64_t end, uint64_t *version, uint64_t *sequence,
                       struct err *err);
+/* The last event that exists with a version in [start, end]: 1 found, 0 none. */
+struct last_event {
+    uint64_t version, sequence, recorded;
+    struct entry_id id;
+};
+int sqlite_last_event(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
+                      uint64_t start, uint64_t end, struct last_event *out, struct err *err);
+/* The versions that a stream has in the snapshot: 1, or 0 when there is no such stream. */
+struct stream_extent {
+    uint64_t first_version, next_version;
+};
+int sqlite_stream_extent(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
+                         struct stream_extent *out, struct err *err);
+/* The first version of a stream that is not gone; UINT64_MAX: the stream is. */
+int sqlite_first_version(struct backend_conn *r, uint64_t stream, uint64_t *out, struct err *err);
+/* The hole that begins at or before a version: 1 found, 0 none. */
+int sqlite_hole_before(struct backend_conn *c, uint64_t stream, uint64_t version, uint64_t *first,
+                       uint64_t *last, struct err *err);
+/* Fills the groups of a detail. */
+int sqlite_read_groups(struct backend_conn *r, uint64_t stream, struct stream_detail *d,
+                       struct err *err);
 /* The stream with this number, from the cache or its row: borrowed until the next call. */
 int sqlite_stream(struct backend_conn *r, uint64_t number, const struct stream_name **out,
                   struct err *err);
@@ -193,6 +238,10 @@ int sqlite_read_head(struct backend_conn *r, struct str name, struct stream_head
                      uint64_t *applied, struct err *err);
 int sqlite_read_id(struct backend_conn *r, const struct uuid *id, struct event **out,
                    uint64_t *applied, struct err *err);
+int sqlite_find_entry(struct backend_conn *r, uint64_t stream, uint64_t from, struct entry_id at,
+                      uint64_t *version, uint64_t *applied, struct err *err);
+int sqlite_list_expiring(struct backend_conn *r, uint64_t until, size_t count_max,
+                         struct stream_list *out, struct err *err);
 int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);

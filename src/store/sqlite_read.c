@@ -1,4 +1,4 @@
-/* Reading: snapshots, rows to events, heads, single events, lists of streams.
+/* Reading: snapshots, rows to events, single events, lists of streams.
  *
  * A snapshot is a read transaction and, for what is found by (stream, version), the view of the
  * pending index that belongs to it. The two are taken one after the other, so a merge or a flush
@@ -10,6 +10,7 @@
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"
+#include "store/fields.h"
 
 #define TYPE_NAMES_MAX      65536 /* cached by number */
 #define TYPE_NAME_BYTES_MAX (1 << 20)
@@ -66,6 +67,8 @@ int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapsho
             c->r->type_set.types_seen = c->r->type_set.patterns_len = c->r->type_set.count = 0;
             c->r->flushes = s->state.flushes;
         }
+        if (s->state.renames != c->r->renames) forget_names(c->r);
+        c->r->renames = s->state.renames;
         return 0;
     }
 }
@@ -92,8 +95,8 @@ struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row) {
     const void *key = sqlite3_column_blob(row, 3);
     if (name == NULL || len == 0 || len > UINT16_MAX || number == 0 || number > INDEX_STREAM_MAX)
         return NULL;
-    if (key == NULL || sqlite3_column_bytes(row, 3) != (int)sizeof(struct uuid))
-        return stream_name_create(number, created, str_of(name, len));
+    bool is_string = sqlite3_column_int(row, 4) != 0;
+    if (key == NULL || sqlite3_column_bytes(row, 3) != (int)sizeof(struct uuid)) return NULL;
     /* The key is a hash of the name: what is in the row need not be computed again. */
     struct stream_name *n = xmalloc(sizeof *n + len);
     memset(n, 0, sizeof *n);
@@ -103,6 +106,7 @@ struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row) {
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)len;
+    n->rec.is_string = is_string;
     memcpy(n->rec.name, name, len);
     return n;
 }
@@ -185,9 +189,24 @@ static struct str row_str(sqlite3_stmt *row, enum event_column column) {
     return p == NULL ? STR("") : str_of(p, (size_t)sqlite3_column_bytes(row, (int)column));
 }
 
+/* Of an entry that was added with XADD the column holds a JSON object. It goes to *fields, which
+ * the caller clears. */
+static bool row_payload(sqlite3_stmt *row, struct event_fields *f, struct buf *fields) {
+    f->payload = row_str(row, COL_PAYLOAD);
+    f->flags = 0;
+    if (sqlite3_column_type(row, COL_ERASED) != SQLITE_NULL) f->flags |= EVENT_ERASED;
+    if (LIKELY(sqlite3_column_type(row, COL_FIELDS) == SQLITE_NULL)) return true;
+    f->flags |= EVENT_FIELDS;
+    if (f->flags & EVENT_ERASED) return true;
+    if (!fields_from_json(f->payload, fields)) return false;
+    f->payload = buf_str(fields);
+    return true;
+}
+
 int sqlite_event_of_row(struct backend_conn *c, sqlite3_stmt *row, struct stream_name *name,
                         struct event **out, struct err *err) {
     struct event_fields f;
+    struct buf fields;
     bool bad = false;
     int rc = type_name(c, sqlite3_column_int64(row, COL_TYPE), &f.type, err);
     if (rc != 0) return rc;
@@ -205,12 +224,16 @@ int sqlite_event_of_row(struct backend_conn *c, sqlite3_stmt *row, struct stream
     f.causation = row_uuid(row, COL_CAUSATION, &bad);
     f.aggregate = row_str(row, COL_AGGREGATE);
     f.metadata = row_str(row, COL_METADATA);
-    f.payload = row_str(row, COL_PAYLOAD);
-    if (bad || id == NULL || f.type.len > UINT16_MAX || f.aggregate.len > UINT16_MAX)
+    buf_init(&fields, 0);
+    if (!row_payload(row, &f, &fields)) bad = true;
+    if (bad || id == NULL || f.type.len > UINT16_MAX || f.aggregate.len > UINT16_MAX) {
+        buf_clear(&fields);
         return err_set(err, ERR_CORRUPT, "%s: events: row %llu makes no sense", c->path,
                        (unsigned long long)f.sequence);
+    }
     f.event_id = *id;
     *out = event_create(&f, name);
+    buf_clear(&fields);
     return 0;
 }
 
@@ -240,48 +263,7 @@ int sqlite_index_last(struct backend_conn *c, const struct snapshot *s, uint64_t
     return 1;
 }
 
-/* --- heads, single events, lists --------------------------------------------------------- */
-
-static int head_of(struct backend_conn *c, const struct snapshot *s, struct stream_head *out,
-                   struct err *err) {
-    uint64_t version = 0, sequence = 0;
-    int rc = sqlite_index_last(c, s, out->number, 0, INDEX_VERSION_MAX, &version, &sequence, err);
-    if (rc != 1) return rc;
-    out->next_version = version + 1;
-    sqlite3_stmt *stmt = c->stmts[SQL_HEAD];
-    sqlite_bind_u64(stmt, 1, sequence);
-    rc = sqlite_step(c, stmt, err);
-    if (rc < 0) return rc;
-    if (rc == 0)
-        return err_set(err, ERR_CORRUPT, "%s: events: row %llu is missing", c->path,
-                       (unsigned long long)sequence);
-    out->entry_ms = sqlite_column_entry(stmt, 1);
-    out->entry_seq = sqlite_column_entry(stmt, 2);
-    out->recorded = (uint64_t)sqlite3_column_int64(stmt, 3);
-    sqlite3_reset(stmt);
-    return 0;
-}
-
-int sqlite_read_head(struct backend_conn *c, struct str name, struct stream_head *out,
-                     uint64_t *applied, struct err *err) {
-    struct snapshot s;
-    memset(out, 0, sizeof *out);
-    int rc = sqlite_snapshot_begin(c, true, &s, err);
-    if (rc != 0) return rc;
-    *applied = s.state.s.applied;
-    sqlite3_stmt *stmt = c->stmts[SQL_STREAM_BY_NAME];
-    sqlite3_bind_text(stmt, 1, name.ptr, (int)name.len, SQLITE_STATIC);
-    rc = sqlite_step(c, stmt, err);
-    if (rc == 1) {
-        out->exists = true;
-        out->number = (uint64_t)sqlite3_column_int64(stmt, 0);
-        out->created = (uint64_t)sqlite3_column_int64(stmt, 1);
-        sqlite3_reset(stmt);
-        rc = head_of(c, &s, out, err);
-    }
-    sqlite_snapshot_end(c, &s);
-    return rc;
-}
+/* --- single events, lists ------------------------------------------------------------------ */
 
 /* The sequence that an id's event has, if it exists: 1, or 0. */
 static int find_id(struct backend_conn *c, const struct snapshot *s, const struct uuid *id,
@@ -308,10 +290,12 @@ static int load_event(struct backend_conn *c, uint64_t sequence, const struct uu
     if (rc != 1) return rc;
     struct str have = row_str(stmt, COL_EVENT_ID);
     if (str_eq(have, str_of(id->b, sizeof id->b))) {
-        uint64_t number = (uint64_t)sqlite3_column_int64(stmt, COL_STREAM);
+        uint64_t number = (uint64_t)sqlite3_column_int64(stmt, COL_STREAM), first = 0;
         const struct stream_name *cached = NULL;
-        rc = sqlite_stream(c, number, &cached, err);
-        if (rc == 0) {
+        rc = sqlite_first_version(c, number, &first, err);
+        bool hidden = (uint64_t)sqlite3_column_int64(stmt, COL_VERSION) < first;
+        if (rc == 0 && !hidden) rc = sqlite_stream(c, number, &cached, err);
+        if (rc == 0 && !hidden) {
             struct stream_name *name = sqlite_stream_copy(cached);
             rc = sqlite_event_of_row(c, stmt, name, out, err);
             stream_name_unref(name);
@@ -366,6 +350,29 @@ int sqlite_list_streams(struct backend_conn *c, uint64_t from, struct str patter
             stream_list_add(out, n);
         }
         out->next = number + 1;
+    }
+    sqlite3_reset(stmt);
+    out->done = rc == 0;
+    sqlite_snapshot_end(c, &s);
+    return MIN(rc, 0);
+}
+
+int sqlite_list_expiring(struct backend_conn *c, uint64_t until, size_t count_max,
+                         struct stream_list *out, struct err *err) {
+    struct snapshot s;
+    int rc = sqlite_snapshot_begin(c, false, &s, err);
+    if (rc != 0) return rc;
+    out->applied = s.state.s.applied;
+    sqlite3_stmt *stmt = c->stmts[SQL_EXPIRING];
+    sqlite_bind_u64(stmt, 1, MIN(until, (uint64_t)INT64_MAX));
+    while ((rc = sqlite_step(c, stmt, err)) == 1 && out->count < MAX(count_max, (size_t)1)) {
+        struct stream_name *n = sqlite_stream_of_row(stmt);
+        if (n == NULL) {
+            rc = err_set(err, ERR_CORRUPT, "%s: streams: a row that expires makes no sense",
+                         c->path);
+            break;
+        }
+        stream_list_add(out, n);
     }
     sqlite3_reset(stmt);
     out->done = rc == 0;

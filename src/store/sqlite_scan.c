@@ -9,8 +9,12 @@
  *
  * since and until first narrow the range: `recorded` never decreases along the log, hence along
  * a stream, so both ends are found by halving. The loop checks every filter on the row's columns;
- * only what passes becomes an event. A candidate that no longer fits in the page is left
- * alone and becomes `next`: that is how `done` is exact. */
+ * only what passes becomes an event. A candidate that no longer fits in the page becomes `next`:
+ * that is how `done` is exact.
+ *
+ * Events that were removed have no row, whatever source named them. Those of a deleted stream, and
+ * those that were trimmed, still have theirs until they are purged: of the log they are recognized
+ * by their stream's row, which is looked at only while there are such streams. */
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"
@@ -28,6 +32,7 @@ struct scan {
     struct page *out;
     uint64_t start, end; /* narrowed */
     bool empty;          /* nothing to look at */
+    bool hides;          /* of the log: there are rows of what is gone */
     uint64_t limit;      /* positions of the snapshot end here: next sequence or next version */
 
     next_fn *next;
@@ -255,19 +260,20 @@ static void open_index(struct scan *s) {
 /* The last event in [start, position]: 1 and where it is and when it was recorded, or 0. */
 static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *found,
                  uint64_t *recorded, struct err *err) {
-    uint64_t first = start, last = position;
     if (s->range->stream != 0) {
-        int rc = sqlite_index_last(s->c, &s->snapshot, s->range->stream, start, position, found,
-                                   &last, err);
+        struct last_event e;
+        int rc = sqlite_last_event(s->c, &s->snapshot, s->range->stream, start, position, &e, err);
         if (rc != 1) return rc;
-        first = last;
+        *found = e.version;
+        *recorded = e.recorded;
+        return 1;
     }
     sqlite3_stmt *stmt = s->c->stmts[SQL_RECORDED_BEFORE];
-    sqlite_bind_u64(stmt, 1, first);
-    sqlite_bind_u64(stmt, 2, last);
+    sqlite_bind_u64(stmt, 1, start);
+    sqlite_bind_u64(stmt, 2, position);
     int rc = sqlite_step(s->c, stmt, err);
     if (rc != 1) return rc;
-    if (s->range->stream == 0) *found = (uint64_t)sqlite3_column_int64(stmt, 0);
+    *found = (uint64_t)sqlite3_column_int64(stmt, 0);
     *recorded = (uint64_t)sqlite3_column_int64(stmt, 1);
     sqlite3_reset(stmt);
     return 1;
@@ -347,9 +353,20 @@ static int name_passes(struct scan *s, uint64_t number, struct err *err) {
     return p->passes;
 }
 
+/* Whether the candidate of the log is trimmed, or its stream deleted: 1 or 0. */
+static int is_hidden(struct scan *s, uint64_t number, struct err *err) {
+    struct page_stream *p = page_stream(s->c->r, number);
+    if (!p->asked) {
+        int rc = sqlite_first_version(s->c, number, &p->first_version, err);
+        if (rc != 0) return rc;
+        p->asked = true;
+    }
+    return (uint64_t)sqlite3_column_int64(s->row, COL_VERSION) < p->first_version;
+}
+
 /* --- the loop ------------------------------------------------------------------------ */
 
-/* Puts s->row on the candidate: 1, or 0 when it has been erased since it was indexed. */
+/* The candidate's row: 1, or 0 when it has been removed since it was indexed. */
 static int fetch(struct scan *s, struct err *err) {
     if (s->row != NULL && s->row == s->cursor) return 1;
     s->row = s->c->stmts[SQL_EVENT];
@@ -372,13 +389,19 @@ static int take(struct scan *s, uint64_t number, struct err *err) {
     return rc;
 }
 
-static int look_at(struct scan *s, struct err *err) {
+/* Puts s->row on the candidate: 1, or 0 when it is gone. */
+static int find(struct scan *s, struct err *err) {
     int rc = fetch(s, err);
-    if (rc != 1) return rc;
+    if (rc != 1 || !s->hides) return rc;
+    rc = is_hidden(s, (uint64_t)sqlite3_column_int64(s->row, COL_STREAM), err);
+    return rc < 0 ? rc : !rc;
+}
+
+static int look_at(struct scan *s, struct err *err) {
     uint64_t number = (uint64_t)sqlite3_column_int64(s->row, COL_STREAM);
     if (s->filter != NULL) {
         if (!columns_pass(s)) return 0;
-        rc = name_passes(s, number, err);
+        int rc = name_passes(s, number, err);
         if (rc != 1) return rc;
     }
     return take(s, number, err);
@@ -387,7 +410,9 @@ static int look_at(struct scan *s, struct err *err) {
 static int run(struct scan *s, struct err *err) {
     const struct read_range *r = s->range;
     struct page *out = s->out;
-    size_t examined = 0;
+    const size_t count_max = MAX(r->count_max, (size_t)1);
+    const size_t examined_max = MAX(r->examined_max, (size_t)1);
+    size_t examined = 0, gone = 0;
     out->done = true;
     out->next = r->end >= s->limit ? s->limit : r->end + 1;
     out->next = r->reverse ? r->start - (r->start > 0) : MAX(out->next, r->start);
@@ -395,8 +420,9 @@ static int run(struct scan *s, struct err *err) {
     for (;;) {
         int rc = s->next(s, err);
         if (rc != 1) return rc;
-        bool full = out->count >= MAX(r->count_max, (size_t)1) ||
-                    examined >= MAX(r->examined_max, (size_t)1) ||
+        if ((rc = find(s, err)) < 0) return rc;
+        if (rc == 0 && gone++ < examined_max) continue;
+        bool full = rc == 0 || out->count >= count_max || examined >= examined_max ||
                     (out->count > 0 && out->bytes >= r->bytes_max);
         if (full) {
             out->done = false;
@@ -431,18 +457,27 @@ static int open_source(struct scan *s, struct err *err) {
     return 0;
 }
 
+static int any_hidden(struct scan *s, struct err *err) {
+    sqlite3_stmt *stmt = s->c->stmts[SQL_ANY_HIDDEN];
+    int rc = sqlite_step(s->c, stmt, err);
+    if (rc < 0) return rc;
+    s->hides = rc == 1 && sqlite3_column_int(stmt, 0) != 0;
+    sqlite3_reset(stmt);
+    return 0;
+}
+
 /* How far the snapshot goes, and with it the range. */
 static int clamp(struct scan *s, struct err *err) {
-    s->start = s->range->start;
-    s->limit = s->snapshot.state.s.next_sequence;
-    if (s->range->stream != 0) {
-        uint64_t version = 0, sequence = 0;
-        int rc = sqlite_index_last(s->c, &s->snapshot, s->range->stream, 0, INDEX_VERSION_MAX,
-                                   &version, &sequence, err);
-        if (rc < 0) return rc;
-        s->limit = rc == 1 ? version + 1 : 0;
-    }
-    s->empty = s->limit == 0 || s->start >= s->limit;
+    struct stream_extent extent = {0, s->snapshot.state.s.next_sequence};
+    int rc;
+    if (s->range->stream == 0)
+        rc = any_hidden(s, err);
+    else
+        rc = sqlite_stream_extent(s->c, &s->snapshot, s->range->stream, &extent, err);
+    if (rc < 0) return rc;
+    s->start = MAX(s->range->start, extent.first_version);
+    s->limit = extent.next_version;
+    s->empty = s->start >= s->limit || s->start > s->range->end;
     s->end = s->empty ? s->start : MIN(s->range->end, s->limit - 1);
     return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-#define SCHEMA_VERSION        1
+#define SCHEMA_VERSION        2
 #define SCHEMA_APPLICATION_ID 0x43616972 /* "Cair", in the file's header: `file` shows it */
 
 /* [i] leads from version i to i + 1. */
@@ -24,6 +24,34 @@ enum sql {
     SQL_SET_JOURNAL,
     SQL_RAISE_EPOCH,
     SQL_ADD_STREAM,
+    SQL_DROP_STREAM,
+    SQL_FREE_NAME,
+    SQL_RENAME_STREAM,
+    SQL_SET_STREAM,
+    SQL_SET_VALUE,
+    SQL_DROP_VALUE,
+    SQL_ADD_DELETED,
+    SQL_DROP_EVENT,
+    SQL_DROP_INDEX,
+    SQL_DROP_ID,
+    SQL_DROP_CORRELATION,
+    SQL_DROP_CAUSATION,
+    SQL_DROP_AGGREGATE,
+    SQL_ERASE_EVENT,
+    SQL_ADD_HOLE,
+    SQL_DROP_HOLE,
+    SQL_TRIM_HOLES,
+    SQL_ADD_GROUP,
+    SQL_SET_POSITION,
+    SQL_DROP_GROUP,
+    SQL_ADD_DROPPED,
+    SQL_SET_CONSUMER,
+    SQL_DROP_CONSUMER,
+    SQL_DROP_CONSUMER_PENDING,
+    SQL_SET_PENDING,
+    SQL_DROP_PENDING,
+    SQL_ADD_IDEMPOTENT,
+    SQL_CLEAR_IDEMPOTENT,
     SQL_ADD_TYPE,
     SQL_ADD_EVENTS, /* all that bulk_events has */
     SQL_ADD_BLOCK,
@@ -46,6 +74,17 @@ enum sql {
     SQL_STREAM_BY_NAME,
     SQL_STREAM_BY_NUMBER,
     SQL_STREAMS_FROM,
+    SQL_EXPIRING,
+    SQL_DEADLINE,
+    SQL_STREAM_EXTENT,
+    SQL_ANY_HIDDEN,
+    SQL_HOLE_BEFORE,
+    SQL_HOLES,
+    SQL_VALUE,
+    SQL_GROUPS,
+    SQL_CONSUMERS,
+    SQL_PENDING,
+    SQL_IDEMPOTENT,
     SQL_INDEX_LAST,
     SQL_INDEX_FORWARD,
     SQL_INDEX_REVERSE,
@@ -88,6 +127,8 @@ enum event_column {
     COL_AGGREGATE,
     COL_METADATA,
     COL_PAYLOAD,
+    COL_FIELDS, /* pairs, when the payload is a JSON object of them */
+    COL_ERASED,
 };
 
 #endif

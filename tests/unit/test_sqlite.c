@@ -134,7 +134,7 @@ TEST(a_newer_schema_is_refused_naming_both_versions) {
     sql(DB, "PRAGMA user_version = 4711");
     CHECK_INT(try_open(DB, &err), ERR_REFUSED);
     CHECK(strstr(err.text, "4711") != NULL);
-    CHECK(strstr(err.text, "versions up to 1") != NULL);
+    CHECK(strstr(err.text, "versions up to 2") != NULL);
 }
 
 TEST(a_damaged_database_is_an_error_and_not_a_crash) {
@@ -602,7 +602,7 @@ TEST(the_view_of_the_status_shows_the_numbers) {
     fill(x, 1200, 3);
     CHECK_SQL("SELECT schema_version, epoch, applied, indexed, next_sequence, streams, journal"
               " FROM cairn_status",
-              "1|1|1200|0|1200|3|closed");
+              "2|1|1200|0|1200|3|closed");
     WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
     world_maintain(x, true);
     CHECK_SQL("SELECT indexed, journal, length(store_id) FROM cairn_status", "1200|open|36");
