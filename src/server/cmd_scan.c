@@ -216,10 +216,12 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .horizon = client_horizon(c),
     };
     enum outcome outcome = REPLIED;
-    if (s->start > s->end || need_read(c, &r))
+    if (s->start > s->end || need_read(c, &r)) {
+        client_gate(c, r.gate);
         reply_read(c, &r, s->has_filter);
-    else
+    } else {
         outcome = PARKED;
+    }
     read_clear(&r);
     return outcome;
 }
@@ -261,6 +263,7 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!need_event(c, &id, &e)) return PARKED;
+    if (e == NULL) client_gate(c, c->srv->model.hidden_frame); /* it may just have been removed */
     if (e == NULL || e->frame > client_horizon(c)) {
         reply_null(c);
         return REPLIED;

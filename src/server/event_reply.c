@@ -4,6 +4,7 @@
 #include "server/event_reply.h"
 
 #include "server/server.h"
+#include "store/fields.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define RECORD_ROOM      1024 /* all keys, ids and numbers of a record together take less */
@@ -39,26 +40,38 @@ static char *put_entry_id(char *at, uint64_t ms, uint64_t seq) {
 
 const struct uuid *event_partition_key_or_default(const struct event *e) {
     const struct uuid *key = event_partition_key(&e->rec);
-    return key != NULL ? key : &e->name->partition_key;
+    return key != NULL ? key : &stream_name_now(e->name)->partition_key;
+}
+
+/* What an entry added with XADD shows as its payload. The text lives until the next call. */
+static struct str json_payload(struct str fields) {
+    static struct buf json;
+    json.len = 0;
+    fields_to_json(fields, &json);
+    return str_of(json.data, json.len);
 }
 
 void reply_event(struct client *c, const struct event *e) {
     const struct event_record *r = &e->rec;
+    const struct stream_name *name = stream_name_now(e->name);
     struct event_view v;
     event_view(r, &v);
+    bool erased = r->flags & EVENT_ERASED;
+    if (UNLIKELY(r->flags & EVENT_FIELDS) && !erased) v.payload = json_payload(v.payload);
     struct uuid transaction;
     event_transaction_id(r, &transaction);
 
-    char *at = buf_reserve(&c->out, RECORD_ROOM + e->name->rec.name_len + v.type.len +
+    char *at = buf_reserve(&c->out, RECORD_ROOM + name->rec.name_len + v.type.len +
                                         v.aggregate.len + v.metadata.len + v.payload.len);
     char *start = at;
-    unsigned pairs = 13 + (v.correlation != NULL) + (v.causation != NULL) + (v.aggregate.len > 0);
+    unsigned pairs =
+        13 + (v.correlation != NULL) + (v.causation != NULL) + (v.aggregate.len > 0) + erased;
     *at++ = c->resp == 3 ? '%' : '*';
     at += u64_to_dec(c->resp == 3 ? pairs : pairs * 2, at);
     at = PUT(at, "\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+partition_key\r\n+");
-    at = put_uuid(at, v.partition_key != NULL ? v.partition_key : &e->name->partition_key);
+    at = put_uuid(at, v.partition_key != NULL ? v.partition_key : &name->partition_key);
     at = PUT(at, "+partition_id\r\n:0\r\n+transaction_id\r\n+");
     at = put_uuid(at, &transaction);
     at = PUT(at, "+partition_sequence\r\n");
@@ -68,7 +81,7 @@ void reply_event(struct client *c, const struct event *e) {
     at = PUT(at, "+timestamp\r\n");
     at = put_number(at, r->timestamp);
     at = PUT(at, "+stream_id\r\n");
-    at = put_bulk(at, stream_name_str(e->name));
+    at = put_bulk(at, stream_name_str(name));
     at = PUT(at, "+event_name\r\n");
     at = put_bulk(at, v.type);
     at = PUT(at, "+metadata\r\n");
@@ -81,6 +94,7 @@ void reply_event(struct client *c, const struct event *e) {
     if (v.aggregate.len > 0) at = put_bulk(PUT(at, "+aggregate_id\r\n"), v.aggregate);
     at = PUT(at, "+recorded\r\n");
     at = put_number(at, r->recorded);
+    if (erased) at = c->resp == 3 ? PUT(at, "+erased\r\n#t\r\n") : PUT(at, "+erased\r\n:1\r\n");
     c->out.len += (size_t)(at - start);
 }
 
@@ -107,8 +121,9 @@ void reply_appended_entry(struct client *c, const struct event *e) {
     at = c->resp == 3 ? PUT(at, "%5\r\n+event_id\r\n+") : PUT(at, "*10\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+stream_id\r\n+");
-    memcpy(at, e->name->rec.name, e->name->rec.name_len);
-    at += e->name->rec.name_len;
+    struct str name = stream_name_str(stream_name_now(e->name));
+    memcpy(at, name.ptr, name.len);
+    at += name.len;
     at = PUT(at, "\r\n+stream_version\r\n");
     at = put_number(at, r->version);
     at = PUT(at, "+timestamp\r\n");

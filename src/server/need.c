@@ -4,8 +4,10 @@
 
 #include "base/alloc.h"
 #include "server/server.h"
+#include "stream/entry.h"
+#include "stream/remove.h"
 
-enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
+enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
 
 struct need_item {
     struct list node;
@@ -14,6 +16,7 @@ struct need_item {
     enum item_kind kind;
     bool done;
     uint64_t generation;   /* of the model when asked */
+    uint64_t asked_start;  /* PAGE: of the read, before it was narrowed */
     struct waiter waiter;  /* STREAM */
     struct stream *pinned; /* STREAM, once loaded */
     struct store_request request;
@@ -153,7 +156,9 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
             if (item->kind != ITEM_EVENT || !uuid_eq(&item->request.id, id)) continue;
             if (!item->done) return false;
             if (item->generation != m->generation && m->flushed.frame != 0) return true;
-            *out = item->request.event;
+            struct event *e = item->request.event;
+            uint64_t gate = 0;
+            *out = e != NULL && !model_hides(m, e, item->request.applied, &gate) ? e : NULL;
             return true;
         }
     }
@@ -193,16 +198,25 @@ static void copy_filter(struct need_item *item, const struct event_filter *f) {
 #undef COPY
 }
 
+/* The page for a read: of the same range, as far as it is known when asked for. */
+static struct need_item *find_page(struct client *c, const struct read *r) {
+    if (c->need == NULL) return NULL;
+    uint64_t stream = r->stream != NULL ? r->stream->name->rec.number : 0;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        const struct read_range *range = &item->request.range;
+        if (item->kind == ITEM_PAGE && range->stream == stream && item->asked_start == r->start &&
+            range->reverse == r->reverse && (range->filter != NULL) == (r->filter != NULL))
+            return item;
+    }
+    return NULL;
+}
+
 bool need_read(struct client *c, struct read *r) {
     struct model *m = &c->srv->model;
-    struct need_item *item = NULL;
+    struct need_item *item = find_page(c, r);
     const struct page *page = NULL;
-    if (c->need != NULL) {
-        LIST_FOR_EACH (it, &c->need->items) {
-            struct need_item *i = LIST_ENTRY(it, struct need_item, node);
-            if (i->kind == ITEM_PAGE) item = i;
-        }
-    }
+    uint64_t start = r->start;
     if (item != NULL && !item->done) return false;
     if (item != NULL && item->generation == m->generation) {
         /* The page is of the range as it was when it was asked for. */
@@ -220,6 +234,7 @@ bool need_read(struct client *c, struct read *r) {
         item_free(item);
     }
     item = item_create(c, ITEM_PAGE);
+    item->asked_start = start;
     item->request.range = range;
     if (range.filter != NULL) {
         copy_filter(item, range.filter);
@@ -227,6 +242,48 @@ bool need_read(struct client *c, struct read *r) {
     }
     ask(item, STORE_READ_EVENTS);
     return false;
+}
+
+/* ---- entries ---- */
+
+bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version) {
+    struct model *m = &c->srv->model;
+    if (s->state != STREAM_LIVE) {
+        *version = 0;
+        return true;
+    }
+    uint64_t number = s->name->rec.number;
+    if (c->need != NULL) {
+        LIST_FOR_EACH (it, &c->need->items) {
+            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+            const struct store_request *r = &item->request;
+            if (item->kind != ITEM_ENTRY || r->range.stream != number ||
+                item->generation != m->generation || entry_id_cmp(r->entry, at) != 0)
+                continue;
+            return item->done && model_find_entry(m, s, at, &r->version, version);
+        }
+    }
+    if (model_find_entry(m, s, at, NULL, version)) return true;
+    struct need_item *item = item_create(c, ITEM_ENTRY);
+    item->request.entry = at;
+    item->request.range = (struct read_range){.stream = number, .start = stream_first_version(s)};
+    ask(item, STORE_FIND_ENTRY);
+    return false;
+}
+
+bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out) {
+    *out = NULL;
+    if (s->state != STREAM_LIVE || !stream_has_version(s, version)) return true;
+    if (version >= stream_tail_first(s)) {
+        *out = stream_event(s, version);
+        return true;
+    }
+    struct read r = {
+        .stream = s, .start = version, .end = version, .count = 1, .horizon = UINT64_MAX};
+    bool known = need_read(c, &r);
+    if (known && r.found > 0) *out = r.events[0];
+    read_clear(&r);
+    return known;
 }
 
 /* ---- lists of streams, backups ---- */

@@ -14,7 +14,8 @@ bool need_stream(struct client *c, struct str name, struct stream **out);
  * this run of the command). */
 bool need_event(struct client *c, const struct uuid *id, struct event **out);
 /* Evaluates r (model_read), asking for a page when needed. The filter must be rebuilt by each run
- * of the command; it is copied for the reader thread. */
+ * of the command; it is copied for the reader thread. A page holds a bounded number of bytes: when
+ * fewer than r->count were found and r->has_more, read on from r->next. */
 bool need_read(struct client *c, struct read *r);
 /* The first version of s, among those that exist, whose entry id is not below `at`; s's
  * next_version when there is none (model_find_entry). true: known. */

@@ -77,7 +77,10 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
     at = put(at, f->type.ptr, f->type.len);
     at = put(at, f->aggregate.ptr, f->aggregate.len);
     at = put(at, f->metadata.ptr, f->metadata.len);
-    at = put(at, f->payload.ptr, f->payload.len);
+    if (f->fields != NULL)
+        at = (uint8_t *)fields_write((char *)at, f->fields, f->field_count);
+    else
+        at = put(at, f->payload.ptr, f->payload.len);
     assert(at == (uint8_t *)e + size);
     return e;
 }
@@ -95,6 +98,8 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     assert(name.len <= UINT16_MAX);
     struct stream_name *n = xmalloc(sizeof *n + name.len);
     n->refs = 1;
+    n->renamed = NULL;
+    n->resident = NULL;
     partition_key_of(name, &n->partition_key);
     n->partition_hash = partition_hash(&n->partition_key);
     n->rec.number = number;
@@ -107,8 +112,13 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
 }
 
 void stream_name_unref(struct stream_name *n) {
-    assert(n->refs > 0);
-    if (--n->refs == 0) xfree(n);
+    while (n != NULL) {
+        assert(n->refs > 0);
+        if (--n->refs > 0) return;
+        struct stream_name *renamed = n->renamed;
+        xfree(n);
+        n = renamed;
+    }
 }
 
 size_t event_record_len(const struct event_record *r) {

@@ -59,7 +59,8 @@ struct stream_record {
 _Static_assert(sizeof(struct stream_record) == 24, "journal format");
 
 struct stream_name {
-    void *resident; /* the loop's: the stream in memory that has this name, or NULL */
+    void *resident;              /* the loop's: the stream in memory that has this name, or NULL */
+    struct stream_name *renamed; /* the loop's: NULL, or the name that followed; a reference */
     uint32_t refs;
     uint16_t partition_hash;   /* 16 bits of partition_key, see partition_hash() */
     struct uuid partition_key; /* UUIDv5 of the name */
@@ -83,6 +84,8 @@ struct event_fields {
     const struct uuid *partition_key, *transaction, *correlation, *causation;
     const struct uuid *content_hash; /* not NULL: the id is the client's */
     struct str type, aggregate, metadata, payload;
+    const struct str *fields; /* not NULL: of an XADD; payload.len is their size, see fields.h */
+    size_t field_count;
     uint16_t flags; /* EVENT_FIELDS, EVENT_ERASED; the others follow from the pointers */
 };
 
@@ -109,6 +112,11 @@ static inline struct stream_name *stream_name_ref(struct stream_name *n) {
     return n;
 }
 void stream_name_unref(struct stream_name *n);
+/* What the stream is called now (loop thread). */
+static inline struct stream_name *stream_name_now(struct stream_name *n) {
+    while (UNLIKELY(n->renamed != NULL)) n = n->renamed;
+    return n;
+}
 static inline struct str stream_name_str(const struct stream_name *n) {
     return str_of(n->rec.name, n->rec.name_len);
 }

@@ -205,7 +205,7 @@ static bool row_payload(sqlite3_stmt *row, struct event_fields *f, struct buf *f
 
 int sqlite_event_of_row(struct backend_conn *c, sqlite3_stmt *row, struct stream_name *name,
                         struct event **out, struct err *err) {
-    struct event_fields f;
+    struct event_fields f = {0};
     struct buf fields;
     bool bad = false;
     int rc = type_name(c, sqlite3_column_int64(row, COL_TYPE), &f.type, err);

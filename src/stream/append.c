@@ -4,10 +4,6 @@
 
 #include "stream/model_internal.h"
 
-#define STREAM_NUMBER_MAX ((UINT64_C(1) << 31) - 1)
-#define VERSION_MAX       ((UINT64_C(1) << 32) - 1)
-#define SEQUENCE_MAX      ((UINT64_C(1) << EVENT_SEQUENCE_BITS) - 1)
-
 /* ---- checks ---- */
 
 static bool fail(struct append_result *out, enum append_status status, size_t i, const char *why) {
@@ -19,8 +15,8 @@ static bool fail(struct append_result *out, enum append_status status, size_t i,
 
 static bool same_event(const struct append *a, const struct event *e) {
     const struct uuid *hash = event_content_hash(&e->rec);
-    return hash != NULL && uuid_eq(hash, &a->content_hash) &&
-           str_eq(stream_name_str(e->name), a->stream_name);
+    return hash != NULL && uuid_eq(hash, &a->content_hash) && !e->removed &&
+           str_eq(stream_name_str(stream_name_now(e->name)), a->stream_name);
 }
 
 /* A repeated append is the same events, all of them, in the same order and the same transaction. */
@@ -94,6 +90,9 @@ static bool check_versions(struct model *m, struct append *appends, size_t n,
         }
         if (s->planned > VERSION_MAX)
             return fail(out, APPEND_LIMIT, i, "a stream holds at most 4294967296 events");
+        if (s->entry_ms == UINT64_MAX && s->entry_seq > UINT64_MAX - n)
+            return fail(out, APPEND_LIMIT, i,
+                        "the stream has exhausted the last possible entry id");
         s->planned++;
     }
     if (m->next_stream + n > STREAM_NUMBER_MAX)
@@ -105,58 +104,19 @@ static bool check_versions(struct model *m, struct append *appends, size_t n,
 
 /* ---- doing it ---- */
 
-static void stream_come_to_be(struct model *m, struct stream *s) {
-    struct stream_record *r = &s->name->rec;
-    r->number = m->next_stream++;
-    r->created = m->recorded;
-    s->state = STREAM_LIVE;
-    m->live_in_memory++;
-    m->stream_count++;
-    group_add(m->open, RECORD_STREAM, r, sizeof *r + r->name_len);
-}
-
-/* The next server-made entry id: after all that the server made, and after the stream's last. */
-static void next_entry_id(struct model *m, const struct stream *s) {
-    uint64_t ms = m->recorded, seq = 0;
-    if (m->entry_ms >= ms) {
-        ms = m->entry_ms;
-        seq = m->entry_seq + 1;
-    }
-    if (s->entry_ms > ms || (s->entry_ms == ms && s->entry_seq >= seq)) {
-        ms = s->entry_ms;
-        seq = s->entry_seq + 1;
-    }
-    m->entry_ms = ms;
-    m->entry_seq = seq;
-}
-
 static void append_one(struct model *m, struct append *a, const struct uuid *transaction) {
     struct stream *s = a->stream;
     struct event_fields *f = &a->fields;
-    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s);
-    next_entry_id(m, s);
-    f->sequence = m->next_sequence;
-    f->version = s->next_version;
-    f->recorded = m->recorded;
+    struct entry_id id;
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
+    bool has_next = model_next_entry_id(m, s, &id);
+    assert(has_next); /* check_versions */
     f->timestamp = a->has_timestamp ? a->timestamp : m->recorded;
-    f->entry_ms = m->entry_ms;
-    f->entry_seq = m->entry_seq;
+    f->entry_ms = id.ms;
+    f->entry_seq = id.seq;
     f->transaction = transaction;
     f->content_hash = a->has_id ? &a->content_hash : NULL;
-    if (!a->has_id) {
-        uint16_t hash =
-            f->partition_key != NULL ? partition_hash(f->partition_key) : s->name->partition_hash;
-        event_id_make(m->recorded, hash, f->sequence, m->id_key, &f->event_id);
-    }
-    struct event *e = event_create(f, s->name);
-    e->frame = m->decided + 1;
-    m->bytes += e->size;
-    model_log_push(m, e);
-    stream_push(m, s, event_ref(e));
-    if (a->has_id) model_add_id(m, e);
-    group_add(m->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
-    m->open->sequence_end = m->next_sequence;
-    a->event = e;
+    a->event = model_push(m, s, f);
 }
 
 void model_append(struct model *m, struct append *appends, size_t n, struct append_result *out) {
@@ -170,6 +130,5 @@ void model_append(struct model *m, struct append *appends, size_t n, struct appe
         transaction.b[8] &= 0x3f; /* several events: not an RFC variant, as SierraDB marks them */
     }
     for (size_t i = 0; i < n; i++) append_one(m, &appends[i], n > 1 ? &transaction : NULL);
-    m->decided = group_end_frame(m->open);
-    out->frame = m->decided;
+    out->frame = model_commit(m);
 }

@@ -2,7 +2,9 @@
  * log tail is not what fills the cache, whole streams go, those not used lately first. Nothing
  * beyond the store's floor ever goes. */
 #include "base/alloc.h"
+#include "stream/cgroup.h"
 #include "stream/model_internal.h"
+#include "stream/remove.h"
 
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64
@@ -29,6 +31,12 @@ static bool evict_stream(struct model *m, uint64_t floor) {
     for (int looked = 0; looked < CLOCK_LOOK_AT && !list_empty(&m->clock); looked++) {
         struct stream *s = LIST_ENTRY(m->clock.next, struct stream, clock);
         if (!s->touched && s->pins == 0 && s->last_frame <= floor) {
+            /* Consumers' times are written first: a stream of its own frame, to go later. */
+            if (s->extra != NULL && stream_record_times(m, s)) {
+                model_commit(m);
+                return true;
+            }
+            expiring_evicted(m, s);
             m->evicted_events += s->tail_count;
             m->evicted_streams++;
             stream_destroy(m, s);
@@ -43,6 +51,9 @@ static bool evict_stream(struct model *m, uint64_t floor) {
 
 void model_evict(struct model *m) {
     if (m->flushed.frame != 0) model_forget_flushed(m);
+    model_exhume(m, store_floor(m->store));
+    model_forget_hidden(m);
+    if (m->replay != NULL) replay_forget(m);
     if (m->bytes <= m->bytes_max) return;
     uint64_t floor = store_floor(m->store);
     for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {
@@ -59,7 +70,10 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
     uint64_t last = events[reversed ? 0 : n - 1]->rec.version;
     size_t bytes = 0;
     for (size_t i = 0; i < n; i++) bytes += events[i]->size;
-    if (last + 1 != stream_tail_first(s) || bytes > m->bytes_max / 8) return;
+    if (last + 1 != stream_tail_first(s) ||
+        events[reversed ? n - 1 : 0]->rec.version < stream_first_version(s) ||
+        bytes > m->bytes_max / 8)
+        return;
     for (size_t i = 0; i + 1 < n; i++) {
         uint64_t a = events[i]->rec.version, b = events[i + 1]->rec.version;
         if (reversed ? b + 1 != a : a + 1 != b) return;

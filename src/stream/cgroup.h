@@ -65,11 +65,16 @@ bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id);
 /* Events beyond the group's position, exactly, as far as decided. false: the cursor is not known
  * yet: find the version of the id after `last` (model_find_entry) and put it into g->cursor. */
 bool cgroup_backlog(const struct cgroup *g, uint64_t *out);
-/* Redis' lag: false when it cannot be told. */
-bool cgroup_lag(const struct cgroup *g, uint64_t *out);
-/* entries_read after moving on to `last` (an entry's id) by delivering one more entry; -1 when it
- * cannot be told. As Redis' streamEstimateDistanceFromFirstEverEntry. */
-int64_t cgroup_estimate_read(const struct stream *s, struct entry_id last);
+/* Redis' lag: false when it cannot be told. first: id of the stream's first entry that exists, NULL
+ * when it has none. */
+bool cgroup_lag(const struct cgroup *g, const struct entry_id *first, uint64_t *out);
+/* How many entries were ever added up to the one at `at`; -1 when it cannot be told. first: as
+ * above. What Redis' streamEstimateDistanceFromFirstEverEntry says. */
+int64_t cgroup_estimate_read(const struct stream *s, const struct entry_id *first,
+                             struct entry_id at);
+/* Whether an entry with an id at or above `from` was ever deleted one by one: then counting what
+ * was read is no longer exact (Redis' streamRangeHasTombstones). */
+bool stream_has_tombstones(const struct stream *s, struct entry_id from);
 
 /* Writes consumers' times that were not recorded yet, of all groups of s. Before it is evicted, and
  * at shutdown. true: there were some (a record was added). */

@@ -39,9 +39,16 @@ static void load_done(struct store_request *r) {
     struct stream_load *load = CONTAINER_OF(r, struct stream_load, request);
     struct model *m = load->model;
     struct stream *s = load->stream;
-    store_release(m->store, r);
     s->load = NULL;
+    if (r->status == 0 && m->replay != NULL &&
+        !replay_head(m, stream_name_str(s->name), &r->head, r->applied)) {
+        stream_head_clear(&r->head);
+        r->status = err_set(&r->err, ERR_BUSY,
+                            "the stream got its name in frames that are not in the database yet, "
+                            "after a failure of the journal: try again");
+    }
     if (r->status != 0) {
+        store_release(m->store, r);
         s->pins++; /* a waiter must not make it go */
         wake_all(s, r->status, &r->err);
         s->pins--;
@@ -56,18 +63,18 @@ static void load_done(struct store_request *r) {
         /* While it was asked for everything was flushed: what the backend had before does not
          * count. (The request itself kept the flush from being forgotten.) */
         bool flushed = load->generation != m->generation && m->flushed.frame != 0;
-        if (r->head.exists && !flushed) {
+        if (flushed) r->head.exists = false;
+        if (r->head.exists) {
             s->state = STREAM_LIVE;
-            s->name->rec.number = r->head.number;
-            s->name->rec.created = r->head.created;
-            s->next_version = r->head.next_version;
-            s->entry_ms = r->head.entry_ms;
-            s->entry_seq = r->head.entry_seq;
+            stream_install(m, s, &r->head);
             m->live_in_memory++;
+            if (m->replay != NULL) replay_contents(m, s, r->applied);
         } else {
             s->state = STREAM_ABSENT;
         }
+        stream_head_clear(&r->head);
         list_append(&m->clock, &s->clock);
+        store_release(m->store, r);
         wake_all(s, 0, NULL);
     }
     free(load);

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "stream/model_internal.h"
+#include "stream/remove.h"
 
 #define LOG_RING_MIN 1024
 
@@ -19,7 +20,10 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     *m = (struct model){.store = s, .bytes_max = bytes_max, .interval = interval};
     hash_init(&m->streams);
     hash_init(&m->ids);
+    hash_init(&m->hidden);
     list_init(&m->clock);
+    m->next_group = st->next_group;
+    m->disk_deadline = st->next_deadline;
     m->decided = st->applied;
     m->next_stream = st->next_stream;
     m->stream_count = st->stream_count;
@@ -78,6 +82,7 @@ void stream_destroy(struct model *m, struct stream *s) {
     m->bytes -= stream_bytes(s);
     for (uint32_t i = 0; i < s->tail_count; i++) event_drop(m, s->tail[s->tail_head + i]);
     if (s->state == STREAM_LIVE) m->live_in_memory--;
+    stream_extra_free(m, s);
     hash_remove(&m->streams, &s->node);
     list_remove(&s->clock);
     s->name->resident = NULL;
@@ -131,7 +136,7 @@ void model_prefetch_tail(const struct model *m, uint64_t hash) {
 
 struct stream *model_stream_by_event(struct model *m, const struct event *e) {
     UNUSED(m);
-    return e->name->resident;
+    return stream_name_now(e->name)->resident;
 }
 
 /* Makes room at the end of the tail. */
@@ -160,7 +165,33 @@ void stream_push(struct model *m, struct stream *s, struct event *e) {
     s->next_version++;
     s->entry_ms = e->rec.entry_ms;
     s->entry_seq = e->rec.entry_seq;
-    s->last_frame = e->frame;
+    s->last_frame = s->changed_frame = e->frame;
+}
+
+/* Gives back the reference of the stream; its entry id is the caller's to restore. */
+void stream_unpush(struct model *m, struct stream *s) {
+    assert(s->tail_count > 0);
+    s->next_version--;
+    event_drop(m, s->tail[s->tail_head + --s->tail_count]);
+    if (s->tail_count == 0) s->tail_head = 0;
+}
+
+/* Takes over one reference of e, whose version is the one before the tail. */
+void stream_push_front(struct model *m, struct stream *s, struct event *e) {
+    if (s->tail_head == 0) {
+        tail_reserve(m, s); /* one free place at the end at least */
+        if (s->tail_head == 0) {
+            memmove(s->tail + 1, s->tail, s->tail_count * sizeof *s->tail);
+            s->tail_head = 1;
+        }
+    }
+    s->tail[--s->tail_head] = e;
+    s->tail_count++;
+}
+
+void stream_touch(struct model *m, struct stream *s, bool content) {
+    s->last_frame = m->decided + 1;
+    if (content) s->changed_frame = s->last_frame;
 }
 
 void stream_drop_front(struct model *m, struct stream *s) {
@@ -199,11 +230,16 @@ static uint64_t id_hash(const struct uuid *id) {
     return hash_bytes(id->b, sizeof id->b);
 }
 
-static struct id_entry *id_lookup(struct model *m, const struct uuid *id) {
+/* by NULL: the one that is still there (an id may be given again once its event was removed). */
+static struct id_entry *id_lookup(struct model *m, const struct uuid *id, const struct event *by) {
+    uint64_t gate = 0;
     for (struct hash_node *n = hash_first(&m->ids, id_hash(id)); n != NULL;
          n = hash_next(&m->ids, n)) {
         struct id_entry *entry = CONTAINER_OF(n, struct id_entry, node);
-        if (uuid_eq(&entry->event->rec.event_id, id)) return entry;
+        if (by != NULL ? entry->event == by
+                       : uuid_eq(&entry->event->rec.event_id, id) &&
+                             !model_hides(m, entry->event, UINT64_MAX, &gate))
+            return entry;
     }
     return NULL;
 }
@@ -216,20 +252,36 @@ void model_add_id(struct model *m, struct event *e) {
 }
 
 static void model_remove_id(struct model *m, const struct event *e) {
-    struct id_entry *entry = id_lookup(m, &e->rec.event_id);
+    struct id_entry *entry = id_lookup(m, &e->rec.event_id, e);
     assert(entry != NULL);
     hash_remove(&m->ids, &entry->node);
     free(entry);
     m->bytes -= sizeof *entry;
 }
 
+void model_replace_id(struct model *m, const struct event *old, struct event *by) {
+    struct id_entry *entry = id_lookup(m, &old->rec.event_id, old);
+    assert(entry != NULL);
+    entry->event = by;
+}
+
+void model_rename_log(struct model *m, struct stream_name *name) {
+    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
+        struct event *e = model_event(m, q);
+        if (e->rec.stream != name->rec.number || stream_name_now(e->name) == name) continue;
+        stream_name_unref(e->name);
+        e->name = stream_name_ref(name);
+    }
+}
+
 struct event *model_find_id(struct model *m, const struct uuid *id) {
-    struct id_entry *entry = id_lookup(m, id);
+    struct id_entry *entry = id_lookup(m, id, NULL);
     if (entry != NULL) return entry->event;
     uint64_t sequence = event_id_sequence(id, m->id_key);
     if (sequence < m->log_first || sequence >= m->next_sequence) return NULL;
     struct event *e = model_event(m, sequence);
-    return uuid_eq(&e->rec.event_id, id) ? e : NULL;
+    uint64_t gate = 0;
+    return uuid_eq(&e->rec.event_id, id) && !model_hides(m, e, UINT64_MAX, &gate) ? e : NULL;
 }
 
 /* Takes the event at one end out of the log tail; the caller has adjusted the bounds. */
@@ -262,29 +314,21 @@ static void drop_streams(struct model *m) {
     assert(m->live_in_memory == 0);
 }
 
-static struct stream *rebuild_stream(struct model *m, struct event *e) {
-    struct str name = stream_name_str(e->name);
-    uint64_t hash = hash_bytes(name.ptr, name.len);
-    struct stream *s = stream_lookup(m, name, hash);
-    if (s == NULL) {
-        s = stream_create(m, stream_name_ref(e->name), hash, STREAM_LIVE);
-        s->next_version = e->rec.version;
-    }
-    return s;
+/* Streams that frames beyond `durable` created do not exist, those that they deleted do. */
+static int64_t streams_of_group(const struct group *g) {
+    int64_t n = 0;
+    for (uint32_t i = 0; i < g->record_count; i++)
+        n += (g->records[i].kind == RECORD_STREAM) - (g->records[i].kind == RECORD_DELETE);
+    return n;
 }
 
-/* Streams that frames beyond `durable` created do not exist. */
 static uint64_t streams_voided(struct model *m, uint64_t durable) {
-    uint64_t voided = 0;
-    for (uint32_t i = 0; i < m->open->record_count; i++)
-        voided += m->open->records[i].kind == RECORD_STREAM;
+    int64_t voided = streams_of_group(m->open);
     LIST_FOR_EACH (it, store_groups(m->store)) {
-        struct group *g = LIST_ENTRY(it, struct group, node);
-        if (g->first_frame <= durable) continue;
-        for (uint32_t i = 0; i < g->record_count; i++)
-            voided += g->records[i].kind == RECORD_STREAM;
+        const struct group *g = LIST_ENTRY(it, struct group, node);
+        if (g->first_frame > durable) voided += streams_of_group(g);
     }
-    return voided;
+    return (uint64_t)voided;
 }
 
 static void unflush(struct model *m) {
@@ -323,16 +367,14 @@ void model_rebuild(struct model *m) {
         m->next_sequence--;
         model_log_forget(m, e);
     }
-    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
-        struct event *e = model_event(m, q);
-        struct stream *s = rebuild_stream(m, e);
-        /* Being loaded: it was evicted, so what the log tail has of it is applied. */
-        if (s->state == STREAM_LIVE) stream_push(m, s, event_ref(e));
-    }
+    hidden_clear(m);
+    m->batch.count = 0;
+    m->disk_deadline = 1; /* to be looked up */
     m->decided = durable;
     group_destroy(m->open);
     m->open = group_create(durable + 1);
     m->generation++;
+    replay_build(m);
 }
 
 uint64_t model_flush(struct model *m) {
@@ -342,6 +384,8 @@ uint64_t model_flush(struct model *m) {
         struct event *e = model_event(m, q);
         if (e->rec.flags & EVENT_CLIENT_ID) model_remove_id(m, e);
     }
+    hidden_clear(m);
+    m->disk_deadline = 0;
     group_add(m->open, RECORD_FLUSH, NULL, 0);
     m->decided = group_end_frame(m->open);
     /* The applier still borrows the events: they stay until it has passed. */
@@ -381,6 +425,13 @@ void model_clear(struct model *m) {
     free(m->flushed.log);
     free(m->log);
     group_destroy(m->open);
+    hidden_clear(m);
+    hash_clear(&m->hidden);
+    model_exhume(m, UINT64_MAX);
+    free(m->graves);
+    free(m->expiring);
+    free(m->batch.items);
+    replay_forget(m);
     hash_clear(&m->streams);
     hash_clear(&m->ids);
 }

@@ -49,6 +49,7 @@ struct stream {
 };
 
 struct stream_extra {
+    size_t bytes;            /* in the model's account */
     uint64_t first_version;  /* versions below are gone */
     struct holes holes;      /* others that are gone */
     struct entry_id deleted; /* the highest that was deleted one by one; 0-0: none */
@@ -99,7 +100,12 @@ struct model {
         size_t count, cap;
         char *items;
     } batch;
-    struct hash_table hidden; /* remove.c's: what was removed, by stream number */
+    struct grave { /* events that left everything, and that the journal still borrows */
+        struct event *event;
+        uint64_t frame;
+    } * graves;
+    size_t grave_first, grave_count, grave_cap;
+    struct hash_table hidden; /* hidden.c's: what was removed, by stream number */
     uint64_t hidden_frame;    /* the last frame that removed something */
     struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
     size_t expiring_count, expiring_cap;
@@ -178,7 +184,6 @@ static inline struct entry_id event_entry_id(const struct event *e) {
 static inline uint64_t stream_tail_first(const struct stream *s) {
     return s->next_version - s->tail_count;
 }
-/* NULL: it is gone. */
 static inline struct event *stream_event(const struct stream *s, uint64_t version) {
     return s->tail[s->tail_head + (uint32_t)(version - stream_tail_first(s))];
 }

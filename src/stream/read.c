@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "stream/model_internal.h"
+#include "stream/remove.h"
 
 #define READ_BYTES_MAX     (8u << 20)
 #define PREFETCH_AHEAD     8
@@ -66,7 +67,8 @@ static bool read_offer(struct read *r, struct event *e, uint64_t at, bool filter
             r->next = at;
             return false;
         }
-        if (!event_filter_match(r->filter, &e->rec, stream_name_str(e->name))) return true;
+        if (!event_filter_match(r->filter, &e->rec, stream_name_str(stream_name_now(e->name))))
+            return true;
     }
     if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
         r->has_more = true;
@@ -82,10 +84,20 @@ static uint64_t position(const struct read *r, const struct event *e) {
     return r->stream != NULL ? e->rec.version : e->rec.sequence;
 }
 
+/* Whether the event was removed. snapshot: see model_hides. */
+static bool is_gone(struct model *m, struct read *r, const struct event *e, uint64_t snapshot) {
+    if (r->stream == NULL) return model_hides(m, e, snapshot, &r->gate);
+    return e->removed || !stream_has_version(r->stream, e->rec.version);
+}
+
 /* false: the read is complete. */
-static bool read_page(struct read *r, const struct page *page, struct progress *p) {
-    for (size_t i = 0; i < page->count; i++)
-        if (!read_offer(r, page->events[i], position(r, page->events[i]), true, p)) return false;
+static bool read_page(struct model *m, struct read *r, const struct page *page,
+                      struct progress *p) {
+    for (size_t i = 0; i < page->count; i++) {
+        struct event *e = page->events[i];
+        if (!is_gone(m, r, e, page->applied) && !read_offer(r, e, position(r, e), true, p))
+            return false;
+    }
     if (page->done) return true;
     r->has_more = true;
     r->next = page->next;
@@ -93,14 +105,17 @@ static bool read_page(struct read *r, const struct page *page, struct progress *
 }
 
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
-static bool read_memory(struct read *r, const struct view *v, uint64_t low, uint64_t high,
-                        struct progress *p) {
+static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
+                        uint64_t high, struct progress *p) {
+    bool any_gone = r->stream == NULL ? m->hidden.count > 0 : r->stream->extra != NULL;
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)
             __builtin_prefetch(
                 view_event(v, r->reverse ? at - PREFETCH_AHEAD : at + PREFETCH_AHEAD));
-        if (!read_offer(r, view_event(v, at), at, false, p)) return false;
+        struct event *e = view_event(v, at);
+        if (UNLIKELY(any_gone) && is_gone(m, r, e, UINT64_MAX)) continue;
+        if (!read_offer(r, e, at, false, p)) return false;
     }
     return true;
 }
@@ -124,7 +139,14 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     r->found = 0;
     r->has_more = false;
     r->next = 0;
+    r->gate = 0;
     assert(r->start <= r->end);
+    const struct stream_extra *x = r->stream != NULL ? r->stream->extra : NULL;
+    if (x != NULL) {
+        if (r->start <= x->removed_high) r->gate = x->removed_frame;
+        r->start = MAX(r->start, x->first_version);
+        if (r->start > r->end) return true;
+    }
     uint64_t seen_end = view_beyond(&v, r->horizon); /* the first position not to be seen */
     if (seen_end <= r->start) return true;
     uint64_t high = MIN(r->end, seen_end - 1);
@@ -136,16 +158,16 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
         return false;
     }
     if (r->reverse) {
-        if (low <= high && !read_memory(r, &v, low, high, &p)) return true;
+        if (low <= high && !read_memory(m, r, &v, low, high, &p)) return true;
         if (page == NULL && r->start < v.first) {
             ask(r, high, need);
             return false;
         }
-        if (page != NULL) read_page(r, page, &p);
+        if (page != NULL) read_page(m, r, page, &p);
         return true;
     }
-    if (page != NULL && !read_page(r, page, &p)) return true;
-    if (low <= high) read_memory(r, &v, low, high, &p);
+    if (page != NULL && !read_page(m, r, page, &p)) return true;
+    if (low <= high) read_memory(m, r, &v, low, high, &p);
     return true;
 }
 

@@ -22,6 +22,7 @@ struct read {
     size_t found, cap;
     bool has_more; /* more may match in the range, from `next` on */
     uint64_t next;
+    uint64_t gate; /* the reply depends on this frame, which removed events of the range; 0: none */
 };
 
 /* true: evaluated. false: a page is needed: `need` is filled with the range to ask for. page NULL:
