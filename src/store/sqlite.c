@@ -7,6 +7,7 @@
  *   sqlite_write.c    ... and written (sqlite_groups.c: groups)
  *   sqlite_bulk.c     virtual tables to insert many rows from
  *   sqlite_index.c    the deferred (stream, version) index and the checkpoints
+ *   sqlite_idempotent.c  idempotent ids
  *   sqlite_purge.c    rows of what is gone, taken away in slices
  *   sqlite_read.c     snapshots, single events, streams
  *   sqlite_head.c     heads, entries by their id
@@ -223,6 +224,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     c->w->pending = pending_index_create();
     c->w->purge_wanted = true; /* what an earlier server left */
     buf_init(&c->w->json, 0);
+    buf_init(&c->w->idempotent.walk_producer, 0);
     c->w->types = xcalloc(TYPE_SLOTS, sizeof *c->w->types);
     c->w->blocks = xcalloc(BLOCK_SLOTS, sizeof *c->w->blocks);
     int rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);

@@ -55,6 +55,7 @@ void sqlite_apply_free(struct sqlite_writer *w) {
     changes_free(&w->changes);
     gone_clear(&w->gone);
     buf_clear(&w->json);
+    sqlite_idempotent_forget(w);
 }
 
 /* --- types ------------------------------------------------------------------ */

@@ -118,39 +118,6 @@ static int read_value(struct backend_conn *c, uint64_t stream, struct stream_det
     return 0;
 }
 
-static int read_idempotent(struct backend_conn *c, uint64_t stream, struct stream_detail *d,
-                           struct err *err) {
-    sqlite3_stmt *stmt = c->stmts[SQL_IDEMPOTENT];
-    size_t cap = 0;
-    int rc;
-    sqlite_bind_u64(stmt, 1, stream);
-    while ((rc = sqlite_step(c, stmt, err)) == 1) {
-        const void *producer = sqlite3_column_blob(stmt, 0), *id = sqlite3_column_blob(stmt, 1);
-        size_t producer_len = (size_t)sqlite3_column_bytes(stmt, 0);
-        size_t id_len = (size_t)sqlite3_column_bytes(stmt, 1);
-        if (producer == NULL || id == NULL || producer_len > UINT16_MAX || id_len > UINT16_MAX) {
-            sqlite3_reset(stmt);
-            return err_set(err, ERR_CORRUPT, "%s: idempotent: a row of stream %llu makes no sense",
-                           c->path, (unsigned long long)stream);
-        }
-        struct idempotent_record *r = xcalloc(1, sizeof *r + producer_len + id_len);
-        r->stream = stream;
-        r->id.ms = sqlite_column_entry(stmt, 2);
-        r->id.seq = sqlite_column_entry(stmt, 3);
-        r->added = (uint64_t)sqlite3_column_int64(stmt, 4);
-        r->producer_len = (uint16_t)producer_len;
-        r->id_len = (uint16_t)id_len;
-        memcpy(r->bytes, producer, producer_len);
-        memcpy(r->bytes + producer_len, id, id_len);
-        if (d->idempotent_count == cap) {
-            cap = cap * 2 + 16;
-            d->idempotent = xrealloc(d->idempotent, cap * sizeof(struct idempotent_record *));
-        }
-        d->idempotent[d->idempotent_count++] = r;
-    }
-    return rc;
-}
-
 /* --- heads --------------------------------------------------------------------------- */
 
 /* What the row of `streams` says. */
@@ -199,7 +166,7 @@ static int read_detail(struct backend_conn *c, uint64_t stream, struct stream_de
                        struct err *err) {
     int rc = read_holes(c, stream, d, err);
     if (rc == 0) rc = sqlite_read_groups(c, stream, d, err);
-    return rc == 0 ? read_idempotent(c, stream, d, err) : rc;
+    return rc == 0 ? sqlite_read_idempotent(c, stream, d, err) : rc;
 }
 
 static int head_of(struct backend_conn *c, const struct snapshot *s, struct str name,

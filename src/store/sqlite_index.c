@@ -1,5 +1,6 @@
 /* Work that is deferred out of apply(): moving the pending part of the indexes (by stream and
- * version, by client-made id) to their tables, and checkpoints.
+ * version, by client-made id) to their tables, and checkpoints. (The rest of it: sqlite_purge.c,
+ * sqlite_idempotent.c.)
  *
  * A merge takes all runs that are pending, walks them in key order, and inserts what fits in
  * one slice of time, each slice a transaction of its own; the last one also moves `indexed`. Until
@@ -107,7 +108,7 @@ static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     return rc;
 }
 
-static int set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {
+int sqlite_set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_SET_INDEXED];
     sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
     sqlite_bind_u64(stmt, 2, indexed);
@@ -126,7 +127,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) rc = insert_some(c, &done, err);
     /* Every slice writes the row of state, for the epoch that it checks. */
-    if (rc == 0) rc = set_indexed(c, done ? end : w->state.indexed, err);
+    if (rc == 0) rc = sqlite_set_indexed(c, done ? end : w->state.indexed, err);
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc != 0) {
         sqlite_rollback(c);
@@ -192,7 +193,10 @@ int sqlite_maintain(struct backend_conn *c, bool all, bool *more, struct err *er
         }
         rc = merge_slice(c, err);
     }
-    *more = rc == 0 && merge_wanted(w, all);
+    if (rc == 0) rc = sqlite_purge(c, err);
+    if (rc == 0 && sqlite_prune_wanted(w, all)) rc = sqlite_prune(c, all, err);
+    if (rc == 0 && all) rc = sqlite_idempotent_walk(c, err);
+    *more = rc == 0 && (merge_wanted(w, all) || w->purge_wanted || sqlite_prune_wanted(w, all));
     int grown = w->log_pages - w->log_copied;
     if (rc == 0 && (grown >= CHECKPOINT_PAGES || (all && !*more && grown > 0)))
         rc = checkpoint(c, err);

@@ -51,6 +51,14 @@ struct type_slot {
     char name[TYPE_CACHED_LEN_MAX];
 };
 
+/* Producers whose idempotent ids may have to be pruned; and the walk that looks for others. */
+struct idempotent_notes {
+    struct hash_table table;
+    size_t due;                      /* producers that have added much */
+    uint64_t walk_stream, next_walk; /* next_walk: of the store's clock, ms */
+    struct buf walk_producer;
+};
+
 /* What only the writing connection has. */
 struct sqlite_writer {
     struct sqlite_state state; /* as committed, unless stale */
@@ -79,6 +87,8 @@ struct sqlite_writer {
 
     struct gone_set gone; /* of the pending entries */
     bool purge_wanted;    /* there may be rows of what is gone */
+    uint64_t purge_turn;  /* the trimmed stream that was purged last */
+    struct idempotent_notes idempotent;
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */
@@ -177,6 +187,22 @@ int sqlite_drop_event(struct backend_conn *w, uint64_t sequence, struct err *err
 int sqlite_drop_index(struct backend_conn *w, uint64_t stream, uint64_t first, uint64_t last,
                       struct err *err);
 
+/* --- sqlite_idempotent.c --------------------------------------------------------- */
+
+int sqlite_write_idempotent(struct backend_conn *w, struct err *err);
+bool sqlite_prune_wanted(const struct sqlite_writer *w, bool all);
+int sqlite_prune(struct backend_conn *w, bool all, struct err *err); /* a slice */
+/* A little of the walk, when it is time. */
+int sqlite_idempotent_walk(struct backend_conn *w, struct err *err);
+void sqlite_idempotent_forget(struct sqlite_writer *w);
+int sqlite_read_idempotent(struct backend_conn *r, uint64_t stream, struct stream_detail *d,
+                           struct err *err);
+
+/* --- sqlite_purge.c -------------------------------------------------------------- */
+
+/* A slice, when there is anything to do; w->purge_wanted says whether there is more. */
+int sqlite_purge(struct backend_conn *w, struct err *err);
+
 /* --- sqlite_bulk.c: tables of the writer's connection, to insert from ---------- */
 
 int sqlite_bulk_register(struct backend_conn *w, struct err *err);
@@ -184,6 +210,8 @@ int sqlite_bulk_register(struct backend_conn *w, struct err *err);
 /* --- sqlite_index.c: the deferred index, checkpoints ------------------------- */
 
 int sqlite_index_rebuild(struct backend_conn *w, struct err *err);
+/* Also checks the epoch: every transaction of the writer does. */
+int sqlite_set_indexed(struct backend_conn *w, uint64_t indexed, struct err *err);
 int sqlite_maintain(struct backend_conn *w, bool all, bool *more, struct err *err);
 
 /* --- sqlite_read.c, sqlite_head.c: snapshots, rows; heads ------------------------------------ */

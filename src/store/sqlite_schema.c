@@ -285,6 +285,38 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_ADD_IDEMPOTENT] = "INSERT OR REPLACE INTO idempotent (stream, producer, id, entry_ms,"
                            " entry_seq, added) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_CLEAR_IDEMPOTENT] = "DELETE FROM idempotent WHERE stream = ?1",
+    [SQL_IDEMPOTENT_LIMITS] = "SELECT idempotent_seconds, idempotent_max FROM streams"
+                              " WHERE number = ?1",
+    [SQL_PRUNE_BY_AGE] = "DELETE FROM idempotent WHERE stream = ?1 AND producer = ?2"
+                         " AND added < ?3",
+    [SQL_PRUNE_BY_COUNT] = "DELETE FROM idempotent WHERE stream = ?1 AND producer = ?2 AND id IN"
+                           " (SELECT id FROM idempotent WHERE stream = ?1 AND producer = ?2"
+                           " ORDER BY added DESC, entry_ms DESC, entry_seq DESC"
+                           " LIMIT -1 OFFSET ?3)",
+    [SQL_NEXT_PRODUCER] = "SELECT stream, producer FROM idempotent WHERE (stream, producer) >"
+                          " (?1, coalesce(?2, x'')) ORDER BY stream, producer LIMIT 1",
+    [SQL_PRODUCER] = "SELECT count(*), min(added) FROM idempotent WHERE stream = ?1"
+                     " AND producer = ?2",
+
+    [SQL_NEXT_TRIMMED] = "SELECT number, purged, first_version FROM streams INDEXED BY"
+                         " streams_trimmed WHERE purged < first_version AND number > ?1"
+                         " ORDER BY number LIMIT 1",
+    [SQL_SET_PURGED] = "UPDATE streams SET purged = ?2 WHERE number = ?1",
+    [SQL_NEXT_DELETED] = "SELECT number, purged FROM deleted_streams ORDER BY number LIMIT 1",
+    [SQL_SET_DELETED] = "UPDATE deleted_streams SET purged = ?2 WHERE number = ?1",
+    [SQL_DROP_ONE_GROUP] = "DELETE FROM groups WHERE number = (SELECT number FROM groups"
+                           " WHERE stream = ?1 LIMIT 1) RETURNING number",
+    [SQL_PURGE_HOLES] = "DELETE FROM holes WHERE stream = ?1 AND first IN (SELECT first FROM holes"
+                        " WHERE stream = ?1 LIMIT 256)",
+    [SQL_PURGE_IDEMPOTENT] = "DELETE FROM idempotent WHERE stream = ?1 AND (producer, id) IN"
+                             " (SELECT producer, id FROM idempotent WHERE stream = ?1 LIMIT 256)",
+    [SQL_END_DELETED] = "DELETE FROM deleted_streams WHERE number = ?1",
+    [SQL_NEXT_DROPPED] = "SELECT number FROM dropped_groups ORDER BY number LIMIT 1",
+    [SQL_PURGE_PENDING] = "DELETE FROM pending WHERE grp = ?1 AND (entry_ms, entry_seq) IN"
+                          " (SELECT entry_ms, entry_seq FROM pending WHERE grp = ?1 LIMIT 256)",
+    [SQL_PURGE_CONSUMERS] = "DELETE FROM consumers WHERE grp = ?1 AND number IN (SELECT number"
+                            " FROM consumers WHERE grp = ?1 LIMIT 256)",
+    [SQL_END_DROPPED] = "DELETE FROM dropped_groups WHERE number = ?1",
     [SQL_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1) RETURNING number",
     [SQL_ADD_EVENTS] =
         "INSERT OR FAIL INTO events (" EVENT_COLUMNS ") SELECT " EVENT_COLUMNS " FROM bulk_events",

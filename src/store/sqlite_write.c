@@ -1,12 +1,10 @@
 /* The change set of an apply becomes rows: streams and what is of a stream, removals, erasure.
- * (Groups: sqlite_groups.c. Events: sqlite_bulk.c.)
+ * (Groups: sqlite_groups.c, idempotent ids: sqlite_idempotent.c, events: sqlite_bulk.c.)
  *
  * Names are unique, and in one apply they may move in a circle or be taken by a new stream as soon
  * as they are free. So the order is: streams that go, names that are given up, names that are
  * taken. */
 #include "store/sqlite_internal.h"
-
-#include "base/alloc.h"
 
 /* --- names and states ------------------------------------------------------------ */
 
@@ -153,42 +151,6 @@ static int write_streams(struct backend_conn *c, struct err *err) {
     return rc;
 }
 
-/* --- idempotent ids -------------------------------------------------------------- */
-
-static int idempotent_cmp(const void *a, const void *b) {
-    const struct idempotent_change *x = a, *y = b;
-    if (x->record->stream != y->record->stream)
-        return x->record->stream < y->record->stream ? -1 : 1;
-    int cmp = str_cmp(str_of(x->record->bytes, x->record->producer_len),
-                      str_of(y->record->bytes, y->record->producer_len));
-    if (cmp == 0)
-        cmp = str_cmp(str_of(x->record->bytes + x->record->producer_len, x->record->id_len),
-                      str_of(y->record->bytes + y->record->producer_len, y->record->id_len));
-    if (cmp != 0) return cmp;
-    return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
-
-static int write_idempotent(struct backend_conn *c, struct err *err) {
-    const struct changes *changes = &c->w->changes;
-    size_t n = changes->idempotent_count;
-    sqlite3_stmt *stmt = c->stmts[SQL_ADD_IDEMPOTENT];
-    int rc = 0;
-    if (n > 1) qsort(changes->idempotent, n, sizeof *changes->idempotent, idempotent_cmp);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        const struct idempotent_record *r = changes->idempotent[i].record;
-        const struct stream_change *s = changes_find_stream(changes, r->stream);
-        if (s != NULL && (s->deleted || changes->idempotent[i].serial < s->forgotten)) continue;
-        sqlite_bind_u64(stmt, 1, r->stream);
-        sqlite3_bind_blob(stmt, 2, r->bytes, r->producer_len, SQLITE_STATIC);
-        sqlite3_bind_blob(stmt, 3, r->bytes + r->producer_len, r->id_len, SQLITE_STATIC);
-        sqlite_bind_entry(stmt, 4, r->id.ms);
-        sqlite_bind_entry(stmt, 5, r->id.seq);
-        sqlite_bind_u64(stmt, 6, r->added);
-        rc = sqlite_step(c, stmt, err);
-    }
-    return rc;
-}
-
 /* --- events that go ---------------------------------------------------------------- */
 
 static int drop_key(struct backend_conn *c, enum sql id, const void *key, int len,
@@ -298,5 +260,5 @@ int sqlite_write_changes(struct backend_conn *c, uint64_t base, struct err *err)
     if (rc == 0) rc = write_removed(c, base, err);
     if (rc == 0) rc = write_erased(c, base, err);
     if (rc == 0) rc = sqlite_write_groups(c, err);
-    return rc == 0 ? write_idempotent(c, err) : rc;
+    return rc == 0 ? sqlite_write_idempotent(c, err) : rc;
 }
