@@ -11,6 +11,7 @@
 #include "server/input.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/transaction.h"
 
 #define READ_CHUNK        (64u * 1024) /* the shared read buffer */
 #define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
@@ -52,6 +53,7 @@ void client_close(struct client *c) {
     if (list_linked(&c->closed)) return;
     c->closing = true;
     need_finish(c);
+    transaction_clear(c);
     list_remove(&c->flush);
     list_remove(&c->resume);
     list_remove(&c->parked);
@@ -284,5 +286,6 @@ void client_trim(struct client *c) {
 }
 
 size_t client_memory(const struct client *c) {
-    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates;
+    size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
+    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + queued;
 }

@@ -22,6 +22,7 @@
 struct server;
 struct command;
 struct need;
+struct transaction;
 
 struct gate {
     uint64_t offset; /* in the connection's output, counted from its beginning */
@@ -84,6 +85,7 @@ struct client {
     uint64_t created_ms, last_active_ms; /* monotonic */
     uint64_t commands, bytes_in, bytes_out;
     const struct command *last_command;
+    struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
 };
 
 struct client *client_create(struct server *srv, int fd, bool is_unix);
@@ -99,7 +101,8 @@ void client_flush(struct client *c);
 /* Something was written to c->out outside of a command's reply (push, monitor): flush it this turn.
  */
 void client_wrote(struct client *c);
-/* The reply being written depends on this frame. Call it before or after writing, once or more. */
+/* The reply being written depends on this frame. Call it before or after writing, once or more.
+ * Inside EXEC that reply is EXEC's. */
 void client_gate(struct client *c, uint64_t frame);
 /* The last frame whose events this connection may be shown without waiting: what is settled, and
  * its own (its replies are behind its own gates anyway). */
@@ -128,6 +131,8 @@ void reply_ok(struct client *c);
 void reply_simple(struct client *c, const char *text);
 /* "CODE text"; counted in errorstats. */
 void reply_error(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The text of the error that stands at this offset of c->out (client_out_offset). A view. */
+struct str reply_error_text(const struct client *c, uint64_t offset);
 void reply_syntax_error(struct client *c);                      /* ERR syntax error */
 void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
 void reply_int(struct client *c, int64_t v);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "server/command.h"
 #include "server/server.h"
+#include "server/transaction.h"
 
 enum { NAME_BYTES_MAX = 4096 };
 
@@ -22,10 +23,12 @@ void client_set_text(char **field, struct str text) {
     *field = text.len > 0 ? str_dup(text) : NULL;
 }
 
-static const char *client_flags(const struct client *c, char out[8]) {
+static const char *client_flags(const struct client *c, char out[16]) {
     size_t n = 0;
     if (c->is_monitor) out[n++] = 'O';
+    if (transaction_open(c)) out[n++] = 'x';
     if (c->park == PARK_WAIT) out[n++] = 'b';
+    if (transaction_is_touched(c)) out[n++] = 'd';
     if (c->close_after_reply) out[n++] = 'c';
     if (c->no_evict) out[n++] = 'e';
     if (c->no_touch) out[n++] = 'T';
@@ -41,16 +44,19 @@ static const char *or_empty(const char *text) {
 
 void client_describe(const struct client *c, struct buf *out) {
     typedef unsigned long long ull;
-    char flags[8];
+    char flags[16];
     const struct server *srv = c->srv;
     buf_printf(out,
                "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s capa= db=%llu",
                (ull)c->id, c->addr, c->laddr, c->fd, or_empty(c->name),
                (ull)(srv->now_ms - c->created_ms) / 1000,
                (ull)(srv->now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
-    buf_printf(
-        out, " sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0",
-        c->in.len - c->in_at, c->in.cap - c->in.len);
+    const struct transaction *t = c->transaction;
+    buf_printf(out,
+               " sub=0 psub=0 ssub=0 multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=0 "
+               "multi-mem=%zu",
+               transaction_open(c) ? (int)t->count : -1, transaction_watch_count(c),
+               c->in.len - c->in_at, c->in.cap - c->in.len, t != NULL ? t->bytes : 0);
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s%s cmd=%s",
                c->out.cap, c->out.cap, client_out_pending(c), c->out.cap > 16384 ? c->out.cap : 0,
                client_memory(c), c->reading ? "r" : "", c->want_write ? "w" : "",

@@ -197,6 +197,7 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
     char which[48] = "";
     if (n > 1) snprintf(which, sizeof which, " (event %zu of %zu)", result->failed + 1, n);
     client_gate(c, result->frame);
+    if (c->srv->executing == c && result->status != APPEND_LIMIT) c->srv->exec.abort = true;
     switch (result->status) {
     case APPEND_WRONG_VERSION:
         reply_wrong_version(c, a,

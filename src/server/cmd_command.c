@@ -51,6 +51,8 @@ static void flag_names(const struct command *cmd, struct names *n) {
     add_name(n, cmd->flags & CMD_FAST, "fast");
     add_name(n, cmd->flags & CMD_NO_AUTH, "no_auth");
     add_name(n, cmd->flags & CMD_NO_MONITOR, "skip_monitor");
+    add_name(n, cmd->flags & CMD_NO_MULTI, "no_multi");
+    add_name(n, cmd->flags & CMD_NO_SLOWLOG, "skip_commandlog");
     add_name(n, cmd->find_keys != NULL, "movablekeys");
 }
 
@@ -59,6 +61,8 @@ static void category_names(const struct command *cmd, struct names *n) {
     add_name(n, cmd->flags & CMD_READ, "@read");
     add_name(n, strcmp(cmd->group, "event") == 0, "@stream");
     add_name(n, strcmp(cmd->group, "string") == 0, "@string");
+    add_name(n, strcmp(cmd->group, "generic") == 0, "@keyspace");
+    add_name(n, strcmp(cmd->group, "transactions") == 0, "@transaction");
     add_name(n, strcmp(cmd->group, "connection") == 0, "@connection");
     add_name(n, strcmp(cmd->group, "scripting") == 0, "@scripting");
     add_name(n, cmd->flags & CMD_ADMIN, "@admin");

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 
 #include "server/client_name.h"
+#include "server/transaction.h"
 
 #define NO_PASSWORD                                                                                \
     "ERR AUTH <password> called without any password configured for the default user. Are you "    \
@@ -147,6 +148,7 @@ enum outcome cmd_quit(struct client *c, const struct request *r) {
 /* RESET: the connection is as if it had just been made. */
 enum outcome cmd_reset(struct client *c, const struct request *r) {
     UNUSED(r);
+    transaction_clear(c);
     list_remove(&c->monitor);
     c->is_monitor = false;
     c->resp = (int)c->srv->config.default_resp;

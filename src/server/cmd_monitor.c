@@ -10,6 +10,10 @@
 /* MONITOR */
 enum outcome cmd_monitor(struct client *c, const struct request *r) {
     UNUSED(r);
+    if (c->srv->executing == c) {
+        reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return REPLIED;
+    }
     c->is_monitor = true;
     if (!list_linked(&c->monitor)) list_append(&c->srv->monitors, &c->monitor);
     reply_ok(c);

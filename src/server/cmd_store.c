@@ -169,7 +169,7 @@ static bool parse_query(struct client *c, const struct request *r, struct stream
     return true;
 }
 
-static enum outcome wait_for_apply(struct client *c) {
+enum outcome wait_for_apply(struct client *c) {
     c->park = PARK_WAIT;
     c->srv->stats.blocked_clients++;
     list_append(&c->srv->waiting, &c->parked);
@@ -189,13 +189,17 @@ static bool all_applied(struct client *c) {
     return store_applied(srv->store) >= c->wait.frame;
 }
 
+bool flush_is_applied(struct client *c) {
+    return c->srv->model.flushed.frame == 0 || all_applied(c);
+}
+
 /* ESTREAMS cursor [MATCH pattern] [CATEGORY c] [COUNT n] */
 enum outcome cmd_estreams(struct client *c, const struct request *r) {
     struct stream_query q;
     const struct stream_list *list;
     if (!parse_query(c, r, &q)) return REPLIED;
     /* What the backend has is of before a flush that it has not seen yet. */
-    if (c->srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
+    if (!flush_is_applied(c)) return wait_for_apply(c);
     if (!need_stream_list(c, MAX(q.from, (uint64_t)1), q.pattern, q.category, q.count, &list))
         return PARKED;
     struct found f = {0};
@@ -253,7 +257,8 @@ enum outcome cmd_waitaof(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     bool durable = store_durable(srv->store) >= c->last_frame;
     bool begins = !c->wait.set;
-    if (durable || (c->wait.set && (c->wait.timed_out || c->wait.unblocked))) {
+    if (durable || srv->executing == c ||
+        (c->wait.set && (c->wait.timed_out || c->wait.unblocked))) {
         reply_array(c, 2);
         reply_int(c, durable);
         reply_int(c, 0);

@@ -5,8 +5,10 @@
 
 #include "base/clock.h"
 #include "server/cmd_monitor.h"
+#include "server/commands.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/transaction.h"
 
 static struct hash_table by_name;
 
@@ -100,9 +102,9 @@ static bool must_wait_for_applier(struct server *srv) {
 }
 
 /* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
-static bool paused(struct server *srv, const struct command *cmd) {
+static bool paused(struct server *srv, unsigned flags) {
     if (srv->pause_until_ms == 0 || srv->now_ms >= srv->pause_until_ms) return false;
-    return !srv->pause_writes_only || (cmd->flags & CMD_WRITE);
+    return !srv->pause_writes_only || (flags & CMD_WRITE);
 }
 
 static enum outcome park(struct client *c, enum park why, struct list *on) {
@@ -125,6 +127,12 @@ bool server_writable_or_reply(struct client *c) {
     return true;
 }
 
+/* What the request may do: of EXEC, what its commands may do. */
+static unsigned flags_of(const struct client *c, const struct command *cmd) {
+    bool exec = cmd->run == cmd_exec && transaction_open(c);
+    return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ) : 0);
+}
+
 /* Everything that forbids the command. true: it may run; else it has been replied to. */
 static bool check(struct client *c, struct command *cmd, const struct request *r) {
     if (cmd == NULL) {
@@ -141,22 +149,45 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
             reply_unknown_subcommand(c, cmd, r->argv[1]);
         return false;
     }
+    bool good = false;
     if (cmd->run == NULL || r->argc < cmd->argc_min ||
-        (cmd->argc_max != 0 && r->argc > cmd->argc_max)) {
+        (cmd->argc_max != 0 && r->argc > cmd->argc_max))
         reply_wrong_args(c, command_full_name(cmd));
-        cmd->stats.rejected++;
-        return false;
-    }
-    if (!c->authenticated && !(cmd->flags & CMD_NO_AUTH)) {
+    else if (!c->authenticated && !(cmd->flags & CMD_NO_AUTH))
         reply_error(c, "NOAUTH Authentication required.");
-        cmd->stats.rejected++;
-        return false;
+    else if (cmd->flags & CMD_NO_MULTI && transaction_open(c))
+        reply_error(c, "ERR Command not allowed inside a transaction");
+    else
+        good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c);
+    if (!good) cmd->stats.rejected++;
+    return good;
+}
+
+/* The command was refused: between MULTI and EXEC, EXEC will be; if it is EXEC, it is over. */
+static void refused(struct client *c, const struct command *cmd) {
+    if (!transaction_open(c)) return;
+    if (cmd == NULL || cmd->run != cmd_exec) {
+        transaction_fail(c);
+        return;
     }
-    if ((cmd->flags & CMD_WRITE) && !server_writable_or_reply(c)) {
-        cmd->stats.rejected++;
-        return false;
+    char why[1024];
+    struct str text = reply_error_text(c, c->reply_start);
+    if (text.len > 4 && memcmp(text.ptr, "ERR ", 4) == 0) text = str_of(text.ptr + 4, text.len - 4);
+    snprintf(why, sizeof why, STR_FMT, (int)MIN(text.len, sizeof why - 1), text.ptr);
+    c->out.len = (size_t)(c->reply_start - c->out_base);
+    reply_error(c, "EXECABORT Transaction discarded because of: %s", why);
+    transaction_clear(c);
+}
+
+static void queue_or_reply(struct client *c, struct command *cmd, const struct request *r) {
+    if (transaction_queue(c, cmd, r)) {
+        reply_simple(c, "QUEUED");
+        return;
     }
-    return true;
+    reply_error(c, "TOOLARGE the transaction takes more than %zu bytes, one frame can be no larger",
+                store_frame_max(c->srv->store));
+    cmd->stats.rejected++;
+    transaction_fail(c);
 }
 
 /* ---- books ---- */
@@ -174,37 +205,50 @@ static void after_reply(struct client *c) {
         c->gates[(c->gate_head + c->gate_count - 1) & (c->gate_cap - 1)].replies++;
 }
 
+/* Runs it and keeps its books. */
+static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
+    struct server *srv = c->srv;
+    bool first = c->need == NULL && !c->wait.set, exec = cmd->run == cmd_exec;
+    bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
+    c->last_command = cmd;
+    if (monitored && first && !exec) monitor_feed(c, r);
+    if (c->need != NULL) need_begin(c);
+    if (c->need != NULL && need_failed_or_reply(c)) {
+        if (exec) transaction_clear(c);
+    } else if (cmd->run(c, r) == PARKED) {
+        if (c->park == PARK_NONE) {
+            assert(need_pending(c));
+            c->park = PARK_LOAD;
+        }
+        srv->now_us = clock_mono_us();
+        return PARKED;
+    }
+    assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
+    if (monitored && exec) monitor_feed(c, r); /* behind what it ran */
+    uint64_t end = clock_mono_us();
+    cmd->stats.calls++;
+    if (c->reply_was_error) cmd->stats.failed++;
+    stats_command(c, cmd, r, end - srv->now_us);
+    srv->now_us = end;
+    return REPLIED;
+}
+
 enum outcome command_run(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     struct command *cmd = command_find(r->argv, r->argc);
     c->reply_start = client_out_offset(c);
     c->reply_was_error = false;
-    if (check(c, cmd, r)) {
-        if (paused(srv, cmd)) return park(c, PARK_PAUSE, &srv->paused);
-        if ((cmd->flags & CMD_WRITE) && must_wait_for_applier(srv)) {
-            srv->stats.throttled++;
-            return park(c, PARK_THROTTLE, &srv->throttled);
-        }
-        c->last_command = cmd;
-        if (UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR) &&
-            c->need == NULL && !c->wait.set)
-            monitor_feed(c, r);
-        if (c->need == NULL || !need_failed_or_reply(c)) {
-            if (cmd->run(c, r) == PARKED) {
-                if (c->park == PARK_NONE) {
-                    assert(need_pending(c));
-                    c->park = PARK_LOAD;
-                }
-                srv->now_us = clock_mono_us();
-                return PARKED;
-            }
-        }
-        assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
-        uint64_t end = clock_mono_us();
-        cmd->stats.calls++;
-        if (c->reply_was_error) cmd->stats.failed++;
-        stats_command(c, cmd, r, end - srv->now_us);
-        srv->now_us = end;
+    if (!check(c, cmd, r)) {
+        refused(c, cmd);
+    } else if (paused(srv, flags_of(c, cmd))) {
+        return park(c, PARK_PAUSE, &srv->paused);
+    } else if (UNLIKELY(transaction_open(c)) && !(cmd->flags & CMD_UNQUEUED)) {
+        queue_or_reply(c, cmd, r);
+    } else if ((flags_of(c, cmd) & CMD_WRITE) && must_wait_for_applier(srv)) {
+        srv->stats.throttled++;
+        return park(c, PARK_THROTTLE, &srv->throttled);
+    } else if (run(c, cmd, r) == PARKED) {
+        return PARKED;
     }
     c->wait.set = false;
     c->commands++;

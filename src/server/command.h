@@ -30,6 +30,10 @@ enum command_flag {
     CMD_NO_AUTH = 1 << 4,  /* allowed before AUTH */
     CMD_BLOCKING = 1 << 5, /* may wait for something that others do */
     CMD_NO_MONITOR = 1 << 6,
+    CMD_NO_MULTI = 1 << 7,   /* refused between MULTI and EXEC */
+    CMD_UNQUEUED = 1 << 8,   /* runs at once between MULTI and EXEC */
+    CMD_NO_SLOWLOG = 1 << 9, /* what it runs is logged instead */
+    CMD_FOREIGN = 1 << 10,   /* of a type that Redis has and Cairn does not: foreign.c */
 };
 
 struct command_stats {
@@ -67,6 +71,11 @@ keys_fn keys_of_emappend, keys_of_xread;
 const char *command_full_name(const struct command *cmd);
 /* Finds and runs the request, with every check before and the statistics after. */
 enum outcome command_run(struct client *c, const struct request *r);
+/* A FLUSHALL has been decided and not applied: what the backend has is of before it. While that is
+ * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
+ * it, to be run again when something was applied). */
+bool flush_is_applied(struct client *c);
+enum outcome wait_for_apply(struct client *c);
 /* The error for a container without a known subcommand. */
 void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);
 /* Replies the HELP text: `lines` terminated by NULL; a headline is put in front. */

@@ -8,6 +8,7 @@
 #define READ   CMD_READ
 #define FAST   CMD_FAST
 #define NOAUTH CMD_NO_AUTH
+#define ALONE  CMD_NO_MULTI
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR)
 

@@ -10,6 +10,9 @@ command_fn cmd_eappend, cmd_emappend, cmd_eget, cmd_escan, cmd_epscan, cmd_esver
     cmd_estreams, cmd_einfo, cmd_esync;
 command_fn cmd_backup, cmd_flushall, cmd_shutdown, cmd_waitaof;
 
+/* cmd_multi.c */
+command_fn cmd_multi, cmd_exec, cmd_discard, cmd_watch, cmd_unwatch;
+
 /* cmd_connection.c */
 command_fn cmd_hello, cmd_ping, cmd_echo, cmd_quit, cmd_reset, cmd_select, cmd_auth;
 

@@ -35,6 +35,10 @@ static void gate_push(struct client *c, struct gate gate) {
 
 void client_gate(struct client *c, uint64_t frame) {
     struct model *m = &c->srv->model;
+    if (c->srv->executing == c) {
+        c->srv->exec.frame = MAX(c->srv->exec.frame, frame);
+        return;
+    }
     if (frame <= model_settled(m)) return;
     if (c->gate_count > 0) {
         struct gate *last = gate_at(c, c->gate_count - 1);

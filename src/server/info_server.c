@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "server/server.h"
+#include "server/transaction.h"
 
 typedef unsigned long long ull;
 
@@ -97,9 +98,15 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_u64(out, "throttled_clients", list_length(&srv->throttled));
     info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", 0);
-    info_put_u64(out, "watching_clients", 0);
+    uint64_t watching = 0, watched = 0;
+    LIST_FOR_EACH (it, &srv->clients) {
+        size_t n = transaction_watch_count(LIST_ENTRY(it, struct client, all));
+        watching += n > 0;
+        watched += n;
+    }
+    info_put_u64(out, "watching_clients", watching);
     info_put_u64(out, "clients_in_timeout_table", 0);
-    info_put_u64(out, "total_watched_keys", 0);
+    info_put_u64(out, "total_watched_keys", watched);
     info_put_u64(out, "total_blocking_keys", 0);
     info_put_u64(out, "total_blocking_keys_on_nokey", 0);
     info_put_text(out, "paused_reason", paused ? "client_pause" : "none");

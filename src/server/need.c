@@ -15,8 +15,10 @@ struct need_item {
     struct server *srv;
     enum item_kind kind;
     bool done;
-    uint64_t generation;   /* of the model when asked */
-    uint64_t asked_start;  /* PAGE: of the read, before it was narrowed */
+    uint64_t generation;             /* of the model when asked */
+    uint64_t asked_start, asked_end; /* PAGE: of the read, before it was narrowed */
+    size_t asked_count;
+    bool used;             /* PAGE: by a read of this run of the command */
     struct waiter waiter;  /* STREAM */
     struct stream *pinned; /* STREAM, once loaded */
     struct store_request request;
@@ -198,25 +200,50 @@ static void copy_filter(struct need_item *item, const struct event_filter *f) {
 #undef COPY
 }
 
-/* The page for a read: of the same range, as far as it is known when asked for. */
+static bool same_uuid(const struct uuid *a, const struct uuid *b) {
+    return a == NULL || b == NULL ? a == b : uuid_eq(a, b);
+}
+
+static bool same_filter(const struct event_filter *a, const struct event_filter *b) {
+    if (a == NULL || b == NULL) return a == b;
+    if (a->type_count != b->type_count) return false;
+    for (size_t i = 0; i < a->type_count; i++)
+        if (!str_eq(a->types[i], b->types[i])) return false;
+    return a->since == b->since && a->until == b->until &&
+           str_eq(a->stream_pattern, b->stream_pattern) && str_eq(a->category, b->category) &&
+           same_uuid(a->correlation, b->correlation) && same_uuid(a->causation, b->causation) &&
+           str_eq(a->aggregate, b->aggregate);
+}
+
+void need_begin(struct client *c) {
+    LIST_FOR_EACH (it, &c->need->items) LIST_ENTRY(it, struct need_item, node)->used = false;
+}
+
+/* The page that was asked for by an earlier run of this read. EXEC may have several of nearly the
+ * same; and where a range ends may have moved on since. */
 static struct need_item *find_page(struct client *c, const struct read *r) {
+    struct need_item *near = NULL;
     if (c->need == NULL) return NULL;
     uint64_t stream = r->stream != NULL ? r->stream->name->rec.number : 0;
     LIST_FOR_EACH (it, &c->need->items) {
         struct need_item *item = LIST_ENTRY(it, struct need_item, node);
         const struct read_range *range = &item->request.range;
-        if (item->kind == ITEM_PAGE && range->stream == stream && item->asked_start == r->start &&
-            range->reverse == r->reverse && (range->filter != NULL) == (r->filter != NULL))
-            return item;
+        if (item->kind != ITEM_PAGE || range->stream != stream || item->asked_start != r->start ||
+            range->reverse != r->reverse || item->asked_count != r->count ||
+            !same_filter(range->filter, r->filter))
+            continue;
+        if (item->asked_end == r->end) return item;
+        if (item->asked_end < r->end && !item->used) near = item;
     }
-    return NULL;
+    return near;
 }
 
 bool need_read(struct client *c, struct read *r) {
     struct model *m = &c->srv->model;
     struct need_item *item = find_page(c, r);
     const struct page *page = NULL;
-    uint64_t start = r->start;
+    uint64_t start = r->start, end = r->end;
+    if (item != NULL) item->used = true;
     if (item != NULL && !item->done) return false;
     if (item != NULL && item->generation == m->generation) {
         /* The page is of the range as it was when it was asked for. */
@@ -235,6 +262,9 @@ bool need_read(struct client *c, struct read *r) {
     }
     item = item_create(c, ITEM_PAGE);
     item->asked_start = start;
+    item->asked_end = end;
+    item->asked_count = r->count;
+    item->used = true;
     item->request.range = range;
     if (range.filter != NULL) {
         copy_filter(item, range.filter);

@@ -28,6 +28,8 @@ bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struc
 /* BACKUP: true when it is finished. */
 bool need_backup(struct client *c, struct str path);
 
+/* The command is run again (c->need is not NULL). */
+void need_begin(struct client *c);
 /* Something was asked for and has not come yet. */
 bool need_pending(const struct client *c);
 /* A load failed: replies the error; the command is over. */

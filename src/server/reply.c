@@ -24,6 +24,15 @@ void reply_error(struct client *c, const char *fmt, ...) {
     resp_put_error(&c->out, "%s", text);
 }
 
+struct str reply_error_text(const struct client *c, uint64_t offset) {
+    size_t at = (size_t)(offset - c->out_base);
+    assert(c->out.len >= at + 3);
+    assert(c->out.data[at] == '-');
+    const char *text = c->out.data + at + 1;
+    const char *end = memchr(text, '\r', c->out.len - at - 1);
+    return str_of(text, (size_t)(end - text));
+}
+
 void reply_syntax_error(struct client *c) {
     reply_error(c, "ERR syntax error");
 }

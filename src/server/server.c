@@ -17,6 +17,7 @@
 #include "server/cron.h"
 #include "server/listener.h"
 #include "server/need.h"
+#include "server/transaction.h"
 
 #define READ_BUFFER       (64u * 1024)
 #define SLOW_SYNC_US      UINT64_C(600)
@@ -88,6 +89,7 @@ static void on_resumed(void *arg) {
 void server_reset_needs(struct server *srv) {
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
+        transaction_streams_dropped(c);
         if (c->need == NULL) continue;
         need_finish(c);
         client_resume(c);

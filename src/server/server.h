@@ -51,7 +51,13 @@ struct server {
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
-    struct need *backup; /* the running BACKUP's, or NULL */
+    struct need *backup;      /* the running BACKUP's, or NULL */
+    struct client *executing; /* whose EXEC runs its commands now; NULL: nobody's */
+    struct {
+        bool abort;          /* its command has replied an error that takes all of it back */
+        uint64_t frame;      /* the highest that its replies depend on */
+        uint64_t command_at; /* where the reply of its command begins in c->out */
+    } exec;
     struct stats stats;
 };
 

@@ -131,7 +131,8 @@ void stats_command(struct client *c, struct command *cmd, const struct request *
     cmd->stats.usec += usec;
     if (c->srv->config.latency_tracking) histogram_add(cmd, usec);
     int64_t limit = c->srv->config.slowlog_log_slower_than;
-    if (UNLIKELY(limit >= 0 && usec >= (uint64_t)limit)) slowlog_add(c, cmd, r, usec);
+    if (UNLIKELY(limit >= 0 && usec >= (uint64_t)limit) && !(cmd->flags & CMD_NO_SLOWLOG))
+        slowlog_add(c, cmd, r, usec);
 }
 
 /* Rates */

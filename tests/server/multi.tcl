@@ -1,0 +1,257 @@
+# MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+proc types {stream} {
+    lmap e [field [r ESCAN $stream - +] events] {field $e event_name}
+}
+
+with_server {} {
+    test "Commands between MULTI and EXEC are queued and run in order" {
+        assert_equal OK [r MULTI]
+        assert_equal QUEUED [r EAPPEND m-1 a]
+        assert_equal QUEUED [r EAPPEND m-1 b]
+        assert_equal QUEUED [r ESVER m-1]
+        assert_equal QUEUED [r PING]
+        set reply [r EXEC]
+        assert_equal 4 [llength $reply]
+        assert_equal {0 1 1 PONG} [list [field [lindex $reply 0] stream_version] [field [lindex $reply 1] stream_version] {*}[lrange $reply 2 3]]
+        assert_equal {a b} [types m-1]
+    }
+
+    test "A transaction without commands is an empty array" {
+        r MULTI
+        assert_equal "*0\r\n" [r raw EXEC]
+    }
+
+    test "DISCARD forgets the commands" {
+        r MULTI
+        r EAPPEND m-2 a
+        assert_equal OK [r DISCARD]
+        assert_equal "" [r ESVER m-2]
+        assert_equal "ERR DISCARD without MULTI" [r err DISCARD]
+        assert_equal "ERR EXEC without MULTI" [r err EXEC]
+    }
+
+    test "MULTI and WATCH are refused between MULTI and EXEC, which then refuses" {
+        foreach command {MULTI {WATCH a} {FLUSHALL} ESYNC} {
+            r MULTI
+            assert_equal "ERR Command not allowed inside a transaction" [r err {*}$command]
+            assert_equal "EXECABORT Transaction discarded because of previous errors." [r err EXEC]
+        }
+        assert_equal PONG [r PING]
+    }
+
+    test "A command that cannot be queued makes EXEC refuse" {
+        foreach {command error} {
+            {NO-SUCH x} "ERR unknown command 'NO-SUCH', with args beginning with: 'x' "
+            {EAPPEND} "ERR wrong number of arguments for 'eappend' command"
+            {CONFIG NOPE} "ERR unknown subcommand 'NOPE'. Try CONFIG HELP."
+        } {
+            r MULTI
+            r EAPPEND m-3 a
+            assert_equal $error [r err {*}$command]
+            assert_equal QUEUED [r EAPPEND m-3 b]
+            assert_equal "EXECABORT Transaction discarded because of previous errors." [r err EXEC]
+            assert_equal "" [r ESVER m-3]
+        }
+    }
+
+    test "EXEC with a wrong number of arguments says so and ends the transaction" {
+        r MULTI
+        assert_equal "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command" [r err EXEC x]
+        assert_equal "ERR EXEC without MULTI" [r err EXEC]
+    }
+
+    test "Errors of commands stand in the reply, the others are done" {
+        r MULTI
+        r EAPPEND m-4 a
+        r EGET nonsense
+        r EAPPEND m-4 b
+        set reply [r typed EXEC]
+        assert_match "*INVALIDARG*" $reply
+        assert_equal {a b} [types m-4]
+    }
+
+    test "An append whose expected version fails takes everything back" {
+        r EAPPEND m-5 first
+        r MULTI
+        r EAPPEND m-5 a
+        r EAPPEND m-6 b EXPECTED_VERSION empty
+        r EAPPEND m-5 c EXPECTED_VERSION 0
+        r EAPPEND m-5 d
+        assert_match "WRONGVER command 3 of 4 (eappend): current stream version is 1 but expected 0 for partition key * and stream id m-5" [r err EXEC]
+        assert_equal first [types m-5]
+        assert_equal "" [r ESVER m-6]
+        assert_equal 1 [field [r EAPPEND m-5 next EXPECTED_VERSION 0] stream_version]
+        assert_equal {first next} [types m-5]
+    }
+
+    test "Sequences go on without a gap after a transaction was taken back" {
+        set before [r EPSEQ 0]
+        r MULTI
+        r EAPPEND m-7 a
+        r EMAPPEND [uuid] m-8 b m-9 c
+        r EAPPEND m-7 d EXPECTED_VERSION 7
+        assert_match "WRONGVER command 3 of 3*" [r err EXEC]
+        assert_equal $before [r EPSEQ 0]
+        assert_equal [expr {$before + 1}] [field [r EAPPEND m-7 a] partition_sequence]
+    }
+
+    test "A duplicate id of another event takes everything back" {
+        set id [uuid]
+        r EAPPEND m-10 a EVENT_ID $id
+        r MULTI
+        r EAPPEND m-10 b
+        r EAPPEND m-10 c EVENT_ID $id
+        assert_match "DUPLICATEID command 2 of 2 (eappend): $id*" [r err EXEC]
+        assert_equal a [types m-10]
+    }
+
+    test "A repeated append inside a transaction is answered with the original" {
+        set id [uuid]
+        r EAPPEND m-11 a EVENT_ID $id
+        r MULTI
+        r EAPPEND m-11 a EVENT_ID $id
+        r EAPPEND m-11 b
+        assert_equal {0 1} [lmap e [r EXEC] {field $e stream_version}]
+        assert_equal {a b} [types m-11]
+    }
+
+    test "What a transaction appended is there after a crash, as a whole" {
+        r MULTI
+        for {set i 0} {$i < 100} {incr i} { r EAPPEND m-crash-$i t PAYLOAD $i }
+        r EXEC
+        srv crash
+        for {set i 0} {$i < 100} {incr i} {
+            assert_equal $i [field [lindex [field [r ESCAN m-crash-$i - +] events] 0] payload]
+        }
+    }
+
+    test "A watched stream that changed makes EXEC reply null" {
+        foreach command {{EAPPEND w-1 x}} {
+            r WATCH w-1 w-2
+            r {*}$command
+            r MULTI
+            r EAPPEND w-3 x
+            assert_equal "*-1\r\n" [r raw EXEC]
+            assert_equal "" [r ESVER w-3]
+        }
+        r HELLO 3
+        r WATCH w-1
+        r EAPPEND w-1 y
+        r MULTI
+        assert_equal "_\r\n" [r raw EXEC]
+        r HELLO 2
+    }
+
+    test "A watched stream that did not change lets EXEC run" {
+        r WATCH w-1 w-none
+        r EAPPEND w-other x
+        r MULTI
+        r PING
+        assert_equal PONG [r EXEC]
+    }
+
+    test "Another connection's append is a change, a transaction that was taken back is none" {
+        with_clients {other} {
+            r WATCH w-4
+            $other MULTI
+            $other EAPPEND w-4 x
+            $other EAPPEND w-4 y EXPECTED_VERSION 9
+            assert_match "WRONGVER*" [$other err EXEC]
+            r MULTI
+            r PING
+            assert_equal PONG [r EXEC]
+            r WATCH w-4
+            $other EAPPEND w-4 x
+            r MULTI
+            r PING
+            assert_equal "*-1\r\n" [r raw EXEC]
+        }
+    }
+
+    test "A change after a transaction that was taken back is seen" {
+        with_clients {other} {
+            r EAPPEND w-5 x
+            $other MULTI
+            $other EAPPEND w-5 x
+            $other EAPPEND w-5 y EXPECTED_VERSION 9
+            assert_match "WRONGVER*" [$other err EXEC]
+            r WATCH w-5
+            $other EAPPEND w-5 z
+            r MULTI
+            r PING
+            assert_equal "*-1\r\n" [r raw EXEC]
+        }
+    }
+
+    test "Watching ends with EXEC, DISCARD, UNWATCH and RESET" {
+        foreach {how done} {{r MULTI; r EXEC} 1 {r MULTI; r DISCARD} 1 {r UNWATCH} 1 {r RESET} 1} {
+            r WATCH w-1
+            r EAPPEND w-1 x
+            eval $how
+            r MULTI
+            r PING
+            assert_equal PONG [r EXEC]
+        }
+    }
+
+    test "CLIENT INFO shows the transaction" {
+        assert_match "* flags=N *multi=-1 watch=0*" [r CLIENT INFO]
+        r WATCH a b a
+        assert_match "*multi=-1 watch=2*" [r CLIENT INFO]
+        r EAPPEND a x
+        assert_match "*flags=d *" [r CLIENT INFO]
+        r UNWATCH
+        r MULTI
+        r PING
+        with_clients {other} {
+            set line [lsearch -inline [split [$other CLIENT LIST] \n] "*multi=1 *"]
+            assert_match "*flags=x *" $line
+        }
+        r DISCARD
+    }
+
+    test "INFO counts those who watch" {
+        r WATCH a b
+        assert_equal 1 [info_field r watching_clients]
+        assert_equal 2 [info_field r total_watched_keys]
+        r UNWATCH
+        assert_equal 0 [info_field r watching_clients]
+    }
+
+    test "A transaction that parks for loading runs once, from its start" {
+        foreach s {p-1 p-2 p-3} { for {set i 0} {$i < 300} {incr i} { r EAPPEND $s t$i } }
+        srv restart
+        r MULTI
+        r EAPPEND p-1 new
+        r ESCAN p-1 0 9
+        r ESCAN p-1 0 4
+        r ESCAN p-2 290 + REV COUNT 2
+        r ESCAN p-3 0 + TYPE t7 t8
+        r ESCAN p-3 0 + TYPE t9
+        r EAPPEND p-2 new
+        r ESVER p-2
+        set reply [r EXEC]
+        set names [lmap i {1 2 3 4 5} {lmap e [field [lindex $reply $i] events] {field $e event_name}}]
+        assert_equal {t0 t1 t2 t3 t4 t5 t6 t7 t8 t9} [lindex $names 0]
+        assert_equal {t0 t1 t2 t3 t4} [lindex $names 1]
+        assert_equal {t299 t298} [lindex $names 2]
+        assert_equal {t7 t8} [lindex $names 3]
+        assert_equal {t9} [lindex $names 4]
+        assert_equal 300 [lindex $reply 7]
+        assert_equal {300 300} [list [r ESVER p-1] [r ESVER p-2]]
+    }
+
+    test "Statistics count what EXEC ran" {
+        r CONFIG RESETSTAT
+        r MULTI
+        r EAPPEND st-1 a
+        r EGET nonsense
+        with_clients other { assert {![string match "*cmdstat_eappend*" [$other INFO commandstats]]} }
+        r EXEC
+        set stats [r INFO commandstats]
+        assert_match "*cmdstat_eappend:calls=1,*failed_calls=0*" $stats
+        assert_match "*cmdstat_eget:calls=1,*failed_calls=1*" $stats
+        assert_match "*cmdstat_exec:calls=1,*failed_calls=0*" $stats
+    }
+}
