@@ -19,6 +19,7 @@ struct world {
     size_t event_count, event_cap;
     struct stream_name *streams[4096]; /* by number */
     uint64_t versions[4096];
+    bool deleted[4096];
     uint64_t stream_count;
     uint64_t clock_ms;
     struct group *open; /* the group being built */
@@ -65,6 +66,7 @@ static inline void world_forget(struct world *x) { /* the naive copy */
     x->event_count = 0;
     x->stream_count = 0;
     memset(x->versions, 0, sizeof x->versions);
+    memset(x->deleted, 0, sizeof x->deleted);
 }
 
 static inline void world_close(struct world *x) {
@@ -78,7 +80,7 @@ static inline void world_close(struct world *x) {
 static inline uint64_t world_stream(struct world *x, const char *name) {
     struct str s = str_c(name);
     for (uint64_t i = 1; i <= x->stream_count; i++)
-        if (str_eq(stream_name_str(x->streams[i]), s)) return i;
+        if (!x->deleted[i] && str_eq(stream_name_str(x->streams[i]), s)) return i;
     uint64_t number = ++x->stream_count;
     x->streams[number] = stream_name_create(number, x->clock_ms, s);
     const struct stream_record *rec = &x->streams[number]->rec;
@@ -113,6 +115,64 @@ static inline struct event *world_add(struct world *x, const char *stream, struc
 
 static inline void world_frame(struct world *x) {
     group_end_frame(x->open);
+}
+
+/* A record of the open frame whose body is zeros, to be filled in. */
+static inline void *world_record(struct world *x, enum record_kind kind, size_t len) {
+    void *body = group_alloc(x->open, len);
+    memset(body, 0, len);
+    group_add(x->open, kind, body, len);
+    return body;
+}
+
+static inline void world_number(struct world *x, enum record_kind kind, uint64_t number) {
+    struct number_record *r = world_record(x, kind, sizeof *r);
+    r->number = number;
+}
+
+/* The state of a stream as it is; the caller changes what changes, before the apply. */
+static inline struct stream_state_record *world_state(struct world *x, uint64_t stream) {
+    struct stream_state_record *r = world_record(x, RECORD_STREAM_STATE, sizeof *r);
+    r->stream = stream;
+    r->next_version = r->entries_added = x->versions[stream];
+    for (size_t i = 0; i < x->event_count; i++)
+        if (x->events[i]->rec.stream == stream)
+            r->last = (struct entry_id){x->events[i]->rec.entry_ms, x->events[i]->rec.entry_seq};
+    return r;
+}
+
+static inline struct event *world_event(struct world *x, uint64_t stream, uint64_t version) {
+    for (size_t i = 0; i < x->event_count; i++)
+        if (x->events[i]->rec.stream == stream && x->events[i]->rec.version == version)
+            return x->events[i];
+    return NULL;
+}
+
+/* Removes versions first..last with one record. */
+static inline void world_remove(struct world *x, uint64_t stream, uint64_t first, uint64_t last) {
+    size_t n = (size_t)(last - first + 1);
+    struct remove_record *r = world_record(x, RECORD_REMOVE, sizeof *r + n * sizeof r->events[0]);
+    r->stream = stream;
+    for (size_t i = 0; i < n; i++) {
+        struct event *e = world_event(x, stream, first + i);
+        e->removed = 1;
+        r->events[i] = (struct removed_event){first + i, e->rec.sequence};
+    }
+}
+
+static inline void world_trim(struct world *x, uint64_t stream, uint64_t first_version) {
+    world_state(x, stream)->first_version = first_version;
+    for (size_t i = 0; i < x->event_count; i++) {
+        struct event *e = x->events[i];
+        if (e->rec.stream == stream && e->rec.version < first_version) e->removed = 1;
+    }
+}
+
+static inline void world_delete(struct world *x, uint64_t stream) {
+    world_number(x, RECORD_DELETE, stream);
+    x->deleted[stream] = true;
+    for (size_t i = 0; i < x->event_count; i++)
+        if (x->events[i]->rec.stream == stream) x->events[i]->removed = 1;
 }
 
 /* Puts the group aside for the next apply and begins another. */
@@ -166,6 +226,7 @@ static inline void check_same_event(const struct event *have, const struct event
 
 static inline bool world_in_range(const struct event *e, const struct read_range *r) {
     uint64_t at = r->stream != 0 ? e->rec.version : e->rec.sequence;
+    if (e->removed) return false;
     if (r->stream != 0 && e->rec.stream != r->stream) return false;
     return at >= r->start && at <= r->end;
 }
