@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "server/blocking.h"
 #include "server/input.h"
 #include "server/need.h"
 #include "server/server.h"
@@ -16,6 +17,7 @@
 #define READ_CHUNK        (64u * 1024) /* the shared read buffer */
 #define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
 #define READ_AHEAD_MAX    (1u << 20)   /* made room for before the bytes have come */
+#define WAITING_KEEP_MAX  (1u << 20)   /* of input behind a command that waits */
 #define IDLE_OUT_KEEP     4096
 #define OUT_KEEP          (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
 #define WRITE_MAX         (1u << 20)    /* one write; the rest waits for others' turn */
@@ -52,8 +54,11 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
 void client_close(struct client *c) {
     if (list_linked(&c->closed)) return;
     c->closing = true;
+    if (c->park == PARK_WAIT) c->srv->stats.blocked_clients--;
+    c->park = PARK_NONE;
     need_finish(c);
     transaction_clear(c);
+    blocking_finish(c);
     list_remove(&c->flush);
     list_remove(&c->resume);
     list_remove(&c->parked);
@@ -126,10 +131,12 @@ static bool half_closed_done(const struct client *c) {
 
 static void after_input(struct client *c, bool more) {
     if (c->closing) return;
-    /* A command that waits, or too much output: stop reading once something is kept. */
+    /* A command that waits, or too much output: stop reading once something is kept. One that
+     * waits for others may wait for long: it goes on reading within reason, to see the end of the
+     * connection. */
     bool stuck = c->park != PARK_NONE || client_output_full(c) || c->close_after_reply;
-    client_set_reading(c, !(stuck && c->in.len - c->in_at > 0) && !c->close_after_reply &&
-                              !c->half_closed);
+    size_t kept = c->in.len - c->in_at, keep_max = c->park == PARK_WAIT ? WAITING_KEEP_MAX : 0;
+    client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed);
     if (more) client_resume(c);
     if (half_closed_done(c)) {
         client_close(c);

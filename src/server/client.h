@@ -73,6 +73,7 @@ struct client {
         uint64_t frame;       /* ESYNC: until applied */
         uint64_t deadline_ms; /* monotonic; 0: none */
         bool timed_out, unblocked, unblocked_error;
+        struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */
     } wait;
 
     int resp; /* 2 or 3 */

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/args.h"
+#include "server/blocking.h"
 #include "server/commands.h"
 #include "server/event_reply.h"
 #include "server/need.h"
@@ -312,6 +313,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     }
     server_reset_needs(srv);
     c->last_frame = model_flush(&srv->model);
+    blocking_all_changed(srv);
     client_gate(c, c->last_frame);
     reply_ok(c);
     return REPLIED;

@@ -4,6 +4,7 @@
 #include <ctype.h>
 
 #include "base/clock.h"
+#include "server/blocking.h"
 #include "server/cmd_monitor.h"
 #include "server/commands.h"
 #include "server/need.h"
@@ -251,6 +252,7 @@ enum outcome command_run(struct client *c, const struct request *r) {
         return PARKED;
     }
     c->wait.set = false;
+    if (c->wait.blocked != NULL) blocking_finish(c);
     c->commands++;
     srv->stats.commands_processed++;
     if (c->need != NULL) need_finish(c);

@@ -40,6 +40,40 @@ struct command command_table[] = {
     ROW("esync", cmd_esync, 1, 2, CMD_BLOCKING | ALONE, "event", "[timeout]",
         "Waits until everything so far is in the store."),
 
+    /* Streams, as Redis clients see them */
+    KEY_ROW("xadd", cmd_xadd, 5, 0, WRITE | FAST, "stream",
+            "key [NOMKSTREAM] [<KEEPREF | DELREF | ACKED>] "
+            "[<IDMPAUTO producer-id | IDMP producer-id idempotent-id>] "
+            "[<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> "
+            "field value [field value ...]",
+            "Adds an entry to a stream."),
+    KEY_ROW("xdel", cmd_xdel, 3, 0, WRITE | FAST, "stream", "key id [id ...]",
+            "Removes entries from a stream."),
+    KEY_ROW("xdelex", cmd_xdelex, 5, 0, WRITE | FAST, "stream",
+            "key [<KEEPREF | DELREF | ACKED>] IDS numids id [id ...]",
+            "Removes entries from a stream, and says what becomes of references to them."),
+    KEY_ROW("xlen", cmd_xlen, 2, 2, READ | FAST, "stream", "key",
+            "Returns the number of entries in a stream."),
+    KEY_ROW("xrange", cmd_xrange, 4, 0, READ, "stream", "key start end [COUNT count]",
+            "Returns the entries of a stream in a range of ids."),
+    FIND_KEYS_ROW("xread", cmd_xread, 4, 0, READ | CMD_BLOCKING, keys_of_xread, "stream",
+                  "[COUNT count] [MAXCOUNT count] [MAXSIZE bytes] [BLOCK milliseconds] "
+                  "STREAMS key [key ...] id [id ...]",
+                  "Returns the entries of streams beyond the ids given, or waits for some."),
+    FIND_KEYS_ROW("xreadgroup", cmd_xreadgroup, 7, 0, WRITE | CMD_BLOCKING, keys_of_xread, "stream",
+                  "GROUP group consumer [COUNT count] [MAXCOUNT count] [MAXSIZE bytes] "
+                  "[BLOCK milliseconds] [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] "
+                  "id [id ...]",
+                  "Delivers entries of streams to a consumer of a group, or waits for some."),
+    KEY_ROW("xrevrange", cmd_xrevrange, 4, 0, READ, "stream", "key end start [COUNT count]",
+            "Returns the entries of a stream in a range of ids, the last first."),
+    KEY_ROW("xsetid", cmd_xsetid, 3, 0, WRITE | FAST, "stream",
+            "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
+            "Sets the last id of a stream."),
+    KEY_ROW("xtrim", cmd_xtrim, 4, 0, WRITE, "stream",
+            "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [<KEEPREF | DELREF | ACKED>]",
+            "Removes the oldest entries of a stream."),
+
     /* The store */
     ROW("backup", cmd_backup, 2, 2, ADMIN | CMD_BLOCKING | ALONE, "server", "path",
         "Writes a consistent copy of the store to a new file."),

@@ -33,6 +33,12 @@ const struct command *command_find_full(struct str name);
 command_fn cmd_command, cmd_command_count, cmd_command_list, cmd_command_info, cmd_command_docs,
     cmd_command_getkeys, cmd_command_getkeysandflags, cmd_command_help;
 
+/* cmd_xadd.c, cmd_xdel.c, cmd_xrange.c, cmd_xread.c, cmd_xreadgroup.c */
+command_fn cmd_xadd, cmd_xlen, cmd_xtrim, cmd_xsetid;
+command_fn cmd_xdel, cmd_xdelex;
+command_fn cmd_xrange, cmd_xrevrange;
+command_fn cmd_xread, cmd_xreadgroup;
+
 /* cmd_info.c */
 command_fn cmd_info;
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "server/blocking.h"
 #include "server/server.h"
 #include "server/transaction.h"
 
@@ -107,8 +108,8 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_u64(out, "watching_clients", watching);
     info_put_u64(out, "clients_in_timeout_table", 0);
     info_put_u64(out, "total_watched_keys", watched);
-    info_put_u64(out, "total_blocking_keys", 0);
-    info_put_u64(out, "total_blocking_keys_on_nokey", 0);
+    info_put_u64(out, "total_blocking_keys", blocking_keys(srv));
+    info_put_u64(out, "total_blocking_keys_on_nokey", blocking_keys_on_nokey(srv));
     info_put_text(out, "paused_reason", paused ? "client_pause" : "none");
     info_put_text(out, "paused_actions",
                   !paused                  ? "none"

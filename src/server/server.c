@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/blocking.h"
 #include "server/command.h"
 #include "server/cron.h"
 #include "server/listener.h"
@@ -210,6 +211,7 @@ void server_between_clients(struct server *srv) {
 }
 
 static void check_deadlines(struct server *srv) {
+    blocking_check_deadlines(srv);
     LIST_FOR_EACH_SAFE (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
         if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->now_ms) continue;
@@ -225,6 +227,7 @@ static void check_deadlines(struct server *srv) {
 static void after_turn(struct server *srv) {
     server_read_clock(srv);
     check_deadlines(srv);
+    blocking_serve(srv);
     run_resumed(srv);
     hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
@@ -238,6 +241,8 @@ static void after_turn(struct server *srv) {
 
 static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume)) return 0;
+    uint64_t blocking = blocking_due(srv);
+    if (blocking == 0) return 0;
     uint64_t wait_ms = srv->cron_at_ms > srv->now_ms ? srv->cron_at_ms - srv->now_ms : 1;
     LIST_FOR_EACH (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
@@ -245,6 +250,8 @@ static uint64_t turn_wait_us(struct server *srv) {
         uint64_t left = c->wait.deadline_ms > srv->now_ms ? c->wait.deadline_ms - srv->now_ms : 1;
         wait_ms = MIN(wait_ms, left);
     }
+    if (blocking != UINT64_MAX)
+        wait_ms = MIN(wait_ms, blocking > srv->now_ms ? blocking - srv->now_ms : 1);
     return wait_ms * 1000;
 }
 
@@ -325,6 +332,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->paused);
     list_init(&srv->monitors);
     list_init(&srv->closed);
+    blocking_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
@@ -401,6 +409,7 @@ int server_run(struct server *srv) {
     close(srv->signal_fd);
     loop_destroy(srv->loop);
     model_clear(&srv->model);
+    blocking_clear(srv);
     stats_clear(&srv->stats);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_clear(&srv->ahead[i]);
     free(srv->read_buffer);

@@ -25,6 +25,7 @@ struct server {
     int signal_fd;
     struct listener *listeners;
 
+    struct blocking *blocking; /* who waits for entries: blocking.h */
     struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
     uint64_t client_count, next_client_id;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
