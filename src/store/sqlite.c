@@ -234,7 +234,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     rc = sqlite_exec(c,
                      "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
                      "PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY;"
-                     "PRAGMA secure_delete = OFF;"
+                     "PRAGMA secure_delete = ON;"
                      "PRAGMA cache_size = -" WRITER_CACHE_KB,
                      err);
     if (rc != 0) goto fail;

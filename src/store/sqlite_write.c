@@ -240,18 +240,17 @@ static int write_removed(struct backend_conn *c, uint64_t base, struct err *err)
     return rc;
 }
 
-/* What is overwritten is overwritten with zeros in the database's pages. */
+/* The connection overwrites with zeros whatever it frees (secure_delete). It has to do so all the
+ * time: a page that is split leaves copies of rows behind. */
 static int write_erased(struct backend_conn *c, uint64_t base, struct err *err) {
     const struct changes *changes = &c->w->changes;
-    if (changes->erased_count == 0) return 0;
-    int rc = sqlite_exec(c, "PRAGMA secure_delete = ON", err);
+    sqlite3_stmt *stmt = c->stmts[SQL_ERASE_EVENT];
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < changes->erased_count; i++) {
         if (changes->erased[i] >= base) continue;
-        sqlite3_stmt *stmt = c->stmts[SQL_ERASE_EVENT];
         sqlite_bind_u64(stmt, 1, changes->erased[i]);
         rc = sqlite_step(c, stmt, err);
     }
-    if (sqlite_exec(c, "PRAGMA secure_delete = OFF", NULL) != 0) return rc != 0 ? rc : ERR_FAILED;
     return rc;
 }
 

@@ -1,67 +1,10 @@
 /* What is SQLite's alone: files that are not ours, reopening, epochs, the merge of the index,
  * views, foreign users of the file, backups. The rest is in test_backend.c. */
-#include "backend_world.h"
-#include "store/sqlite_internal.h"
+#include "sqlite_world.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define DB "test.db"
-
-static sqlite3 *sql_open(const char *path) {
-    sqlite3 *db = NULL;
-    CHECK(sqlite3_open(path, &db) == SQLITE_OK);
-    return db;
-}
-
-static void sql(const char *path, const char *text) {
-    sqlite3 *db = sql_open(path);
-    char *message = NULL;
-    if (sqlite3_exec(db, text, NULL, NULL, &message) != SQLITE_OK)
-        fprintf(stderr, "  %s: %s\n", text, message);
-    CHECK(message == NULL);
-    sqlite3_close(db);
-}
-
-/* The rows of a query, columns joined by '|', rows by newlines. */
-static char *sql_rows(const char *path, const char *text) {
-    static char out[1 << 16];
-    size_t n = 0;
-    sqlite3 *db = sql_open(path);
-    sqlite3_stmt *stmt = NULL;
-    out[0] = '\0';
-    if (sqlite3_prepare_v2(db, text, -1, &stmt, NULL) != SQLITE_OK)
-        fprintf(stderr, "  %s: %s\n", text, sqlite3_errmsg(db));
-    CHECK(stmt != NULL);
-    while (sqlite3_step(stmt) == SQLITE_ROW) {
-        if (n > 0) out[n++] = '\n';
-        for (int i = 0; i < sqlite3_column_count(stmt); i++) {
-            const char *v = (const char *)sqlite3_column_text(stmt, i);
-            n += (size_t)snprintf(out + n, sizeof out - n, "%s%s", i > 0 ? "|" : "",
-                                  v != NULL ? v : "NULL");
-            CHECK(n < sizeof out);
-        }
-    }
-    sqlite3_finalize(stmt);
-    sqlite3_close(db);
-    return out;
-}
-#define CHECK_SQL(text, expected)                                                                  \
-    do {                                                                                           \
-        const char *rows = sql_rows(DB, text);                                                     \
-        if (strcmp(rows, expected) != 0) {                                                         \
-            fprintf(stderr, "  %s:%d: %s\n  is       %s\n  and not  %s\n", __FILE__, __LINE__,     \
-                    text, rows, expected);                                                         \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
-
-static struct world *open_world(void) {
-    static struct world x;
-    world_open(&x, &backend_sqlite, DB);
-    return &x;
-}
 
 static void fill(struct world *x, size_t n, unsigned streams) {
     char name[32];
@@ -368,10 +311,6 @@ TEST(the_wal_stays_bounded) {
 }
 
 /* --- faults ---------------------------------------------------------------------------- */
-
-static void writer_pragma(struct world *x, const char *text) {
-    CHECK(sqlite3_exec(x->w->db, text, NULL, NULL, NULL) == SQLITE_OK);
-}
 
 TEST(an_apply_that_fails_changes_nothing_and_can_be_repeated) {
     struct world *x = open_world();
