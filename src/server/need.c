@@ -160,7 +160,8 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
             if (item->generation != m->generation && m->flushed.frame != 0) return true;
             struct event *e = item->request.event;
             uint64_t gate = 0;
-            *out = e != NULL && !model_hides(m, e, item->request.applied, &gate) ? e : NULL;
+            bool there = e != NULL && !model_hides(m, e, item->request.applied, &gate);
+            *out = there ? model_erased(m, e) : NULL;
             return true;
         }
     }

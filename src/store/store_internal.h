@@ -74,6 +74,7 @@ struct store {
     uint64_t told_applied;        /* to the journal */
     struct list requests, finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
+    bool journal_stopped; /* nothing comes to the applier any more */
     uint64_t flush_frame; /* the applier must not wait to collect below this */
     char failure[512], apply_error[512];
     /* end of: under lock */

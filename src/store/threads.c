@@ -138,8 +138,8 @@ static bool apply_groups(struct store *s, struct group_vec *v) {
 static bool applier_wait(struct store *s, bool more_maintenance) {
     bool waited = false;
     for (;;) {
-        if (s->stopping) return true;
         struct group *g = s->to_applier.head;
+        if (s->stopping && (g != NULL || s->journal_stopped)) return true;
         if (g == NULL) {
             if (more_maintenance || waited) return false;
             store_wait_ms(s, &s->applier_wake, IDLE_MAINTAIN_MS);
@@ -172,7 +172,7 @@ static void *applier_main(void *arg) {
             bytes += g->bytes;
             group_vec_add(&batch, g);
         }
-        bool stop = s->stopping && batch.count == 0;
+        bool stop = s->journal_stopped && batch.count == 0;
         bool patient = !s->stopping && s->config.durability != DURABILITY_BACKEND &&
                        bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
         pthread_mutex_unlock(&s->lock);
@@ -281,6 +281,7 @@ void threads_stop(struct store *s) {
         pthread_join(s->journal_slots[i].thread, NULL);
     pthread_join(s->helper_thread, NULL);
     pthread_mutex_lock(&s->lock);
+    s->journal_stopped = true;
     pthread_cond_broadcast(&s->applier_wake);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->applier_thread, NULL);

@@ -53,6 +53,7 @@ void model_evict(struct model *m) {
     if (m->flushed.frame != 0) model_forget_flushed(m);
     model_exhume(m, store_floor(m->store));
     model_forget_hidden(m);
+    model_forget_erased(m, 0, store_floor(m->store));
     if (m->replay != NULL) replay_forget(m);
     if (m->bytes <= m->bytes_max) return;
     uint64_t floor = store_floor(m->store);

@@ -41,7 +41,8 @@ static void unhide(struct model *m, struct undo *u) {
     h->singles_frame = note->saved.singles_frame;
 }
 
-void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool singles) {
+void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool singles,
+                uint64_t frame) {
     struct hidden *h = find(m, stream);
     if (h == NULL) {
         h = xcalloc(1, sizeof *h);
@@ -53,7 +54,7 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
         note->saved = *h;
         note->hidden_frame = m->hidden_frame;
     }
-    m->hidden_frame = h->frame = m->decided + 1;
+    m->hidden_frame = h->frame = frame;
     h->first_version = MAX(h->first_version, first_version);
     if (singles) h->singles_frame = h->frame;
 }
@@ -81,6 +82,7 @@ static void free_hidden(struct hash_node *n, void *arg) {
 
 void hidden_clear(struct model *m) {
     hash_each(&m->hidden, free_hidden, m);
+    m->hidden_frame = 0;
 }
 
 static void forget_passed(struct hash_node *n, void *arg) {

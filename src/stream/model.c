@@ -21,6 +21,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->streams);
     hash_init(&m->ids);
     hash_init(&m->hidden);
+    hash_init(&m->erased);
     list_init(&m->clock);
     m->next_group = st->next_group;
     m->disk_deadline = st->next_deadline;
@@ -189,9 +190,30 @@ void stream_push_front(struct model *m, struct stream *s, struct event *e) {
     s->tail_count++;
 }
 
+struct note_touch {
+    struct undo undo;
+    struct stream *stream;
+    uint64_t last_frame, changed_frame;
+};
+
+static void untouch(struct model *m, struct undo *u) {
+    UNUSED(m);
+    struct note_touch *note = CONTAINER_OF(u, struct note_touch, undo);
+    note->stream->last_frame = note->last_frame;
+    note->stream->changed_frame = note->changed_frame;
+}
+
 void stream_touch(struct model *m, struct stream *s, bool content) {
-    s->last_frame = m->decided + 1;
-    if (content) s->changed_frame = s->last_frame;
+    uint64_t frame = m->decided + 1;
+    if (s->last_frame == frame && (!content || s->changed_frame == frame)) return;
+    struct note_touch *note = model_note(m, sizeof *note, untouch);
+    if (note != NULL) {
+        note->stream = s;
+        note->last_frame = s->last_frame;
+        note->changed_frame = s->changed_frame;
+    }
+    s->last_frame = frame;
+    if (content) s->changed_frame = frame;
 }
 
 void stream_drop_front(struct model *m, struct stream *s) {
@@ -367,7 +389,10 @@ void model_rebuild(struct model *m) {
         m->next_sequence--;
         model_log_forget(m, e);
     }
+    for (uint64_t q = m->log_first; q < m->next_sequence; q++) model_event(m, q)->removed = 0;
     hidden_clear(m);
+    model_unbury(m, durable);
+    model_forget_erased(m, durable, UINT64_MAX);
     m->batch.count = 0;
     m->disk_deadline = 1; /* to be looked up */
     m->decided = durable;
@@ -385,6 +410,7 @@ uint64_t model_flush(struct model *m) {
         if (e->rec.flags & EVENT_CLIENT_ID) model_remove_id(m, e);
     }
     hidden_clear(m);
+    model_forget_erased(m, 0, UINT64_MAX);
     m->disk_deadline = 0;
     group_add(m->open, RECORD_FLUSH, NULL, 0);
     m->decided = group_end_frame(m->open);
@@ -427,6 +453,8 @@ void model_clear(struct model *m) {
     group_destroy(m->open);
     hidden_clear(m);
     hash_clear(&m->hidden);
+    model_forget_erased(m, 0, UINT64_MAX);
+    hash_clear(&m->erased);
     model_exhume(m, UINT64_MAX);
     free(m->graves);
     free(m->expiring);

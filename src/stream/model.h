@@ -105,6 +105,7 @@ struct model {
         uint64_t frame;
     } * graves;
     size_t grave_first, grave_count, grave_cap;
+    struct hash_table erased; /* erased.c's */
     struct hash_table hidden; /* hidden.c's: what was removed, by stream number */
     uint64_t hidden_frame;    /* the last frame that removed something */
     struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
@@ -193,6 +194,8 @@ static inline struct event *model_event(const struct model *m, uint64_t sequence
 /* Reads the wall clock into the store clock, which never goes back. Once a turn. */
 void model_tick(struct model *m, uint64_t wall_ms);
 
+/* The event as it is now: erased, or e itself. For events that the store was asked for. */
+struct event *model_erased(const struct model *m, struct event *e);
 /* The event with a client-made id, if it is in memory. */
 struct event *model_find_id(struct model *m, const struct uuid *id);
 

@@ -34,6 +34,9 @@ void stream_touch(struct model *m, struct stream *s, bool content);
 void model_bury(struct model *m, struct event *e);
 void model_exhume(struct model *m, uint64_t floor); /* once the floor has passed them */
 
+/* After a void: what later frames buried is in the log tail again. */
+void model_unbury(struct model *m, uint64_t durable);
+
 /* undo.c: records of the frame being built. */
 void *model_record(struct model *m, enum record_kind kind, size_t len); /* its body, zeroed */
 /* Room for one item of a RECORD_PENDING or RECORD_ACK that collects several. */
@@ -55,8 +58,15 @@ void expiring_update(struct model *m, struct stream *s); /* after extra.expires 
 void expiring_remove(struct model *m, struct stream *s); /* from the heap */
 void expiring_evicted(struct model *m, const struct stream *s);
 
+/* erased.c */
+void model_add_erased(struct model *m, struct event *e);
+/* Forgets those that were erased by frames in (above, up_to]. */
+void model_forget_erased(struct model *m, uint64_t above, uint64_t up_to);
+
 /* hidden.c */
-void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool singles);
+/* frame: that removes it. singles: single events too, or only what is below first_version. */
+void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool singles,
+                uint64_t frame);
 void hidden_clear(struct model *m);
 
 /* The id leads to another copy of its event. */

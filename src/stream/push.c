@@ -150,3 +150,24 @@ void model_exhume(struct model *m, uint64_t floor) {
     }
     if (m->grave_count == 0) m->grave_first = 0;
 }
+
+void model_unbury(struct model *m, uint64_t durable) {
+    while (m->grave_count > 0) {
+        struct grave *g = &m->graves[m->grave_first + m->grave_count - 1];
+        if (g->frame <= durable) return;
+        m->grave_count--;
+        struct event *e = g->event;
+        uint64_t q = e->rec.sequence;
+        bool in_log = !(e->rec.flags & EVENT_ERASED) && q >= m->log_first && q < m->next_sequence &&
+                      model_event(m, q)->rec.stream == e->rec.stream;
+        if (!in_log) {
+            event_drop(m, e);
+            continue;
+        }
+        struct event **at = &m->log[q & m->log_mask];
+        m->log_bytes += e->size - (*at)->size;
+        if (e->rec.flags & EVENT_CLIENT_ID) model_replace_id(m, *at, e);
+        event_drop(m, *at);
+        *at = e;
+    }
+}

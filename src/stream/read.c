@@ -87,14 +87,14 @@ static uint64_t position(const struct read *r, const struct event *e) {
 /* Whether the event was removed. snapshot: see model_hides. */
 static bool is_gone(struct model *m, struct read *r, const struct event *e, uint64_t snapshot) {
     if (r->stream == NULL) return model_hides(m, e, snapshot, &r->gate);
-    return e->removed || !stream_has_version(r->stream, e->rec.version);
+    return !stream_has_version(r->stream, e->rec.version);
 }
 
 /* false: the read is complete. */
 static bool read_page(struct model *m, struct read *r, const struct page *page,
                       struct progress *p) {
     for (size_t i = 0; i < page->count; i++) {
-        struct event *e = page->events[i];
+        struct event *e = model_erased(m, page->events[i]);
         if (!is_gone(m, r, e, page->applied) && !read_offer(r, e, position(r, e), true, p))
             return false;
     }

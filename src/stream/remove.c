@@ -69,7 +69,7 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
     x->first_version = holes_skip(&x->holes, first);
     holes_cut(&x->holes, x->first_version);
     cut_tail(m, s, x->first_version);
-    model_hide(m, s->name->rec.number, x->first_version, false);
+    model_hide(m, s->name->rec.number, x->first_version, false, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
     model_account(m, s);
@@ -121,7 +121,7 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
     x->first_version = holes_skip(&x->holes, x->first_version);
     holes_cut(&x->holes, x->first_version);
     cut_tail(m, s, x->first_version);
-    model_hide(m, s->name->rec.number, x->first_version, true);
+    model_hide(m, s->name->rec.number, x->first_version, true, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
     model_account(m, s);
@@ -153,6 +153,8 @@ static void replace(struct model *m, struct stream *s, struct event *by, bool in
 
 static void unerase(struct model *m, struct undo *u) {
     struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
+    if (note->in_log && note->old->rec.flags & EVENT_CLIENT_ID)
+        model_replace_id(m, model_event(m, note->old->rec.sequence), note->old);
     replace(m, note->stream, note->old, note->in_tail, note->in_log);
     event_drop(m, note->old);
 }
@@ -179,7 +181,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
         .content_hash = v.content_hash,
         .type = v.type,
         .aggregate = v.aggregate,
-        .flags = EVENT_ERASED,
+        .flags = (uint16_t)(EVENT_ERASED | (e->rec.flags & EVENT_FIELDS)),
     };
     bool in_tail = f.version >= stream_tail_first(s);
     bool in_log = f.sequence >= m->log_first && f.sequence < m->next_sequence;
@@ -198,10 +200,9 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
             *note = (struct note_erase){note->undo, s, event_ref(old), in_tail, in_log};
         }
         replace(m, s, erased, in_tail, in_log);
-        event_drop(m, erased);
-    } else {
-        model_bury(m, erased); /* for the reply */
     }
+    model_bury(m, erased); /* for the reply */
+    model_add_erased(m, erased);
     struct erase_record *r = model_record(m, RECORD_ERASE, sizeof *r);
     *r = (struct erase_record){s->name->rec.number, f.version, f.sequence};
     stream_touch(m, s, true);
@@ -277,7 +278,7 @@ void model_delete(struct model *m, struct stream *s) {
     m->live_in_memory--;
     m->stream_count--;
     stream_touch(m, s, true);
-    model_hide(m, number, UINT64_MAX, false);
+    model_hide(m, number, UINT64_MAX, false, m->decided + 1);
     struct number_record *r = model_record(m, RECORD_DELETE, sizeof *r);
     r->number = number;
     if (note == NULL) {

@@ -110,6 +110,22 @@ static void empty(struct replay *p) {
     hash_each(&p->groups, free_number, &p->groups);
 }
 
+/* What a durable frame removed stays hidden from readers of the log. */
+static void hide_again(struct model *m, uint64_t frame, const struct record *r) {
+    const struct stream_state_record *state = r->body;
+    const struct remove_record *removed = r->body;
+    const struct number_record *gone = r->body;
+    if (r->kind == RECORD_STREAM_STATE && state->first_version > 0)
+        model_hide(m, state->stream, state->first_version, false, frame);
+    if (r->kind == RECORD_DELETE) model_hide(m, gone->number, UINT64_MAX, false, frame);
+    if (r->kind != RECORD_REMOVE) return;
+    for (size_t i = 0; i < (r->len - sizeof *removed) / sizeof removed->events[0]; i++) {
+        uint64_t q = removed->events[i].sequence;
+        if (q >= m->log_first && q < m->next_sequence) model_event(m, q)->removed = 1;
+    }
+    model_hide(m, removed->stream, 0, true, frame);
+}
+
 static void index_record(struct replay *p, uint64_t frame, const struct record *r) {
     uint64_t first = r->len >= sizeof first ? *(const uint64_t *)r->body : 0;
     const struct stream_record *named = r->body;
@@ -176,8 +192,12 @@ void replay_build(struct model *m) {
     LIST_FOR_EACH (it, store_groups(m->store)) {
         const struct group *g = LIST_ENTRY(it, struct group, node);
         uint32_t i = 0;
-        for (uint32_t k = 0; k < g->frame_count && g->first_frame + k <= durable; k++)
-            for (; i < g->frame_end[k]; i++) index_record(p, g->first_frame + k, &g->records[i]);
+        for (uint32_t k = 0; k < g->frame_count && g->first_frame + k <= durable; k++) {
+            for (; i < g->frame_end[k]; i++) {
+                index_record(p, g->first_frame + k, &g->records[i]);
+                hide_again(m, g->first_frame + k, &g->records[i]);
+            }
+        }
     }
 }
 
@@ -308,20 +328,28 @@ static void replay_record(struct model *m, struct stream *s, const struct replay
     }
 }
 
-static void replay_items(struct model *m, struct stream *s, const struct replay_stream *p,
-                         uint64_t applied) {
-    for (size_t i = 0; p != NULL && i < p->count; i++)
-        if (p->items[i].frame > applied) replay_record(m, s, &p->items[i]);
+/* In the order in which they were decided: by frame, and in it as the records stand. */
+static int by_frame(const void *a, const void *b) {
+    const struct replay_item *x = a, *y = b;
+    if (x->frame != y->frame) return x->frame < y->frame ? -1 : 1;
+    return (x->record > y->record) - (x->record < y->record);
+}
+
+static void gather(struct replay_stream *all, const struct replay_stream *from, uint64_t applied) {
+    for (size_t i = 0; from != NULL && i < from->count; i++)
+        if (from->items[i].frame > applied)
+            add_item(all, from->items[i].frame, from->items[i].record);
 }
 
 void replay_contents(struct model *m, struct stream *s, uint64_t applied) {
     const struct replay *p = m->replay;
-    replay_items(m, s, find_number(&p->streams, s->name->rec.number), applied);
-    /* Groups that were there before the replayed frames. */
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        uint32_t groups = s->extra->group_count;
-        replay_items(m, s, find_number(&p->groups, s->extra->groups[i]->number), applied);
-        if (s->extra->group_count < groups) i--; /* it was dropped */
-    }
+    struct replay_stream all = {0};
+    gather(&all, find_number(&p->streams, s->name->rec.number), applied);
+    /* Records of groups that were there before do not say whose they are. */
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
+        gather(&all, find_number(&p->groups, s->extra->groups[i]->number), applied);
+    if (all.count > 1) qsort(all.items, all.count, sizeof *all.items, by_frame);
+    for (size_t i = 0; i < all.count; i++) replay_record(m, s, &all.items[i]);
+    xfree(all.items);
     if (s->extra != NULL) model_account(m, s);
 }

@@ -1,0 +1,521 @@
+/* The model over a real store: random changes of every kind, then
+ *
+ *   a transaction that is taken back leaves nothing behind,
+ *   what is evicted and loaded again is as it was,
+ *   what a restart finds is as it was,
+ *   what a void leaves (durable frames that the backend has not got yet) is as it was.
+ *
+ * "As it was" is a text that says all of it. SEED=n repeats a run. */
+#include "unit.h"
+
+#include <poll.h>
+
+#include "base/alloc.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "store/fields.h"
+#include "stream/append.h"
+#include "stream/cgroup.h"
+#include "stream/entry.h"
+#include "stream/idempotent.h"
+#include "stream/model_internal.h"
+#include "stream/read.h"
+#include "stream/remove.h"
+
+#define NAMES 7
+
+static struct model model, *m = &model;
+static struct store *store;
+static struct err err;
+static uint64_t seed, now_ms = 1700000000000;
+static bool had_rename;
+
+static uint64_t draw(uint64_t n) {
+    seed += 0x9e3779b97f4a7c15;
+    uint64_t z = (seed ^ (seed >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return (z ^ (z >> 31)) % n;
+}
+
+static void draw_seed(void) {
+    const char *given = getenv("SEED");
+    if (given != NULL)
+        seed = strtoull(given, NULL, 10);
+    else
+        random_bytes(&seed, sizeof seed);
+    fprintf(stderr, "  SEED=%llu\n", (unsigned long long)seed);
+}
+
+static struct str name_of(uint64_t i) {
+    static char names[NAMES][16];
+    snprintf(names[i], sizeof names[i], "stream-%d", (int)i);
+    return str_c(names[i]);
+}
+
+/* ---- the store ---- */
+
+static void on_durable(struct group *g, void *arg) {
+    UNUSED(g);
+    UNUSED(arg);
+}
+static void on_applied(uint64_t frame, void *arg) {
+    UNUSED(frame);
+    UNUSED(arg);
+}
+static void on_voided(const char *why, void *arg) {
+    UNUSED(why);
+    UNUSED(arg);
+}
+static void on_resumed(void *arg) {
+    UNUSED(arg);
+}
+
+static void start(uint64_t apply_delay_ms) {
+    struct store_config config = {.url = "sqlite:test.db",
+                                  .durability = DURABILITY_JOURNAL,
+                                  .segment_bytes = 4 << 20,
+                                  .apply_delay_ms = apply_delay_ms,
+                                  .apply_bytes = apply_delay_ms > 0 ? 1u << 30 : 1u << 20,
+                                  .apply_urgent_bytes = 1u << 30,
+                                  .reader_count = 1};
+    CHECK(store_open(&store, &config, &err) == 0);
+    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, NULL};
+    CHECK(store_start(store, &callbacks, &err) == 0);
+    model_init(m, store, 1u << 30, false);
+    model_tick(m, now_ms);
+}
+
+static void stop(void) {
+    err.text[0] = '\0';
+    model_submit(m);
+    if (store_close(store, &err) != 0) fprintf(stderr, "  %s\n", err.text);
+    CHECK(err.text[0] == '\0');
+    model_clear(m);
+}
+
+static void turn(void) {
+    struct pollfd p = {.fd = store_fd(store), .events = POLLIN};
+    poll(&p, 1, 100);
+    store_poll(store);
+}
+
+static void wait_durable(void) {
+    model_submit(m);
+    while (store_durable(store) < m->decided) turn();
+}
+
+static void wait_applied(void) {
+    wait_durable();
+    while (store_applied(store) < m->decided) {
+        store_flush(store);
+        turn();
+    }
+}
+
+static int wakes;
+static void on_wake(struct waiter *w, int status, const struct err *e) {
+    UNUSED(w);
+    if (status != 0) fprintf(stderr, "  %s\n", e->text);
+    CHECK_INT(status, 0);
+    wakes++;
+}
+
+static struct stream *load(struct str name) {
+    struct stream *s = model_stream(m, name);
+    if (s != NULL) return s;
+    struct waiter w = {.wake = on_wake};
+    wakes = 0;
+    model_load_stream(m, name, &w);
+    while (wakes == 0) turn();
+    s = model_stream(m, name);
+    CHECK(s != NULL);
+    return s;
+}
+
+static void request_done(struct store_request *r) {
+    UNUSED(r);
+    wakes++;
+}
+
+static void ask(struct store_request *r) {
+    r->done = request_done;
+    wakes = 0;
+    store_request(store, r);
+    while (wakes == 0) turn();
+    CHECK_INT(r->status, 0);
+}
+
+/* ---- all of it, as text ---- */
+
+static void say_event(struct buf *out, const struct event *e) {
+    struct str type = event_type(&e->rec), payload = event_payload(&e->rec);
+    buf_printf(out, "  %llu %llu-%llu %.*s %s%s", (unsigned long long)e->rec.version,
+               (unsigned long long)e->rec.entry_ms, (unsigned long long)e->rec.entry_seq,
+               (int)type.len, type.ptr, e->rec.flags & EVENT_ERASED ? "erased " : "",
+               e->rec.flags & EVENT_FIELDS ? "fields " : "");
+    for (size_t i = 0; i < payload.len; i++)
+        buf_printf(out, "%c", payload.ptr[i] < ' ' ? '.' : payload.ptr[i]);
+    buf_printf(out, "\n");
+}
+
+static void say_events(struct buf *out, struct stream *s) {
+    struct read r = {.stream = s, .end = UINT64_MAX, .count = 1000000, .horizon = UINT64_MAX};
+    struct read_range range;
+    if (model_read(m, &r, NULL, &range)) {
+        for (size_t i = 0; i < r.found; i++) say_event(out, r.events[i]);
+    } else {
+        struct store_request q = {.kind = STORE_READ_EVENTS, .range = range};
+        ask(&q);
+        CHECK(model_read(m, &r, &q.page, &range));
+        for (size_t i = 0; i < r.found; i++) say_event(out, r.events[i]);
+        store_release(store, &q);
+        page_clear(&q.page);
+    }
+    CHECK(!r.has_more);
+    CHECK_INT(r.found, stream_length(s));
+    read_clear(&r);
+}
+
+/* Consumers are seen softly: their times are left out. */
+static void say_group(struct buf *out, const struct cgroup *g) {
+    buf_printf(out, "  group %.*s %llu at %llu-%llu read %lld\n", (int)g->name.len, g->name.ptr,
+               (unsigned long long)g->number, (unsigned long long)g->last.ms,
+               (unsigned long long)g->last.seq, (long long)g->entries_read);
+    for (uint32_t i = 0; i < g->consumer_count; i++)
+        buf_printf(out, "    consumer %u %.*s has %u\n", g->consumers[i]->number,
+                   (int)g->consumers[i]->name.len, g->consumers[i]->name.ptr,
+                   pending_count_of(&g->pending, g->consumers[i]->number));
+    struct pending_cursor c = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
+    struct pending_entry *e;
+    while ((e = pending_next(&c)) != NULL)
+        buf_printf(out, "    %llu-%llu v%u c%u at %llu x%u\n", (unsigned long long)e->id.ms,
+                   (unsigned long long)e->id.seq, e->version, e->consumer,
+                   (unsigned long long)e->delivered_ms, e->deliveries);
+}
+
+static void say_stream(struct buf *out, struct stream *s) {
+    if (s->state == STREAM_ABSENT) return;
+    struct str name = stream_name_str(s->name);
+    buf_printf(out, "%.*s %llu next %llu last %llu-%llu length %llu added %llu\n", (int)name.len,
+               name.ptr, (unsigned long long)s->name->rec.number,
+               (unsigned long long)s->next_version, (unsigned long long)s->entry_ms,
+               (unsigned long long)s->entry_seq, (unsigned long long)stream_length(s),
+               (unsigned long long)stream_entries_added(s));
+    const struct stream_extra *x = s->extra;
+    if (stream_is_string(s)) {
+        buf_printf(out, "  string %.*s\n", (int)x->value_len, x->value_len ? x->value : "");
+    } else {
+        say_events(out, s);
+    }
+    if (x == NULL) return;
+    if (x->deleted.ms > 0 || x->expires > 0 || x->idempotent_max > 0)
+        buf_printf(out, "  deleted %llu-%llu expires %llu idempotent %u %u\n",
+                   (unsigned long long)x->deleted.ms, (unsigned long long)x->deleted.seq,
+                   (unsigned long long)x->expires, x->idempotent_seconds, x->idempotent_max);
+    struct idempotent_stats sent;
+    model_idempotent_stats(s, &sent);
+    if (sent.ids > 0)
+        buf_printf(out, "  producers %llu ids %llu\n", (unsigned long long)sent.producers,
+                   (unsigned long long)sent.ids);
+    for (uint32_t i = 0; i < x->group_count; i++) say_group(out, x->groups[i]);
+}
+
+static char *say_all(void) {
+    struct buf out;
+    buf_init(&out, 0);
+    for (uint64_t i = 0; i < NAMES; i++) say_stream(&out, load(name_of(i)));
+    buf_printf(&out, "streams %llu events %llu\n", (unsigned long long)m->stream_count,
+               (unsigned long long)m->next_sequence);
+    buf_put(&out, "", 1);
+    return out.data;
+}
+
+/* The first lines that differ. */
+static void say_difference(const char *before, const char *after) {
+    while (*before != '\0' && strcspn(before, "\n") == strcspn(after, "\n") &&
+           strncmp(before, after, strcspn(before, "\n") + 1) == 0) {
+        before += strcspn(before, "\n") + 1;
+        after += strcspn(after, "\n") + 1;
+    }
+    fprintf(stderr, "  it was: %.300s\n  it is:  %.300s\n", before, after);
+}
+
+static void is_as_it_was(const char *before) {
+    char *after = say_all();
+    if (strcmp(before, after) != 0) {
+        say_difference(before, after);
+        CHECK(!"as it was");
+    }
+    free(after);
+}
+
+/* ---- changes ---- */
+
+static void add_entry(struct stream *s) {
+    struct str fields[] = {STR("type"), STR("a"), STR("n"), STR("\xff\x01 \"x\"")};
+    struct entry_add add = {.fields = fields + 2 * draw(2), .count = 2};
+    if (add.fields == fields && draw(2)) add.count = 4;
+    if (draw(4) == 0) {
+        add.kind = ENTRY_ID_GIVEN;
+        add.id = (struct entry_id){s->entry_ms + draw(3), s->entry_seq + draw(3)};
+    }
+    enum entry_status st = model_add_entry(m, s, &add);
+    CHECK(st == ENTRY_OK || st == ENTRY_ID_SMALL);
+}
+
+static void append(struct stream *s) {
+    struct append a = {.stream = s, .stream_name = stream_name_str(s->name)};
+    a.fields.type = draw(2) ? STR("order.made") : STR("t");
+    a.fields.payload = STR("{\"a\":1}");
+    if (draw(2)) {
+        a.has_id = true;
+        random_bytes(&a.fields.event_id, sizeof a.fields.event_id);
+    }
+    struct append_result result;
+    model_append(m, &a, 1, &result);
+    CHECK_INT(result.status, APPEND_OK);
+}
+
+/* Some event of s that exists, or NULL; one reference. */
+static struct event *some_event(struct stream *s) {
+    if (stream_length(s) == 0) return NULL;
+    uint64_t v = stream_first_version(s) + draw(s->next_version - stream_first_version(s));
+    if (!stream_has_version(s, v)) return NULL;
+    if (v >= stream_tail_first(s)) return event_ref(stream_event(s, v));
+    struct read r = {.stream = s, .start = v, .end = v, .count = 1, .horizon = UINT64_MAX};
+    struct store_request q = {.kind = STORE_READ_EVENTS};
+    CHECK(!model_read(m, &r, NULL, &q.range));
+    ask(&q);
+    CHECK(model_read(m, &r, &q.page, &q.range));
+    CHECK_INT(r.found, 1);
+    struct event *e = event_ref(r.events[0]);
+    store_release(store, &q);
+    page_clear(&q.page);
+    read_clear(&r);
+    return e;
+}
+
+static void with_some_event(struct stream *s, struct cgroup *g, struct consumer *c, uint64_t what) {
+    struct event *e = some_event(s);
+    if (e == NULL) return;
+    struct entry_id id = event_entry_id(e);
+    switch (what) {
+    case 0:
+        model_remove(m, s, &e, 1);
+        break;
+    case 1:
+        if (!(e->rec.flags & EVENT_ERASED)) model_erase(m, s, e);
+        break;
+    case 2:
+        if (g != NULL && c != NULL)
+            cgroup_pend(m, g, id, e->rec.version, c, now_ms - draw(100), 1 + (uint32_t)draw(3));
+        break;
+    case 3:
+        if (g != NULL) cgroup_ack(m, g, id);
+        break;
+    case 4:
+        if (g != NULL) cgroup_set_position(m, g, id, (int64_t)draw(10) - 1);
+        break;
+    case 5: {
+        struct pending_entry *p = g != NULL ? pending_find(&g->pending, id) : NULL;
+        if (p != NULL) cgroup_release(m, g, p, p->deliveries);
+        break;
+    }
+    }
+    if (event_unref(e)) return;
+}
+
+static void change_group(struct stream *s) {
+    static const char *const names[] = {"g", "workers", "audit"}, *const people[] = {"ann", "bob"};
+    struct str name = str_c(names[draw(3)]), who = str_c(people[draw(2)]);
+    struct cgroup *g = cgroup_find(s, name);
+    if (g == NULL) {
+        cgroup_add(m, s, name, stream_last_id(s), -1);
+        return;
+    }
+    struct consumer *c = cgroup_consumer(g, who);
+    if (c == NULL)
+        cgroup_add_consumer(m, g, who);
+    else if (draw(8) == 0)
+        cgroup_drop_consumer(m, g, c);
+    else if (draw(20) == 0)
+        cgroup_drop(m, g);
+}
+
+static void change(void) {
+    struct stream *s = load(name_of(draw(NAMES)));
+    now_ms += draw(3);
+    model_tick(m, now_ms);
+    if (stream_is_string(s)) {
+        if (draw(3) == 0)
+            model_delete(m, s);
+        else
+            model_set_string(m, s, draw(2) ? STR("value") : STR(""));
+        return;
+    }
+    if (s->state == STREAM_ABSENT) {
+        if (draw(10) == 0)
+            model_set_string(m, s, STR("v"));
+        else if (draw(5) == 0)
+            model_create_stream(m, s);
+        else
+            add_entry(s);
+        return;
+    }
+    uint64_t what = draw(100);
+    struct cgroup *g = NULL;
+    struct consumer *c = NULL;
+    if (s->extra != NULL && s->extra->group_count > 0) {
+        g = s->extra->groups[draw(s->extra->group_count)];
+        if (g->consumer_count > 0) c = g->consumers[draw(g->consumer_count)];
+    }
+    if (what < 30) {
+        add_entry(s);
+    } else if (what < 38) {
+        append(s);
+    } else if (what < 50) {
+        with_some_event(s, g, c, draw(2));
+    } else if (what < 75) {
+        with_some_event(s, g, c, 2 + draw(4));
+    } else if (what < 83) {
+        change_group(s);
+    } else if (what < 86) {
+        model_trim(m, s, model_trim_point(s, draw(stream_length(s) + 1)));
+    } else if (what < 88) {
+        model_set_expires(m, s, draw(2) ? now_ms + 1000000 + draw(1000) : 0);
+    } else if (what < 91) {
+        char id[2] = {(char)('a' + draw(5)), 0};
+        struct entry_id out;
+        if (!model_idempotent_find(m, s, STR("p"), str_c(id), 100000, 50, &out))
+            model_idempotent_add(m, s, STR("p"), str_c(id), 50, stream_last_id(s));
+    } else if (what < 92) {
+        model_set_idempotent(m, s, 100 + (uint32_t)draw(2), 10);
+    } else if (what < 94) {
+        struct entry_id last = stream_last_id(s), deleted = {1, draw(9)};
+        entry_id_next(&last);
+        model_set_last_id(m, s, last, draw(2) ? UINT64_MAX : s->next_version + draw(9),
+                          draw(2) ? &deleted : NULL);
+    } else if (what < 97) {
+        struct stream *to = load(name_of(draw(NAMES)));
+        if (to == s) return;
+        if (to->state == STREAM_LIVE) model_delete(m, to);
+        model_rename(m, s, to);
+        had_rename = true;
+    } else {
+        model_delete(m, s);
+    }
+}
+
+static void change_some(int n) {
+    for (int i = 0; i < n; i++) {
+        change();
+        if (draw(3) > 0) model_commit(m);
+    }
+    model_commit(m);
+}
+
+/* Everything goes that may go. */
+static void evict_all(void) {
+    size_t max = m->bytes_max;
+    m->bytes_max = 0;
+    for (int i = 0; i < 50; i++) {
+        wait_applied();
+        model_evict(m);
+    }
+    m->bytes_max = max;
+    CHECK_INT(m->streams.count, 0);
+    CHECK_INT(m->log_first, m->next_sequence);
+}
+
+TEST(a_transaction_that_is_taken_back_leaves_nothing) {
+    hash_seed();
+    draw_seed();
+    start(0);
+    for (int round = 0; round < 300; round++) {
+        change_some(20);
+        char *before = say_all();
+        uint64_t decided = m->decided;
+        model_begin(m);
+        int n = 1 + (int)draw(30);
+        for (int i = 0; i < n; i++) change();
+        model_undo(m);
+        CHECK_INT(m->decided, decided);
+        is_as_it_was(before);
+        free(before);
+        model_submit(m);
+        if (draw(10) == 0) evict_all();
+    }
+    evict_all();
+    stop();
+}
+
+TEST(a_transaction_that_ends_is_one_frame) {
+    hash_seed();
+    draw_seed();
+    start(0);
+    for (int round = 0; round < 200; round++) {
+        uint64_t decided = m->decided;
+        model_begin(m);
+        for (int i = 0; i < 10; i++) change();
+        char *before = say_all();
+        uint64_t frame = model_end(m);
+        CHECK(frame == 0 || frame == decided + 1);
+        is_as_it_was(before);
+        if (draw(4) == 0) {
+            evict_all();
+            is_as_it_was(before);
+        }
+        free(before);
+    }
+    stop();
+}
+
+TEST(what_was_evicted_is_loaded_as_it_was) {
+    hash_seed();
+    draw_seed();
+    start(0);
+    for (int round = 0; round < 100; round++) {
+        change_some(60);
+        char *before = say_all();
+        evict_all();
+        is_as_it_was(before);
+        free(before);
+    }
+    stop();
+}
+
+TEST(what_a_restart_finds_is_as_it_was) {
+    hash_seed();
+    draw_seed();
+    for (int round = 0; round < 25; round++) {
+        start(draw(2) ? 0 : 10000);
+        change_some(100);
+        char *before = say_all();
+        stop();
+        start(0);
+        is_as_it_was(before);
+        free(before);
+        stop();
+    }
+}
+
+TEST(after_a_void_what_was_durable_is_as_it_was) {
+    hash_seed();
+    draw_seed();
+    start(0);
+    for (int round = 0; round < 60; round++) {
+        stop();
+        start(60000); /* nothing is applied by itself */
+        had_rename = false;
+        change_some(80);
+        wait_durable();
+        char *before = say_all();
+        change_some(30); /* not handed over: lost */
+        model_rebuild(m);
+        if (draw(2) || had_rename) wait_applied(); /* a renamed stream is there only then */
+        is_as_it_was(before);
+        free(before);
+    }
+    stop();
+}
