@@ -18,6 +18,7 @@
 #include "server/cron.h"
 #include "server/listener.h"
 #include "server/need.h"
+#include "stream/cgroup.h"
 #include "server/transaction.h"
 
 #define READ_BUFFER       (64u * 1024)
@@ -371,6 +372,7 @@ void server_stop(struct server *srv) {
 static int finish(struct server *srv) {
     uint64_t give_up = clock_mono_ms() + STOP_PATIENCE_MS;
     listeners_close(srv);
+    if (store_writable(srv->store)) model_record_times(&srv->model);
     bool busy = true;
     while (busy && clock_mono_ms() < give_up) {
         if (store_writable(srv->store)) model_submit(&srv->model);

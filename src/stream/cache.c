@@ -31,10 +31,13 @@ static bool evict_stream(struct model *m, uint64_t floor) {
     for (int looked = 0; looked < CLOCK_LOOK_AT && !list_empty(&m->clock); looked++) {
         struct stream *s = LIST_ENTRY(m->clock.next, struct stream, clock);
         if (!s->touched && s->pins == 0 && s->last_frame <= floor) {
-            /* Consumers' times are written first: a stream of its own frame, to go later. */
-            if (s->extra != NULL && stream_record_times(m, s)) {
-                model_commit(m);
-                return true;
+            /* Consumers' times are written first, in a frame of their own; it goes later. */
+            if (s->extra != NULL && s->extra->group_count > 0) {
+                if (!store_writable(m->store)) return false;
+                if (stream_record_times(m, s)) {
+                    model_commit(m);
+                    return true;
+                }
             }
             expiring_evicted(m, s);
             m->evicted_events += s->tail_count;

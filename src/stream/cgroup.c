@@ -415,6 +415,16 @@ bool stream_record_times(struct model *m, struct stream *s) {
     return any;
 }
 
+static void record_times(struct hash_node *n, void *arg) {
+    struct stream *s = CONTAINER_OF(n, struct stream, node);
+    if (s->state == STREAM_LIVE && s->extra != NULL && stream_record_times(arg, s))
+        model_commit(arg);
+}
+
+void model_record_times(struct model *m) {
+    hash_each(&m->streams, record_times, m);
+}
+
 /* ---- pending entries ---- */
 
 static void record_pending(struct model *m, struct cgroup *g, const struct pending_entry *e,

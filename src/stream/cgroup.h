@@ -79,5 +79,7 @@ bool stream_has_tombstones(const struct stream *s, struct entry_id from);
 /* Writes consumers' times that were not recorded yet, of all groups of s. Before it is evicted, and
  * at shutdown. true: there were some (a record was added). */
 bool stream_record_times(struct model *m, struct stream *s);
+/* The same for all streams in memory, a frame each: at shutdown. */
+void model_record_times(struct model *m);
 
 #endif
