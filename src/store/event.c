@@ -164,10 +164,14 @@ struct str event_payload(const struct event_record *r) {
                   r->payload_len);
 }
 
+bool stream_number_valid(uint64_t number) {
+    return number > 0 && number <= STREAM_NUMBER_MAX;
+}
+
 bool event_record_valid(const struct event_record *r, size_t len) {
     if (len < sizeof *r) return false;
     if ((r->flags & ~EVENT_FLAGS_ALL) != 0 || r->reserved != 0) return false;
-    if (r->stream == 0 || r->stream > STREAM_NUMBER_MAX) return false;
+    if (!stream_number_valid(r->stream)) return false;
     if (event_record_len(r) != len) return false;
     if (r->flags & EVENT_ERASED) return r->payload_len == 0 && r->metadata_len == 0;
     return (r->flags & EVENT_FIELDS) == 0 || fields_valid(event_payload(r));
@@ -176,7 +180,7 @@ bool event_record_valid(const struct event_record *r, size_t len) {
 bool stream_record_valid(const struct stream_record *r, size_t len) {
     if (len < sizeof *r) return false;
     if (r->reserved[0] != 0 || r->reserved[1] != 0 || r->is_string > 1) return false;
-    if (r->number == 0 || r->number > STREAM_NUMBER_MAX || r->name_len == 0) return false;
+    if (!stream_number_valid(r->number) || r->name_len == 0) return false;
     return sizeof *r + r->name_len == len;
 }
 

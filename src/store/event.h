@@ -162,6 +162,7 @@ static inline void event_view(const struct event_record *r, struct event_view *v
 /* Whether len bytes at r are one whole, consistent record (for bytes from a file). */
 bool event_record_valid(const struct event_record *r, size_t len);
 bool stream_record_valid(const struct stream_record *r, size_t len);
+bool stream_number_valid(uint64_t number);
 
 /* The transaction id that clients see: the stored one, else (a transaction of one event)
  * the event id with its version nibble (high half of byte 6) set to 4 and byte 8's top bit set. */

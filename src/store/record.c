@@ -9,19 +9,25 @@ static bool is_array(const struct record *r, size_t head, size_t item) {
     return r->len > head && (r->len - head) % item == 0;
 }
 
+/* Bodies about a stream begin with its number. */
+static bool of_stream(const struct record *r, size_t least) {
+    return r->len >= least && stream_number_valid(*(const uint64_t *)r->body);
+}
+
 static bool remove_valid(const struct record *r) {
     if (!is_array(r, sizeof(struct remove_record), sizeof(struct removed_event))) return false;
     const struct remove_record *b = r->body;
     size_t n = (r->len - sizeof *b) / sizeof b->events[0];
     for (size_t i = 1; i < n; i++)
         if (b->events[i - 1].version >= b->events[i].version) return false;
-    return true;
+    return stream_number_valid(b->stream) && b->events[n - 1].version <= UINT32_MAX;
 }
 
 static bool group_valid(const struct record *r) {
     const struct group_record *b = r->body;
     return r->len >= sizeof *b && b->name_len > 0 && r->len == sizeof *b + b->name_len &&
-           b->reserved[0] == 0 && b->reserved[1] == 0 && b->reserved[2] == 0;
+           b->reserved[0] == 0 && b->reserved[1] == 0 && b->reserved[2] == 0 &&
+           stream_number_valid(b->stream);
 }
 
 static bool consumer_valid(const struct record *r) {
@@ -42,7 +48,7 @@ static bool pending_valid(const struct record *r) {
 static bool idempotent_valid(const struct record *r) {
     const struct idempotent_record *b = r->body;
     return r->len >= sizeof *b && r->len == sizeof *b + b->producer_len + b->id_len &&
-           b->producer_len > 0 && b->id_len > 0 && b->reserved == 0;
+           b->producer_len > 0 && b->id_len > 0 && b->reserved == 0 && of_stream(r, sizeof *b);
 }
 
 bool record_valid(const struct record *r) {
@@ -55,17 +61,18 @@ bool record_valid(const struct record *r) {
     case RECORD_FLUSH:
         return r->len == 0;
     case RECORD_STREAM_STATE:
-        return r->len == sizeof(struct stream_state_record);
+        return r->len == sizeof(struct stream_state_record) && of_stream(r, r->len);
     case RECORD_REMOVE:
         return remove_valid(r);
     case RECORD_DELETE:
-    case RECORD_GROUP_DROP:
     case RECORD_IDEMPOTENT_CLEAR:
+        return r->len == sizeof(struct number_record) && of_stream(r, r->len);
+    case RECORD_GROUP_DROP:
         return r->len == sizeof(struct number_record);
     case RECORD_VALUE:
-        return r->len >= sizeof(struct value_record);
+        return of_stream(r, sizeof(struct value_record));
     case RECORD_ERASE:
-        return r->len == sizeof(struct erase_record);
+        return r->len == sizeof(struct erase_record) && of_stream(r, r->len);
     case RECORD_GROUP:
         return group_valid(r);
     case RECORD_GROUP_POSITION:

@@ -818,9 +818,8 @@ TEST(a_journal_behind_the_store_has_nothing_to_replay) {
     journal_close(j);
 }
 
-TEST(a_newer_format_is_refused) {
-    char path[512];
-    ten_groups(path);
+/* Gives the segment's header another format. */
+static void set_format(const char *path, uint32_t format) {
     struct segment_header h;
     uint8_t block[JOURNAL_BLOCK] = {0};
     bool used;
@@ -828,11 +827,32 @@ TEST(a_newer_format_is_refused) {
     CHECK(pread(fd, block, sizeof block, 0) == sizeof block);
     close(fd);
     CHECK_INT(segment_header_get(block, sizeof block, &h, &used), SEGMENT_VALID);
-    h.format = JOURNAL_FORMAT + 1;
+    h.format = format;
     h.crc = 0;
     h.crc = segment_crc(UINT32_MAX, &h, sizeof h);
     damage(path, 0, &h, sizeof h);
     damage(path, SEGMENT_HEADER_COPY, &h, sizeof h);
+}
+
+TEST(an_older_format_is_read_and_the_next_segment_is_of_ours) {
+    char path[512];
+    ten_groups(path);
+    set_format(path, 1);
+    int rc;
+    struct journal *j = open_at("j", 0, true, &rc);
+    CHECK_INT(rc, 0);
+    CHECK_INT(got.last, 30);
+    CHECK_INT(journal_start(j, 31, &err), 0);
+    put(j, 1, 10);
+    journal_close(j);
+    open_gives("j", 30, true, 0); /* everything older was applied */
+    CHECK_INT(got.last, 31);
+}
+
+TEST(a_newer_format_is_refused) {
+    char path[512];
+    ten_groups(path);
+    set_format(path, JOURNAL_FORMAT + 1);
     open_gives("j", 0, true, ERR_REFUSED);
     char newer[32];
     snprintf(newer, sizeof newer, "format %d", JOURNAL_FORMAT + 1);
