@@ -60,7 +60,8 @@ static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
                                struct source *sources) {
     struct entry_id *kept = NULL;
     bool again = false;
-    for (size_t i = 0; a->block && kept == NULL && i < a->n; i++)
+    bool may_wait = a->block && c->srv->executing == NULL;
+    for (size_t i = 0; may_wait && kept == NULL && i < a->n; i++)
         if (str_eq(a->ids[i], STR("$"))) again = blocking_ids(c, a->n, &kept);
     for (size_t i = 0; i < a->n; i++) {
         if (again) sources[i].after = kept[i];
@@ -71,31 +72,13 @@ static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
     return true;
 }
 
-/* As many entries as the limits allow. With MAXSIZE they are read in portions, since nobody knows
- * how many of them there will be. */
-#define PORTION 1000
 static bool read_source(struct client *c, const struct xread_args *a, struct source *src,
                         struct budget *budget) {
     struct entry_id from = src->after;
-    uint64_t start, left = MIN(a->count, budget->entries);
-    struct entry_list *l = &src->list;
+    uint64_t start;
     if (src->stream->state == STREAM_ABSENT || !entry_id_next(&from)) return true;
     if (!need_entry(c, src->stream, from, &start)) return false;
-    while (left > 0) {
-        size_t had = l->count;
-        uint64_t portion = budget->sized ? MIN(left, (uint64_t)PORTION) : left;
-        if (!entry_list_read(c, l, src->stream, start, UINT64_MAX, false, portion,
-                             client_horizon(c)))
-            return false;
-        size_t kept = had;
-        while (kept < l->count && budget_take(budget, l->events[kept])) kept++;
-        bool over = kept < l->count || l->count - had < portion;
-        l->count = kept;
-        if (over) break;
-        left -= portion;
-        start = l->events[kept - 1]->rec.version + 1;
-    }
-    return true;
+    return budget_read(c, budget, &src->list, src->stream, start, a->count);
 }
 
 static void reply_sources(struct client *c, const struct xread_args *a,

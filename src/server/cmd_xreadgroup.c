@@ -24,11 +24,12 @@ struct source {
     struct stream *stream;
     struct cgroup *group;
     bool history;
-    struct entry_id after;        /* history */
-    struct redelivery *again;     /* history, or claimed */
-    size_t again_count, dangling; /* the first `dangling` of `gone` ... */
-    struct entry_id *gone;        /* CLAIM: pending entries that do not exist any more */
-    struct entry_list list;       /* new */
+    struct entry_id after;    /* history */
+    struct redelivery *again; /* history, or claimed */
+    size_t again_count, gone_count;
+    struct entry_id *gone;  /* CLAIM: pending entries that do not exist any more */
+    struct entry_list list; /* new ... */
+    uint64_t next;          /* ... and the version behind them */
 };
 
 static void reply_no_group(struct client *c, const struct stream *s, struct str key,
@@ -152,11 +153,11 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
             add_again(src, &cap, e);
             continue;
         }
-        if (src->dangling == gone_cap) {
+        if (src->gone_count == gone_cap) {
             gone_cap = gone_cap == 0 ? 16 : gone_cap * 2;
             src->gone = xrealloc(src->gone, gone_cap * sizeof *src->gone);
         }
-        src->gone[src->dangling++] = e->id;
+        src->gone[src->gone_count++] = e->id;
     }
     if (!need_events(c, src, false)) return false;
     cut_again(src, budget);
@@ -174,35 +175,32 @@ static bool need_cursor(struct client *c, struct source *src) {
     return true;
 }
 
-#define PORTION 1000
+/* An earlier one of the keys that is the same: what it takes, this one does not. */
+static const struct source *same_before(const struct source *sources, size_t i) {
+    for (size_t k = i; k > 0; k--)
+        if (sources[k - 1].group == sources[i].group && !sources[k - 1].history)
+            return &sources[k - 1];
+    return NULL;
+}
+
 static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
-                     struct budget *budget) {
-    struct entry_list *l = &src->list;
+                     const struct source *before, struct budget *budget) {
     if (!need_cursor(c, src)) return false;
-    uint64_t start = src->group->cursor;
-    uint64_t left = MIN(a->count - MIN(a->count, (uint64_t)src->again_count), budget->entries);
-    while (left > 0) {
-        size_t had = l->count;
-        uint64_t portion = budget->sized ? MIN(left, (uint64_t)PORTION) : left;
-        if (!entry_list_read(c, l, src->stream, start, UINT64_MAX, false, portion,
-                             client_horizon(c)))
-            return false;
-        size_t kept = had;
-        while (kept < l->count && budget_take(budget, l->events[kept])) kept++;
-        bool over = kept < l->count || l->count - had < portion;
-        l->count = kept;
-        if (over) break;
-        left -= portion;
-        start = l->events[kept - 1]->rec.version + 1;
-    }
+    src->next = before != NULL ? before->next : src->group->cursor;
+    uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
+    struct entry_list *l = &src->list;
+    if (!budget_read(c, budget, l, src->stream, src->next, most)) return false;
+    if (l->count > 0) src->next = l->events[l->count - 1]->rec.version + 1;
     return true;
 }
 
-static bool find(struct client *c, const struct xread_args *a, struct source *src,
+static bool find(struct client *c, const struct xread_args *a, struct source *sources, size_t i,
                  struct budget *budget) {
+    struct source *src = &sources[i];
     if (src->history) return find_history(c, a, src, budget);
-    bool claimed = !a->claim || find_claims(c, a, src, budget);
-    return find_new(c, a, src, budget) && claimed;
+    const struct source *before = same_before(sources, i);
+    bool claimed = !a->claim || before != NULL || find_claims(c, a, src, budget);
+    return find_new(c, a, src, before, budget) && claimed;
 }
 
 /* ---- delivering ---- */
@@ -246,7 +244,7 @@ static void deliver_again(struct client *c, struct source *src, struct consumer 
         cgroup_pend(m, src->group, d->id, d->version, consumer, m->recorded,
                     d->deliveries < DELIVERIES_MAX ? d->deliveries + 1 : DELIVERIES_MAX);
     }
-    for (size_t i = 0; i < src->dangling; i++) cgroup_ack(m, src->group, src->gone[i]);
+    for (size_t i = 0; i < src->gone_count; i++) cgroup_ack(m, src->group, src->gone[i]);
 }
 
 static void deliver(struct client *c, const struct xread_args *a, struct source *sources) {
@@ -360,7 +358,7 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     if (!need_streams(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)
         if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
-    for (size_t i = 0; i < a->n; i++) known = find(c, a, &sources[i], &budget) && known;
+    for (size_t i = 0; i < a->n; i++) known = find(c, a, sources, i, &budget) && known;
     if (!known) return PARKED;
     deliver(c, a, sources); /* the consumers come to be even when there is nothing for them */
     for (size_t i = 0; i < a->n; i++) served = served || is_served(&sources[i]);

@@ -3,6 +3,7 @@
 
 #include "server/entry_reply.h"
 
+#define PORTION         1000 /* entries read at a time with MAXSIZE: nobody knows how many fit */
 #define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply, whatever was asked for */
 
 static bool group_option_or_reply(struct client *c, const struct xread_args *a, const char *name) {
@@ -145,5 +146,23 @@ bool budget_take(struct budget *b, const struct event *e) {
     b->bytes -= MIN(size, b->bytes);
     b->entries--;
     b->any = true;
+    return true;
+}
+
+bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
+                 uint64_t start, uint64_t most) {
+    uint64_t left = MIN(most, b->entries);
+    while (left > 0) {
+        size_t had = l->count, kept = had;
+        uint64_t portion = b->sized ? MIN(left, (uint64_t)PORTION) : left;
+        if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, client_horizon(c)))
+            return false;
+        while (kept < l->count && budget_take(b, l->events[kept])) kept++;
+        bool over = kept < l->count || l->count - had < portion;
+        l->count = kept;
+        if (over) break;
+        left -= portion;
+        start = l->events[kept - 1]->rec.version + 1;
+    }
     return true;
 }
