@@ -22,12 +22,22 @@ static char *put_bulk(char *at, struct str s) {
     return PUT(at + s.len, "\r\n");
 }
 
+/* The id is written where it will most likely stand: behind a length of two digits. */
 static char *put_id(char *at, struct entry_id id) {
-    char text[2 * 20 + 1];
-    size_t n = u64_to_dec(id.ms, text);
-    text[n++] = '-';
-    n += u64_to_dec(id.seq, text + n);
-    return put_bulk(at, str_of(text, n));
+    char *text = at + sizeof "$nn\r\n" - 1, *end = put_decimal(text, id.ms);
+    *end++ = '-';
+    end = put_decimal(end, id.seq);
+    size_t n = (size_t)(end - text);
+    *at++ = '$';
+    if (n >= 10) {
+        *at++ = (char)('0' + n / 10);
+    } else {
+        memmove(text - 1, text, n);
+        end--;
+    }
+    *at++ = (char)('0' + n % 10);
+    memcpy(at, "\r\n", 2);
+    return PUT(end, "\r\n");
 }
 
 /* event_id type version payload [metadata] */
