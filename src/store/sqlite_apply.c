@@ -252,10 +252,14 @@ static void settle_rows(struct sqlite_writer *w, uint64_t base) {
     const struct changes *changes = &w->changes;
     bool any = false;
     if (w->row_count == 0) return;
-    for (size_t i = 0; i < changes->erased_count; i++)
-        if (changes->erased[i] >= base) w->rows[changes->erased[i] - base].erased = true;
+    for (size_t i = 0; i < changes->erased_count; i++) {
+        if (changes->erased[i] < base) continue;
+        assert(changes->erased[i] - base < w->row_count);
+        w->rows[changes->erased[i] - base].erased = true;
+    }
     for (size_t i = 0; i < changes->removed_count; i++) {
         if (changes->removed[i].sequence < base) continue;
+        assert(changes->removed[i].sequence - base < w->row_count);
         w->rows[changes->removed[i].sequence - base].skipped = any = true;
     }
     for (size_t i = 0; changes->hides > 0 && i < w->row_count; i++) {

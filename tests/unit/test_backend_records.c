@@ -4,6 +4,9 @@
 #include "backend_world.h"
 #include "store/fields.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #define BOTH(id)                                                                                   \
     static void id(struct world *x);                                                               \
     TEST(memory_##id) {                                                                            \
@@ -919,4 +922,76 @@ BOTH(a_flush_takes_everything_along) {
         CHECK(!head_of(x, "key").exists);
         CHECK_INT(find(x, s, 0, 0, 0), 0);
     }
+}
+
+/* --- threads ------------------------------------------------------------------------ */
+
+struct reading {
+    struct world *x;
+    _Atomic bool stop;
+    _Atomic uint64_t rounds;
+};
+
+/* Frame f adds the versions 10f - 10 to 10f - 1 and trims to the last 50; every third frame removes
+ * version 10f - 5 as well. So a snapshot's frame says exactly what must be seen. */
+static size_t expected_events(uint64_t frame, uint64_t first) {
+    size_t n = (size_t)(frame * 10 - first);
+    for (uint64_t f = 3; f <= frame; f += 3) n -= f * 10 - 5 >= first;
+    return n;
+}
+
+static void *read_capped(void *arg) {
+    struct reading *g = arg;
+    const struct backend *b = g->x->b;
+    struct backend_conn *r = NULL;
+    struct err err;
+    if (b->open_reader(&r, g->x->w, &err) != 0) abort();
+    while (!atomic_load(&g->stop)) {
+        struct page p;
+        page_init(&p);
+        struct read_range range = range_of(random_u64() % 2, 0, UINT64_MAX);
+        if (b->read_events(r, &range, &p, &err) != 0) abort();
+        uint64_t first = p.applied > 5 ? p.applied * 10 - 50 : 0;
+        CHECK(p.done);
+        CHECK_INT(p.count, expected_events(p.applied, first));
+        for (size_t i = 0; i < p.count; i++) {
+            uint64_t version = p.events[i]->rec.version;
+            CHECK(version >= first);
+            CHECK(i == 0 || version > p.events[i - 1]->rec.version);
+        }
+        page_clear(&p);
+        struct stream_head h;
+        uint64_t applied = 0, version = 0;
+        if (b->read_head(r, STR("capped"), &h, &applied, &err) != 0) abort();
+        first = applied > 5 ? applied * 10 - 50 : 0;
+        CHECK_INT(h.next_version, applied * 10);
+        if (applied > 0) CHECK_INT(h.detail->first_version, first);
+        stream_head_clear(&h);
+        if (b->find_entry(r, 1, 0, (struct entry_id){0, 0}, &version, &applied, &err) != 0) abort();
+        if (applied > 0) CHECK_INT(version, applied > 5 ? applied * 10 - 50 : 0);
+        atomic_fetch_add(&g->rounds, 1);
+    }
+    b->close(r);
+    return NULL;
+}
+
+BOTH(readers_see_whole_frames_while_events_go_and_are_purged) {
+    struct reading g = {.x = x};
+    pthread_t threads[2];
+    for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_capped, &g);
+    for (uint64_t f = 1; f <= 300 || atomic_load(&g.rounds) < 20; f++) {
+        for (int i = 0; i < 10; i++)
+            world_add(x, "capped", (struct event_fields){.type = STR("t")});
+        if (f % 3 == 0) world_remove(x, 1, f * 10 - 5, f * 10 - 5);
+        world_trim(x, 1, f > 5 ? f * 10 - 50 : 0);
+        world_frame(x);
+        if (f % 4 == 0) world_apply(x);
+        bool more = false;
+        if (f % 8 == 0) WORLD_OK(x, x->b->maintain(x->w, f % 16 == 0, &more, &err));
+    }
+    atomic_store(&g.stop, true);
+    for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    world_group(x);
+    if (x->group_count > 0) world_apply(x);
+    check_everything(x);
 }
