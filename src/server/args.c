@@ -10,6 +10,10 @@ static bool has_line_bytes(struct str s) {
            memchr(s.ptr, '\n', s.len) != NULL;
 }
 
+bool arg_is_stream_name(struct str arg) {
+    return arg.len >= 1 && arg.len <= NAME_MAX_BYTES && !has_line_bytes(arg);
+}
+
 bool arg_stream_or_reply(struct client *c, struct str arg) {
     if (arg.len < 1 || arg.len > NAME_MAX_BYTES) {
         reply_error(c, "INVALIDARG stream id must be between 1 and %d bytes in length, but got %zu",

@@ -3,8 +3,10 @@
 #include "server/args.h"
 #include "server/commands.h"
 #include "server/event_reply.h"
+#include "server/expected.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/xargs.h"
 #include "stream/append.h"
 
 #define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
@@ -46,24 +48,6 @@ static enum option option_find(struct str arg) {
     return OPT_COUNT;
 }
 
-static bool parse_expected(struct client *c, struct append *a, struct str value) {
-    if (str_to_u64(value, &a->expected_version))
-        a->expected = EXPECT_VERSION;
-    else if (arg_is(value, STR("any")))
-        a->expected = EXPECT_ANY;
-    else if (arg_is(value, STR("exists")))
-        a->expected = EXPECT_EXISTS;
-    else if (arg_is(value, STR("empty")))
-        a->expected = EXPECT_EMPTY;
-    else {
-        reply_error(
-            c, "INVALIDARG invalid expected version: '%.*s' is not a number, any, exists or empty",
-            (int)MIN(value.len, (size_t)64), value.ptr);
-        return false;
-    }
-    return true;
-}
-
 static bool parse_timestamp(struct client *c, struct append *a, struct str value) {
     if (!arg_u64_or_reply(c, value, "timestamp", &a->timestamp)) return false;
     a->has_timestamp = true;
@@ -82,7 +66,7 @@ static bool parse_option(struct client *c, struct append *a, enum option o, stru
         f->partition_key = &a->ids[0];
         return arg_uuid_or_reply(c, value, "partition key", &a->ids[0]);
     case OPT_EXPECTED_VERSION:
-        return parse_expected(c, a, value);
+        return expected_or_reply(c, value, &a->expected, &a->expected_version);
     case OPT_TIMESTAMP:
         return parse_timestamp(c, a, value);
     case OPT_CORRELATION:
@@ -173,42 +157,23 @@ static size_t parse_event(struct client *c, const struct request *r, size_t at, 
 
 /* ---- running it ---- */
 
-static void reply_wrong_version(struct client *c, const struct append *a, const struct uuid *key,
-                                const struct append_result *result) {
-    char current[24] = "empty", expected[24], key_text[UUID_TEXT_LEN];
-    if (!result->current_empty)
-        snprintf(current, sizeof current, "%llu", (unsigned long long)result->current);
-    static const char *const words[] = {"any", "exists", "empty"};
-    if (a->expected == EXPECT_VERSION)
-        snprintf(expected, sizeof expected, "%llu", (unsigned long long)a->expected_version);
-    else
-        snprintf(expected, sizeof expected, "%s", words[a->expected]);
-    uuid_format(key, key_text);
-    reply_error(c,
-                "WRONGVER current stream version is %s but expected %s for partition key %.*s and "
-                "stream id %.*s",
-                current, expected, UUID_TEXT_LEN, key_text, (int)a->stream_name.len,
-                a->stream_name.ptr);
-}
-
 static void reply_refused(struct client *c, const struct append *appends, size_t n,
                           const struct uuid *key, const struct append_result *result) {
     const struct append *a = &appends[result->failed];
     char which[48] = "";
     if (n > 1) snprintf(which, sizeof which, " (event %zu of %zu)", result->failed + 1, n);
     client_gate(c, result->frame);
-    if (c->srv->executing == c && result->status != APPEND_LIMIT) c->srv->exec.abort = true;
     switch (result->status) {
     case APPEND_WRONG_VERSION:
-        reply_wrong_version(c, a,
-                            key != NULL                       ? key
-                            : a->fields.partition_key != NULL ? a->fields.partition_key
-                                                              : &a->stream->name->partition_key,
-                            result);
+        if (key == NULL) key = a->fields.partition_key;
+        reply_wrong_version(c, key != NULL ? key : &a->stream->name->partition_key, a->stream_name,
+                            a->expected, a->expected_version,
+                            result->current_empty ? 0 : result->current + 1);
         return;
     case APPEND_DUPLICATE_ID: {
         char id[UUID_TEXT_LEN];
         uuid_format(&a->fields.event_id, id);
+        if (c->srv->executing == c) c->srv->exec.abort = true;
         if (a->has_id)
             reply_error(c, "DUPLICATEID %.*s%s: %s", UUID_TEXT_LEN, id, which, result->why);
         else
@@ -255,6 +220,12 @@ static bool append_or_reply(struct client *c, struct append *appends, size_t n,
                             const struct uuid *key) {
     struct append_result result;
     struct server *srv = c->srv;
+    for (size_t i = 0; i < n; i++) {
+        if (!stream_is_string(appends[i].stream)) continue;
+        client_gate(c, appends[i].stream->changed_frame);
+        reply_wrong_type(c);
+        return false;
+    }
     model_append(&srv->model, appends, n, &result);
     if (result.status != APPEND_OK && result.status != APPEND_REPEATED) {
         reply_refused(c, appends, n, key, &result);

@@ -126,14 +126,6 @@ enum outcome cmd_wait(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* GET key: null. There are no strings, so no key holds one. StackExchange.Redis asks for a
- * tie-breaker key when it connects and logs a server that does not know GET as faulty. */
-enum outcome cmd_get(struct client *c, const struct request *r) {
-    UNUSED(r);
-    reply_null(c);
-    return REPLIED;
-}
-
 /* ACL WHOAMI: there is one user. */
 enum outcome cmd_acl_whoami(struct client *c, const struct request *r) {
     UNUSED(r);

@@ -5,6 +5,7 @@
 #include "server/event_reply.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/xargs.h"
 #include "stream/read.h"
 
 #define PREFETCH_AHEAD 6
@@ -234,10 +235,14 @@ enum outcome cmd_escan(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!parse_scan(c, r, false, &s)) goto out;
-    if (!need_stream(c, r->argv[1], &stream))
+    if (!need_stream(c, r->argv[1], &stream)) {
         outcome = PARKED;
-    else
+    } else if (stream_is_string(stream)) {
+        client_gate(c, stream->changed_frame);
+        reply_wrong_type(c);
+    } else {
         outcome = run_scan(c, &s, stream);
+    }
 out:
     free(s.filter.types);
     return outcome;

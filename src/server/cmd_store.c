@@ -6,8 +6,10 @@
 #include "server/blocking.h"
 #include "server/commands.h"
 #include "server/event_reply.h"
+#include "server/key_list.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/xargs.h"
 
 #define STREAMS_DEFAULT 100
 #define STREAMS_MAX     100000
@@ -31,11 +33,19 @@ static bool partition_key_or_reply(struct client *c, const struct request *r) {
     return false;
 }
 
+static bool replied_wrong_type(struct client *c, const struct stream *s) {
+    if (!stream_is_string(s)) return false;
+    client_gate(c, s->changed_frame);
+    reply_wrong_type(c);
+    return true;
+}
+
 /* ESVER stream [PARTITION_KEY u] */
 enum outcome cmd_esver(struct client *c, const struct request *r) {
     struct stream *s;
     if (!arg_stream_or_reply(c, r->argv[1]) || !partition_key_or_reply(c, r)) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    if (replied_wrong_type(c, s)) return REPLIED;
     uint64_t end = model_visible_end(&c->srv->model, s, client_horizon(c));
     if (end == 0)
         reply_null(c);
@@ -61,6 +71,7 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
     struct stream *s;
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    if (replied_wrong_type(c, s)) return REPLIED;
     client_gate(c, s->last_frame);
     if (s->state != STREAM_LIVE) {
         reply_null(c);
@@ -73,8 +84,13 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
     reply_key(c, "category");
     reply_bulk(c, stream_category(name));
     reply_uuid(c, "partition_key", &s->name->partition_key);
-    reply_number(c, "stream_version", s->next_version - 1);
-    reply_number(c, "events", s->next_version);
+    if (s->next_version > 0) {
+        reply_number(c, "stream_version", s->next_version - 1);
+    } else {
+        reply_key(c, "stream_version");
+        reply_null(c);
+    }
+    reply_number(c, "events", stream_length(s));
     reply_number(c, "created", s->name->rec.created);
     reply_key(c, "last_entry_id");
     char id[48];
@@ -86,62 +102,8 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
 
 /* ---- ESTREAMS ---- */
 
-struct found {
-    const struct stream_name **names;
-    size_t count, cap;
-};
-
-static void found_add(struct found *f, const struct stream_name *n) {
-    if (f->count == f->cap) {
-        f->cap = f->cap == 0 ? 64 : f->cap * 2;
-        f->names = xrealloc(f->names, f->cap * sizeof *f->names);
-    }
-    f->names[f->count++] = n;
-}
-
-struct stream_query {
-    uint64_t from, count;
-    struct str pattern, category;
-};
-
-static bool query_matches(const struct stream_query *q, struct str name) {
-    if (q->category.len > 0 && !str_eq(stream_category(name), q->category)) return false;
-    return q->pattern.len == 0 || str_match_glob(q->pattern, name, false);
-}
-
-/* Streams that the group created, of frames in (after, horizon]. Returns the cursor when full, else
- * 0. */
-static uint64_t list_group(const struct group *g, const struct stream_query *q, uint64_t after,
-                           uint64_t horizon, struct found *f) {
-    uint32_t i = 0;
-    for (uint32_t k = 0; k < g->frame_count; k++) {
-        uint64_t frame = g->first_frame + k;
-        for (; i < g->frame_end[k]; i++) {
-            if (g->records[i].kind != RECORD_STREAM || frame <= after || frame > horizon) continue;
-            const struct stream_record *rec = g->records[i].body;
-            if (rec->number < q->from || !query_matches(q, str_of(rec->name, rec->name_len)))
-                continue;
-            if (f->count == q->count) return rec->number;
-            found_add(f, CONTAINER_OF(rec, struct stream_name, rec));
-        }
-    }
-    return 0;
-}
-
-/* What is not applied yet, behind what the backend has. Returns the cursor, 0 at the end. */
-static uint64_t list_memory(struct client *c, const struct stream_query *q, uint64_t applied,
-                            struct found *f) {
-    struct model *m = &c->srv->model;
-    uint64_t horizon = client_horizon(c);
-    LIST_FOR_EACH (it, store_groups(m->store)) {
-        uint64_t cursor = list_group(LIST_ENTRY(it, struct group, node), q, applied, horizon, f);
-        if (cursor != 0) return cursor;
-    }
-    return list_group(m->open, q, applied, horizon, f);
-}
-
-static bool parse_query(struct client *c, const struct request *r, struct stream_query *q) {
-    *q = (struct stream_query){.count = STREAMS_DEFAULT};
+static bool parse_query(struct client *c, const struct request *r, struct key_query *q) {
+    *q = (struct key_query){.count = STREAMS_DEFAULT, .no_strings = true};
     if (!str_to_u64(r->argv[1], &q->from)) {
         reply_error(c, "ERR invalid cursor");
         return false;
@@ -196,21 +158,13 @@ bool flush_is_applied(struct client *c) {
 
 /* ESTREAMS cursor [MATCH pattern] [CATEGORY c] [COUNT n] */
 enum outcome cmd_estreams(struct client *c, const struct request *r) {
-    struct stream_query q;
-    const struct stream_list *list;
+    struct key_query q;
+    struct key_list list;
     if (!parse_query(c, r, &q)) return REPLIED;
-    /* What the backend has is of before a flush that it has not seen yet. */
     if (!flush_is_applied(c)) return wait_for_apply(c);
-    if (!need_stream_list(c, MAX(q.from, (uint64_t)1), q.pattern, q.category, q.count, &list))
-        return PARKED;
-    struct found f = {0};
-    for (size_t i = 0; i < list->count; i++) found_add(&f, list->names[i]);
-    uint64_t cursor = list->done ? list_memory(c, &q, list->applied, &f) : list->next;
-    reply_array(c, 2);
-    resp_put_bulk_u64(&c->out, cursor);
-    reply_array(c, f.count);
-    for (size_t i = 0; i < f.count; i++) reply_bulk(c, stream_name_str(f.names[i]));
-    free(f.names);
+    if (!need_keys(c, &q, &list)) return PARKED;
+    reply_key_list(c, &list);
+    key_list_clear(&list);
     return REPLIED;
 }
 

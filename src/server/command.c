@@ -114,14 +114,14 @@ static enum outcome park(struct client *c, enum park why, struct list *on) {
     return PARKED;
 }
 
-bool server_writable_or_reply(struct client *c) {
+bool server_writable_or_reply(struct client *c, unsigned flags) {
     struct server *srv = c->srv;
     const char *why;
     if (!store_writable(srv->store)) {
         reply_error(c, "IOERR store is read-only: %s", srv->read_only_why);
         return false;
     }
-    if ((why = store_refusal(srv->store)) != NULL) {
+    if (!(flags & CMD_FREES) && (why = store_refusal(srv->store)) != NULL) {
         reply_error(c, "DISKFULL %s", why);
         return false;
     }
@@ -159,7 +159,7 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
     else if (cmd->flags & CMD_NO_MULTI && transaction_open(c))
         reply_error(c, "ERR Command not allowed inside a transaction");
     else
-        good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c);
+        good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
     if (!good) cmd->stats.rejected++;
     return good;
 }

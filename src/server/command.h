@@ -33,6 +33,7 @@ enum command_flag {
     CMD_NO_MULTI = 1 << 7,   /* refused between MULTI and EXEC */
     CMD_UNQUEUED = 1 << 8,   /* runs at once between MULTI and EXEC */
     CMD_NO_SLOWLOG = 1 << 9, /* what it runs is logged instead */
+    CMD_FREES = 1 << 11,     /* a write that makes room: allowed when the disk is nearly full */
     CMD_FOREIGN = 1 << 10,   /* of a type that Redis has and Cairn does not: foreign.c */
 };
 

@@ -8,6 +8,7 @@
 #define READ   CMD_READ
 #define FAST   CMD_FAST
 #define NOAUTH CMD_NO_AUTH
+#define FREES  CMD_FREES
 #define ALONE  CMD_NO_MULTI
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR)
@@ -45,6 +46,7 @@
 
 /* command_subcommands.c */
 extern struct command client_commands[], config_commands[], command_commands[], slowlog_commands[],
-    latency_commands[], memory_commands[], function_commands[], script_commands[], acl_commands[];
+    latency_commands[], memory_commands[], object_commands[], function_commands[],
+    script_commands[], acl_commands[];
 
 #endif

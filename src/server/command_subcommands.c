@@ -113,6 +113,19 @@ struct command memory_commands[] = {
     END,
 };
 
+struct command object_commands[] = {
+    SUB_KEY_ROW("encoding", cmd_object, 3, 3, READ, "generic", "key",
+                "Returns how Redis would keep the value."),
+    SUB_KEY_ROW("freq", cmd_object, 3, 3, READ, "generic", "key",
+                "Replies an error: access frequency is not tracked."),
+    ROW("help", cmd_object_help, 2, 2, 0, "generic", "", "Returns the subcommands of OBJECT."),
+    SUB_KEY_ROW("idletime", cmd_object, 3, 3, READ, "generic", "key",
+                "Returns 0: idle time is not tracked."),
+    SUB_KEY_ROW("refcount", cmd_object, 3, 3, READ, "generic", "key",
+                "Returns 1: nothing is shared."),
+    END,
+};
+
 struct command function_commands[] = {
     ROW("flush", cmd_function_flush, 2, 3, 0, "scripting", "[ASYNC | SYNC]",
         "Does nothing: there are no functions."),

@@ -9,6 +9,17 @@
 
 struct server;
 
+/* Looking for streams on disk that are due. */
+struct expiry {
+    struct server *srv;
+    struct store_request request;
+    bool listing;
+    size_t loading; /* how many of `due` are being loaded */
+    struct due *due;
+    uint64_t generation; /* of the model when asked */
+    uint64_t again_ms;   /* monotonic: not before that */
+};
+
 /* Whether its deadline has passed. */
 static inline bool stream_expired(const struct model *m, const struct stream *s) {
     return UNLIKELY(s->extra != NULL) && s->extra->expires != 0 &&
@@ -19,9 +30,7 @@ static inline bool stream_expired(const struct model *m, const struct stream *s)
 void expiry_check(struct server *srv, struct stream *s);
 /* Deletes what has expired, a bounded number. Once a turn. */
 void expiry_run(struct server *srv);
-/* When there is something to delete, ms on the store's clock; 0: never. */
-uint64_t expiry_next(const struct server *srv);
-/* The model is about to drop its streams. */
-void expiry_streams_dropped(struct server *srv);
+/* How long until there is something for it to do; UINT64_MAX: nothing is known to come. */
+uint64_t expiry_wait_ms(const struct server *srv);
 
 #endif

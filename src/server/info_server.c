@@ -177,7 +177,7 @@ void info_stats(struct server *srv, struct buf *out) {
     buf_printf(out, "instantaneous_input_kbps:%.2f\r\n", (double)s->rate.bytes_in_per_s / 1024);
     buf_printf(out, "instantaneous_output_kbps:%.2f\r\n", (double)s->rate.bytes_out_per_s / 1024);
     info_put_u64(out, "rejected_connections", s->connections_rejected);
-    info_put_u64(out, "expired_keys", 0);
+    info_put_u64(out, "expired_keys", srv->stats.expired_keys);
     info_put_u64(out, "evicted_keys", 0);
     info_put_u64(out, "evicted_clients", s->evicted_clients);
     info_put_u64(out, "keyspace_hits", srv->model.hits);

@@ -3,6 +3,7 @@
 #include "server/need.h"
 
 #include "base/alloc.h"
+#include "server/args.h"
 #include "server/server.h"
 #include "stream/entry.h"
 #include "stream/remove.h"
@@ -136,10 +137,23 @@ void need_finish(struct client *c) {
 
 /* ---- streams ---- */
 
+/* What there is under a name that no stream can have. */
+static struct stream *nowhere(void) {
+    static struct stream s;
+    if (s.name == NULL) {
+        s.name = stream_name_create(0, 0, STR("-"));
+        s.state = STREAM_ABSENT;
+    }
+    return &s;
+}
+
 bool need_stream(struct client *c, struct str name, struct stream **out) {
     struct model *m = &c->srv->model;
-    *out = model_stream(m, name);
-    if (*out != NULL) return true;
+    *out = arg_is_stream_name(name) ? model_stream(m, name) : nowhere();
+    if (*out != NULL) {
+        expiry_check(c->srv, *out);
+        return true;
+    }
     struct need_item *item = item_create(c, ITEM_STREAM);
     item->waiter.wake = on_stream;
     item->pinned = model_load_stream(m, name, &item->waiter);
@@ -330,12 +344,19 @@ static struct need_item *find(struct client *c, enum item_kind kind) {
 
 bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
                       size_t count_max, const struct stream_list **out) {
-    struct need_item *item = find(c, ITEM_LIST);
-    if (item != NULL) {
-        *out = &item->request.list;
-        return item->done;
+    if (c->need != NULL) {
+        LIST_FOR_EACH (it, &c->need->items) {
+            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+            const struct store_request *r = &item->request;
+            if (item->kind != ITEM_LIST || r->range.start != from ||
+                r->range.count_max != count_max || !str_eq(r->pattern, pattern) ||
+                !str_eq(r->category, category))
+                continue;
+            *out = &item->request.list;
+            return item->done;
+        }
     }
-    item = item_create(c, ITEM_LIST);
+    struct need_item *item = item_create(c, ITEM_LIST);
     item->text = xmalloc(pattern.len + category.len + 1);
     if (pattern.len > 0) memcpy(item->text, pattern.ptr, pattern.len);
     if (category.len > 0) memcpy(item->text + pattern.len, category.ptr, category.len);

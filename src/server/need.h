@@ -8,7 +8,8 @@
 #include "server/client.h"
 #include "stream/read.h"
 
-/* true: *out is LIVE or ABSENT. false: it is being loaded. */
+/* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
+ * first. What cannot be a stream's name (arg_is_stream_name) is ABSENT. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
 /* The event with this id. true: known, *out is the event or NULL when there is none (valid during
  * this run of the command). */

@@ -228,6 +228,7 @@ static void check_deadlines(struct server *srv) {
 static void after_turn(struct server *srv) {
     server_read_clock(srv);
     check_deadlines(srv);
+    expiry_run(srv);
     blocking_serve(srv);
     run_resumed(srv);
     hand_over(srv);
@@ -245,6 +246,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0) return 0;
     uint64_t wait_ms = srv->cron_at_ms > srv->now_ms ? srv->cron_at_ms - srv->now_ms : 1;
+    wait_ms = MIN(wait_ms, expiry_wait_ms(srv));
     LIST_FOR_EACH (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
         if (c->wait.deadline_ms == 0) continue;

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "server/client.h"
 #include "server/config.h"
+#include "server/expiry.h"
 #include "server/input.h"
 #include "server/stats.h"
 #include "stream/model.h"
@@ -52,7 +53,9 @@ struct server {
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
-    struct need *backup;      /* the running BACKUP's, or NULL */
+    struct need *backup; /* the running BACKUP's, or NULL */
+    struct expiry expiry;
+    uint64_t renamed_frame;   /* the last that renamed a stream */
     struct client *executing; /* whose EXEC runs its commands now; NULL: nobody's */
     struct {
         bool abort;          /* its command has replied an error that takes all of it back */
@@ -75,8 +78,8 @@ void server_turn(struct server *srv, uint64_t wait_us);
 void server_stop(struct server *srv);
 /* pinned-bytes-max, or its default. */
 uint64_t server_pinned_max(const struct server *srv);
-/* Whether a write may be decided now; otherwise replies the error. */
-bool server_writable_or_reply(struct client *c);
+/* Whether a write (a command with these flags) may be decided now; otherwise replies the error. */
+bool server_writable_or_reply(struct client *c, unsigned flags);
 /* Lets the producers go on that wait for the applier, if it has caught up enough. */
 void server_resume_throttled(struct server *srv);
 /* Takes away what connections have pinned or asked for, before the model drops its streams; the

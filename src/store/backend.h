@@ -179,7 +179,8 @@ struct backend {
      * `at`: *version, or UINT64_MAX when there is none in the snapshot. */
     int (*find_entry)(struct backend_conn *r, uint64_t stream, uint64_t from, struct entry_id at,
                       uint64_t *version, uint64_t *applied, struct err *err);
-    /* Streams that expire at or before `until` (ms), earliest first, up to count_max. */
+    /* Streams that expire at or before `until` (ms), earliest first, up to count_max; out->next,
+     * when they are all: the first deadline after that, 0 when there is none. */
     int (*list_expiring)(struct backend_conn *r, uint64_t until, size_t count_max,
                          struct stream_list *out, struct err *err);
     /* The event with this id (client-made through the index, server-made through its sequence);

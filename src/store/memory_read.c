@@ -238,12 +238,17 @@ int memory_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
     struct memory_store *m = c->store;
     struct expiring *found = NULL;
     size_t count = 0, cap = 0;
+    uint64_t next = 0;
     UNUSED(err);
     pthread_mutex_lock(&m->mutex);
     out->applied = m->state.applied;
     for (size_t i = 1; i < m->stream_end; i++) {
         const struct memory_stream *s = m->streams[i];
-        if (s == NULL || s->state.expires == 0 || s->state.expires > until) continue;
+        if (s == NULL || s->state.expires == 0) continue;
+        if (s->state.expires > until) {
+            next = next == 0 ? s->state.expires : MIN(next, s->state.expires);
+            continue;
+        }
         found = memory_grow(found, &cap, count + 1, sizeof *found);
         found[count++] = (struct expiring){s->state.expires, s->name};
     }
@@ -251,6 +256,7 @@ int memory_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
     size_t n = MIN(count, MAX(count_max, (size_t)1));
     for (size_t i = 0; i < n; i++) stream_list_add(out, copy_name(found[i].name));
     out->done = n == count;
+    if (out->done) out->next = next;
     pthread_mutex_unlock(&m->mutex);
     xfree(found);
     return 0;

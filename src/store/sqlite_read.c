@@ -376,6 +376,13 @@ int sqlite_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
     }
     sqlite3_reset(stmt);
     out->done = rc == 0;
+    if (out->done) {
+        stmt = c->stmts[SQL_DEADLINE];
+        sqlite_bind_u64(stmt, 1, MIN(until, (uint64_t)INT64_MAX));
+        rc = sqlite_step(c, stmt, err);
+        if (rc == 1) out->next = (uint64_t)sqlite3_column_int64(stmt, 0);
+        sqlite3_reset(stmt);
+    }
     sqlite_snapshot_end(c, &s);
     return MIN(rc, 0);
 }

@@ -59,8 +59,8 @@ static bool check_ids(struct append *appends, size_t n, struct append_result *ou
     return true;
 }
 
-static bool expected_holds(const struct append *a, uint64_t next) {
-    switch (a->expected) {
+bool expected_holds(enum expected kind, uint64_t version, uint64_t next) {
+    switch (kind) {
     case EXPECT_ANY:
         return true;
     case EXPECT_EXISTS:
@@ -68,7 +68,7 @@ static bool expected_holds(const struct append *a, uint64_t next) {
     case EXPECT_EMPTY:
         return next == 0;
     case EXPECT_VERSION:
-        return next > 0 && next - 1 == a->expected_version;
+        return next > 0 && next - 1 == version;
     }
     return false;
 }
@@ -82,7 +82,7 @@ static bool check_versions(struct model *m, struct append *appends, size_t n,
             s->plan = m->plan;
             s->planned = s->next_version;
         }
-        if (!expected_holds(&appends[i], s->planned)) {
+        if (!expected_holds(appends[i].expected, appends[i].expected_version, s->planned)) {
             out->current_empty = s->planned == 0;
             out->current = s->planned - 1;
             out->frame = s->last_frame;

@@ -8,6 +8,9 @@
 
 enum expected { EXPECT_ANY, EXPECT_EXISTS, EXPECT_EMPTY, EXPECT_VERSION };
 
+/* next: the version after the stream's last; 0 when it has none. */
+bool expected_holds(enum expected kind, uint64_t version, uint64_t next);
+
 /* One event to append, as the client asked for it; all strs are views. */
 struct append {
     struct str stream_name;

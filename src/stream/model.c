@@ -92,8 +92,12 @@ void stream_destroy(struct model *m, struct stream *s) {
     free(s);
 }
 
+struct stream *model_in_memory(struct model *m, struct str name) {
+    return stream_lookup(m, name, hash_bytes(name.ptr, name.len));
+}
+
 struct stream *model_peek(struct model *m, struct str name) {
-    struct stream *s = stream_lookup(m, name, hash_bytes(name.ptr, name.len));
+    struct stream *s = model_in_memory(m, name);
     return s != NULL && s->state == STREAM_LIVE ? s : NULL;
 }
 

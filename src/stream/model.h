@@ -142,6 +142,8 @@ void model_prefetch_stream(const struct model *m, uint64_t hash);
 void model_prefetch_tail(const struct model *m, uint64_t hash);
 /* Same without loading or touching; NULL also for ABSENT and LOADING. */
 struct stream *model_peek(struct model *m, struct str name);
+/* Same in whatever state; NULL: not in memory. */
+struct stream *model_in_memory(struct model *m, struct str name);
 /* Starts loading a stream that model_stream did not have, or joins the load. Returns the stream
  * that will be there when w is woken with status 0 (in that call it may be pinned). */
 struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w);

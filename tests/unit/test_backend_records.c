@@ -468,10 +468,16 @@ BOTH(what_expires_is_listed_earliest_first) {
     WORLD_OK(x, x->b->list_expiring(x->r, 950, 100, &l, &err));
     CHECK_INT(l.count, 5);
     CHECK(l.done);
+    CHECK_INT(l.next, 960);
     stream_list_clear(&l);
     WORLD_OK(x, x->b->list_expiring(x->r, 909, 100, &l, &err));
     CHECK_INT(l.count, 0);
     CHECK(l.done);
+    CHECK_INT(l.next, 910);
+    WORLD_OK(x, x->b->list_expiring(x->r, 1000, 100, &l, &err));
+    CHECK_INT(l.count, 9);
+    CHECK_INT(l.next, 0);
+    stream_list_clear(&l);
     world_state(x, 10)->expires = 0;
     apply_frame(x);
     CHECK_INT(state_of(x).next_deadline, 920);
