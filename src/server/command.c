@@ -7,6 +7,7 @@
 #include "server/blocking.h"
 #include "server/cmd_monitor.h"
 #include "server/commands.h"
+#include "server/foreign.h"
 #include "server/need.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -25,6 +26,7 @@ static void prepare(struct command *cmd, const struct command *container) {
 
 void commands_init(void) {
     hash_init(&by_name);
+    foreign_init();
     for (struct command *cmd = command_table; cmd->name != NULL; cmd++) {
         prepare(cmd, NULL);
         hash_insert(&by_name, &cmd->node, name_hash(cmd->name, strlen(cmd->name)));
@@ -48,10 +50,12 @@ struct command *command_find_top(struct str name) {
 
 struct command *command_find(const struct str *argv, size_t argc) {
     struct command *cmd = command_find_top(argv[0]);
-    if (cmd == NULL || cmd->subcommands == NULL || argc < 2) return cmd;
+    if (cmd == NULL) return foreign_find(argv, argc);
+    if (cmd->subcommands == NULL || argc < 2) return cmd;
     for (struct command *sub = cmd->subcommands; sub->name != NULL; sub++)
         if (str_eq_nocase(str_c(sub->name), argv[1])) return sub;
-    return cmd;
+    struct command *foreign = foreign_find(argv, 2);
+    return foreign != NULL ? foreign : cmd;
 }
 
 const char *command_full_name(const struct command *cmd) {

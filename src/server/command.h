@@ -60,7 +60,8 @@ struct command {
 extern struct command command_table[]; /* terminated by a NULL name */
 
 void commands_init(void);
-/* By name, any case; for a container with its subcommand in argv[1]. NULL: unknown. */
+/* By name, any case; for a container with its subcommand in argv[1]. Also those of foreign.c, which
+ * the other ones leave out. NULL: unknown. */
 struct command *command_find(const struct str *argv, size_t argc);
 struct command *command_find_top(struct str name);
 bool command_has_keys(const struct command *cmd);
