@@ -11,6 +11,9 @@
 #include "server/xread_args.h"
 #include "stream/cgroup.h"
 
+#define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
+#define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
+
 /* An entry that is pending already: of the consumer's history, or to be claimed. */
 struct redelivery {
     struct entry_id id;
@@ -141,7 +144,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
     uint64_t now = c->srv->model.recorded, most = MIN(a->count, budget->entries);
     size_t cap = 0, gone_cap = 0;
     bool nacked = true;
-    for (e = pending_first_nacked(p); src->again_count < most;
+    for (e = pending_first_nacked(p); src->again_count < most && src->gone_count < GONE_MAX;
          e = nacked ? pending_next_nacked(p, e) : pending_next_idle(p, e)) {
         if (e == NULL && nacked) {
             nacked = false;
@@ -164,17 +167,6 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
     return true;
 }
 
-/* Where the group stands. */
-static bool need_cursor(struct client *c, struct source *src) {
-    struct cgroup *g = src->group;
-    struct entry_id beyond = g->last;
-    if (g->cursor != CURSOR_UNKNOWN) return true;
-    uint64_t version = src->stream->next_version;
-    if (entry_id_next(&beyond) && !need_entry(c, src->stream, beyond, &version)) return false;
-    g->cursor = version;
-    return true;
-}
-
 /* An earlier one of the keys that is the same: what it takes, this one does not. */
 static const struct source *same_before(const struct source *sources, size_t i) {
     for (size_t k = i; k > 0; k--)
@@ -185,8 +177,8 @@ static const struct source *same_before(const struct source *sources, size_t i) 
 
 static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
                      const struct source *before, struct budget *budget) {
-    if (!need_cursor(c, src)) return false;
-    src->next = before != NULL ? before->next : src->group->cursor;
+    if (!need_position(c, src->group, &src->next)) return false;
+    if (before != NULL) src->next = before->next;
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
     struct entry_list *l = &src->list;
     if (!budget_read(c, budget, l, src->stream, src->next, most)) return false;
@@ -223,7 +215,7 @@ static void deliver_new(struct client *c, const struct xread_args *a, struct sou
     struct model *m = &c->srv->model;
     struct cgroup *g = src->group;
     struct entry_id last = g->last;
-    uint64_t cursor = g->cursor;
+    uint64_t cursor = src->list.count > 0 ? src->list.events[0]->rec.version : 0;
     int64_t entries_read = g->entries_read;
     for (size_t i = 0; i < src->list.count; i++) {
         const struct event *e = src->list.events[i];
@@ -233,7 +225,9 @@ static void deliver_new(struct client *c, const struct xread_args *a, struct sou
         cursor = e->rec.version + 1;
         if (!a->noack) cgroup_pend(m, g, id, e->rec.version, consumer, m->recorded, 1);
     }
-    if (src->list.count > 0) cgroup_set_position(m, g, last, entries_read);
+    if (src->list.count == 0) return;
+    cgroup_set_position(m, g, last, entries_read);
+    g->cursor = cursor; /* now it is known again */
 }
 
 static void deliver_again(struct client *c, struct source *src, struct consumer *consumer) {
@@ -352,8 +346,16 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
     return PARKED;
 }
 
+/* What is delivered has to fit into one frame; the next command gets the rest. */
+static uint64_t frame_room(const struct client *c) {
+    size_t max = store_frame_max(c->srv->store), used = model_frame_bytes(&c->srv->model);
+    size_t room = max - MIN(max, used) - MIN(max - MIN(max, used), (size_t)FRAME_SPARE);
+    return MAX(room / (2 * sizeof(struct pending_item)), (size_t)1);
+}
+
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(a);
+    budget.entries = MIN(budget.entries, frame_room(c));
     bool known = true, served = false;
     if (!need_streams(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)

@@ -4,6 +4,7 @@
 #define SERVER_ENTRY_READ_H
 
 #include "server/client.h"
+#include "stream/cgroup.h"
 #include "stream/read.h"
 
 struct entry_list {
@@ -17,6 +18,10 @@ struct entry_list {
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
                      uint64_t end, bool reverse, uint64_t most, uint64_t horizon);
 void entry_list_clear(struct entry_list *l);
+
+/* Where the group goes on: no entry below this version is beyond its position, all others are.
+ * false: it has to be looked up. */
+bool need_position(struct client *c, struct cgroup *g, uint64_t *version);
 
 /* The entries with these versions, ascending; NULL for those that are gone. false: they have to be
  * loaded. */
