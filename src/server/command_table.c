@@ -54,9 +54,9 @@ struct command command_table[] = {
             "[<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> "
             "field value [field value ...]",
             "Adds an entry to a stream."),
-    KEY_ROW("xdel", cmd_xdel, 3, 0, WRITE | FAST, "stream", "key id [id ...]",
+    KEY_ROW("xdel", cmd_xdel, 3, 0, WRITE | FAST | FREES, "stream", "key id [id ...]",
             "Removes entries from a stream."),
-    KEY_ROW("xdelex", cmd_xdelex, 5, 0, WRITE | FAST, "stream",
+    KEY_ROW("xdelex", cmd_xdelex, 5, 0, WRITE | FAST | FREES, "stream",
             "key [<KEEPREF | DELREF | ACKED>] IDS numids id [id ...]",
             "Removes entries from a stream, and says what becomes of references to them."),
     KEY_ROW("xlen", cmd_xlen, 2, 2, READ | FAST, "stream", "key",
@@ -77,7 +77,7 @@ struct command command_table[] = {
     KEY_ROW("xsetid", cmd_xsetid, 3, 0, WRITE | FAST, "stream",
             "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
             "Sets the last id of a stream."),
-    KEY_ROW("xtrim", cmd_xtrim, 4, 0, WRITE, "stream",
+    KEY_ROW("xtrim", cmd_xtrim, 4, 0, WRITE | FREES, "stream",
             "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [<KEEPREF | DELREF | ACKED>]",
             "Removes the oldest entries of a stream."),
 
