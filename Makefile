@@ -73,14 +73,23 @@ fuzz-targets: $(FUZZ)
 # What runs the tests must be built after the packages are there: hence a second make.
 test: deps
 	+@$(MAKE) -s -j2 all unit fuzz-targets
+	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server
+	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server
 	tests/all
 
+ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer" \
+	SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+TSAN = BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer" \
+	SANITIZE="-fsanitize=thread"
+
 test-asan: deps
-	+@$(MAKE) -s -j2 BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" OPT="-O1 -g -fno-omit-frame-pointer" build-asan/cairn-server unit build/diskshim.so
+	+@$(MAKE) -s -j2 build/diskshim.so
+	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server unit
 	BUILD=build-asan SANITIZED=1 CAIRN_TEST_SLOW=4 CAIRN_SERVER=$(CURDIR)/build-asan/cairn-server tests/all
 
 test-tsan: deps
-	+@$(MAKE) -s -j2 BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= SANITIZE="-fsanitize=thread" OPT="-O1 -g -fno-omit-frame-pointer" build-tsan/cairn-server unit build/diskshim.so
+	+@$(MAKE) -s -j2 build/diskshim.so
+	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server unit
 	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS=halt_on_error=1 CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
 
 fuzz: fuzz-targets
