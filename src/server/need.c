@@ -55,7 +55,7 @@ static void item_free(struct need_item *item) {
     if (item->kind != ITEM_STREAM) {
         struct store_request *r = &item->request;
         store_release(item->srv->store, r);
-        if (item->kind == ITEM_PAGE && r->status == 0) page_clear(&r->page);
+        if (item->kind == ITEM_PAGE && r->status == 0) model_drop_page(&item->srv->model, &r->page);
         if (item->kind == ITEM_LIST && r->status == 0) stream_list_clear(&r->list);
         if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
     }

@@ -52,6 +52,7 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
 
     struct event *e = xmalloc(size);
     e->refs = 1;
+    e->counted = 0;
     e->size = (uint32_t)size & INT32_MAX;
     e->removed = 0;
     e->frame = 0;

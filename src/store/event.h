@@ -68,7 +68,8 @@ struct stream_name {
 };
 
 struct event {
-    uint32_t refs;
+    uint32_t refs : 31;
+    uint32_t counted : 1;     /* the loop's: in the cache's account */
     uint32_t size : 31;       /* bytes allocated, for the cache's account */
     uint32_t removed : 1;     /* the loop's: gone from its stream, and from the log */
     uint64_t frame;           /* its frame; 0 when loaded from the backend */

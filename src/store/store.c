@@ -115,6 +115,7 @@ static struct store *store_create(const struct store_config *config) {
     pthread_mutex_init(&s->lock, NULL);
     list_init(&s->groups);
     s->next_undurable = &s->groups;
+    list_init(&s->retired);
     list_init(&s->outstanding);
     list_init(&s->requests);
     list_init(&s->finished);
@@ -229,6 +230,15 @@ static void report_durable(struct store *s, uint64_t durable) {
     }
 }
 
+static void free_retired(struct store *s, uint64_t floor) {
+    while (!list_empty(&s->retired)) {
+        struct group *g = LIST_ENTRY(s->retired.next, struct group, node);
+        if (group_last_frame(g) > floor) break;
+        list_remove(&g->node);
+        group_destroy(g);
+    }
+}
+
 static void report_applied(struct store *s, uint64_t applied) {
     s->applied_seen = applied;
     while (!list_empty(&s->groups)) {
@@ -236,8 +246,9 @@ static void report_applied(struct store *s, uint64_t applied) {
         if (group_last_frame(g) > applied) break;
         list_remove(&g->node);
         s->pinned_bytes -= g->bytes;
-        group_destroy(g);
+        list_append(&s->retired, &g->node);
     }
+    free_retired(s, store_floor(s));
     s->callbacks.applied(applied, s->callbacks.arg);
 }
 
@@ -359,7 +370,8 @@ void store_request(struct store *s, struct store_request *r) {
     r->event = NULL;
     r->applied_before = s->applied_seen;
     r->queued = r->outstanding = (struct list){0};
-    list_append(&s->outstanding, &r->outstanding);
+    /* A backup may take hours, and nothing in memory is laid over what it finds. */
+    if (r->kind != STORE_BACKUP) list_append(&s->outstanding, &r->outstanding);
     pthread_mutex_lock(&s->lock);
     list_append(&s->requests, &r->queued);
     pthread_mutex_unlock(&s->lock);
@@ -367,8 +379,8 @@ void store_request(struct store *s, struct store_request *r) {
 }
 
 void store_release(struct store *s, struct store_request *r) {
-    UNUSED(s);
     list_remove(&r->outstanding);
+    free_retired(s, store_floor(s));
 }
 
 uint64_t store_floor(const struct store *s) {
@@ -416,6 +428,7 @@ int store_close(struct store *s, struct err *err) {
             list_remove(&g->node);
             group_destroy(g);
         }
+        free_retired(s, UINT64_MAX);
     }
     bool more = true;
     while (rc == 0 && more) rc = s->backend->maintain(s->writer, true, &more, err);

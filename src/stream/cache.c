@@ -84,10 +84,13 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
     }
     uint32_t count = s->tail_count + (uint32_t)n;
     struct event **tail = xmalloc(count * sizeof *tail);
-    for (size_t i = 0; i < n; i++) tail[i] = event_ref(events[reversed ? n - 1 - i : i]);
+    for (size_t i = 0; i < n; i++) {
+        tail[i] = event_ref(events[reversed ? n - 1 - i : i]);
+        event_count(m, tail[i]);
+    }
     if (s->tail_count > 0) memcpy(tail + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);
     free(s->tail);
-    m->bytes += bytes + count * sizeof *tail - s->tail_cap * sizeof *tail;
+    m->bytes += count * sizeof *tail - s->tail_cap * sizeof *tail;
     s->tail = tail;
     s->tail_head = 0;
     s->tail_count = s->tail_cap = count;

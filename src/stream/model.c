@@ -73,8 +73,20 @@ struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t
 }
 
 void event_drop(struct model *m, struct event *e) {
-    size_t size = e->size;
+    size_t size = e->counted ? e->size : 0;
     if (event_unref(e)) m->bytes -= size;
+}
+
+void event_count(struct model *m, struct event *e) {
+    if (e->counted) return;
+    e->counted = 1;
+    m->bytes += e->size;
+}
+
+void model_drop_page(struct model *m, struct page *p) {
+    for (size_t i = 0; i < p->count; i++) event_drop(m, p->events[i]);
+    p->count = 0;
+    page_clear(p);
 }
 
 void stream_destroy(struct model *m, struct stream *s) {
@@ -463,7 +475,7 @@ void model_clear(struct model *m) {
     free(m->graves);
     free(m->expiring);
     free(m->batch.items);
-    replay_forget(m);
+    replay_drop(m);
     hash_clear(&m->streams);
     hash_clear(&m->ids);
 }

@@ -125,7 +125,8 @@ struct model {
 };
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval);
-void model_clear(struct model *m); /* frees everything; no request may be outstanding */
+/* Frees everything; no request may be outstanding. The store may be closed already. */
+void model_clear(struct model *m);
 
 static inline uint64_t model_settled(const struct model *m) {
     return m->interval ? m->decided : store_durable(m->store);
@@ -214,5 +215,8 @@ uint64_t model_flush(struct model *m);
 void model_forget_flushed(struct model *m); /* once the floor has passed it */
 /* Puts loaded events in front of a stream's tail, when they join it and there is room for them. */
 void model_keep(struct model *m, struct stream *s, struct event *const *events, size_t n);
+/* In place of page_clear for a page of which something may have been kept: the stream may have let
+ * go of it already. */
+void model_drop_page(struct model *m, struct page *p);
 
 #endif

@@ -14,6 +14,7 @@ struct stream *model_stream_by_event(struct model *m, const struct event *e);
 void model_log_push(struct model *m, struct event *e);
 void model_log_forget(struct model *m, struct event *e);
 void model_add_id(struct model *m, struct event *e);
+void event_count(struct model *m, struct event *e);    /* from now on in the cache's account */
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */
 void stream_unpush(struct model *m, struct stream *s); /* takes the last event off again */
 void stream_push_front(struct model *m, struct stream *s, struct event *e);
@@ -88,6 +89,7 @@ void model_account(struct model *m, struct stream *s); /* extra's bytes have cha
 /* replay.c: after a void, what is durable and not applied is laid over what is loaded. */
 void replay_build(struct model *m);
 void replay_forget(struct model *m); /* when all of it is applied */
+void replay_drop(struct model *m);   /* in any case, also when the store is closed already */
 /* Lays it over h (as read at snapshot `applied`), of a stream of that name, before (head) and after
  * (contents) it is installed. replay_head is false when it cannot be loaded before more is
  * applied. */

@@ -20,6 +20,14 @@ static void stream_unmake(struct model *m, struct undo *u) {
     s->name->rec.is_string = 0;
     s->last_frame = note->last_frame;
     s->changed_frame = note->changed_frame;
+    /* What was in it is taken back already; what held it must go as well: the one who gives the
+     * stream its earlier content back expects nothing there. */
+    assert(s->tail_count == 0);
+    m->bytes -= s->tail_cap * sizeof *s->tail;
+    xfree(s->tail);
+    s->tail = NULL;
+    s->tail_head = s->tail_cap = 0;
+    stream_extra_free(m, s);
     m->live_in_memory--;
     m->stream_count--;
     m->next_stream--;
@@ -119,7 +127,7 @@ struct event *model_push(struct model *m, struct stream *s, struct event_fields 
     }
     struct event *e = event_create(f, s->name);
     e->frame = m->decided + 1;
-    m->bytes += e->size;
+    event_count(m, e);
     model_log_push(m, e);
     stream_push(m, s, event_ref(e));
     if (f->content_hash != NULL) model_add_id(m, e);

@@ -190,7 +190,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
                                   : NULL;
     struct event *erased = event_create(&f, e->name);
     erased->frame = old != NULL ? old->frame : 0;
-    m->bytes += erased->size;
+    event_count(m, erased);
     if (old != NULL) {
         model_bury(m, event_ref(old));
         if (e->rec.flags & EVENT_CLIENT_ID && in_log) model_replace_id(m, old, erased);

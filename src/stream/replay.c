@@ -9,7 +9,7 @@
 
 struct replay_item {
     uint64_t frame;
-    const struct record *record;
+    const struct record *record; /* there as long as the frame is beyond the floor */
 };
 
 /* What concerns one name: the stream that bears it in the end, if that is new or renamed. */
@@ -179,10 +179,7 @@ static void index_record(struct replay *p, uint64_t frame, const struct record *
 
 void replay_build(struct model *m) {
     uint64_t durable = store_durable(m->store), applied = store_applied(m->store);
-    if (m->replay != NULL) {
-        m->replay->last_frame = 0;
-        replay_forget(m);
-    }
+    replay_drop(m);
     if (durable <= applied) return;
     struct replay *p = m->replay = xcalloc(1, sizeof *p);
     hash_init(&p->names);
@@ -202,8 +199,12 @@ void replay_build(struct model *m) {
 }
 
 void replay_forget(struct model *m) {
+    if (m->replay != NULL && m->replay->last_frame <= store_floor(m->store)) replay_drop(m);
+}
+
+void replay_drop(struct model *m) {
     struct replay *p = m->replay;
-    if (p == NULL || (p->last_frame > store_floor(m->store) && p->last_frame != 0)) return;
+    if (p == NULL) return;
     empty(p);
     hash_clear(&p->names);
     hash_clear(&p->streams);
@@ -216,7 +217,7 @@ void replay_forget(struct model *m) {
 
 static bool deleted_after(const struct replay_stream *s, uint64_t applied) {
     for (size_t i = 0; s != NULL && i < s->count; i++)
-        if (s->items[i].record->kind == RECORD_DELETE && s->items[i].frame > applied) return true;
+        if (s->items[i].frame > applied && s->items[i].record->kind == RECORD_DELETE) return true;
     return false;
 }
 
@@ -224,7 +225,7 @@ static bool deleted_after(const struct replay_stream *s, uint64_t applied) {
 static bool renamed_after(const struct replay_stream *s, struct str name, uint64_t applied) {
     const struct stream_record *last = NULL;
     for (size_t i = 0; s != NULL && i < s->count; i++)
-        if (s->items[i].record->kind == RECORD_RENAME && s->items[i].frame > applied)
+        if (s->items[i].frame > applied && s->items[i].record->kind == RECORD_RENAME)
             last = s->items[i].record->body;
     return last != NULL && !str_eq(str_of(last->name, last->name_len), name);
 }

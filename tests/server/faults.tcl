@@ -303,6 +303,26 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
     }
 }
 
+with_faulty_server {cache-bytes 2mb} {
+    test "A backup that takes long does not keep in memory what is appended meanwhile" {
+        append_events [srv default_client] before 100
+        set path [file join [srv dir] long.db]
+        fault "match *long.db*\nhold write"
+        with_clients backup {
+            $backup send BACKUP $path
+            wait_for "the backup has begun" 10000 {[info_field r backup_in_progress store] == 1}
+            set payload [string repeat 0123456789 2000]
+            for {set i 0} {$i < 400} {incr i} { r EAPPEND during-$i t PAYLOAD $payload }
+            assert_equal OK [r ESYNC]
+            wait_for "the cache is back in its bounds" 10000 {[info_field r memory_bytes cache] <= 2 * 1024 * 1024}
+            assert_equal 1 [info_field r backup_in_progress store]
+            no_fault
+            assert_equal OK [$backup read]
+        }
+        assert_equal 100 [sql_value $path "SELECT count(*) FROM cairn_events"]
+    }
+}
+
 with_faulty_server {journal-segment-bytes 1mb journal-bytes-max 8mb cache-bytes 8mb apply-delay-ms 5} {
     test "A slow applier slows producers: memory and journal stay bounded, nothing is refused or lost" {
         fault "$database\ndelay_us write 20000\ndelay_us sync 100000"
