@@ -73,8 +73,8 @@ fuzz-targets: $(FUZZ)
 # What runs the tests must be built after the packages are there: hence a second make.
 test: deps
 	+@$(MAKE) -s -j2 all unit fuzz-targets
-	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server
-	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server
+	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
+	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
 	tests/all
 
 ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer" \

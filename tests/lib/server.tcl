@@ -261,10 +261,14 @@ oo::class create Server {
         close $f
         return $text
     }
+    # The last lines of the log; of a sanitizer's report the first ones, which say what and where.
     method log_tail {{lines 30}} {
         if {![file exists $log]} { return "(no log)" }
         set all [split [string trimright [read_file $log]] "\n"]
-        return "--- [lindex [file split $log] end-1]/log:\n[join [lrange $all end-[expr {$lines - 1}] end] \n]\n---"
+        set from [expr {max(0, [llength $all] - $lines)}]
+        set report [lsearch -regexp $all {(ERROR|WARNING): \w+Sanitizer|runtime error:}]
+        if {$report >= 0} { set from [expr {min($from, $report)}] }
+        return "--- [lindex [file split $log] end-1]/log:\n[join [lrange $all $from [expr {$from + $lines - 1}]] \n]\n---"
     }
     method wait_log {pattern {ms 10000}} {
         set until [expr {[clock milliseconds] + [test_scaled $ms]}]
