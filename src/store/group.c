@@ -81,6 +81,7 @@ void group_add(struct group *g, enum record_kind kind, const void *body, size_t 
     g->records[g->record_count++] =
         (struct record){.body = body, .len = (uint32_t)len, .kind = (uint8_t)kind};
     g->bytes += len + sizeof(struct record);
+    g->erases = g->erases || kind == RECORD_ERASE;
 }
 
 uint64_t group_end_frame(struct group *g) {

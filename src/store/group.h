@@ -54,6 +54,7 @@ struct group {
     size_t bytes; /* memory that it pins: bodies and bookkeeping */
     size_t
         journal_bytes; /* what its frames take in the journal (journal_frame_bytes), no padding */
+    bool erases;       /* holds a RECORD_ERASE */
     uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct group *queue_next; /* the thread's that has it queued (store/threads.c) */

@@ -1,6 +1,7 @@
 /* The journal's writing side, and the pool of segments.
  *
  *   spares --take--> [ segments: oldest ... last ] --all applied--> spares (a few) or doomed
+ *     '--zeroed-- stale <--an event was erased--'
  *
  * Groups are appended to the last segment. One write is one pwritev: bodies are copied into one
  * reused buffer, large ones go as they are. A segment's header is written together with its
@@ -11,8 +12,11 @@
  * A segment in which a write or sync failed is never used again: the kernel may have dropped the
  * pages and called them clean. journal_rewrite goes on in another file.
  *
+ * What an erased event was must not stay in a file that is only free (journal_scrub): all that the
+ * segments and spares of then held is overwritten before they are used again.
+ *
  * The journal thread owns everything but the pool; the helper thread fills the pool
- * (journal_prepare) and removes doomed files, because both take long. */
+ * (journal_prepare), zeroes stale files and removes doomed ones, because all of that takes long. */
 #include "store/journal.h"
 
 #include <errno.h>
@@ -36,15 +40,17 @@
 
 /* Call with the lock held, after the pool has changed. */
 static void pool_changed(struct journal *j) {
-    atomic_store(&j->wants_prepare, j->spares.count == 0 || j->doomed.count > 0);
+    atomic_store(&j->wants_prepare,
+                 j->spares.count == 0 || j->stale.count > 0 || j->doomed.count > 0);
     atomic_store(&j->spare_count, j->spares.count);
 }
 
 /* A segment that nobody needs any more: back into the pool or out of the world. */
 static void pool_give(struct journal *j, struct segment *s) {
     pthread_mutex_lock(&j->lock);
-    bool keep = !s->failed && s->size == j->segment_bytes && j->spares.count < SPARES_MAX;
-    segment_list_push(keep ? &j->spares : &j->doomed, s);
+    bool keep =
+        !s->failed && s->size == j->segment_bytes && j->spares.count + j->stale.count < SPARES_MAX;
+    segment_list_push(!keep ? &j->doomed : s->stale ? &j->stale : &j->spares, s);
     pool_changed(j);
     pthread_mutex_unlock(&j->lock);
 }
@@ -56,7 +62,23 @@ static void pool_remove_doomed(struct journal *j) {
         pool_changed(j);
         pthread_mutex_unlock(&j->lock);
         if (s == NULL) return;
+        struct err ignored;
+        if (s->stale && segment_zero(s, j->dir, &ignored) != 0) log_verbose("%s", ignored.text);
         segment_remove(s, j->dir);
+    }
+}
+
+static void pool_zero_stale(struct journal *j) {
+    for (;;) {
+        struct err err;
+        pthread_mutex_lock(&j->lock);
+        struct segment *s = segment_list_pop(&j->stale);
+        pool_changed(j);
+        pthread_mutex_unlock(&j->lock);
+        if (s == NULL) return;
+        if (segment_zero(s, j->dir, &err) != 0) log_warning("journal: %s", err.text);
+        s->stale = s->failed;
+        pool_give(j, s);
     }
 }
 
@@ -65,11 +87,15 @@ static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err 
     pthread_mutex_lock(&j->lock);
     struct segment *s = segment_list_pop(&j->spares);
     uint64_t number = s == NULL ? j->next_number++ : 0;
-    bool may_help = j->doomed.count > 0 && j->state != JOURNAL_OPENED;
+    bool may_help = j->doomed.count + j->stale.count > 0 && j->state != JOURNAL_OPENED;
     pool_changed(j);
     pthread_mutex_unlock(&j->lock);
     if (s == NULL) s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
     if (s == NULL && may_help) { /* the disk is full, perhaps with these */
+        pthread_mutex_lock(&j->lock);
+        for (struct segment *stale; (stale = segment_list_pop(&j->stale)) != NULL;)
+            segment_list_push(&j->doomed, stale);
+        pthread_mutex_unlock(&j->lock);
         pool_remove_doomed(j);
         s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
     }
@@ -78,6 +104,7 @@ static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err 
 
 int journal_prepare(struct journal *j, struct err *err) {
     pool_remove_doomed(j);
+    pool_zero_stale(j);
     pthread_mutex_lock(&j->lock);
     bool wanted = j->spares.count == 0;
     uint64_t number = wanted ? j->next_number++ : 0;
@@ -115,6 +142,7 @@ static void release_applied(struct journal *j) {
     while (j->segments.count > 1 && j->segments.head->last_frame <= j->applied) {
         struct segment *s = segment_list_pop(&j->segments);
         j->older_bytes -= s->end;
+        s->stale = s->header.generation <= j->scrub_generation;
         pool_give(j, s);
     }
     account(j);
@@ -381,7 +409,12 @@ int journal_start(struct journal *j, uint64_t next_frame, struct err *err) {
     const uint64_t previous = previous_generation(&old, next_frame);
     j->segments = (struct segment_list){0};
     j->older_bytes = 0;
-    for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) pool_give(j, s);
+    /* After a crash nobody knows whether something in them was to be scrubbed. */
+    bool crashed = old.tail != NULL && (old.tail->header.flags & SEGMENT_SEALED) == 0;
+    for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) {
+        s->stale = crashed;
+        pool_give(j, s);
+    }
     j->last_frame = j->applied = next_frame - 1;
     /* Older frames from here on (a torn tail that a power cut may yet bring back) are void. */
     int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, START_ZEROED, err);
@@ -508,6 +541,28 @@ failed:
     return rc;
 }
 
+int journal_scrub(struct journal *j, struct err *err) {
+    assert(j->state == JOURNAL_STARTED);
+    j->scrub_generation = j->generation;
+    pthread_mutex_lock(&j->lock);
+    for (struct segment *s; (s = segment_list_pop(&j->spares)) != NULL;) {
+        s->stale = true;
+        segment_list_push(&j->stale, s);
+    }
+    pool_changed(j);
+    pthread_mutex_unlock(&j->lock);
+    const uint64_t previous = j->segments.tail->header.generation;
+    int rc = sync_last(j, err);
+    if (rc == 0) rc = begin_segment(j, j->last_frame + 1, previous, 0, 0, err);
+    if (rc == 0) rc = write_header(j, err);
+    if (rc == 0) rc = sync_last(j, err);
+    if (rc == 0)
+        release_applied(j);
+    else
+        j->state = JOURNAL_FAILED;
+    return rc;
+}
+
 int journal_seal(struct journal *j, struct err *err) {
     int rc = 0;
     /* A failed journal is closed in a segment that can be trusted, if there can be one. */
@@ -546,8 +601,11 @@ struct journal *journal_create(const struct journal_config *config) {
 void journal_close(struct journal *j) {
     if (j == NULL) return;
     /* After an unsuccessful opening everything stays as it was found. */
-    if (j->state == JOURNAL_STARTED || j->state == JOURNAL_SEALED) pool_remove_doomed(j);
-    struct segment_list *lists[] = {&j->segments, &j->spares, &j->doomed};
+    if (j->state == JOURNAL_STARTED || j->state == JOURNAL_SEALED) {
+        pool_zero_stale(j);
+        pool_remove_doomed(j);
+    }
+    struct segment_list *lists[] = {&j->segments, &j->spares, &j->stale, &j->doomed};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
         for (struct segment *s; (s = segment_list_pop(lists[i])) != NULL;) segment_close(s);
     if (j->dir_fd >= 0) close(j->dir_fd);

@@ -90,6 +90,9 @@ int journal_rewrite(struct journal *j, struct group *const groups[], size_t n, u
 
 /* All frames up to this are applied and that commit is synced: segments before may be reused. */
 void journal_applied(struct journal *j, uint64_t frame);
+/* Something that was erased is applied: what the segments and spares hold now is overwritten with
+ * zeros once it is free, and what follows goes into a new segment. A failure is one of a write. */
+int journal_scrub(struct journal *j, struct err *err);
 /* Prepares the next segment (preallocated and zeroed, synced) if none is spare: called by a
  * helper thread, concurrently with the others; takes long. */
 int journal_prepare(struct journal *j, struct err *err);

@@ -58,16 +58,18 @@ struct journal {
     uint64_t generation;          /* the highest ever used */
     uint64_t last_frame;          /* written or, when opened, found */
     uint64_t applied;
-    uint64_t older_bytes; /* `end` of all segments but the last */
-    bool header_pending;  /* the last segment's header goes out with its first group */
-    bool dirty;           /* something of the last segment is not synced */
-    uint8_t *buffer;      /* one write: copied bodies and everything around them */
+    uint64_t older_bytes;      /* `end` of all segments but the last */
+    uint64_t scrub_generation; /* segments up to it are zeroed before they are used again */
+    bool header_pending;       /* the last segment's header goes out with its first group */
+    bool dirty;                /* something of the last segment is not synced */
+    uint8_t *buffer;           /* one write: copied bodies and everything around them */
     size_t buffer_cap;
     struct iovec *iov;
     size_t iov_cap;
 
     pthread_mutex_t lock;       /* the pool: */
     struct segment_list spares; /* of the configured size, free to be used */
+    struct segment_list stale;  /* free once they are zeroed */
     struct segment_list doomed; /* to be removed by whoever has time */
     uint64_t next_number;       /* of a file's name */
     _Atomic bool wants_prepare;

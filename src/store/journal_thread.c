@@ -142,7 +142,8 @@ static void work(struct store *s, unsigned slot, bool due) {
     uint64_t bytes, last_frame = 0, applied = atomic_load(&s->applied);
     s->journal_writing = true; /* from here on nobody else takes or writes */
     struct group *first = take(s, &bytes, &last_frame);
-    bool alone = applied > s->told_applied || !journal_fits(s->journal, bytes);
+    bool scrub = s->scrub;
+    bool alone = applied > s->told_applied || scrub || !journal_fits(s->journal, bytes);
     s->sync_waiters++;
     while (alone && s->syncs > 0) pthread_cond_wait(&s->journal_wake, &s->lock);
     s->sync_waiters--;
@@ -151,8 +152,10 @@ static void work(struct store *s, unsigned slot, bool due) {
         journal_applied(s->journal, applied);
         s->told_applied = applied;
     }
-    int rc = write_all(s, first, &err);
+    int rc = scrub ? journal_scrub(s->journal, &err) : 0;
+    if (rc == 0) rc = write_all(s, first, &err);
     pthread_mutex_lock(&s->lock);
+    if (scrub && rc == 0) s->scrub = false;
     s->journal_writing = false;
     if (s->sync_waiters > 0) pthread_cond_broadcast(&s->journal_wake);
     if (s->journal_recovering) return; /* another thread's: it writes these groups again */
@@ -173,6 +176,7 @@ static bool wait_for_work(struct store *s, uint64_t synced_at_ms, bool *due) {
         if (!blocked && s->to_journal.head != NULL) return true;
         if (!blocked && interval && *due && s->written.head != NULL) return true;
         if (!blocked && s->syncs == 0 && atomic_load(&s->applied) > s->told_applied) return true;
+        if (!blocked && s->syncs == 0 && s->scrub) return true;
         if (s->stopping && !blocked) return false;
         if (interval && s->written.head != NULL && !blocked)
             store_wait_ms(s, &s->journal_wake, every - waited);

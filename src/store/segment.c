@@ -260,6 +260,14 @@ void segment_close(struct segment *s) {
     xfree(s);
 }
 
+int segment_zero(struct segment *s, const char *dir, struct err *err) {
+    if (write_zeros(s->fd, s->size) == 0 && fdatasync(s->fd) == 0) return 0;
+    char path[SEGMENT_PATH_MAX];
+    segment_path(path, dir, s->number);
+    s->failed = true;
+    return err_errno(err, "zeroing %s", path);
+}
+
 void segment_remove(struct segment *s, const char *dir) {
     char path[SEGMENT_PATH_MAX];
     segment_path(path, dir, s->number);

@@ -80,6 +80,7 @@ struct segment {
     struct segment_header header;
     uint32_t crc_init;
     bool failed; /* a write or sync failed: its pages are not to be trusted, nor used again */
+    bool stale;  /* may hold bytes of an erased event: to be zeroed when it is free */
 };
 
 static inline uint64_t segment_round(uint64_t bytes) {
@@ -128,6 +129,8 @@ struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uin
 struct segment *segment_open(const char *dir, uint64_t number, struct err *err);
 void segment_close(struct segment *s);                   /* and frees; NULL is fine */
 void segment_remove(struct segment *s, const char *dir); /* unlinks, closes, frees */
+/* Overwrites all of it with zeros, in small portions; synced. Takes long. */
+MUST_CHECK int segment_zero(struct segment *s, const char *dir, struct err *err);
 /* Removes what unfinished preparations left. */
 void segment_remove_temporary(const char *dir);
 /* Writes all of iov (which it changes) at offset. */

@@ -433,6 +433,12 @@ int store_close(struct store *s, struct err *err) {
     bool more = true;
     while (rc == 0 && more) rc = s->backend->maintain(s->writer, true, &more, err);
     if (rc == 0 && s->journal != NULL) {
+        bool erased = atomic_load(&s->erasing_applies) != s->scrubbed || s->scrub;
+        if (s->started && erased && !s->failed) {
+            struct err ignored; /* a failed journal is sealed in a segment of its own */
+            journal_applied(s->journal, atomic_load(&s->applied));
+            if (journal_scrub(s->journal, &ignored) != 0) log_warning("%s", ignored.text);
+        }
         rc = journal_seal(s->journal, err);
         if (rc == 0) rc = s->backend->set_journal_open(s->writer, false, err);
     }

@@ -60,6 +60,7 @@ struct store {
     _Atomic uint64_t durable, applied;
     _Atomic uint64_t journal_syncs, journal_groups, journal_sync_us, journal_rewrites,
         journal_failures, apply_count, apply_retries, apply_us, reads, disk_free;
+    _Atomic uint64_t erasing_applies; /* how many applies erased something */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
     _Atomic uint64_t interval_ms, disk_free_min;
@@ -73,6 +74,7 @@ struct store {
     bool journal_writing;         /* one thread writes */
     bool journal_recovering;      /* one thread deals with a failure */
     uint64_t told_applied;        /* to the journal */
+    bool scrub;                   /* the journal is to forget what was erased */
     struct list requests, finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     bool journal_stopped; /* nothing comes to the applier any more */
@@ -86,6 +88,7 @@ struct store {
         pthread_t thread;
     } journal_slots[JOURNAL_SLOTS];
     unsigned journal_slot_count; /* 0: no journal */
+    uint64_t scrubbed; /* the helper's: of erasing_applies, those that the journal was told of */
     pthread_t applier_thread, helper_thread;
     pthread_t *readers;
     unsigned reader_count;

@@ -25,6 +25,7 @@
 #define APPLY_BATCH_BYTES (24u << 20)
 #define BACKGROUND_NICE   10
 #define IDLE_MAINTAIN_MS  1000
+#define SCRUB_INTERVAL_MS 10000
 
 void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     struct timespec at;
@@ -183,6 +184,9 @@ static void *applier_main(void *arg) {
                 uint64_t last = group_last_frame(batch.items[batch.count - 1]);
                 if (s->config.durability == DURABILITY_BACKEND || !s->backend->durable)
                     atomic_store(&s->durable, last);
+                bool erases = false;
+                for (size_t i = 0; i < batch.count; i++) erases = erases || batch.items[i]->erases;
+                if (erases) atomic_fetch_add(&s->erasing_applies, 1);
                 atomic_store_explicit(&s->applied, last, memory_order_release);
                 store_notify(s);
                 if (s->journal_slot_count > 0) pthread_cond_signal(&s->journal_wake);
@@ -233,13 +237,27 @@ static void watch_disk(struct store *s) {
     store_notify(s);
 }
 
+/* Scrubbing rewrites all segments that are free: not for each erasure. */
+static void scrub_when_due(struct store *s, uint64_t *due_ms) {
+    uint64_t applies = atomic_load(&s->erasing_applies), now = clock_mono_ms();
+    if (s->journal_slot_count == 0 || applies == s->scrubbed || now < *due_ms) return;
+    s->scrubbed = applies;
+    *due_ms = now + SCRUB_INTERVAL_MS;
+    pthread_mutex_lock(&s->lock);
+    s->scrub = true;
+    pthread_cond_signal(&s->journal_wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void *helper_main(void *arg) {
     struct store *s = arg;
+    uint64_t scrub_due_ms = 0;
     set_background(true);
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
         if (s->backend->durable) watch_disk(s);
+        scrub_when_due(s, &scrub_due_ms);
         struct err err;
         if (s->journal != NULL && journal_wants_prepare(s->journal) &&
             journal_prepare(s->journal, &err) != 0)

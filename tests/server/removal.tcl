@@ -194,3 +194,39 @@ with_server {protected-streams "order-* ledger"} {
         assert_equal 1 [r DEL ledger]
     }
 }
+
+# Bytes of an erased event in the journal's files.
+proc journal_has {text} { return [llength [journal_find $::srv $text]] }
+
+with_server {journal-segment-bytes 1mb journal-bytes-max 8mb} {
+    test "After an erasure was applied the journal's files hold the payload no more" {
+        set secret "a-secret-[uuid]"
+        set id [field [r EAPPEND secrets t PAYLOAD $secret METADATA $secret] event_id]
+        assert {[journal_has $secret] > 0}
+        r EERASE $id
+        r ESYNC
+        wait_for "the journal to be scrubbed" 15000 {[journal_has $secret] == 0}
+        assert_equal 0 [field [r EAPPEND after t PAYLOAD x] stream_version]
+        srv crash
+        assert_equal {{} x} [list {*}[payloads secrets] [payloads after]]
+    }
+
+    test "A clean shutdown leaves nothing of an erased event in the journal" {
+        set secret "a-secret-[uuid]"
+        set id [field [r EAPPEND secrets t PAYLOAD $secret] event_id]
+        r EERASE $id
+        srv stop
+        assert_equal 0 [journal_has $secret]
+        srv start
+        assert_equal 0 [journal_has $secret]
+    }
+
+    test "A crash before the journal was scrubbed is made up for at the next start" {
+        set secret "a-secret-[uuid]"
+        set id [field [r EAPPEND secrets t PAYLOAD $secret] event_id]
+        r EERASE $id
+        srv crash
+        wait_for "the journal to be scrubbed" 15000 {[journal_has $secret] == 0}
+        assert_equal "" [field [r EGET $id] payload]
+    }
+}

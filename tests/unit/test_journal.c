@@ -381,6 +381,50 @@ TEST(segments_follow_each_other_and_are_used_again_once_applied) {
     CHECK_INT(got.last, last + 2);
 }
 
+static bool holds_text(const char *text) {
+    char command[128];
+    snprintf(command, sizeof command, "grep -rqF %s j", text);
+    return system(command) == 0;
+}
+
+/* The frames of make_group are filled with their number: 'Z' is that of frame 90. */
+TEST(a_scrub_leaves_nothing_of_what_was_written_before_it) {
+    struct journal *j = start_new("j");
+    put(j, 100, 100); /* in the segment that is written to */
+    CHECK(holds_text("ZZZZZZZZ"));
+    CHECK_INT(journal_scrub(j, &err), 0);
+    put(j, 2, 100);
+    journal_applied(j, 101);
+    CHECK_INT(journal_prepare(j, &err), 0);
+    CHECK(!holds_text("ZZZZZZZZ"));
+    for (int i = 0; i < 100; i++) put(j, 4, 1500); /* in segments that are free again */
+    journal_applied(j, journal_last_frame(j));
+    CHECK(holds_text("yyyyyyyy"));
+    for (int i = 0; i < 3; i++) CHECK_INT(journal_scrub(j, &err), 0);
+    CHECK_INT(journal_prepare(j, &err), 0);
+    CHECK(!holds_text("yyyyyyyy"));
+    CHECK(journal_segment_count(j) <= 6);
+    uint64_t last = journal_last_frame(j);
+    put(j, 2, 10);
+    journal_close(j);
+    open_gives("j", last, true, 0);
+    CHECK_INT(got.first, last + 1);
+    CHECK_INT(got.last, last + 2);
+}
+
+TEST(what_a_crash_leaves_is_zeroed_before_it_is_used_again) {
+    struct journal *j = start_new("j");
+    put(j, 100, 100);
+    journal_close(j);
+    int rc;
+    j = open_at("j", 0, true, &rc);
+    CHECK_INT(rc, 0);
+    CHECK_INT(journal_start(j, 101, &err), 0);
+    CHECK_INT(journal_prepare(j, &err), 0);
+    CHECK(!holds_text("ZZZZZZZZ"));
+    journal_close(j);
+}
+
 TEST(a_group_larger_than_a_segment_is_split_between_frames) {
     struct journal *j = start_new("j");
     put(j, 3, 100);
