@@ -6,6 +6,7 @@
 #include "server/protect.h"
 #include "server/server.h"
 #include "server/trim.h"
+#include "stream/cgroup.h"
 #include "stream/idempotent.h"
 #include "stream/remove.h"
 
@@ -263,6 +264,14 @@ static const char *setid_refusal(const struct stream *s, const struct setid_args
     return NULL;
 }
 
+/* Groups whose position is beyond the last id by now will not get all that is added. */
+static void forget_cursors(struct stream *s) {
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        struct cgroup *g = s->extra->groups[i];
+        if (entry_id_cmp(g->last, stream_last_id(s)) > 0) g->cursor = CURSOR_UNKNOWN;
+    }
+}
+
 /* XSETID key last-id [ENTRIESADDED n] [MAXDELETEDID id] */
 enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     struct setid_args a;
@@ -281,6 +290,7 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     bool deleted = a.deleted.ms != 0 || a.deleted.seq != 0;
     model_set_last_id(&c->srv->model, s, a.id, a.added >= 0 ? (uint64_t)a.added : UINT64_MAX,
                       deleted ? &a.deleted : NULL);
+    forget_cursors(s);
     commit(c, s);
     reply_ok(c);
     return REPLIED;

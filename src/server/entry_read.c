@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "server/need.h"
+#include "server/server.h"
 #include "stream/entry.h"
 
 static void take(struct entry_list *l, struct read *r) {
@@ -102,21 +103,16 @@ bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, si
     return all;
 }
 
-/* Whether the version that is remembered still says it: XGROUP SETID and XSETID may put a group's
- * position beyond what is added later. */
-static bool cursor_holds(const struct cgroup *g) {
-    const struct stream *s = g->stream;
-    if (g->cursor == CURSOR_UNKNOWN || entry_id_cmp(g->last, stream_last_id(s)) > 0) return false;
-    if (g->cursor < stream_tail_first(s) || g->cursor >= s->next_version) return true;
-    return entry_id_cmp(event_entry_id(stream_event(s, g->cursor)), g->last) > 0;
-}
-
 bool need_position(struct client *c, struct cgroup *g, uint64_t *version) {
     struct entry_id beyond = g->last;
+    struct stream *s = g->stream;
     *version = g->cursor;
-    if (cursor_holds(g)) return true;
-    *version = g->stream->next_version;
-    if (entry_id_next(&beyond) && !need_entry(c, g->stream, beyond, version)) return false;
-    if (entry_id_cmp(g->last, stream_last_id(g->stream)) <= 0) g->cursor = *version;
+    if (g->cursor != CURSOR_UNKNOWN) return true;
+    *version = s->next_version;
+    if (entry_id_next(&beyond) && !need_entry(c, s, beyond, version)) return false;
+    /* Entries that will be added may not be beyond a position that is itself beyond the last id;
+     * and what a transaction has added may be taken back. */
+    if (entry_id_cmp(g->last, stream_last_id(s)) <= 0 && !c->srv->model.in_transaction)
+        g->cursor = *version;
     return true;
 }
