@@ -1,4 +1,4 @@
-/* Strings, as far as users of streams have them: SET GET. */
+/* Strings, as far as users of streams have them: SET GET MSET MGET INCR. */
 #include "server/args.h"
 #include "server/blocking.h"
 #include "server/commands.h"
@@ -140,5 +140,78 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
     }
     keys_commit(c);
     if (!a.get) reply_ok(c);
+    return REPLIED;
+}
+
+/* MGET key [key ...]: null for what is no string. */
+enum outcome cmd_mget(struct client *c, const struct request *r) {
+    if (!need_keys_named(c, r->argv + 1, r->argc - 1)) return PARKED;
+    reply_array(c, r->argc - 1);
+    for (size_t i = 1; i < r->argc; i++) {
+        struct stream *s;
+        need_stream(c, r->argv[i], &s);
+        client_gate(c, s->changed_frame);
+        if (stream_is_string(s))
+            reply_bulk(c, value_of(s));
+        else
+            reply_null(c);
+    }
+    return REPLIED;
+}
+
+/* MSET key value [key value ...]: all of them in one frame. */
+enum outcome cmd_mset(struct client *c, const struct request *r) {
+    size_t bytes = 0, max = store_frame_max(c->srv->store);
+    if (r->argc % 2 == 0) {
+        reply_wrong_args(c, "mset");
+        return REPLIED;
+    }
+    for (size_t i = 1; i < r->argc; i += 2) {
+        if (!arg_stream_or_reply(c, r->argv[i]) || protected_or_reply(c, r->argv[i]))
+            return REPLIED;
+        bytes += RECORD_OVERHEAD + r->argv[i].len + r->argv[i + 1].len;
+    }
+    if (bytes > max) {
+        reply_error(c,
+                    "TOOLARGE the values take up to %zu bytes in the journal, one frame can be "
+                    "%zu (journal-segment-bytes)",
+                    bytes, max);
+        return REPLIED;
+    }
+    struct stream *s;
+    bool all = true;
+    for (size_t i = 1; i < r->argc; i += 2) all = need_stream(c, r->argv[i], &s) && all;
+    if (!all) return PARKED;
+    for (size_t i = 1; i < r->argc; i += 2) {
+        need_stream(c, r->argv[i], &s);
+        string_set(c, s, r->argv[i + 1], 0);
+        blocking_key_changed(c->srv, r->argv[i]);
+    }
+    keys_commit(c);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* INCR key: a string that is a number. */
+enum outcome cmd_incr(struct client *c, const struct request *r) {
+    struct stream *s;
+    int64_t n = 0;
+    if (!arg_stream_or_reply(c, r->argv[1]) || protected_or_reply(c, r->argv[1])) return REPLIED;
+    if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    client_gate(c, s->changed_frame);
+    bool live = s->state == STREAM_LIVE;
+    if (live && !stream_is_string(s)) {
+        reply_wrong_type(c);
+        return REPLIED;
+    }
+    if (live && !xarg_i64_or_reply(c, value_of(s), &n)) return REPLIED;
+    if (__builtin_add_overflow(n, INT64_C(1), &n)) {
+        reply_error(c, "ERR increment or decrement would overflow");
+        return REPLIED;
+    }
+    char text[20];
+    string_set(c, s, str_of(text, i64_to_dec(n, text)), s->extra != NULL ? s->extra->expires : 0);
+    keys_commit(c);
+    reply_int(c, n);
     return REPLIED;
 }

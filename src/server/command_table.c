@@ -136,6 +136,11 @@ struct command command_table[] = {
     KEYS_ROW("unlink", cmd_del, 2, 0, WRITE | FAST | FREES, 1, -1, 1, "generic", "key [key ...]",
              "Deletes streams and strings."),
     KEY_ROW("get", cmd_get, 2, 2, READ | FAST, "string", "key", "Returns a string."),
+    KEY_ROW("incr", cmd_incr, 2, 2, WRITE | FAST, "string", "key", "Adds one to a number."),
+    KEYS_ROW("mget", cmd_mget, 2, 0, READ | FAST, 1, -1, 1, "string", "key [key ...]",
+             "Returns several strings."),
+    KEYS_ROW("mset", cmd_mset, 3, 0, WRITE, 1, -1, 2, "string", "key value [key value ...]",
+             "Sets several strings."),
     KEY_ROW("set", cmd_set, 3, 0, WRITE, "string",
             "key value [NX | XX | IFEQ comparison-value] [GET] [EX seconds | PX milliseconds | "
             "EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",

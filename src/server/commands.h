@@ -18,7 +18,7 @@ command_fn cmd_del, cmd_exists, cmd_type, cmd_object, cmd_object_help, cmd_renam
     cmd_copy, cmd_scan, cmd_keys, cmd_randomkey;
 command_fn cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_ttl, cmd_pttl, cmd_expiretime,
     cmd_pexpiretime, cmd_persist;
-command_fn cmd_get, cmd_set;
+command_fn cmd_get, cmd_set, cmd_mget, cmd_mset, cmd_incr;
 
 /* cmd_multi.c */
 command_fn cmd_multi, cmd_exec, cmd_discard, cmd_watch, cmd_unwatch;

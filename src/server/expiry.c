@@ -65,9 +65,11 @@ static void on_listed(struct store_request *r) {
     struct model *m = &srv->model;
     x->listing = false;
     if (r->status == 0 && x->generation == m->generation) {
-        if (r->list.done) m->disk_deadline = r->list.next;
+        /* What is durable and not applied after a void may have deadlines that it does not list. */
+        bool all = r->list.done && m->replay == NULL;
+        if (all) m->disk_deadline = r->list.next;
         size_t loading = load_due(x, &r->list);
-        if (loading == 0 && !r->list.done) {
+        if (loading == 0 && !all) {
             x->again_ms = srv->now_ms + LOOK_AGAIN_MS;
             store_flush(srv->store);
         }

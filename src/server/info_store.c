@@ -108,5 +108,6 @@ void info_cache(struct server *srv, struct buf *out) {
 
 void info_keyspace(struct server *srv, struct buf *out) {
     if (srv->model.stream_count == 0) return;
-    buf_printf(out, "db0:keys=%llu,expires=0,avg_ttl=0\r\n", (ull)srv->model.stream_count);
+    buf_printf(out, "db0:keys=%llu,expires=%llu,avg_ttl=0\r\n", (ull)srv->model.stream_count,
+               (ull)MIN(srv->model.expiring_all, srv->model.stream_count));
 }

@@ -25,6 +25,7 @@ struct store_state {
     uint64_t stream_count;        /* streams (and strings) that exist */
     uint64_t next_group;          /* next number of a consumer group */
     uint64_t next_deadline;       /* ms: when the first stream expires; 0: none does */
+    uint64_t expiring_count;      /* streams that have a deadline */
     uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
     uint64_t id_key;              /* 46 bits, see event_id_make */

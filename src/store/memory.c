@@ -204,10 +204,11 @@ static int load_state(struct backend_conn *w, struct store_state *out, struct er
     pthread_mutex_lock(&w->store->mutex);
     const struct memory_store *m = w->store;
     *out = m->state;
-    out->next_deadline = 0;
+    out->next_deadline = out->expiring_count = 0;
     for (size_t i = 1; i < m->stream_end; i++) {
         const struct memory_stream *s = m->streams[i];
         if (s == NULL || s->state.expires == 0) continue;
+        out->expiring_count++;
         if (out->next_deadline == 0 || s->state.expires < out->next_deadline)
             out->next_deadline = s->state.expires;
     }

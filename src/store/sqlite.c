@@ -297,6 +297,7 @@ static int load_state(struct backend_conn *c, struct store_state *out, struct er
     sqlite_bind_u64(stmt, 1, 0);
     if ((rc = sqlite_step(c, stmt, err)) < 0) return rc;
     out->next_deadline = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    out->expiring_count = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
     sqlite3_reset(stmt);
     return 0;
 }

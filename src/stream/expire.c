@@ -67,6 +67,7 @@ void model_set_expires(struct model *m, struct stream *s, uint64_t expires) {
     struct stream_extra *x = stream_extra(m, s);
     if (x->expires == expires) return;
     stream_note_extra(m, s);
+    m->expiring_all += (expires != 0) - (x->expires != 0);
     x->expires = expires;
     expiring_update(m, s);
     stream_touch(m, s, true);

@@ -50,6 +50,7 @@ static void extra_back(struct model *m, struct undo *u) {
     x->holes = old->holes;
     x->deleted = old->deleted;
     x->added_beyond = old->added_beyond;
+    m->expiring_all += (old->expires != 0) - (x->expires != 0);
     x->expires = old->expires;
     x->removed_frame = old->removed_frame;
     x->removed_high = old->removed_high;

@@ -28,6 +28,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     m->decided = st->applied;
     m->next_stream = st->next_stream;
     m->stream_count = st->stream_count;
+    m->expiring_all = st->expiring_count;
     m->id_key = st->id_key;
     m->recorded = st->recorded;
     m->entry_ms = st->entry_ms;
@@ -440,7 +441,7 @@ uint64_t model_flush(struct model *m) {
                                   .stream_count = m->stream_count};
     log_ring_init(m, 0);
     m->next_stream = 1;
-    m->stream_count = 0;
+    m->stream_count = m->expiring_all = 0;
     m->ids_on_disk = false;
     m->generation++;
     return m->decided;

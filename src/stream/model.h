@@ -110,6 +110,8 @@ struct model {
     uint64_t hidden_frame;    /* the last frame that removed something */
     struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
     size_t expiring_count, expiring_cap;
+    uint64_t expiring_all;  /* streams that have a deadline, also those not in memory (for INFO: a
+                               void makes it inexact until the next start) */
     uint64_t disk_deadline; /* ms: the first deadline of those not in memory; 0: none */
     struct replay *replay;  /* replay.c's: durable frames that the backend has not got, after a
                                void; NULL: streams that are not in memory are in the backend */

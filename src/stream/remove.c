@@ -132,8 +132,9 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
 struct note_erase {
     struct undo undo;
     struct stream *stream;
-    struct event *old; /* one reference */
+    struct event *old; /* one reference; NULL: memory did not have it */
     bool in_tail, in_log;
+    uint64_t last_frame, changed_frame;
 };
 
 static void replace(struct model *m, struct stream *s, struct event *by, bool in_tail,
@@ -153,14 +154,19 @@ static void replace(struct model *m, struct stream *s, struct event *by, bool in
 
 static void unerase(struct model *m, struct undo *u) {
     struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
+    struct stream *s = note->stream;
+    s->last_frame = note->last_frame;
+    s->changed_frame = note->changed_frame;
+    if (note->old == NULL) return;
     if (note->in_log && note->old->rec.flags & EVENT_CLIENT_ID)
         model_replace_id(m, model_event(m, note->old->rec.sequence), note->old);
-    replace(m, note->stream, note->old, note->in_tail, note->in_log);
+    replace(m, s, note->old, note->in_tail, note->in_log);
     event_drop(m, note->old);
 }
 
 static void keep_erased(struct model *m, struct undo *u) {
-    event_drop(m, CONTAINER_OF(u, struct note_erase, undo)->old);
+    struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
+    if (note->old != NULL) event_drop(m, note->old);
 }
 
 struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
@@ -191,14 +197,16 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
     struct event *erased = event_create(&f, e->name);
     erased->frame = old != NULL ? old->frame : 0;
     event_count(m, erased);
+    struct note_erase *note = model_note(m, sizeof *note, unerase);
+    if (note != NULL) {
+        note->undo.keep = keep_erased;
+        *note = (struct note_erase){note->undo,      s,      old != NULL ? event_ref(old) : NULL,
+                                    in_tail,         in_log, s->last_frame,
+                                    s->changed_frame};
+    }
     if (old != NULL) {
         model_bury(m, event_ref(old));
         if (e->rec.flags & EVENT_CLIENT_ID && in_log) model_replace_id(m, old, erased);
-        struct note_erase *note = model_note(m, sizeof *note, unerase);
-        if (note != NULL) {
-            note->undo.keep = keep_erased;
-            *note = (struct note_erase){note->undo, s, event_ref(old), in_tail, in_log};
-        }
         replace(m, s, erased, in_tail, in_log);
     }
     model_bury(m, erased); /* for the reply */
@@ -258,6 +266,7 @@ static void undelete(struct model *m, struct undo *u) {
     if (s->extra != NULL) {
         cgroups_moved(s);
         expiring_update(m, s);
+        m->expiring_all += s->extra->expires != 0;
     }
 }
 
@@ -269,6 +278,7 @@ void model_delete(struct model *m, struct stream *s) {
     assert(s->state == STREAM_LIVE);
     uint64_t number = s->name->rec.number;
     expiring_remove(m, s);
+    if (s->extra != NULL && s->extra->expires != 0 && m->expiring_all > 0) m->expiring_all--;
     struct stream content = *s;
     struct note_delete *note = model_note(m, sizeof *note, undelete);
     take_content(m, s);

@@ -163,7 +163,22 @@ with_server {} {
     }
 
     test "INFO keyspace counts keys and those that expire" {
-        assert_match "*db0:keys=[r DBSIZE],expires=*" [r INFO keyspace]
+        r DEL {*}[r KEYS *]
+        r SET a v EX 100
+        r SET b v
+        r SET c v EX 100
+        assert_match "*db0:keys=3,expires=2,*" [r INFO keyspace]
+        r PERSIST a
+        r DEL c
+        r SET b w EX 100
+        r MULTI
+        r DEL b
+        r EXPIRE a 10
+        r EAPPEND u t EXPECTED_VERSION 3
+        assert_match "WRONGVER*" [r err EXEC]
+        assert_match "*db0:keys=2,expires=1,*" [r INFO keyspace]
+        srv restart
+        assert_match "*db0:keys=2,expires=1,*" [r INFO keyspace]
     }
 }
 

@@ -154,6 +154,16 @@ with_server {} {
             assert_equal p4 [field [r EGET [lindex $ids 4]] payload]
             if {$place eq "memory"} { srv restart }
         }
+        with_clients other {
+            r WATCH u-1
+            $other MULTI
+            $other EERASE [lindex $ids 0]
+            $other EAPPEND u-9 t EXPECTED_VERSION 3
+            assert_match "WRONGVER*" [$other err EXEC]
+            r MULTI
+            r PING
+            assert_equal PONG [r EXEC]
+        }
         r MULTI
         r EERASE [lindex $ids 4]
         r ETRUNCATE u-1 BEFORE 2

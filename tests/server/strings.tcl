@@ -51,6 +51,25 @@ with_server {} {
         assert_equal 0 [r EXISTS k]
     }
 
+    test "MSET, MGET and INCR" {
+        assert_equal OK [r MSET m-1 a m-2 b m-1 c]
+        r EAPPEND m-3 t
+        assert_equal {c b {} {}} [r MGET m-1 m-2 m-3 m-none]
+        assert_equal "ERR wrong number of arguments for 'mset' command" [r err MSET a b c]
+        assert_equal {1 2} [list [r INCR n] [r INCR n]]
+        r SET n 10 PXAT 33177117420000
+        assert_equal {11 11 33177117420000} [list [r INCR n] [r GET n] [r PEXPIRETIME n]]
+        r SET n 9223372036854775807
+        assert_equal "ERR increment or decrement would overflow" [r err INCR n]
+        foreach value {x 1.5 " 1" 007 ""} {
+            r SET n $value
+            assert_equal "ERR value is not an integer or out of range" [r err INCR n]
+        }
+        assert_match "WRONGTYPE*" [r err INCR m-3]
+        srv crash
+        assert_equal {c b} [r MGET m-1 m-2]
+    }
+
     test "SET's mistakes are Redis' errors" {
         foreach args {{NX XX} {EX} {EX 1 PX 1} {KEEPTTL EX 1} {NONSENSE} {NX IFEQ a} {PX 10 EXAT 10}} {
             assert_equal "ERR syntax error" [r err SET k v {*}$args]

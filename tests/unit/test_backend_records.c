@@ -457,6 +457,7 @@ BOTH(what_expires_is_listed_earliest_first) {
     }
     world_apply(x);
     CHECK_INT(state_of(x).next_deadline, 910);
+    CHECK_INT(state_of(x).expiring_count, 9);
     struct stream_list l;
     stream_list_init(&l);
     WORLD_OK(x, x->b->list_expiring(x->r, 950, 3, &l, &err));
@@ -481,6 +482,7 @@ BOTH(what_expires_is_listed_earliest_first) {
     world_state(x, 10)->expires = 0;
     apply_frame(x);
     CHECK_INT(state_of(x).next_deadline, 920);
+    CHECK_INT(state_of(x).expiring_count, 8);
 }
 
 /* --- events ------------------------------------------------------------------------- */
