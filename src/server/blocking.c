@@ -38,6 +38,7 @@ struct blocked_set {
     size_t links;
     size_t claimers; /* links of commands with CLAIM */
     bool serving;
+    bool delivered; /* meanwhile: those who claim have something to look at later */
     size_t group_len;
     char group[];
 };
@@ -366,17 +367,24 @@ void blocking_all_changed(struct server *srv) {
     hash_each(&srv->blocking->keys, change_one, srv->blocking);
 }
 
+static void recheck_claimers(struct server *srv, struct blocked_set *set) {
+    LIST_FOR_EACH (it, &set->waiters) {
+        struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
+        if (!w->claims || w->recheck_ms != 0) continue; /* an earlier one is looked at sooner */
+        w->recheck_ms = srv->now_ms + w->min_idle + 1;
+        set_due(srv->blocking, w);
+    }
+}
+
 void blocking_delivered(struct server *srv, struct str name, struct str group) {
     struct blocking *b = srv->blocking;
     struct blocked_key *key = b->keys.count > 0 ? key_find(b, name) : NULL;
     struct blocked_set *set = key != NULL ? set_find(key, SET_GROUP, group) : NULL;
     if (set == NULL || set->claimers == 0) return;
-    LIST_FOR_EACH (it, &set->waiters) {
-        struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
-        if (!w->claims || w->recheck_ms != 0) continue; /* an earlier one is looked at sooner */
-        w->recheck_ms = srv->now_ms + w->min_idle + 1;
-        set_due(b, w);
-    }
+    if (set->serving)
+        set->delivered = true;
+    else
+        recheck_claimers(srv, set);
 }
 
 /* Notes the streams of the events that have become visible since the last time. */
@@ -481,6 +489,8 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
         set->serving = true;
         serve_set(srv, set, all);
         set->serving = false;
+        if (set->delivered) recheck_claimers(srv, set);
+        set->delivered = false;
         next = it->next;
         set_free_if_unused(b, set);
     }
