@@ -17,8 +17,9 @@
 /* An entry that is pending already: of the consumer's history, or to be claimed. */
 struct redelivery {
     struct entry_id id;
-    uint64_t version, delivered; /* ms; 0: handed back */
+    uint64_t version, delivered; /* ms */
     uint32_t deliveries;
+    bool nobodys;        /* handed back */
     struct event *event; /* NULL: gone */
 };
 
@@ -90,7 +91,8 @@ static void add_again(struct source *src, size_t *cap, const struct pending_entr
     src->again[src->again_count++] = (struct redelivery){.id = e->id,
                                                          .version = e->version,
                                                          .delivered = e->delivered_ms,
-                                                         .deliveries = e->deliveries};
+                                                         .deliveries = e->deliveries,
+                                                         .nobodys = e->consumer == 0};
 }
 
 /* Looks the redeliveries' events up. ascending: their versions ascend. */
@@ -282,8 +284,9 @@ static void reply_claimed(struct client *c, const struct source *src) {
     reply_array(c, src->again_count + src->list.count);
     for (size_t i = 0; i < src->again_count; i++) {
         const struct redelivery *d = &src->again[i];
-        reply_entry_claimed(c, d->event, now - MIN(now, d->delivered),
-                            deliveries_of(d->deliveries));
+        /* As XPENDING: what was handed back is idle for -1 ms. */
+        int64_t idle = d->nobodys ? -1 : (int64_t)(now - MIN(now, d->delivered));
+        reply_entry_claimed(c, d->event, idle, deliveries_of(d->deliveries));
     }
     for (size_t i = 0; i < src->list.count; i++) reply_entry_claimed(c, src->list.events[i], 0, 0);
 }

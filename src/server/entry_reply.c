@@ -89,7 +89,7 @@ void reply_entry_gone(struct client *c, struct entry_id id) {
     resp_put_null_array(&c->out, c->resp);
 }
 
-void reply_entry_claimed(struct client *c, const struct event *e, uint64_t idle,
+void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle,
                          int64_t deliveries) {
     const struct event_record *r = &e->rec;
     struct event_view v;
@@ -98,7 +98,8 @@ void reply_entry_claimed(struct client *c, const struct event *e, uint64_t idle,
     char *at = put_id(PUT(start, "*4\r\n"), event_entry_id(e));
     at = put_fields(at, r, &v);
     *at++ = ':';
-    at = PUT(put_decimal(at, idle), "\r\n:");
+    at += i64_to_dec(idle, at);
+    at = PUT(at, "\r\n:");
     at += i64_to_dec(deliveries, at);
     at = PUT(at, "\r\n");
     c->out.len += (size_t)(at - start);

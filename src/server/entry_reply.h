@@ -13,8 +13,7 @@ void reply_entry(struct client *c, const struct event *e);
 /* [id, null]: a pending entry that does not exist any more. */
 void reply_entry_gone(struct client *c, struct entry_id id);
 /* [id, [field, value ...], idle ms, deliveries]: XREADGROUP ... CLAIM. */
-void reply_entry_claimed(struct client *c, const struct event *e, uint64_t idle,
-                         int64_t deliveries);
+void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle, int64_t deliveries);
 /* An array of entries. */
 void reply_entries(struct client *c, struct event *const *events, size_t n);
 
