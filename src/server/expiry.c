@@ -8,7 +8,7 @@
 #include "server/server.h"
 #include "stream/remove.h"
 
-#define LISTED_AT_ONCE 1000
+#define LISTED_AT_ONCE 2000
 #define LOOK_AGAIN_MS  100 /* when what is listed is deleted already, and not applied yet */
 
 static void before_delete(struct stream *s, void *arg) {
