@@ -103,6 +103,26 @@ run "sqlite3 reads the same" sqlite3 -readonly cairn.db \
     "SELECT version, type, payload FROM cairn_events WHERE stream = 'order-1' AND version = 1"
 is '1|order.paid|{"by":"card"}'
 
+# ---- the stream commands ----
+run "XADD" redis-cli -p "$port" XADD readings 1-1 celsius 21; is 1-1
+run "XRANGE" redis-cli -p "$port" XRANGE readings - +; is '1-1
+celsius
+21'
+run "an event, by entry id" redis-cli -p "$port" XRANGE order-1 - + COUNT 1; has '^order.created$'
+run "an entry, by version" redis-cli -p "$port" ESCAN readings - +; has '^\{"celsius":"21"\}$'
+run "XREAD BLOCK, woken" sh -c "redis-cli -p $port XREAD BLOCK 20000 STREAMS readings '\$' & sleep 0.3
+    redis-cli -p $port XADD readings 2-1 celsius 22 >/dev/null; wait"
+is 'readings
+2-1
+celsius
+22'
+run "a transaction" sh -c "printf 'MULTI\nXADD readings 3-1 celsius 23\nXLEN readings\nEXEC\n' | redis-cli -p $port | tail -2"
+is '3-1
+3'
+run "--scan" sh -c "redis-cli -p $port --scan --pattern 'r*'"; is readings
+run "--bigkeys" redis-cli -p "$port" --bigkeys; has '^Biggest stream found .* entries$'
+run "--memkeys" redis-cli -p "$port" --memkeys; has '^Biggest stream found .* bytes$'
+
 # ---- redis-cli in other ways ----
 printf 'EAPPEND lines t PAYLOAD 1\nEAPPEND lines t PAYLOAD "2 3"\nESVER lines\n' >commands
 run "commands from standard input" sh -c "redis-cli -p $port <commands | tail -1"; is 1
@@ -165,6 +185,15 @@ for how in "" "-P 16" "-3" "-3 -P 16"; do
     bench "EAPPEND ${how:-one at a time}" -n 4000 -r 1000 $how EAPPEND bench:__rand_int__ t PAYLOAD xxx
     hasnt '[Ee]rror'
     name="EAPPEND ${how:-one at a time}: every one counts" out="$before to $(sequence)"
+    if [ "$(sequence)" -eq $((before + 4000)) ]; then good "$name"; else bad "$name"; fi
+done
+bench "-t set,get,incr" -t set,get,incr -n 3000 -r 100; has '^"INCR","[0-9.]+"'
+for how in "" "-P 16" "-3"; do
+    before=$(sequence)
+    # shellcheck disable=SC2086
+    bench "XADD ${how:-one at a time}" -n 4000 -r 1000 $how XADD xbench:__rand_int__ '*' field value
+    hasnt '[Ee]rror'
+    name="XADD ${how:-one at a time}: every one counts" out="$before to $(sequence)"
     if [ "$(sequence)" -eq $((before + 4000)) ]; then good "$name"; else bad "$name"; fi
 done
 bench "ESCAN" -n 2000 -r 1000 ESCAN bench:__rand_int__ - +; hasnt '[Ee]rror'
