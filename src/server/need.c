@@ -263,7 +263,7 @@ bool need_read(struct client *c, struct read *r) {
     if (item != NULL && item->generation == m->generation) {
         /* The page is of the range as it was when it was asked for. */
         page = &item->request.page;
-        r->end = MIN(r->end, item->request.range.end);
+        r->page_end = item->request.range.end;
     }
     struct read_range range;
     if (model_read(m, r, page, &range)) {

@@ -17,6 +17,8 @@ struct read {
     size_t count;
     const struct event_filter *filter; /* NULL: none */
     uint64_t horizon;                  /* last frame that may be seen */
+    uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
+                          is in memory, or is not seen. 0: `end` */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;
