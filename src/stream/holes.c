@@ -90,6 +90,31 @@ uint64_t holes_skip(const struct holes *h, uint64_t version) {
     return (uint64_t)h->ranges[at].last + 1;
 }
 
+uint64_t holes_skip_back(const struct holes *h, uint64_t version) {
+    size_t at = find(h, version);
+    if (at == h->count || h->ranges[at].first > version) return version;
+    assert(h->ranges[at].first > 0);
+    return (uint64_t)h->ranges[at].first - 1;
+}
+
+/* How many blocks lie wholly in [low, high), counting only what of them is in [from, to). */
+static uint64_t whole_blocks(uint64_t low, uint64_t high, uint64_t from, uint64_t to,
+                             uint64_t size) {
+    uint64_t first = low == from ? from / size : (low + size - 1) / size;
+    uint64_t end = high == to ? (to - 1) / size + 1 : high / size;
+    return end > first ? end - first : 0;
+}
+
+uint64_t holes_blocks(const struct holes *h, uint64_t from, uint64_t to, uint64_t size) {
+    if (from >= to) return 0;
+    uint64_t n = (to - 1) / size - from / size + 1;
+    /* There is a version between any two ranges: no block is in more than one. */
+    for (size_t i = find(h, from); i < h->count && h->ranges[i].first < to; i++)
+        n -= whole_blocks(MAX((uint64_t)h->ranges[i].first, from),
+                          MIN((uint64_t)h->ranges[i].last + 1, to), from, to, size);
+    return n;
+}
+
 void holes_cut(struct holes *h, uint64_t below) {
     size_t n = find(h, below);
     for (size_t i = 0; i < n; i++)

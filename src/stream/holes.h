@@ -20,6 +20,11 @@ bool holes_contain(const struct holes *h, uint64_t version);
 uint64_t holes_between(const struct holes *h, uint64_t from, uint64_t to);
 /* The first version at or after it that is not in it. */
 uint64_t holes_skip(const struct holes *h, uint64_t version);
+/* The last version at or before it that is not in it; there is one. */
+uint64_t holes_skip_back(const struct holes *h, uint64_t version);
+/* Versions are thought to lie in blocks of `size`, the first from version 0 on. How many blocks
+ * have a version in [from, to) that is not in it. */
+uint64_t holes_blocks(const struct holes *h, uint64_t from, uint64_t to, uint64_t size);
 /* Forgets those below. */
 void holes_cut(struct holes *h, uint64_t below);
 void holes_copy(struct holes *to, const struct holes *from);

@@ -48,6 +48,23 @@ static uint64_t skip_gone(const struct world *w, uint64_t version) {
     return version;
 }
 
+static uint64_t skip_gone_back(const struct world *w, uint64_t version) {
+    while (version >= w->base && version < w->base + VERSIONS && w->gone[version - w->base])
+        version--;
+    return version;
+}
+
+static uint64_t count_blocks(const struct world *w, uint64_t from, uint64_t to, uint64_t size) {
+    uint64_t n = 0, counted = UINT64_MAX;
+    for (uint64_t v = from; v < to; v++) {
+        bool gone = v >= w->base && v < w->base + VERSIONS && w->gone[v - w->base];
+        if (gone || v / size == counted) continue;
+        counted = v / size;
+        n++;
+    }
+    return n;
+}
+
 /* Ranges ascend, are not empty, and there is at least one version between any two. */
 static void check_ranges(const struct holes *h) {
     uint64_t versions = 0;
@@ -66,10 +83,14 @@ static void check_same(const struct world *w) {
     for (uint64_t i = 0; i < VERSIONS; i++) {
         CHECK(holes_contain(h, w->base + i) == w->gone[i]);
         CHECK_INT(holes_skip(h, w->base + i), skip_gone(w, w->base + i));
+        if (w->base + i > 0 && skip_gone_back(w, w->base + i) != UINT64_MAX)
+            CHECK_INT(holes_skip_back(h, w->base + i), skip_gone_back(w, w->base + i));
     }
     for (int i = 0; i < 20; i++) {
         uint64_t from = w->base + draw_below(VERSIONS + 2), to = w->base + draw_below(VERSIONS + 2);
         CHECK_INT(holes_between(h, from, to), from < to ? count_gone(w, from, to) : 0);
+        uint64_t size = 1 + draw_below(12);
+        CHECK_INT(holes_blocks(h, from, to, size), count_blocks(w, from, to, size));
     }
     CHECK_INT(holes_between(h, 0, UINT64_MAX), h->versions);
 }
@@ -168,6 +189,10 @@ TEST(nothing_is_gone_from_no_holes) {
     CHECK(!holes_contain(&h, 0));
     CHECK_INT(holes_between(&h, 0, 100), 0);
     CHECK_INT(holes_skip(&h, 7), 7);
+    CHECK_INT(holes_skip_back(&h, 7), 7);
+    CHECK_INT(holes_blocks(&h, 0, 0, 100), 0);
+    CHECK_INT(holes_blocks(&h, 99, 101, 100), 2);
+    CHECK_INT(holes_blocks(&h, 5, UINT32_MAX, UINT64_MAX), 1);
     holes_cut(&h, 100);
     CHECK_INT(h.count, 0);
     holes_clear(&h);
