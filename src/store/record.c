@@ -25,9 +25,8 @@ static bool remove_valid(const struct record *r) {
 
 static bool group_valid(const struct record *r) {
     const struct group_record *b = r->body;
-    return r->len >= sizeof *b && b->name_len > 0 && r->len == sizeof *b + b->name_len &&
-           b->reserved[0] == 0 && b->reserved[1] == 0 && b->reserved[2] == 0 &&
-           stream_number_valid(b->stream);
+    return r->len >= sizeof *b && r->len == sizeof *b + b->name_len && b->reserved[0] == 0 &&
+           b->reserved[1] == 0 && b->reserved[2] == 0 && stream_number_valid(b->stream);
 }
 
 static bool consumer_valid(const struct record *r) {

@@ -217,7 +217,7 @@ static int read_groups(struct backend_conn *c, uint64_t stream, struct stream_de
     sqlite_bind_u64(stmt, 1, stream);
     while ((rc = sqlite_step(c, stmt, err)) == 1) {
         struct str name = column_str(stmt, 1);
-        if (name.len == 0 || name.len > UINT16_MAX) {
+        if (name.len > UINT16_MAX) {
             sqlite3_reset(stmt);
             return bad_row(c, "groups", stream, err);
         }
@@ -235,7 +235,7 @@ static int read_groups(struct backend_conn *c, uint64_t stream, struct stream_de
         r->entries_read =
             sqlite3_column_type(stmt, 5) == SQLITE_NULL ? -1 : sqlite3_column_int64(stmt, 5);
         r->name_len = (uint16_t)name.len;
-        memcpy(r->name, name.ptr, name.len);
+        if (name.len > 0) memcpy(r->name, name.ptr, name.len);
     }
     return rc;
 }

@@ -199,7 +199,8 @@ static const char step_2[] =
     "CREATE VIEW cairn_pending AS"
     " SELECT s.name AS stream, g.name AS \"group\", c.name AS consumer, "
     U64_TEXT("p.entry_ms") " || '-' || " U64_TEXT("p.entry_seq") " AS entry_id,"
-    " p.version AS version, p.delivered AS delivered, p.deliveries AS deliveries"
+    " p.version AS version, CASE p.consumer WHEN 0 THEN NULL ELSE p.delivered END AS delivered,"
+    " p.deliveries AS deliveries"
     " FROM streams s JOIN groups g ON g.stream = s.number JOIN pending p ON p.grp = g.number"
     " LEFT JOIN consumers c ON c.grp = p.grp AND c.number = p.consumer;"
 

@@ -430,8 +430,9 @@ void model_record_times(struct model *m) {
 static void record_pending(struct model *m, struct cgroup *g, const struct pending_entry *e,
                            bool is_new) {
     struct pending_item *item = model_batch(m, RECORD_PENDING, g->number);
+    bool owned = e->consumer != PENDING_UNOWNED;
     *item = (struct pending_item){.id = e->id,
-                                  .delivered = e->delivered_ms,
+                                  .delivered = owned ? e->delivered_ms : ++g->handed_back,
                                   .version = e->version,
                                   .consumer = e->consumer,
                                   .deliveries = e->deliveries,
@@ -446,13 +447,14 @@ void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t
     bool beyond = last == NULL || entry_id_cmp(id, last->id) > 0;
     struct pending_entry *e = beyond ? NULL : pending_find(p, id);
     bool is_new = e == NULL;
+    uint32_t owner = c != NULL ? c->number : PENDING_UNOWNED;
     size_t bytes = pending_bytes(p);
     note_pending(m, g, id, e);
     if (is_new) {
-        e = pending_add(p, id, (uint32_t)version, c->number, delivered, deliveries);
+        e = pending_add(p, id, (uint32_t)version, owner, delivered, deliveries);
     } else {
-        if (e->consumer != c->number) pending_assign(p, e, c->number);
-        pending_deliver(p, e, delivered);
+        if (e->consumer != owner || c == NULL) pending_assign(p, e, owner);
+        if (c != NULL) pending_deliver(p, e, delivered);
         e->deliveries = deliveries;
     }
     record_pending(m, g, e, is_new);
@@ -463,10 +465,7 @@ void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t
 
 void cgroup_release(struct model *m, struct cgroup *g, struct pending_entry *e,
                     uint32_t deliveries) {
-    note_pending(m, g, e->id, e);
-    pending_assign(&g->pending, e, PENDING_UNOWNED);
-    e->deliveries = deliveries;
-    record_pending(m, g, e, false);
+    cgroup_pend(m, g, e->id, e->version, NULL, 0, deliveries);
 }
 
 bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id) {
@@ -486,12 +485,10 @@ bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id) {
 
 /* ---- what is left to read ---- */
 
-bool cgroup_backlog(const struct cgroup *g, uint64_t *out) {
+uint64_t cgroup_backlog(const struct cgroup *g, uint64_t cursor) {
     const struct stream *s = g->stream;
-    if (g->cursor == CURSOR_UNKNOWN) return false;
-    uint64_t from = MAX(g->cursor, s->extra->first_version);
-    *out = s->next_version - from - holes_between(&s->extra->holes, from, s->next_version);
-    return true;
+    uint64_t from = MAX(cursor, s->extra->first_version);
+    return s->next_version - from - holes_between(&s->extra->holes, from, s->next_version);
 }
 
 bool stream_has_tombstones(const struct stream *s, struct entry_id from) {
@@ -550,6 +547,7 @@ static void install_consumer(struct cgroup *g, const struct consumer_record *r) 
 static void install_pending(struct cgroup *g, const struct pending_item *item) {
     struct pending *p = &g->pending;
     struct pending_entry *e = pending_find(p, item->id);
+    if (item->consumer == PENDING_UNOWNED) g->handed_back = MAX(g->handed_back, item->delivered);
     if (e == NULL) {
         pending_add(p, item->id, item->version, item->consumer, item->delivered, item->deliveries);
         return;
@@ -558,6 +556,28 @@ static void install_pending(struct cgroup *g, const struct pending_item *item) {
         pending_assign(p, e, item->consumer);
     if (item->consumer != PENDING_UNOWNED) pending_deliver(p, e, item->delivered);
     e->deliveries = item->deliveries;
+}
+
+static int by_place(const void *a, const void *b) {
+    const struct pending_item *x = *(const struct pending_item *const *)a,
+                              *y = *(const struct pending_item *const *)b;
+    if (x->delivered != y->delivered) return x->delivered < y->delivered ? -1 : 1;
+    return entry_id_cmp(x->id, y->id);
+}
+
+/* Those without an owner stand in the order in which they were handed back. */
+static void install_all_pending(struct cgroup *g, const struct pending_item *items, size_t n) {
+    const struct pending_item **nobodys = xmalloc((n + 1) * sizeof(struct pending_item *));
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].consumer == PENDING_UNOWNED)
+            nobodys[count++] = &items[i];
+        else
+            install_pending(g, &items[i]);
+    }
+    if (count > 1) qsort(nobodys, count, sizeof *nobodys, by_place);
+    for (size_t i = 0; i < count; i++) install_pending(g, nobodys[i]);
+    xfree(nobodys);
 }
 
 static struct cgroup *install_group(struct stream *s, const struct group_record *r) {
@@ -575,7 +595,7 @@ void cgroups_install(struct stream *s, const struct group_image *images, size_t 
         const struct group_image *image = &images[i];
         struct cgroup *g = install_group(s, image->record);
         for (size_t k = 0; k < image->consumer_count; k++) install_consumer(g, image->consumers[k]);
-        for (size_t k = 0; k < image->pending_count; k++) install_pending(g, &image->pending[k]);
+        install_all_pending(g, image->pending, image->pending_count);
     }
 }
 

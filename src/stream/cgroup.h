@@ -21,8 +21,10 @@ struct cgroup {
     uint64_t number, created;
     struct entry_id last; /* delivered */
     int64_t entries_read; /* -1: not known */
-    uint64_t cursor;      /* version: no event below it is beyond `last`; or CURSOR_UNKNOWN */
+    uint64_t cursor;      /* version: no event below it is beyond `last`, all others are; or
+                             CURSOR_UNKNOWN, always when `last` is beyond the stream's last id */
     uint64_t last_frame;  /* that changed it */
+    uint64_t handed_back; /* the place that was given last to a pending entry without an owner */
     struct pending pending;
     struct consumer **consumers; /* ascending names */
     uint32_t consumer_count, consumer_cap;
@@ -53,7 +55,8 @@ void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c)
 void consumer_seen(struct model *m, struct consumer *c, bool active);
 
 /* Deliveries. The id is that of an event which exists (or has existed: claims). */
-/* An entry becomes pending, or changes its owner, time and count if it is already. */
+/* An entry becomes pending, or changes its owner, time and count if it is already. c NULL: nobody
+ * owns it, as after XNACK. */
 void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t version,
                  struct consumer *c, uint64_t delivered, uint32_t deliveries);
 /* Handed back (XNACK): nobody's, to be claimed first. */
@@ -62,9 +65,9 @@ void cgroup_release(struct model *m, struct cgroup *g, struct pending_entry *e,
 /* true: it was pending. */
 bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id);
 
-/* Events beyond the group's position, exactly, as far as decided. false: the cursor is not known
- * yet: find the version of the id after `last` (model_find_entry) and put it into g->cursor. */
-bool cgroup_backlog(const struct cgroup *g, uint64_t *out);
+/* Events beyond the group's position, exactly, as far as decided. cursor: the group's, or the
+ * version of the id after `last` (model_find_entry). */
+uint64_t cgroup_backlog(const struct cgroup *g, uint64_t cursor);
 /* Redis' lag: false when it cannot be told. first: id of the stream's first entry that exists, NULL
  * when it has none. */
 bool cgroup_lag(const struct cgroup *g, const struct entry_id *first, uint64_t *out);

@@ -96,13 +96,16 @@ static struct sent *add_sent(struct idempotent *i, struct str producer, struct s
     return sent;
 }
 
+static struct idempotent *idempotent_new(void) {
+    struct idempotent *i = xcalloc(1, sizeof *i);
+    i->bytes = sizeof *i;
+    hash_init(&i->producers);
+    hash_init(&i->sent);
+    return i;
+}
+
 static struct idempotent *idempotent_of(struct stream *s) {
-    if (s->extra->idempotent == NULL) {
-        s->extra->idempotent = xcalloc(1, sizeof(struct idempotent));
-        s->extra->idempotent->bytes = sizeof(struct idempotent);
-        hash_init(&s->extra->idempotent->producers);
-        hash_init(&s->extra->idempotent->sent);
-    }
+    if (s->extra->idempotent == NULL) s->extra->idempotent = idempotent_new();
     return s->extra->idempotent;
 }
 
@@ -210,23 +213,35 @@ static void forget_all(struct model *m, struct undo *u) {
     idempotent_free(CONTAINER_OF(u, struct note_forgotten, undo)->all);
 }
 
-void model_set_idempotent(struct model *m, struct stream *s, uint32_t seconds, uint32_t max) {
+/* Counting goes on. */
+static struct idempotent *idempotent_empty(const struct idempotent *old) {
+    if (old == NULL) return NULL;
+    struct idempotent *i = idempotent_new();
+    i->added = old->added;
+    i->duplicates = old->duplicates;
+    return i;
+}
+
+void model_set_idempotent(struct model *m, struct stream *s, uint32_t seconds, uint32_t max,
+                          bool forget) {
     struct stream_extra *x = stream_extra(m, s);
-    if (x->idempotent_seconds == seconds && x->idempotent_max == max) return;
+    if (x->idempotent_seconds == seconds && x->idempotent_max == max && !forget) return;
     stream_note_extra(m, s);
     x->idempotent_seconds = seconds;
     x->idempotent_max = max;
+    stream_touch(m, s, true);
+    stream_record_state(m, s);
+    if (!forget) return;
+    struct idempotent *old = x->idempotent;
+    x->idempotent = idempotent_empty(old);
     struct note_forgotten *note = model_note(m, sizeof *note, remember);
     if (note != NULL) {
         note->undo.keep = forget_all;
         note->stream = s;
-        note->all = x->idempotent;
+        note->all = old;
     } else {
-        idempotent_free(x->idempotent);
+        idempotent_free(old);
     }
-    x->idempotent = NULL;
-    stream_touch(m, s, true);
-    stream_record_state(m, s);
     struct number_record *r = model_record(m, RECORD_IDEMPOTENT_CLEAR, sizeof *r);
     r->number = s->name->rec.number;
     model_account(m, s);

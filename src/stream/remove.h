@@ -32,8 +32,9 @@ size_t model_expire(struct model *m, uint64_t now, void (*gone)(struct stream *s
 /* ms since 1970 of the next deadline in memory, or on disk; 0: none. */
 uint64_t model_next_deadline(const struct model *m);
 
-/* XCFGSET; forgets all producers when something changes. */
-void model_set_idempotent(struct model *m, struct stream *s, uint32_t seconds, uint32_t max);
+/* XCFGSET; 0: as configured. forget: what producers have added is known no longer. */
+void model_set_idempotent(struct model *m, struct stream *s, uint32_t seconds, uint32_t max,
+                          bool forget);
 
 /* Reading: whether an event found in the log (by position) is not to be shown. snapshot: applied
  * number of the page that it is from, UINT64_MAX: it is from memory. *gate is raised to the frame

@@ -391,7 +391,7 @@ static void change(void) {
         if (!model_idempotent_find(m, s, STR("p"), str_c(id), 100000, 50, &out))
             model_idempotent_add(m, s, STR("p"), str_c(id), 50, stream_last_id(s));
     } else if (what < 92) {
-        model_set_idempotent(m, s, 100 + (uint32_t)draw(2), 10);
+        model_set_idempotent(m, s, 100 + (uint32_t)draw(2), 10, draw(2) > 0);
     } else if (what < 94) {
         struct entry_id last = stream_last_id(s), deleted = {1, draw(9)};
         entry_id_next(&last);
