@@ -6,6 +6,7 @@
 #include "server/protect.h"
 #include "server/server.h"
 #include "server/trim.h"
+#include "server/xgroup.h"
 #include "stream/cgroup.h"
 #include "stream/idempotent.h"
 #include "stream/remove.h"
@@ -73,16 +74,10 @@ struct message {
 
 static void message_of(const struct client *c, const struct stream *s, const struct xadd_args *a,
                        struct message *msg) {
-    const struct config *config = &c->srv->config;
-    const struct stream_extra *x = s->extra;
     msg->producer = shorten(a->producer, &msg->producer_hash);
     msg->id = a->idempotent.ptr != NULL ? shorten(a->idempotent, &msg->id_hash)
                                         : hash_fields(a, &msg->id_hash);
-    msg->seconds = x != NULL && x->idempotent_seconds != 0
-                       ? x->idempotent_seconds
-                       : (uint32_t)config->stream_idmp_duration_s;
-    msg->max = x != NULL && x->idempotent_max != 0 ? x->idempotent_max
-                                                   : (uint32_t)config->stream_idmp_maxsize;
+    idempotent_window(c, s, &msg->seconds, &msg->max);
 }
 
 static void reply_add_status(struct client *c, enum entry_status status) {
@@ -244,13 +239,6 @@ static bool parse_setid(struct client *c, const struct request *r, struct setid_
     return true;
 }
 
-/* The newest entry that exists. The stream has one. */
-static bool need_last(struct client *c, struct stream *s, struct event **out) {
-    uint64_t version = s->next_version - 1;
-    while (!stream_has_version(s, version)) version--;
-    return need_version(c, s, version, out);
-}
-
 /* Why the id cannot be set; NULL: it can. */
 static const char *setid_refusal(const struct stream *s, const struct setid_args *a,
                                  const struct event *last) {
@@ -280,7 +268,7 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     if (!parse_setid(c, r, &a) || !arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!live_or_reply(c, s, -1)) return REPLIED;
-    if (stream_length(s) > 0 && !need_last(c, s, &last)) return PARKED;
+    if (!need_last(c, s, &last)) return PARKED;
     const char *why = setid_refusal(s, &a, last);
     if (why != NULL) {
         client_gate(c, s->changed_frame);

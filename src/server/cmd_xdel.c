@@ -1,26 +1,11 @@
 /* XDEL, XDELEX: removing single entries by id. */
 #include "base/alloc.h"
 #include "server/commands.h"
-#include "server/need.h"
+#include "server/entry_read.h"
 #include "server/protect.h"
 #include "server/server.h"
 #include "server/trim.h"
-#include "stream/remove.h"
-
-/* The entries with these ids, NULL for those that do not exist. false: they have to be loaded. */
-static bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
-                         struct event **out) {
-    bool all = true;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t version;
-        out[i] = NULL;
-        if (!need_entry(c, s, ids[i], &version) || !need_version(c, s, version, &out[i]))
-            all = false;
-        else if (out[i] != NULL && entry_id_cmp(event_entry_id(out[i]), ids[i]) != 0)
-            out[i] = NULL;
-    }
-    return all;
-}
+#include "server/xgroup.h"
 
 struct place {
     const struct event *event;
@@ -50,41 +35,17 @@ static size_t *find_repeated(struct event *const *events, size_t n) {
     return first;
 }
 
-static int event_by_version(const void *a, const void *b) {
-    const struct event *const *x = a, *const *y = b;
-    return (*x)->rec.version < (*y)->rec.version ? -1 : 1;
-}
-
-/* Removes those that are not NULL, each of which stands once. Returns how many. */
-static size_t remove_all(struct client *c, struct stream *s, struct event **events, size_t n) {
-    size_t found = 0;
-    for (size_t i = 0; i < n; i++)
-        if (events[i] != NULL) events[found++] = events[i];
-    if (found > 1) qsort(events, found, sizeof *events, event_by_version);
-    if (found > 0) model_remove(&c->srv->model, s, events, found);
-    return found;
-}
-
 static void commit(struct client *c, struct stream *s) {
     uint64_t frame = model_commit(&c->srv->model);
     if (frame != 0) c->last_frame = frame;
     client_gate(c, MAX(frame, s->last_frame)); /* groups matter too: ACKED */
 }
 
-/* The stream of a key that must be none other, or absent. false: not known yet (*outcome PARKED),
- * or replied. */
+/* The stream of a key that may lose entries. */
 static bool stream_or_reply(struct client *c, struct str name, struct stream **s,
                             enum outcome *outcome) {
     *outcome = REPLIED;
-    if (!arg_stream_or_reply(c, name) || protected_or_reply(c, name)) return false;
-    if (!need_stream(c, name, s)) {
-        *outcome = PARKED;
-        return false;
-    }
-    if (!stream_is_string(*s)) return true;
-    client_gate(c, (*s)->changed_frame);
-    reply_wrong_type(c);
-    return false;
+    return !protected_or_reply(c, name) && xkey_or_reply(c, name, s, outcome);
 }
 
 /* XDEL key id [id ...] */
@@ -110,7 +71,7 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
     for (size_t i = 0; i < n; i++)
         if (first[i] != i) events[i] = NULL;
     free(first);
-    size_t found = remove_all(c, s, events, n);
+    size_t found = entries_remove(&c->srv->model, s, events, n);
     commit(c, s);
     reply_int(c, (int64_t)found);
 out:
@@ -122,29 +83,6 @@ out:
 /* ---- XDELEX ---- */
 
 enum { DELETED = 1, NOT_FOUND = -1, STILL_REFERENCED = 2 };
-
-/* [KEEPREF | DELREF | ACKED] IDS numids id [id ...], in either order. */
-static struct entry_id *parse_xdelex(struct client *c, const struct request *r, enum refs *refs,
-                                     size_t *n) {
-    struct entry_id *ids = NULL;
-    bool refs_given = false;
-    *refs = REFS_KEEP;
-    for (size_t at = 2; at < r->argc;) {
-        if (!refs_given && xarg_refs(r->argv[at], refs)) {
-            refs_given = true;
-            at++;
-        } else if (ids == NULL && arg_is(r->argv[at], STR("IDS"))) {
-            ids = xarg_ids_or_reply(c, r, at, n, &at);
-            if (ids == NULL) return NULL;
-        } else {
-            free(ids);
-            reply_syntax_error(c);
-            return NULL;
-        }
-    }
-    if (ids == NULL) reply_syntax_error(c);
-    return ids;
-}
 
 /* Decides what becomes of each id; events[i] is NULL afterwards for what stays. */
 static void decide(struct client *c, struct stream *s, const struct entry_id *ids,
@@ -168,7 +106,7 @@ static void delete_and_reply(struct client *c, struct stream *s, const struct en
     int *results = xmalloc(n * sizeof *results);
     if (s->state == STREAM_LIVE) {
         decide(c, s, ids, events, results, n, refs);
-        remove_all(c, s, events, n);
+        entries_remove(&c->srv->model, s, events, n);
     }
     commit(c, s);
     reply_array(c, n);
@@ -182,7 +120,7 @@ enum outcome cmd_xdelex(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     enum refs refs;
     size_t n;
-    struct entry_id *ids = parse_xdelex(c, r, &refs, &n);
+    struct entry_id *ids = xargs_refs_or_reply(c, r, 2, &refs, &n);
     if (ids == NULL) return REPLIED;
     struct event **events = xcalloc(n, sizeof *events);
     if (stream_or_reply(c, r->argv[1], &s, &outcome)) {

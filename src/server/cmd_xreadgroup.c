@@ -8,8 +8,8 @@
 #include "server/entry_reply.h"
 #include "server/need.h"
 #include "server/server.h"
+#include "server/xgroup.h"
 #include "server/xread_args.h"
-#include "stream/cgroup.h"
 
 #define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
 #define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
@@ -36,8 +36,8 @@ struct source {
     uint64_t next;          /* ... and the version behind them */
 };
 
-static void reply_no_group(struct client *c, const struct stream *s, struct str key,
-                           struct str group) {
+static void reply_no_source(struct client *c, const struct stream *s, struct str key,
+                            struct str group) {
     client_gate(c, s->last_frame);
     reply_error(c,
                 "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP "
@@ -63,7 +63,7 @@ static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_
     }
     src->group = cgroup_find(src->stream, a->group);
     if (src->group == NULL) {
-        reply_no_group(c, src->stream, a->keys[i], a->group);
+        reply_no_source(c, src->stream, a->keys[i], a->group);
         return false;
     }
     if (str_eq(id, STR("$")) || str_eq(id, STR("+"))) {
@@ -95,23 +95,18 @@ static void add_again(struct source *src, size_t *cap, const struct pending_entr
                                                          .nobodys = e->consumer == 0};
 }
 
-/* Looks the redeliveries' events up. ascending: their versions ascend. */
-static bool need_events(struct client *c, struct source *src, bool ascending) {
+/* Looks the redeliveries' events up. */
+static bool need_events(struct client *c, struct source *src) {
     size_t n = src->again_count;
-    bool all = true;
     if (n == 0) return true;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof *events);
     for (size_t i = 0; i < n; i++) versions[i] = src->again[i].version;
-    if (ascending)
-        all = entries_at(c, src->stream, versions, n, events);
-    else
-        for (size_t i = 0; i < n; i++)
-            all = entries_at(c, src->stream, versions + i, 1, events + i) && all;
+    bool known = entries_at(c, src->stream, versions, n, events);
     for (size_t i = 0; i < n; i++) src->again[i].event = events[i];
     free(versions);
     free(events);
-    return all;
+    return known;
 }
 
 /* Keeps of the redeliveries what the limits allow. */
@@ -132,7 +127,7 @@ static bool find_history(struct client *c, const struct xread_args *a, struct so
     struct pending_cursor at = pending_seek(&src->group->pending, consumer->number, from);
     const struct pending_entry *e;
     while (src->again_count < most && (e = pending_next(&at)) != NULL) add_again(src, &cap, e);
-    if (!need_events(c, src, true)) return false;
+    if (!need_events(c, src)) return false;
     cut_again(src, budget);
     return true;
 }
@@ -164,7 +159,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
         }
         src->gone[src->gone_count++] = e->id;
     }
-    if (!need_events(c, src, false)) return false;
+    if (!need_events(c, src)) return false;
     cut_again(src, budget);
     return true;
 }
@@ -238,7 +233,7 @@ static void deliver_again(struct client *c, struct source *src, struct consumer 
         const struct redelivery *d = &src->again[i];
         if (d->event == NULL) continue;
         cgroup_pend(m, src->group, d->id, d->version, consumer, m->recorded,
-                    d->deliveries < DELIVERIES_MAX ? d->deliveries + 1 : DELIVERIES_MAX);
+                    deliveries_more(d->deliveries));
     }
     for (size_t i = 0; i < src->gone_count; i++) cgroup_ack(m, src->group, src->gone[i]);
 }
@@ -265,10 +260,6 @@ static bool is_served(const struct source *src) {
     return src->history || src->again_count > 0 || src->list.count > 0;
 }
 
-static int64_t deliveries_of(uint32_t deliveries) {
-    return deliveries == DELIVERIES_MAX ? INT64_MAX : (int64_t)deliveries;
-}
-
 static void reply_history(struct client *c, const struct source *src) {
     reply_array(c, src->again_count);
     for (size_t i = 0; i < src->again_count; i++) {
@@ -286,7 +277,7 @@ static void reply_claimed(struct client *c, const struct source *src) {
         const struct redelivery *d = &src->again[i];
         /* As XPENDING: what was handed back is idle for -1 ms. */
         int64_t idle = d->nobodys ? -1 : (int64_t)(now - MIN(now, d->delivered));
-        reply_entry_claimed(c, d->event, idle, deliveries_of(d->deliveries));
+        reply_entry_claimed(c, d->event, idle, deliveries_shown(d->deliveries));
     }
     for (size_t i = 0; i < src->list.count; i++) reply_entry_claimed(c, src->list.events[i], 0, 0);
 }
@@ -376,7 +367,8 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
  *            [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...] */
 enum outcome cmd_xreadgroup(struct client *c, const struct request *r) {
     struct xread_args a;
-    if (!xargs_xread_or_reply(c, r, true, &a)) return REPLIED;
+    if (!xargs_xread_or_reply(c, r, true, &a) || !xname_or_reply(c, a.consumer, "consumer"))
+        return REPLIED;
     if (blocking_over(c)) {
         blocking_reply_over(c);
         return REPLIED;

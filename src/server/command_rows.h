@@ -47,6 +47,6 @@
 /* command_subcommands.c */
 extern struct command client_commands[], config_commands[], command_commands[], slowlog_commands[],
     latency_commands[], memory_commands[], object_commands[], function_commands[],
-    script_commands[], acl_commands[];
+    script_commands[], acl_commands[], xgroup_commands[], xinfo_commands[];
 
 #endif

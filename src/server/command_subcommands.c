@@ -145,3 +145,32 @@ struct command acl_commands[] = {
     ROW("whoami", cmd_acl_whoami, 2, 2, FAST, "server", "", "Returns the user: default."),
     END,
 };
+
+struct command xgroup_commands[] = {
+    SUB_KEY_ROW("create", cmd_xgroup_create, 5, 0, WRITE, "stream",
+                "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
+                "Creates a consumer group."),
+    SUB_KEY_ROW("createconsumer", cmd_xgroup_createconsumer, 5, 5, WRITE, "stream",
+                "key group consumer", "Creates a consumer in a group."),
+    SUB_KEY_ROW("delconsumer", cmd_xgroup_delconsumer, 5, 6, WRITE | FREES, "stream",
+                "key group consumer [RELEASE]",
+                "Deletes a consumer; what it has pending is dropped, or handed back."),
+    SUB_KEY_ROW("destroy", cmd_xgroup_destroy, 4, 4, WRITE | FREES, "stream", "key group",
+                "Deletes a consumer group."),
+    ROW("help", cmd_xgroup_help, 2, 2, 0, "stream", "", "Returns the subcommands of XGROUP."),
+    SUB_KEY_ROW("setid", cmd_xgroup_setid, 5, 0, WRITE, "stream",
+                "key group <id | $> [ENTRIESREAD entries-read]",
+                "Sets the id of the last entry that was delivered in a group."),
+    END,
+};
+
+struct command xinfo_commands[] = {
+    SUB_KEY_ROW("consumers", cmd_xinfo_consumers, 4, 4, READ, "stream", "key group",
+                "Describes the consumers of a group."),
+    SUB_KEY_ROW("groups", cmd_xinfo_groups, 3, 3, READ, "stream", "key",
+                "Describes the consumer groups of a stream."),
+    ROW("help", cmd_xinfo_help, 2, 2, 0, "stream", "", "Returns the subcommands of XINFO."),
+    SUB_KEY_ROW("stream", cmd_xinfo_stream, 3, 0, READ, "stream", "key [FULL [COUNT count]]",
+                "Describes a stream."),
+    END,
+};

@@ -49,6 +49,14 @@ command_fn cmd_xdel, cmd_xdelex;
 command_fn cmd_xrange, cmd_xrevrange;
 command_fn cmd_xread, cmd_xreadgroup;
 
+/* cmd_xgroup.c, cmd_xinfo.c, cmd_xack.c, cmd_xclaim.c, cmd_xpending.c, cmd_xcfgset.c */
+command_fn cmd_xgroup_create, cmd_xgroup_createconsumer, cmd_xgroup_delconsumer, cmd_xgroup_destroy,
+    cmd_xgroup_setid, cmd_xgroup_help;
+command_fn cmd_xinfo_consumers, cmd_xinfo_groups, cmd_xinfo_stream, cmd_xinfo_help;
+command_fn cmd_xack, cmd_xackdel, cmd_xnack;
+command_fn cmd_xclaim, cmd_xautoclaim;
+command_fn cmd_xpending, cmd_xcfgset;
+
 /* cmd_info.c */
 command_fn cmd_info;
 

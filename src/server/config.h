@@ -7,6 +7,10 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* The widest window of XADD IDMP, as configured or with XCFGSET. */
+#define IDMP_DURATION_MAX 31536000 /* s */
+#define IDMP_MAXSIZE_MAX  10000000
+
 enum debug_allowed { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* LOCAL: loopback and unix socket */
 
 struct config {

@@ -250,7 +250,7 @@ const struct option option_table[] = {
      .offset = FIELD(stream_idmp_duration_s),
      .initial = "100",
      .min = 1,
-     .max = 31536000,
+     .max = IDMP_DURATION_MAX,
      .flags = OPTION_SETTABLE,
      .help = "Seconds for which XADD IDMP remembers a producer's ids, where XCFGSET says nothing "
              "else."},
@@ -259,7 +259,7 @@ const struct option option_table[] = {
      .offset = FIELD(stream_idmp_maxsize),
      .initial = "100",
      .min = 1,
-     .max = 10000000,
+     .max = IDMP_MAXSIZE_MAX,
      .flags = OPTION_SETTABLE,
      .help = "Ids of one producer in one stream that XADD IDMP remembers, where XCFGSET says "
              "nothing else."},

@@ -73,8 +73,9 @@ static void pick(const struct read *r, const uint64_t *versions, size_t n, struc
     }
 }
 
-bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
-                struct event **out) {
+/* The versions ascend. */
+static bool ascending_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                         struct event **out) {
     bool all = true;
     for (size_t i = 0, k; i < n; i += k) {
         k = 1;
@@ -115,4 +116,57 @@ bool need_position(struct client *c, struct cgroup *g, uint64_t *version) {
     if (entry_id_cmp(g->last, stream_last_id(s)) <= 0 && !c->srv->model.in_transaction)
         g->cursor = *version;
     return true;
+}
+
+struct wanted {
+    uint64_t version;
+    size_t index;
+};
+
+static int wanted_cmp(const void *a, const void *b) {
+    const struct wanted *x = a, *y = b;
+    if (x->version != y->version) return x->version < y->version ? -1 : 1;
+    return 0;
+}
+
+static bool is_ascending(const uint64_t *versions, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (versions[i - 1] >= versions[i]) return false;
+    return true;
+}
+
+bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                struct event **out) {
+    if (is_ascending(versions, n)) return ascending_at(c, s, versions, n, out);
+    struct wanted *wanted = xmalloc(n * sizeof *wanted);
+    for (size_t i = 0; i < n; i++) wanted[i] = (struct wanted){versions[i], i};
+    qsort(wanted, n, sizeof *wanted, wanted_cmp);
+    uint64_t *each = xmalloc(n * sizeof *each);
+    struct event **events = xmalloc(n * sizeof(struct event *));
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || wanted[i].version != wanted[i - 1].version) each[count++] = wanted[i].version;
+    bool known = ascending_at(c, s, each, count, events);
+    for (size_t i = 0, at = 0; i < n; i++) {
+        if (wanted[i].version != each[at]) at++;
+        out[wanted[i].index] = events[at];
+    }
+    free(wanted);
+    free(each);
+    free(events);
+    return known;
+}
+
+bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
+                  struct event **out) {
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t version;
+        out[i] = NULL;
+        if (!need_entry(c, s, ids[i], &version) || !need_version(c, s, version, &out[i]))
+            all = false;
+        else if (out[i] != NULL && entry_id_cmp(event_entry_id(out[i]), ids[i]) != 0)
+            out[i] = NULL;
+    }
+    return all;
 }

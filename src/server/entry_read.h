@@ -23,9 +23,13 @@ void entry_list_clear(struct entry_list *l);
  * false: it has to be looked up. */
 bool need_position(struct client *c, struct cgroup *g, uint64_t *version);
 
-/* The entries with these versions, ascending; NULL for those that are gone. false: they have to be
- * loaded. */
+/* The entries with these versions, in any order, a version as often as it likes; NULL for those
+ * that are gone, and for NO_VERSION. false: they have to be loaded. */
+#define NO_VERSION UINT64_MAX
 bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
                 struct event **out);
+/* The entries with these ids; NULL for those that do not exist. false: as above. */
+bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
+                  struct event **out);
 
 #endif

@@ -8,7 +8,21 @@
 #include "stream/cgroup.h"
 #include "stream/remove.h"
 
-/* ---- references ---- */
+/* ---- single entries ---- */
+
+static int event_by_version(const void *a, const void *b) {
+    const struct event *const *x = a, *const *y = b;
+    return (*x)->rec.version < (*y)->rec.version ? -1 : 1;
+}
+
+size_t entries_remove(struct model *m, struct stream *s, struct event **events, size_t n) {
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        if (events[i] != NULL) events[found++] = events[i];
+    if (found > 1) qsort(events, found, sizeof *events, event_by_version);
+    if (found > 0) model_remove(m, s, events, found);
+    return found;
+}
 
 bool entry_referenced(const struct stream *s, struct entry_id id) {
     if (s->extra == NULL) return false;

@@ -24,6 +24,9 @@ bool trim_require(struct client *c, struct trim *t, struct stream *s, const stru
 uint64_t trim_apply(struct client *c, struct trim *t);
 void trim_clear(struct trim *t);
 
+/* Removes the entries that are not NULL, each of which stands once and exists; reorders the array.
+ * Part of the frame being built. Returns how many. */
+size_t entries_remove(struct model *m, struct stream *s, struct event **events, size_t n);
 /* Whether a group of the stream still refers to the entry: it is pending, or was not delivered. */
 bool entry_referenced(const struct stream *s, struct entry_id id);
 /* Takes it out of all groups' pending entries. */

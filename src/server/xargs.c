@@ -164,6 +164,28 @@ struct entry_id *xarg_ids_or_reply(struct client *c, const struct request *r, si
     return ids;
 }
 
+struct entry_id *xargs_refs_or_reply(struct client *c, const struct request *r, size_t at,
+                                     enum refs *refs, size_t *count) {
+    struct entry_id *ids = NULL;
+    bool refs_given = false;
+    *refs = REFS_KEEP;
+    while (at < r->argc) {
+        if (!refs_given && xarg_refs(r->argv[at], refs)) {
+            refs_given = true;
+            at++;
+        } else if (ids == NULL && arg_is(r->argv[at], STR("IDS"))) {
+            ids = xarg_ids_or_reply(c, r, at, count, &at);
+            if (ids == NULL) return NULL;
+        } else {
+            free(ids);
+            reply_syntax_error(c);
+            return NULL;
+        }
+    }
+    if (ids == NULL) reply_syntax_error(c);
+    return ids;
+}
+
 /* ---- XADD and XTRIM ---- */
 
 struct options {

@@ -42,6 +42,11 @@ bool xarg_refs(struct str arg, enum refs *out);
 struct entry_id *xarg_ids_or_reply(struct client *c, const struct request *r, size_t at,
                                    size_t *count, size_t *end);
 
+/* [KEEPREF | DELREF | ACKED] IDS numids id [id ...] from argv[at] to the end, the two in either
+ * order. */
+struct entry_id *xargs_refs_or_reply(struct client *c, const struct request *r, size_t at,
+                                     enum refs *refs, size_t *count);
+
 enum trim_kind { TRIM_NONE, TRIM_MAXLEN, TRIM_MINID };
 struct trim_args {
     enum trim_kind kind;
