@@ -102,6 +102,12 @@ void info_cache(struct server *srv, struct buf *out) {
     info_put_u64(out, "log_tail_events", m->next_sequence - m->log_first);
     info_put_u64(out, "log_tail_bytes", m->log_bytes);
     info_put_u64(out, "client_ids_in_memory", m->ids.count);
+    info_put_text(out, "id_filter",
+                  m->known.state == KNOWN_IDS_COMPLETE  ? "complete"
+                  : m->known.state == KNOWN_IDS_LOADING ? "loading"
+                                                        : "off");
+    info_put_u64(out, "id_filter_ids", m->known.filter.count);
+    info_put_u64(out, "id_filter_bytes", m->known.filter.bytes);
     info_put_u64(out, "evicted_streams", m->evicted_streams);
     info_put_u64(out, "evicted_events", m->evicted_events);
 }

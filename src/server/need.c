@@ -179,8 +179,9 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
             return true;
         }
     }
-    /* Nothing on disk can have it: no client-made ids there, and no such sequence. */
-    if (!m->ids_on_disk && event_id_sequence(id, m->id_key) >= m->log_first) return true;
+    /* Nothing on disk can have it: no such client-made id is there, and no such sequence. */
+    if (event_id_sequence(id, m->id_key) >= m->log_first && known_ids_prove_absent(m, id))
+        return true;
     if (m->log_first == 0) return true; /* the whole log is in memory */
     struct need_item *item = item_create(c, ITEM_EVENT);
     item->request.id = *id;

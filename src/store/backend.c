@@ -59,6 +59,19 @@ void page_add(struct page *p, struct event *e) {
     p->bytes += e->size;
 }
 
+void id_list_add(struct id_list *l, const struct uuid *id) {
+    if (l->count == l->cap) {
+        l->cap = l->cap == 0 ? 64 : l->cap * 2;
+        l->ids = xrealloc(l->ids, l->cap * sizeof *l->ids);
+    }
+    l->ids[l->count++] = *id;
+}
+
+void id_list_clear(struct id_list *l) {
+    xfree(l->ids);
+    *l = (struct id_list){0};
+}
+
 void page_clear(struct page *p) {
     for (size_t i = 0; i < p->count; i++) event_unref(p->events[i]);
     xfree(p->events);

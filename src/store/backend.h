@@ -130,6 +130,15 @@ void stream_list_init(struct stream_list *l);
 void stream_list_add(struct stream_list *l, struct stream_name *n); /* takes the reference */
 void stream_list_clear(struct stream_list *l);
 
+struct id_list {
+    struct uuid *ids; /* in any order, perhaps some twice */
+    size_t count, cap;
+    struct uuid next; /* to go on from, unless done */
+    bool done;
+};
+void id_list_add(struct id_list *l, const struct uuid *id);
+void id_list_clear(struct id_list *l);
+
 struct backend_conn; /* the backend's own */
 
 struct backend_stats {                  /* filled by the writer; for INFO */
@@ -188,6 +197,11 @@ struct backend {
      * *out NULL when there is none. */
     int (*read_id)(struct backend_conn *r, const struct uuid *id, struct event **out,
                    uint64_t *applied, struct err *err);
+    /* Client-made ids from `from` on, in order of their bytes: about count_max of them. Ids that
+     * were applied before the first of a walk's reads are found by it, whatever is applied
+     * meanwhile. out: empty; the caller clears it. */
+    int (*list_ids)(struct backend_conn *r, const struct uuid *from, size_t count_max,
+                    struct id_list *out, struct err *err);
     /* Streams with number >= from whose name matches pattern (len 0: all) and category (len 0:
      * all), up to count_max found and examined_max looked at. */
     int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,

@@ -334,6 +334,7 @@ const struct backend backend_memory = {
     .read_events = memory_read_events,
     .find_entry = memory_find_entry,
     .list_expiring = memory_list_expiring,
+    .list_ids = memory_list_ids,
     .read_id = memory_read_id,
     .list_streams = memory_list_streams,
     .backup = backup,

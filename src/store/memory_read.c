@@ -176,6 +176,30 @@ int memory_read_id(struct backend_conn *c, const struct uuid *id, struct event *
     return 0;
 }
 
+struct id_walk {
+    const struct uuid *from;
+    struct id_list *out;
+};
+static void list_id(struct hash_node *n, void *arg) {
+    struct id_walk *walk = arg;
+    const struct memory_id *known = CONTAINER_OF(n, struct memory_id, node);
+    if (memcmp(&known->id, walk->from, sizeof known->id) >= 0) id_list_add(walk->out, &known->id);
+}
+
+/* All at once. */
+int memory_list_ids(struct backend_conn *c, const struct uuid *from, size_t count_max,
+                    struct id_list *out, struct err *err) {
+    struct memory_store *m = c->store;
+    struct id_walk walk = {from, out};
+    UNUSED(count_max);
+    UNUSED(err);
+    pthread_mutex_lock(&m->mutex);
+    hash_each(&m->ids, list_id, &walk);
+    pthread_mutex_unlock(&m->mutex);
+    out->done = true;
+    return 0;
+}
+
 int memory_list_streams(struct backend_conn *c, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err) {

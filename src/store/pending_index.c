@@ -345,6 +345,18 @@ struct pending_slice pending_view_slice(const struct pending_view *v, size_t run
     return s;
 }
 
+size_t pending_run_find_id(const struct pending_run *run, const struct uuid *id) {
+    size_t low = 0, high = run->id_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (id_cmp(&run->ids[middle], id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* An id may occur again when its first event has been removed: the newest counts. */
 bool pending_view_id(const struct pending_view *v, const struct uuid *id, uint64_t limit,
                      uint64_t *sequence) {

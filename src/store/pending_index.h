@@ -58,6 +58,7 @@ static inline uint64_t pending_run_sequence(const struct pending_run *run, size_
 }
 /* The first i with keys[i] >= key. */
 size_t pending_run_find(const struct pending_run *run, uint64_t key);
+size_t pending_run_find_id(const struct pending_run *run, const struct uuid *id); /* likewise */
 
 #define PENDING_RUNS_MAX 80
 

@@ -28,6 +28,9 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
         return 0;
     case STORE_READ_ID:
         return b->read_id(c, &r->id, &r->event, &r->applied, err);
+    case STORE_LIST_IDS:
+        r->ids = (struct id_list){0};
+        return b->list_ids(c, &r->id, r->range.count_max, &r->ids, err);
     case STORE_LIST_STREAMS:
         stream_list_init(&r->list);
         if (b->list_streams(c, r->range.start, r->pattern, r->category, r->range.count_max,

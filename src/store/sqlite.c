@@ -11,6 +11,7 @@
  *   sqlite_purge.c    rows of what is gone, taken away in slices
  *   sqlite_read.c     snapshots, single events, streams
  *   sqlite_head.c     heads, entries by their id
+ *   sqlite_ids.c      a walk through all client-made ids
  *   sqlite_scan.c     ranges of a stream or the log, with filters (sqlite_types.c: globs of types)
  *   sqlite_backup.c   consistent copies
  *
@@ -351,6 +352,7 @@ const struct backend backend_sqlite = {
     .read_id = sqlite_read_id,
     .find_entry = sqlite_find_entry,
     .list_expiring = sqlite_list_expiring,
+    .list_ids = sqlite_list_ids,
     .list_streams = sqlite_list_streams,
     .backup = sqlite_backup,
 };

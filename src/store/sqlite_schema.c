@@ -376,6 +376,7 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_EVENTS_REVERSE] = "SELECT " EVENT_COLUMNS " FROM events WHERE sequence BETWEEN ?1 AND ?2"
                            " ORDER BY sequence DESC",
     [SQL_ID] = "SELECT sequence FROM event_ids WHERE id = ?1",
+    [SQL_IDS_FROM] = "SELECT id FROM event_ids WHERE id >= ?1 ORDER BY id",
     [SQL_BLOCK_NEXT] = "SELECT block FROM type_blocks WHERE type = ?1 AND block >= ?2"
                        " ORDER BY block LIMIT 1",
     [SQL_BLOCK_BEFORE] = "SELECT block FROM type_blocks WHERE type = ?1 AND block <= ?2"

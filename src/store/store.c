@@ -370,8 +370,9 @@ void store_request(struct store *s, struct store_request *r) {
     r->event = NULL;
     r->applied_before = s->applied_seen;
     r->queued = r->outstanding = (struct list){0};
-    /* A backup may take hours, and nothing in memory is laid over what it finds. */
-    if (r->kind != STORE_BACKUP) list_append(&s->outstanding, &r->outstanding);
+    /* A backup may take hours, and nothing in memory is laid over what these find. */
+    if (r->kind != STORE_BACKUP && r->kind != STORE_LIST_IDS)
+        list_append(&s->outstanding, &r->outstanding);
     pthread_mutex_lock(&s->lock);
     list_append(&s->requests, &r->queued);
     pthread_mutex_unlock(&s->lock);

@@ -78,6 +78,7 @@ enum store_request_kind {
     STORE_READ_HEAD,
     STORE_READ_EVENTS,
     STORE_READ_ID,
+    STORE_LIST_IDS,
     STORE_LIST_STREAMS,
     STORE_LIST_EXPIRING,
     STORE_FIND_ENTRY,
@@ -90,9 +91,10 @@ struct store_request {
     enum store_request_kind kind;
     struct str name;              /* HEAD: stream; BACKUP: path, terminated */
     struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max;
-                                     FIND_ENTRY: stream, start; LIST_EXPIRING: end, count_max */
+                                     FIND_ENTRY: stream, start; LIST_EXPIRING: end, count_max;
+                                     LIST_IDS: count_max */
     struct entry_id entry;        /* FIND_ENTRY */
-    struct uuid id;               /* ID */
+    struct uuid id;               /* ID; LIST_IDS: from */
     struct str pattern, category; /* LIST_STREAMS */
 
     int status; /* 0 or negative; then err */
@@ -103,6 +105,7 @@ struct store_request {
     struct page page;        /* the asker clears it */
     struct event *event;     /* ID: one reference or NULL */
     struct stream_list list; /* the asker clears it */
+    struct id_list ids;      /* the asker clears it */
     void (*done)(struct store_request *r);
 
     /* private: */

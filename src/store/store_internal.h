@@ -49,7 +49,8 @@ struct store {
     struct list groups;          /* submitted, not applied; oldest first */
     struct list *next_undurable; /* into groups: the first not yet reported durable */
     struct list retired;         /* applied, but beyond the floor; oldest first */
-    struct list outstanding;     /* requests not released, oldest first; no backups */
+    struct list outstanding;     /* requests not released, oldest first; not those that
+                                    nothing is laid over */
     size_t pinned_bytes;
     unsigned in_flight; /* groups submitted and not reported durable */
     uint64_t durable_seen, applied_seen;

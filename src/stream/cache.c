@@ -21,7 +21,7 @@ static bool evict_log_event(struct model *m, uint64_t floor) {
         }
     }
     m->log_first++;
-    if (e->rec.flags & EVENT_CLIENT_ID) m->ids_on_disk = true;
+    if (e->rec.flags & EVENT_CLIENT_ID) known_ids_add(m, &e->rec.event_id);
     model_log_forget(m, e);
     return true;
 }

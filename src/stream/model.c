@@ -33,9 +33,12 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     m->recorded = st->recorded;
     m->entry_ms = st->entry_ms;
     m->entry_seq = st->entry_seq;
-    m->ids_on_disk = st->next_sequence > 0;
     log_ring_init(m, st->next_sequence);
     m->open = group_create(m->decided + 1);
+    if (st->next_sequence > 0)
+        known_ids_load(m);
+    else
+        known_ids_none(m);
 }
 
 void model_tick(struct model *m, uint64_t wall_ms) {
@@ -383,7 +386,7 @@ static void unflush(struct model *m) {
     m->next_sequence = f->next_sequence;
     m->next_stream = f->next_stream;
     m->stream_count = f->stream_count;
-    m->ids_on_disk = true;
+    known_ids_load(m);
     m->log_bytes = 0;
     for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
         struct event *e = model_event(m, q);
@@ -442,7 +445,7 @@ uint64_t model_flush(struct model *m) {
     log_ring_init(m, 0);
     m->next_stream = 1;
     m->stream_count = m->expiring_all = 0;
-    m->ids_on_disk = false;
+    known_ids_none(m);
     m->generation++;
     return m->decided;
 }
@@ -477,6 +480,7 @@ void model_clear(struct model *m) {
     free(m->expiring);
     free(m->batch.items);
     replay_drop(m);
+    known_ids_clear(m);
     hash_clear(&m->streams);
     hash_clear(&m->ids);
 }

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "store/store.h"
 #include "stream/holes.h"
+#include "stream/id_filter.h"
 #include "stream/undo.h"
 
 enum stream_state {
@@ -87,7 +88,6 @@ struct model {
 
     uint64_t next_stream, stream_count, live_in_memory, id_key, next_group;
     uint64_t recorded, entry_ms, entry_seq; /* the store clock */
-    bool ids_on_disk;                       /* client-made ids may exist that are not in memory */
 
     size_t bytes, bytes_max; /* cache-bytes */
     size_t log_bytes;        /* of the events in the log tail */
@@ -124,6 +124,14 @@ struct model {
         struct event **log;
         uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
     } flushed;
+
+    struct known_ids { /* known_ids.c's: client-made ids not in memory */
+        enum { KNOWN_IDS_OFF, KNOWN_IDS_LOADING, KNOWN_IDS_COMPLETE } state;
+        struct id_filter filter;
+        bool asked; /* the request is under way */
+        bool again; /* and what it finds is of before a flush that is void now */
+        struct store_request request;
+    } known;
 };
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval);
@@ -215,6 +223,8 @@ void model_rebuild(struct model *m);
  * applied (m->flushed.frame != 0). */
 uint64_t model_flush(struct model *m);
 void model_forget_flushed(struct model *m); /* once the floor has passed it */
+/* Whether no event on disk has this client-made id; false: perhaps one has. */
+bool known_ids_prove_absent(const struct model *m, const struct uuid *id);
 /* Puts loaded events in front of a stream's tail, when they join it and there is room for them. */
 void model_keep(struct model *m, struct stream *s, struct event *const *events, size_t n);
 /* In place of page_clear for a page of which something may have been kept: the stream may have let

@@ -86,6 +86,12 @@ size_t idempotent_bytes(const struct idempotent *i);
 void idempotent_install(struct stream *s, const struct idempotent_record *r);
 void model_account(struct model *m, struct stream *s); /* extra's bytes have changed */
 
+/* known_ids.c */
+void known_ids_add(struct model *m, const struct uuid *id); /* it leaves memory */
+void known_ids_load(struct model *m);                       /* from disk, in the background */
+void known_ids_none(struct model *m);                       /* there are none on disk */
+void known_ids_clear(struct model *m);                      /* the store is closed */
+
 /* replay.c: after a void, what is durable and not applied is laid over what is loaded. */
 void replay_build(struct model *m);
 void replay_forget(struct model *m); /* when all of it is applied */

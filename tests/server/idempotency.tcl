@@ -119,3 +119,33 @@ with_server {cache-bytes 1mb journal-segment-bytes 1mb} {
         assert_equal $last [r EPSEQ 0]
     }
 }
+
+proc id_filter {} { return [info_field r id_filter cache] }
+proc reads {} { return [info_field r reads store] }
+
+with_server {cache-bytes 2mb} {
+    test "New ids cost no reads, also when others are on disk only, before and after a restart" {
+        set old {}
+        for {set i 0} {$i < 4000} {incr i} { lappend old [uuid] }
+        set appends {}
+        foreach id $old { lappend appends [list EAPPEND old t EVENT_ID $id PAYLOAD [string repeat x 500]] }
+        pipeline [srv default_client] $appends
+        assert_equal OK [r ESYNC]
+        wait_for "some are evicted" 5000 {[r PING] eq "PONG" && [info_field r client_ids_in_memory cache] < 4000}
+        foreach restarted {no yes} {
+            if {$restarted} { srv restart }
+            wait_for "the ids are loaded" 10000 {[id_filter] eq "complete"}
+            r ESVER new
+            set before [reads]
+            for {set i 0} {$i < 500} {incr i} { r EAPPEND new t EVENT_ID [uuid] }
+            assert_range 0 50 [expr {[reads] - $before}] "reads"
+        }
+    }
+    test "Ids that are on disk only are recognised all the same" {
+        foreach at {0 1 1999 3999} {
+            set reply [r EAPPEND old t EVENT_ID [lindex $old $at] PAYLOAD [string repeat x 500]]
+            assert_equal $at [field $reply stream_version]
+            assert_match DUPLICATEID* [r err EAPPEND other t EVENT_ID [lindex $old $at]]
+        }
+    }
+}

@@ -478,6 +478,54 @@ BOTH(events_are_found_by_their_ids) {
     CHECK(by_id(x, &id) == NULL);
 }
 
+static void add_with_ids(struct world *x, int n) {
+    struct uuid hash = uuid_n(1);
+    for (int i = 0; i < n; i++) {
+        struct event_fields f = {.type = STR("t")};
+        if (i % 3 > 0) { /* the others have ids that are made from their sequence */
+            uuid_v4(&f.event_id);
+            f.content_hash = &hash;
+        }
+        world_add(x, "s", f);
+        world_frame(x);
+    }
+    world_apply(x);
+}
+
+static bool is_listed(const struct id_list *l, const struct uuid *id) {
+    for (size_t i = 0; i < l->count; i++)
+        if (uuid_eq(&l->ids[i], id)) return true;
+    return false;
+}
+
+BOTH(a_walk_through_the_client_made_ids_misses_none_whatever_is_applied_and_merged) {
+    for (int round = 0; round < 3; round++) {
+        add_with_ids(x, 300);
+        if (round == 1) world_maintain(x, true);
+        size_t count = x->event_count;
+        struct id_list all = {0};
+        struct uuid from = {{0}};
+        for (bool done = false; !done;) {
+            struct id_list page = {0};
+            WORLD_OK(x, x->b->list_ids(x->r, &from, 7, &page, &err));
+            for (size_t i = 0; i < page.count; i++) {
+                CHECK(memcmp(&page.ids[i], &from, sizeof from) >= 0);
+                id_list_add(&all, &page.ids[i]);
+            }
+            done = page.done;
+            from = page.next;
+            id_list_clear(&page);
+            if (all.count % 5 > 1) add_with_ids(x, 4);
+            if (all.count % 5 == 0) world_maintain(x, true);
+        }
+        for (size_t i = 0; i < count; i++) {
+            const struct event_record *e = &x->events[i]->rec;
+            CHECK_INT(is_listed(&all, &e->event_id), (e->flags & EVENT_CLIENT_ID) != 0);
+        }
+        id_list_clear(&all);
+    }
+}
+
 /* --- streams --------------------------------------------------------------------- */
 
 static size_t list(struct world *x, const char *pattern, const char *category, size_t count_max,

@@ -428,7 +428,7 @@ static void evict_all(void) {
     CHECK_INT(m->streams.count, 0);
     CHECK_INT(m->log_first, m->next_sequence);
     /* What a transaction had erased and was taken back waits for the next frame. */
-    if (m->grave_count == 0) CHECK_INT(m->bytes, 0);
+    if (m->grave_count == 0) CHECK_INT(m->bytes, m->known.filter.bytes);
 }
 
 TEST(a_transaction_that_is_taken_back_leaves_nothing) {
@@ -565,4 +565,91 @@ TEST(a_load_that_is_overtaken_by_an_apply_after_a_void_finds_what_lies_between) 
         free(before);
     }
     stop();
+}
+
+/* ---- client-made ids that are not in memory ---- */
+
+#define IDS 3000
+static struct uuid ids[2 * IDS];
+
+static void append_ids(size_t first, size_t n) {
+    for (size_t i = first; i < first + n; i++) {
+        struct stream *s = load(name_of(i % NAMES));
+        struct append a = {.stream = s, .stream_name = stream_name_str(s->name), .has_id = true};
+        random_bytes(&ids[i], sizeof ids[i]);
+        a.fields.event_id = ids[i];
+        struct append_result result;
+        model_append(m, &a, 1, &result);
+        CHECK_INT(result.status, APPEND_OK);
+        model_commit(m);
+    }
+}
+
+static void none_is_absent(size_t n) {
+    for (size_t i = 0; i < n; i++)
+        CHECK(model_find_id(m, &ids[i]) != NULL || !known_ids_prove_absent(m, &ids[i]));
+}
+
+static void new_ids_are_absent(void) {
+    int unsure = 0;
+    for (int i = 0; i < 1000; i++) {
+        struct uuid id;
+        random_bytes(&id, sizeof id);
+        unsure += !known_ids_prove_absent(m, &id);
+    }
+    CHECK(unsure < 200);
+}
+
+TEST(an_id_that_is_on_disk_is_never_absent_and_new_ones_are_known_to_be) {
+    hash_seed();
+    start(0);
+    new_ids_are_absent(); /* at once: there is nothing on disk */
+    append_ids(0, IDS);
+    wait_applied();
+    m->bytes_max = 300000; /* some are evicted, and the filter has room */
+    for (int i = 0; i < 20; i++) model_evict(m);
+    CHECK(m->known.filter.count > 0);
+    CHECK(m->ids.count > 0);
+    none_is_absent(IDS);
+    new_ids_are_absent();
+    stop();
+
+    start(0);
+    CHECK_INT(m->known.state, KNOWN_IDS_LOADING);
+    append_ids(IDS, IDS); /* while they are loaded */
+    none_is_absent(2 * IDS);
+    while (m->known.state == KNOWN_IDS_LOADING) turn();
+    CHECK_INT(m->known.state, KNOWN_IDS_COMPLETE);
+    none_is_absent(2 * IDS);
+    new_ids_are_absent();
+
+    wait_durable();
+    model_flush(m);
+    new_ids_are_absent();
+    for (size_t i = 0; i < 2 * IDS; i++) CHECK(known_ids_prove_absent(m, &ids[i]));
+    model_rebuild(m); /* the flush is void */
+    none_is_absent(2 * IDS);
+    while (m->known.state == KNOWN_IDS_LOADING) turn();
+    none_is_absent(2 * IDS);
+    new_ids_are_absent();
+
+    m->bytes_max = 1000; /* too little for a filter of so many */
+    wait_applied();
+    for (int i = 0; i < 100; i++) model_evict(m);
+    CHECK_INT(m->known.state, KNOWN_IDS_OFF);
+    CHECK_INT(m->known.filter.bytes, 0);
+    none_is_absent(2 * IDS);
+    stop();
+}
+
+TEST(a_stop_while_the_ids_are_loaded_is_clean) {
+    hash_seed();
+    start(0);
+    append_ids(0, IDS);
+    stop();
+    for (int i = 0; i < 10; i++) {
+        start(0);
+        for (int k = 0; k < i; k++) sched_yield();
+        stop();
+    }
 }
