@@ -404,8 +404,7 @@ static void find_ready(struct server *srv) {
         if (e->frame > settled) break;
         if (e->name == last) continue;
         last = e->name;
-        const struct stream *s = e->name->resident; /* it may have another name by now */
-        struct blocked_key *key = key_find(b, stream_name_str(s != NULL ? s->name : e->name));
+        struct blocked_key *key = key_find(b, stream_name_str(model_name(m, e)));
         if (key == NULL) continue;
         key->has_new = true;
         make_ready(b, key);

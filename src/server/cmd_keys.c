@@ -161,7 +161,6 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
     }
     if (to->state == STREAM_LIVE) key_delete(c, to);
     model_rename(m, from, to);
-    c->srv->renamed_frame = m->decided + 1;
     keys_commit(c);
     blocking_key_changed(c->srv, r->argv[1]);
     blocking_key_changed(c->srv, r->argv[2]);

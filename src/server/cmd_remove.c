@@ -105,7 +105,7 @@ enum outcome cmd_eerase(struct client *c, const struct request *r) {
         reply_int(c, 0);
         return REPLIED;
     }
-    struct str name = stream_name_str(stream_name_now(e->name));
+    struct str name = stream_name_str(model_name(m, e));
     if (protected_or_reply(c, name)) return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
     client_gate(c, s->changed_frame);

@@ -9,6 +9,9 @@
 #include "stream/read.h"
 
 #define PREFETCH_AHEAD 6
+#define PAGE_AFTER_REMOVED                                                                         \
+    1000 /* events, at least, of the page behind one that was all removed                          \
+          */
 #define COUNT_DEFAULT  100
 #define SCAN_COUNT_MAX (1u << 30)
 
@@ -187,6 +190,7 @@ static void prefetch_event(const struct event *e) {
 }
 
 static void reply_read(struct client *c, const struct read *r, bool with_next) {
+    const struct model *m = &c->srv->model;
     reply_map(c, with_next ? 3 : 2);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
@@ -194,7 +198,8 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
     reply_array(c, r->found);
     for (size_t i = 0; i < r->found; i++) {
         if (i + PREFETCH_AHEAD < r->found) prefetch_event(r->events[i + PREFETCH_AHEAD]);
-        reply_event(c, r->events[i]);
+        reply_event(c, r->events[i],
+                    r->stream != NULL ? r->stream->name : model_name(m, r->events[i]));
     }
     if (with_next) {
         reply_key(c, "next");
@@ -204,6 +209,33 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
             reply_null(c);
     }
     c->srv->stats.events_read += r->found;
+}
+
+/* What of the range lies beyond r->next. */
+static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
+    return (struct read){
+        .stream = r->stream,
+        .start = r->reverse ? start : r->next,
+        .end = r->reverse ? r->next : end,
+        .reverse = r->reverse,
+        .horizon = r->horizon,
+        .ahead = PAGE_AFTER_REMOVED,
+    };
+}
+
+/* Reads until something is found or nothing is left: of a page from disk all may have been removed
+ * since. false: parked. */
+static bool read_some(struct client *c, struct read *r, uint64_t *gate) {
+    while (true) {
+        uint64_t start = r->start, end = r->end;
+        bool known = need_read(c, r);
+        *gate = MAX(*gate, r->gate);
+        if (!known || !r->unsure || r->found > 0) return known;
+        struct read rest = rest_of(r, start, end);
+        rest.count = r->count;
+        read_clear(r);
+        *r = rest;
+    }
 }
 
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
@@ -216,15 +248,21 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .filter = s->has_filter ? &s->filter : NULL,
         .horizon = client_horizon(c),
     };
-    enum outcome outcome = REPLIED;
-    if (s->start > s->end || need_read(c, &r)) {
-        client_gate(c, r.gate);
+    uint64_t gate = 0;
+    bool known = s->start > s->end || read_some(c, &r, &gate);
+    if (known && r.unsure) {
+        struct read rest = rest_of(&r, s->start, s->end);
+        rest.count = 1;
+        known = read_some(c, &rest, &gate);
+        r.has_more = rest.found > 0;
+        read_clear(&rest);
+    }
+    if (known) {
+        client_gate(c, gate);
         reply_read(c, &r, s->has_filter);
-    } else {
-        outcome = PARKED;
     }
     read_clear(&r);
-    return outcome;
+    return known ? REPLIED : PARKED;
 }
 
 /* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [PARTITION_KEY u]
@@ -248,13 +286,23 @@ out:
     return outcome;
 }
 
+/* The backend looks for names as it knows them; renaming is rare. (EXEC cannot wait for itself.) */
+static bool names_are_applied(struct client *c, const struct scan *s) {
+    const struct model *m = &c->srv->model;
+    bool by_name = s->filter.stream_pattern.len > 0 || s->filter.category.len > 0;
+    if (!by_name || m->renamed_frame <= store_applied(m->store) || c->srv->executing != NULL)
+        return true;
+    return all_is_applied(c);
+}
+
 /* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [STREAM
  * pattern] [CATEGORY c] [CORRELATION u] [CAUSATION u] [AGGREGATE id] */
 enum outcome cmd_epscan(struct client *c, const struct request *r) {
     struct scan s;
     enum outcome outcome = REPLIED;
     if (!arg_partition_or_reply(c, r->argv[1])) return REPLIED;
-    if (parse_scan(c, r, true, &s)) outcome = run_scan(c, &s, NULL);
+    if (parse_scan(c, r, true, &s))
+        outcome = names_are_applied(c, &s) ? run_scan(c, &s, NULL) : wait_for_apply(c);
     free(s.filter.types);
     return outcome;
 }
@@ -273,7 +321,8 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         reply_null(c);
         return REPLIED;
     }
-    reply_event(c, e);
+    client_gate(c, c->srv->model.renamed_frame); /* its stream may just have been */
+    reply_event(c, e, model_name(&c->srv->model, e));
     c->srv->stats.events_read++;
     return REPLIED;
 }

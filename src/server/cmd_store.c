@@ -139,8 +139,7 @@ enum outcome wait_for_apply(struct client *c) {
     return PARKED;
 }
 
-/* Asks for everything decided so far to be applied; true once it is. */
-static bool all_applied(struct client *c) {
+bool all_is_applied(struct client *c) {
     struct server *srv = c->srv;
     if (!c->wait.set) {
         c->wait.set = true;
@@ -153,7 +152,7 @@ static bool all_applied(struct client *c) {
 }
 
 bool flush_is_applied(struct client *c) {
-    return c->srv->model.flushed.frame == 0 || all_applied(c);
+    return c->srv->model.flushed.frame == 0 || all_is_applied(c);
 }
 
 /* ESTREAMS cursor [MATCH pattern] [CATEGORY c] [COUNT n] */
@@ -175,7 +174,7 @@ enum outcome cmd_esync(struct client *c, const struct request *r) {
     uint64_t timeout = 0;
     if (r->argc == 2 && !arg_u64_or_reply(c, r->argv[1], "timeout", &timeout)) return REPLIED;
     bool begins = !c->wait.set;
-    if (all_applied(c)) {
+    if (all_is_applied(c)) {
         reply_ok(c);
         return REPLIED;
     }
@@ -236,7 +235,7 @@ enum outcome cmd_backup(struct client *c, const struct request *r) {
         reply_error(c, "INVALIDARG invalid path");
         return REPLIED;
     }
-    if (!all_applied(c)) return wait_for_apply(c);
+    if (!all_is_applied(c)) return wait_for_apply(c);
     if (!need_backup(c, path)) return PARKED;
     log_notice("backup written to %.*s", (int)path.len, path.ptr);
     reply_ok(c);
@@ -256,7 +255,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
                "server with enable-flush yes to allow it");
         return REPLIED;
     }
-    if (srv->model.flushed.frame != 0 && !all_applied(c)) return wait_for_apply(c);
+    if (srv->model.flushed.frame != 0 && !all_is_applied(c)) return wait_for_apply(c);
     model_evict(&srv->model); /* forgets an applied flush */
     if (srv->model.flushed.frame != 0) {
         /* Another flush came in between, or a reader still looks at the time before one: then cron

@@ -77,6 +77,8 @@ enum outcome command_run(struct client *c, const struct request *r);
  * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
  * it, to be run again when something was applied). */
 bool flush_is_applied(struct client *c);
+/* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
+bool all_is_applied(struct client *c);
 enum outcome wait_for_apply(struct client *c);
 /* The error for a container without a known subcommand. */
 void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);

@@ -38,9 +38,10 @@ static char *put_entry_id(char *at, uint64_t ms, uint64_t seq) {
     return PUT(at, "\r\n");
 }
 
-const struct uuid *event_partition_key_or_default(const struct event *e) {
+const struct uuid *event_partition_key_or_default(const struct event *e,
+                                                  const struct stream_name *name) {
     const struct uuid *key = event_partition_key(&e->rec);
-    return key != NULL ? key : &stream_name_now(e->name)->partition_key;
+    return key != NULL ? key : &name->partition_key;
 }
 
 /* What an entry added with XADD shows as its payload. The text lives until the next call. */
@@ -51,9 +52,8 @@ static struct str json_payload(struct str fields) {
     return str_of(json.data, json.len);
 }
 
-void reply_event(struct client *c, const struct event *e) {
+void reply_event(struct client *c, const struct event *e, const struct stream_name *name) {
     const struct event_record *r = &e->rec;
-    const struct stream_name *name = stream_name_now(e->name);
     struct event_view v;
     event_view(r, &v);
     bool erased = r->flags & EVENT_ERASED;
@@ -104,7 +104,7 @@ void reply_appended_event(struct client *c, const struct event *e) {
     at = c->resp == 3 ? PUT(at, "%7\r\n+event_id\r\n+") : PUT(at, "*14\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+partition_key\r\n+");
-    at = put_uuid(at, event_partition_key_or_default(e));
+    at = put_uuid(at, event_partition_key_or_default(e, model_name(&c->srv->model, e)));
     at = PUT(at, "+partition_id\r\n:0\r\n+partition_sequence\r\n");
     at = put_number(at, r->sequence);
     at = PUT(at, "+stream_version\r\n");
@@ -121,7 +121,7 @@ void reply_appended_entry(struct client *c, const struct event *e) {
     at = c->resp == 3 ? PUT(at, "%5\r\n+event_id\r\n+") : PUT(at, "*10\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+stream_id\r\n+");
-    struct str name = stream_name_str(stream_name_now(e->name));
+    struct str name = stream_name_str(model_name(&c->srv->model, e));
     memcpy(at, name.ptr, name.len);
     at += name.len;
     at = PUT(at, "\r\n+stream_version\r\n");

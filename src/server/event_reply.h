@@ -4,14 +4,15 @@
 
 #include "server/client.h"
 
-/* The event record: a map. */
-void reply_event(struct client *c, const struct event *e);
+/* The event record: a map. name: what its stream is called now. */
+void reply_event(struct client *c, const struct event *e, const struct stream_name *name);
 /* EAPPEND's reply, and one event's part of EMAPPEND's: maps of 7 and 5. */
 void reply_appended_event(struct client *c, const struct event *e);
 void reply_appended_entry(struct client *c, const struct event *e);
 void reply_uuid(struct client *c, const char *key, const struct uuid *u);
 void reply_number(struct client *c, const char *key, uint64_t v);
 void reply_key(struct client *c, const char *key);
-const struct uuid *event_partition_key_or_default(const struct event *e);
+const struct uuid *event_partition_key_or_default(const struct event *e,
+                                                  const struct stream_name *name);
 
 #endif

@@ -55,7 +55,6 @@ struct server {
     uint64_t cron_at_ms;
     struct need *backup; /* the running BACKUP's, or NULL */
     struct expiry expiry;
-    uint64_t renamed_frame;   /* the last that renamed a stream */
     struct client *executing; /* whose EXEC runs its commands now; NULL: nobody's */
     struct {
         bool abort;          /* its command has replied an error that takes all of it back */

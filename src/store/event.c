@@ -99,7 +99,6 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     assert(name.len <= UINT16_MAX);
     struct stream_name *n = xmalloc(sizeof *n + name.len);
     n->refs = 1;
-    n->renamed = NULL;
     n->resident = NULL;
     partition_key_of(name, &n->partition_key);
     n->partition_hash = partition_hash(&n->partition_key);
@@ -113,13 +112,9 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
 }
 
 void stream_name_unref(struct stream_name *n) {
-    while (n != NULL) {
-        assert(n->refs > 0);
-        if (--n->refs > 0) return;
-        struct stream_name *renamed = n->renamed;
-        xfree(n);
-        n = renamed;
-    }
+    if (n == NULL) return;
+    assert(n->refs > 0);
+    if (--n->refs == 0) xfree(n);
 }
 
 size_t event_record_len(const struct event_record *r) {

@@ -59,8 +59,7 @@ struct stream_record {
 _Static_assert(sizeof(struct stream_record) == 24, "journal format");
 
 struct stream_name {
-    void *resident;              /* the loop's: the stream in memory that has this name, or NULL */
-    struct stream_name *renamed; /* the loop's: NULL, or the name that followed; a reference */
+    void *resident; /* the loop's: the stream in memory that has this name, or NULL */
     uint32_t refs;
     uint16_t partition_hash;   /* 16 bits of partition_key, see partition_hash() */
     struct uuid partition_key; /* UUIDv5 of the name */
@@ -113,11 +112,6 @@ static inline struct stream_name *stream_name_ref(struct stream_name *n) {
     return n;
 }
 void stream_name_unref(struct stream_name *n);
-/* What the stream is called now (loop thread). */
-static inline struct stream_name *stream_name_now(struct stream_name *n) {
-    while (UNLIKELY(n->renamed != NULL)) n = n->renamed;
-    return n;
-}
 static inline struct str stream_name_str(const struct stream_name *n) {
     return str_of(n->rec.name, n->rec.name_len);
 }

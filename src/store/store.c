@@ -114,8 +114,7 @@ static struct store *store_create(const struct store_config *config) {
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&s->lock, NULL);
     list_init(&s->groups);
-    s->next_undurable = &s->groups;
-    list_init(&s->retired);
+    s->next_undurable = s->next_unapplied = &s->groups;
     list_init(&s->outstanding);
     list_init(&s->requests);
     list_init(&s->finished);
@@ -197,6 +196,7 @@ void store_submit(struct store *s, struct group *g) {
     assert(s->writable);
     list_append(&s->groups, &g->node);
     if (s->next_undurable == &s->groups) s->next_undurable = &g->node;
+    if (s->next_unapplied == &s->groups) s->next_unapplied = &g->node;
     s->pinned_bytes += g->bytes;
     s->in_flight++;
     g->submitted_us = clock_mono_us();
@@ -230,9 +230,12 @@ static void report_durable(struct store *s, uint64_t durable) {
     }
 }
 
-static void free_retired(struct store *s, uint64_t floor) {
-    while (!list_empty(&s->retired)) {
-        struct group *g = LIST_ENTRY(s->retired.next, struct group, node);
+/* Groups stay until the floor has passed them: who asked the backend before they were applied looks
+ * for them here. */
+static void drop_passed_groups(struct store *s) {
+    uint64_t floor = store_floor(s);
+    while (s->groups.next != s->next_unapplied) {
+        struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
         if (group_last_frame(g) > floor) break;
         list_remove(&g->node);
         group_destroy(g);
@@ -241,14 +244,13 @@ static void free_retired(struct store *s, uint64_t floor) {
 
 static void report_applied(struct store *s, uint64_t applied) {
     s->applied_seen = applied;
-    while (!list_empty(&s->groups)) {
-        struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
+    while (s->next_unapplied != &s->groups) {
+        struct group *g = LIST_ENTRY(s->next_unapplied, struct group, node);
         if (group_last_frame(g) > applied) break;
-        list_remove(&g->node);
+        s->next_unapplied = g->node.next;
         s->pinned_bytes -= g->bytes;
-        list_append(&s->retired, &g->node);
     }
-    free_retired(s, store_floor(s));
+    drop_passed_groups(s);
     s->callbacks.applied(applied, s->callbacks.arg);
 }
 
@@ -266,6 +268,7 @@ static void take_void(struct store *s) {
         struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
         assert(list_empty(&g->gated));
         s->next_undurable = g->node.next;
+        if (s->next_unapplied == &g->node) s->next_unapplied = g->node.next;
         s->in_flight--;
         list_remove(&g->node);
         s->pinned_bytes -= g->bytes;
@@ -381,7 +384,7 @@ void store_request(struct store *s, struct store_request *r) {
 
 void store_release(struct store *s, struct store_request *r) {
     list_remove(&r->outstanding);
-    free_retired(s, store_floor(s));
+    drop_passed_groups(s);
 }
 
 uint64_t store_floor(const struct store *s) {
@@ -429,7 +432,6 @@ int store_close(struct store *s, struct err *err) {
             list_remove(&g->node);
             group_destroy(g);
         }
-        free_retired(s, UINT64_MAX);
     }
     bool more = true;
     while (rc == 0 && more) rc = s->backend->maintain(s->writer, true, &more, err);

@@ -66,7 +66,7 @@ size_t store_frame_max(const struct store *s);
 /* Memory of groups that are not applied yet, and journal bytes not yet reusable. */
 size_t store_pinned_bytes(const struct store *s);
 uint64_t store_journal_bytes(const struct store *s);
-/* The groups that are not applied, oldest first (struct group.node): for rebuilding the model. */
+/* The groups of all frames beyond the floor (store_floor), oldest first (struct group.node). */
 struct list *store_groups(struct store *s);
 /* Asks for everything so far to be applied without delay (ESYNC, BACKUP). */
 void store_flush(struct store *s);

@@ -46,13 +46,13 @@ struct store {
     bool started;
 
     /* The loop's alone. */
-    struct list groups;          /* submitted, not applied; oldest first */
+    struct list groups;          /* submitted, beyond the floor; oldest first */
     struct list *next_undurable; /* into groups: the first not yet reported durable */
-    struct list retired;         /* applied, but beyond the floor; oldest first */
+    struct list *next_unapplied; /* and the first not yet reported applied */
     struct list outstanding;     /* requests not released, oldest first; not those that
                                     nothing is laid over */
-    size_t pinned_bytes;
-    unsigned in_flight; /* groups submitted and not reported durable */
+    size_t pinned_bytes;         /* of groups not applied */
+    unsigned in_flight;          /* groups submitted and not reported durable */
     uint64_t durable_seen, applied_seen;
     bool writable;
     char refusal[256];

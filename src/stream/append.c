@@ -13,20 +13,21 @@ static bool fail(struct append_result *out, enum append_status status, size_t i,
     return false;
 }
 
-static bool same_event(const struct append *a, const struct event *e) {
+static bool same_event(const struct model *m, const struct append *a, const struct event *e) {
     const struct uuid *hash = event_content_hash(&e->rec);
     return hash != NULL && uuid_eq(hash, &a->content_hash) && !e->removed &&
-           str_eq(stream_name_str(stream_name_now(e->name)), a->stream_name);
+           str_eq(stream_name_str(model_name(m, e)), a->stream_name);
 }
 
 /* A repeated append is the same events, all of them, in the same order and the same transaction. */
-static bool check_repeated(struct append *appends, size_t n, struct append_result *out) {
+static bool check_repeated(const struct model *m, struct append *appends, size_t n,
+                           struct append_result *out) {
     for (size_t i = 0; i < n; i++) {
         struct append *a = &appends[i];
         if (a->existing == NULL)
             return fail(out, APPEND_DUPLICATE_ID, i,
                         "other events of this append stand already, this one does not");
-        if (!same_event(a, a->existing))
+        if (!same_event(m, a, a->existing))
             return fail(out, APPEND_DUPLICATE_ID, i,
                         "an event with this id and another stream or content stands already");
         if (a->existing->rec.sequence != appends[0].existing->rec.sequence + i)
@@ -39,7 +40,8 @@ static bool check_repeated(struct append *appends, size_t n, struct append_resul
     return false;
 }
 
-static bool check_ids(struct append *appends, size_t n, struct append_result *out) {
+static bool check_ids(const struct model *m, struct append *appends, size_t n,
+                      struct append_result *out) {
     bool any_existing = false;
     for (size_t i = 0; i < n; i++) {
         struct append *a = &appends[i];
@@ -48,7 +50,7 @@ static bool check_ids(struct append *appends, size_t n, struct append_result *ou
                               &a->content_hash);
         any_existing = any_existing || a->existing != NULL;
     }
-    if (any_existing) return check_repeated(appends, n, out);
+    if (any_existing) return check_repeated(m, appends, n, out);
     if (n == 1) return true;
     /* An id twice in one append; few have many ids, so that a simple search serves. */
     for (size_t i = 1; i < n; i++)
@@ -122,7 +124,7 @@ static void append_one(struct model *m, struct append *a, const struct uuid *tra
 void model_append(struct model *m, struct append *appends, size_t n, struct append_result *out) {
     assert(n > 0);
     *out = (struct append_result){.status = APPEND_OK};
-    if (!check_ids(appends, n, out)) return;
+    if (!check_ids(m, appends, n, out)) return;
     if (!check_versions(m, appends, n, out)) return;
     struct uuid transaction;
     if (n > 1) {

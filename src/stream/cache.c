@@ -9,7 +9,7 @@
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64
 
-static bool evict_log_event(struct model *m, uint64_t floor) {
+bool evict_log_event(struct model *m, uint64_t floor) {
     if (m->log_first == m->next_sequence) return false;
     struct event *e = model_event(m, m->log_first);
     if (e->frame > floor) return false;
@@ -56,6 +56,7 @@ void model_evict(struct model *m) {
     if (m->flushed.frame != 0) model_forget_flushed(m);
     model_exhume(m, store_floor(m->store));
     model_forget_hidden(m);
+    model_forget_renamed(m);
     model_forget_erased(m, 0, store_floor(m->store));
     if (m->replay != NULL) replay_forget(m);
     if (m->bytes <= m->bytes_max) return;
@@ -85,7 +86,8 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
     uint32_t count = s->tail_count + (uint32_t)n;
     struct event **tail = xmalloc(count * sizeof *tail);
     for (size_t i = 0; i < n; i++) {
-        tail[i] = event_ref(events[reversed ? n - 1 - i : i]);
+        /* The page may be older than an erasure. */
+        tail[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i]));
         event_count(m, tail[i]);
     }
     if (s->tail_count > 0) memcpy(tail + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);

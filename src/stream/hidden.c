@@ -64,11 +64,14 @@ bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint
     const struct hidden *h = find(m, e->rec.stream);
     if (h == NULL) return false;
     bool hides = e->removed || e->rec.version < h->first_version;
-    /* A page that was read before: the stream is in memory, what it says goes. */
+    /* A page that was read before: the stream is in memory, what it says goes; or it was dropped by
+     * a void. */
     if (!hides && h->singles_frame > snapshot) {
-        struct stream *s = model_peek(m, stream_name_str(stream_name_now(e->name)));
-        hides = s != NULL && s->name->rec.number == e->rec.stream &&
-                !stream_has_version(s, e->rec.version);
+        struct stream *s = model_peek(m, stream_name_str(model_name(m, e)));
+        if (s != NULL && s->name->rec.number == e->rec.stream)
+            hides = !stream_has_version(s, e->rec.version);
+        else
+            hides = m->replay != NULL && replay_removes(m->replay, e, snapshot);
     }
     if (hides) *gate = MAX(*gate, h->frame);
     return hides;

@@ -21,6 +21,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->streams);
     hash_init(&m->ids);
     hash_init(&m->hidden);
+    hash_init(&m->renamed);
     hash_init(&m->erased);
     list_init(&m->clock);
     m->next_group = st->next_group;
@@ -156,8 +157,7 @@ void model_prefetch_tail(const struct model *m, uint64_t hash) {
 }
 
 struct stream *model_stream_by_event(struct model *m, const struct event *e) {
-    UNUSED(m);
-    return stream_name_now(e->name)->resident;
+    return model_name(m, e)->resident;
 }
 
 /* Makes room at the end of the tail. */
@@ -307,15 +307,6 @@ void model_replace_id(struct model *m, const struct event *old, struct event *by
     entry->event = by;
 }
 
-void model_rename_log(struct model *m, struct stream_name *name) {
-    for (uint64_t q = m->log_first; q < m->next_sequence; q++) {
-        struct event *e = model_event(m, q);
-        if (e->rec.stream != name->rec.number || stream_name_now(e->name) == name) continue;
-        stream_name_unref(e->name);
-        e->name = stream_name_ref(name);
-    }
-}
-
 struct event *model_find_id(struct model *m, const struct uuid *id) {
     struct id_entry *entry = id_lookup(m, id, NULL);
     if (entry != NULL) return entry->event;
@@ -409,8 +400,12 @@ void model_rebuild(struct model *m) {
         m->next_sequence--;
         model_log_forget(m, e);
     }
+    /* What the backend has comes from there: it knows what of that is removed. Of the rest only
+     * what durable frames removed is hidden again (replay_build). */
+    while (evict_log_event(m, store_floor(m->store))) {}
     for (uint64_t q = m->log_first; q < m->next_sequence; q++) model_event(m, q)->removed = 0;
     hidden_clear(m);
+    renamed_clear(m);
     model_unbury(m, durable);
     model_forget_erased(m, durable, UINT64_MAX);
     m->batch.count = 0;
@@ -430,6 +425,7 @@ uint64_t model_flush(struct model *m) {
         if (e->rec.flags & EVENT_CLIENT_ID) model_remove_id(m, e);
     }
     hidden_clear(m);
+    renamed_clear(m);
     model_forget_erased(m, 0, UINT64_MAX);
     m->disk_deadline = 0;
     group_add(m->open, RECORD_FLUSH, NULL, 0);
@@ -472,7 +468,9 @@ void model_clear(struct model *m) {
     free(m->log);
     group_destroy(m->open);
     hidden_clear(m);
+    renamed_clear(m);
     hash_clear(&m->hidden);
+    hash_clear(&m->renamed);
     model_forget_erased(m, 0, UINT64_MAX);
     hash_clear(&m->erased);
     model_exhume(m, UINT64_MAX);

@@ -105,9 +105,11 @@ struct model {
         uint64_t frame;
     } * graves;
     size_t grave_first, grave_count, grave_cap;
-    struct hash_table erased; /* erased.c's */
-    struct hash_table hidden; /* hidden.c's: what was removed, by stream number */
-    uint64_t hidden_frame;    /* the last frame that removed something */
+    struct hash_table erased;  /* erased.c's */
+    struct hash_table hidden;  /* hidden.c's: what was removed, by stream number */
+    uint64_t hidden_frame;     /* the last frame that removed something */
+    struct hash_table renamed; /* renamed.c's: streams that were renamed, by number */
+    uint64_t renamed_frame; /* the last frame that renamed one; 0: none that is not known to all */
     struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
     size_t expiring_count, expiring_cap;
     uint64_t expiring_all;  /* streams that have a deadline, also those not in memory (for INFO: a
@@ -207,6 +209,11 @@ static inline struct event *model_event(const struct model *m, uint64_t sequence
 /* Reads the wall clock into the store clock, which never goes back. Once a turn. */
 void model_tick(struct model *m, uint64_t wall_ms);
 
+/* The name that the event's stream has now. */
+struct stream_name *model_name_found(const struct model *m, const struct event *e);
+static inline struct stream_name *model_name(const struct model *m, const struct event *e) {
+    return LIKELY(m->renamed.count == 0) ? e->name : model_name_found(m, e);
+}
 /* The event as it is now: erased, or e itself. For events that the store was asked for. */
 struct event *model_erased(const struct model *m, struct event *e);
 /* The event with a client-made id, if it is in memory. */

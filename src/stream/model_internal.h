@@ -13,6 +13,8 @@ void stream_drop_front(struct model *m, struct stream *s);
 struct stream *model_stream_by_event(struct model *m, const struct event *e);
 void model_log_push(struct model *m, struct event *e);
 void model_log_forget(struct model *m, struct event *e);
+/* Evicts the log tail's oldest event, unless its frame is beyond floor. */
+bool evict_log_event(struct model *m, uint64_t floor);
 void model_add_id(struct model *m, struct event *e);
 void event_count(struct model *m, struct event *e);    /* from now on in the cache's account */
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */
@@ -70,10 +72,15 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
                 uint64_t frame);
 void hidden_clear(struct model *m);
 
+/* renamed.c */
+/* The stream's name from this frame on; takes a reference. */
+void model_note_renamed(struct model *m, struct stream_name *name, uint64_t frame);
+void renamed_clear(struct model *m);
+/* Forgets what is no longer needed. Once a turn. */
+void model_forget_renamed(struct model *m);
+
 /* The id leads to another copy of its event. */
 void model_replace_id(struct model *m, const struct event *old, struct event *by);
-/* Events of the log tail that are of this stream and not in its tail get its name. */
-void model_rename_log(struct model *m, struct stream_name *name);
 
 /* cgroup.c, idempotent.c */
 void cgroups_moved(struct stream *s); /* its extra came from another struct */
@@ -101,5 +108,7 @@ void replay_drop(struct model *m);   /* in any case, also when the store is clos
  * applied. */
 bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64_t applied);
 void replay_contents(struct model *m, struct stream *s, uint64_t applied);
+/* Whether a frame beyond the snapshot removed that single event. */
+bool replay_removes(const struct replay *p, const struct event *e, uint64_t snapshot);
 
 #endif

@@ -59,16 +59,15 @@ struct progress {
 };
 
 /* Offers one event. false: the read is complete (there is more: this event, at `at`). */
-static bool read_offer(struct read *r, struct event *e, uint64_t at, bool filtered,
-                       struct progress *p) {
+static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
+                       bool filtered, struct progress *p) {
     if (r->filter != NULL && !filtered) {
         if (p->examined++ == EXAMINED_IN_MEMORY) {
             r->has_more = true;
             r->next = at;
             return false;
         }
-        if (!event_filter_match(r->filter, &e->rec, stream_name_str(stream_name_now(e->name))))
-            return true;
+        if (!event_filter_match(r->filter, &e->rec, stream_name_str(model_name(m, e)))) return true;
     }
     if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
         r->has_more = true;
@@ -90,32 +89,37 @@ static bool is_gone(struct model *m, struct read *r, const struct event *e, uint
     return !stream_has_version(r->stream, e->rec.version);
 }
 
+static bool any_gone(const struct model *m, const struct read *r) {
+    return r->stream == NULL ? m->hidden.count > 0 : r->stream->extra != NULL;
+}
+
 /* false: the read is complete. */
 static bool read_page(struct model *m, struct read *r, const struct page *page,
                       struct progress *p) {
     for (size_t i = 0; i < page->count; i++) {
         struct event *e = model_erased(m, page->events[i]);
-        if (!is_gone(m, r, e, page->applied) && !read_offer(r, e, position(r, e), true, p))
+        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true, p))
             return false;
     }
     if (page->done) return true;
     r->has_more = true;
     r->next = page->next;
+    r->unsure = r->filter == NULL && any_gone(m, r);
     return false;
 }
 
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
                         uint64_t high, struct progress *p) {
-    bool any_gone = r->stream == NULL ? m->hidden.count > 0 : r->stream->extra != NULL;
+    bool gone = any_gone(m, r);
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)
             __builtin_prefetch(
                 view_event(v, r->reverse ? at - PREFETCH_AHEAD : at + PREFETCH_AHEAD));
         struct event *e = view_event(v, at);
-        if (UNLIKELY(any_gone) && is_gone(m, r, e, UINT64_MAX)) continue;
-        if (!read_offer(r, e, at, false, p)) return false;
+        if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) continue;
+        if (!read_offer(m, r, e, at, false, p)) return false;
     }
     return true;
 }
@@ -126,7 +130,7 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
         .start = r->start,
         .end = high,
         .reverse = r->reverse,
-        .count_max = r->count + 1, /* one more, to know whether there is more */
+        .count_max = MAX(r->count, r->ahead) + 1, /* one more, to know whether there is more */
         .bytes_max = READ_BYTES_MAX,
         .examined_max = EXAMINED_ON_DISK,
         .filter = r->filter,
@@ -139,7 +143,9 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     r->found = 0;
     r->has_more = false;
     r->next = 0;
-    r->gate = 0;
+    r->unsure = false;
+    /* Of the log's events the name shows, and who filters by it depends on it. */
+    r->gate = r->stream == NULL ? m->renamed_frame : 0;
     assert(r->start <= r->end);
     const struct stream_extra *x = r->stream != NULL ? r->stream->extra : NULL;
     if (x != NULL) {

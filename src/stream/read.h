@@ -19,11 +19,14 @@ struct read {
     uint64_t horizon;                  /* last frame that may be seen */
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
+    size_t ahead;      /* ask for a page of so many events at least */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;
     bool has_more; /* more may match in the range, from `next` on */
     uint64_t next;
+    bool unsure;   /* without a filter: the page ended before `next`, and what follows it may all be
+                      removed by now */
     uint64_t gate; /* the reply depends on this frame, which removed events of the range; 0: none */
 };
 

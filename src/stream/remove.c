@@ -326,7 +326,7 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     if (to->extra->expires_at != 0) m->expiring[to->extra->expires_at - 1] = to;
 }
 
-/* The events in memory keep the name that they were made with, which then leads to the new one. */
+/* The events in memory keep the name that they were made with: see renamed.c. */
 static void unrename(struct model *m, struct undo *u) {
     struct note_rename *note = CONTAINER_OF(u, struct note_rename, undo);
     struct stream *from = note->from, *to = note->to;
@@ -335,8 +335,6 @@ static void unrename(struct model *m, struct undo *u) {
     stream_name_unref(from->name);
     from->name = note->old;
     from->name->resident = from;
-    stream_name_unref(note->old->renamed);
-    note->old->renamed = NULL;
     struct stream_name *name = stream_name_create(0, 0, to_name);
     stream_name_unref(to->name);
     to->name = name;
@@ -374,12 +372,10 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
     stream_name_unref(to->name);
     to->name = name;
     name->resident = to;
-    old->renamed = stream_name_ref(name);
+    model_note_renamed(m, name, m->decided + 1);
     from->name = stream_name_create(0, 0, stream_name_str(old));
     from->name->resident = from;
     stream_name_unref(old);
-    /* Events of an earlier stay in memory have another name object. */
-    if (stream_tail_first(to) > stream_first_version(to)) model_rename_log(m, name);
     stream_touch(m, from, true);
     stream_touch(m, to, true);
     memcpy(model_record(m, RECORD_RENAME, sizeof name->rec + name->rec.name_len), &name->rec,

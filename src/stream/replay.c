@@ -110,7 +110,15 @@ static void empty(struct replay *p) {
     hash_each(&p->groups, free_number, &p->groups);
 }
 
-/* What a durable frame removed stays hidden from readers of the log. */
+static struct stream_name *stream_name_of_record(const struct stream_record *r) {
+    struct stream_name *name =
+        stream_name_create(r->number, r->created, str_of(r->name, r->name_len));
+    name->rec.is_string = r->is_string;
+    return name;
+}
+
+/* What a durable frame removed stays hidden from readers of the log; what it renamed has its name.
+ */
 static void hide_again(struct model *m, uint64_t frame, const struct record *r) {
     const struct stream_state_record *state = r->body;
     const struct remove_record *removed = r->body;
@@ -118,6 +126,11 @@ static void hide_again(struct model *m, uint64_t frame, const struct record *r) 
     if (r->kind == RECORD_STREAM_STATE && state->first_version > 0)
         model_hide(m, state->stream, state->first_version, false, frame);
     if (r->kind == RECORD_DELETE) model_hide(m, gone->number, UINT64_MAX, false, frame);
+    if (r->kind == RECORD_RENAME) {
+        struct stream_name *name = stream_name_of_record(r->body);
+        model_note_renamed(m, name, frame);
+        stream_name_unref(name);
+    }
     if (r->kind != RECORD_REMOVE) return;
     for (size_t i = 0; i < (r->len - sizeof *removed) / sizeof removed->events[0]; i++) {
         uint64_t q = removed->events[i].sequence;
@@ -178,14 +191,15 @@ static void index_record(struct replay *p, uint64_t frame, const struct record *
 }
 
 void replay_build(struct model *m) {
-    uint64_t durable = store_durable(m->store), applied = store_applied(m->store);
+    uint64_t durable = store_durable(m->store);
     replay_drop(m);
-    if (durable <= applied) return;
+    if (durable <= store_floor(m->store)) return;
     struct replay *p = m->replay = xcalloc(1, sizeof *p);
     hash_init(&p->names);
     hash_init(&p->streams);
     hash_init(&p->groups);
     p->last_frame = durable;
+    /* Also what is applied already: a load that is under way may not have seen that. */
     LIST_FOR_EACH (it, store_groups(m->store)) {
         const struct group *g = LIST_ENTRY(it, struct group, node);
         uint32_t i = 0;
@@ -211,6 +225,18 @@ void replay_drop(struct model *m) {
     hash_clear(&p->groups);
     xfree(p);
     m->replay = NULL;
+}
+
+bool replay_removes(const struct replay *p, const struct event *e, uint64_t snapshot) {
+    const struct replay_stream *s = find_number(&p->streams, e->rec.stream);
+    for (size_t i = 0; s != NULL && i < s->count; i++) {
+        const struct record *r = s->items[i].record;
+        const struct remove_record *b = r->body;
+        if (s->items[i].frame <= snapshot || r->kind != RECORD_REMOVE) continue;
+        for (size_t k = 0; k < (r->len - sizeof *b) / sizeof b->events[0]; k++)
+            if (b->events[k].sequence == e->rec.sequence) return true;
+    }
+    return false;
 }
 
 /* ---- laying over ---- */

@@ -182,6 +182,25 @@ with_server {} {
         }
     }
 
+    test "A renamed stream's events bear its new name at once, also those that are on disk" {
+        set id [field [r EAPPEND early-1 t] event_id]
+        set sequence [field [r EAPPEND early-1 t] partition_sequence]
+        srv restart
+        set hold [hold_database [srv db]]
+        r RENAME early-1 late-1
+        assert_equal late-1 [field [r EGET $id] stream_id]
+        assert_equal {late-1 late-1} [lmap e [field [r EPSCAN 0 [expr {$sequence - 1}] +] events] {field $e stream_id}]
+        # The database is looked through for names once it knows them.
+        with_clients c {
+            $c send EPSCAN 0 - + STREAM late-*
+            after 100
+            release_database $hold
+            assert_equal 2 [llength [field [$c read] events]]
+        }
+        assert_equal {} [field [r EPSCAN 0 - + STREAM early-*] events]
+        r DEL late-1
+    }
+
     test "Keys of a transaction are listed inside it" {
         r MULTI
         r SET tr-1 x

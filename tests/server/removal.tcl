@@ -175,6 +175,29 @@ with_server {} {
     }
 }
 
+with_server {} {
+    test "Scans of what is on disk pass over what was removed or erased since, and has_more is exact" {
+        set ids [lmap e [append_numbered h-1 12] {field $e entry_id}]
+        set erased [field [lindex [field [r ESCAN h-1 1 1] events] 0] event_id]
+        srv restart
+        set hold [hold_database [srv db]]
+        r EERASE $erased
+        r XDEL h-1 {*}[lrange $ids 4 end]
+        foreach round {disk memory} {
+            # Pages of the database begin, end, or consist of nothing but what is gone.
+            foreach {from to rev count versions more} {- + {} 4 {0 1 2 3} 0 - + {} 3 {0 1 2} 1 - + REV 2 {3 2} 1 - + REV 4 {3 2 1 0} 0
+                    4 + {} 2 {} 0 5 11 REV 3 {} 0 - + {} 0 {} 1 3 + {} 1 3 0} {
+                foreach scan {{ESCAN h-1} {EPSCAN 0}} {
+                    set page [r {*}$scan $from $to {*}$rev COUNT $count]
+                    assert_equal [list $versions $more] [list [page_versions $page] [field $page has_more]] "$scan $from $to $rev COUNT $count"
+                }
+            }
+            assert_equal {p0 {} p2 p3} [payloads h-1]
+        }
+        release_database $hold
+    }
+}
+
 with_server {protected-streams "order-* ledger"} {
     test "Nothing is taken away from protected streams" {
         set id [field [r EAPPEND order-1 t PAYLOAD x] event_id]
