@@ -1,280 +1,175 @@
-# The naive model: lists and dictionaries in memory, and for every command a procedure that says
-# what the reply must be. A check runs when its reply is read; replies come in the order of the
-# commands, so the model is always at the state that the command saw.
+# The naive model: lists and dictionaries in memory. Beside it, in the file of each family, stands for every
+# command a procedure that says what the reply must be. A check runs when its reply is read; replies
+# come in the order of the commands, so the model is always at the state that the command saw.
 #
 # What only the server can know (ids, times that it makes) is taken from its replies, and from then
 # on must stay the same.
+#
+#   events.tcl         appending and reading by version (EAPPEND ... EINFO)
+#   entries.tcl        the same events by entry id (XADD ... XINFO STREAM)
+#   groups.tcl         consumer groups
+#   keys.tcl           deleting, renaming, deadlines, strings, ETRUNCATE, EERASE, EDELETE
+#   transactions.tcl   MULTI and EXEC over all of them
+#   fault_round.tcl    faults of the disk
+#
+# A command is {words check}: check is called with the words and the typed reply.
 
-set log {}             ;# events (dicts) by sequence
-set streams [dict create] ;# name -> list of sequences
-set ids [dict create]  ;# client-made event id -> sequence
-set sent [dict create] ;# client-made event id -> {words reply} of the command that it came with
-set made {}            ;# event ids that the server made
-set groups {}          ;# {words reply} of EMAPPENDs whose events all have ids
-set entry_last {0 0}
-set learned 0          ;# events below it have been read back
-set dirty 0            ;# appends in the current batch
-set follow {}          ;# scans to be continued in the next batch
+set log {}       ;# events (dicts) by sequence; "" once they are gone
+set learned 0    ;# events below it have been read back
+set streams {}   ;# name -> sequences by version, gone ones too
+set heads {}     ;# name -> dict: last (entry id), deleted (id), added, plain, groups (name -> group)
+set strings {}   ;# name -> value
+set deadlines {} ;# name -> ms since 1970
+set ids {}       ;# client-made event id -> sequence
+set sent {}      ;# client-made event id -> {options reply} of the EAPPEND that it came with
+set repeatable {} ;# {words reply events} of EMAPPENDs whose events all have ids
+set made_last 0-0 ;# the highest entry id that the server made
+set follow {}    ;# scans to be continued in the next batch
+# Changes that a crash may take back: deliveries since the last reply that waited for the disk.
+# {name groups} in their order: a stream, and its groups before.
+set soft {}
 
-proc stream_last {name} {
-    if {![dict exists $::streams $name]} { return "" }
-    return [expr {[llength [dict get $::streams $name]] - 1}]
+# ---- entry ids ----
+
+proc id_key {id} {
+    lassign [split $id -] ms seq
+    return [expr {($ms << 64) | ($seq eq "" ? 0 : $seq)}]
+}
+proc key_id {key} { return [expr {$key >> 64}]-[expr {$key & 0xffffffffffffffff}] }
+proc by_id {a b} {
+    set a [id_key $a]
+    set b [id_key $b]
+    return [expr {$a < $b ? -1 : $a > $b}]
 }
 
-proc expectation_holds {expected last} {
-    switch -nocase -- $expected {
-        any { return 1 }
-        exists { return [expr {$last ne ""}] }
-        empty { return [expr {$last eq ""}] }
-        default { return [expr {$last ne "" && $last == $expected}] }
+# ---- keys ----
+
+proc key_type {name} {
+    if {[dict exists $::heads $name]} { return stream }
+    return [expr {[dict exists $::strings $name] ? "string" : "none"}]
+}
+proc key_names {} { return [concat [dict keys $::heads] [dict keys $::strings]] }
+proc make_stream {name} {
+    if {[dict exists $::heads $name]} return
+    dict set ::heads $name [dict create last 0-0 deleted 0-0 added 0 plain 1 groups {}]
+    dict set ::streams $name {}
+}
+proc drop_key {name} {
+    if {[dict exists $::heads $name]} {
+        foreach sequence [dict get $::streams $name] { lset ::log $sequence "" }
+        dict unset ::streams $name
+        dict unset ::heads $name
+    }
+    dict unset ::strings $name
+    dict unset ::deadlines $name
+}
+proc rename_key {from to} {
+    if {$from eq $to} return
+    drop_key $to
+    foreach of {streams heads strings deadlines} {
+        upvar #0 $of dict
+        if {![dict exists $dict $from]} continue
+        dict set dict $to [dict get $dict $from]
+        dict unset dict $from
+    }
+    if {![dict exists $::streams $to]} return
+    foreach sequence [dict get $::streams $to] {
+        if {[lindex $::log $sequence] ne ""} { lset ::log $sequence [dict replace [lindex $::log $sequence] stream $to] }
     }
 }
 
-proc check_wrong_version {reply name last expected} {
-    set c [expr {$last eq "" ? "empty" : $last}]
-    set text [regsub {key [0-9a-f-]{36} and} [lindex $reply 1] {key K and}]
-    assert_equal "WRONGVER current stream version is $c but expected [string tolower $expected] for partition key K and stream id $name" $text
-}
+# ---- streams ----
 
-# Puts one event into the model.
-proc model_add {name options version sequence reply} {
-    assert_equal $version [field $reply stream_version] "version in $name"
+# The last version; "" when there is none.
+proc stream_last {name} {
+    if {![dict exists $::streams $name]} { return "" }
+    set n [llength [dict get $::streams $name]]
+    return [expr {$n == 0 ? "" : $n - 1}]
+}
+# Sequences of the events that are there, in order.
+proc stream_events {name} {
+    if {![dict exists $::streams $name]} { return {} }
+    set out {}
+    foreach sequence [dict get $::streams $name] { if {[lindex $::log $sequence] ne ""} { lappend out $sequence } }
+    return $out
+}
+proc event_field {sequence key} { return [dict get [lindex $::log $sequence] $key] }
+proc head {name key} { return [dict get $::heads $name $key] }
+
+# Puts an event at the end of the log. reply: what the server said of it, an entry id at least.
+proc model_add {name options reply {given 0}} {
+    make_stream $name
+    set id [field $reply entry_id]
+    set key [id_key $id]
+    set last [id_key [head $name last]]
+    assert {$key > $last} "entry id $id after [head $name last] in $name"
+    if {!$given && $last <= [id_key $::made_last]} {
+        assert {$key > [id_key $::made_last]} "entry id $id after $::made_last, which the server made before"
+        set ::made_last $id
+    }
+    set version [llength [dict get $::streams $name]]
     set e [dict merge {type "" payload "" metadata ""} $options]
     dict set e stream $name
     dict set e version $version
-    dict set e sequence $sequence
-    dict set e event_id [field $reply event_id]
-    dict set e timestamp [field $reply timestamp]
-    dict set e entry_id [field $reply entry_id]
-    if {[dict exists $options timestamp]} { assert_equal [dict get $options timestamp] [field $reply timestamp] "timestamp" }
-    lassign [split [field $reply entry_id] -] ms seq
-    lassign $::entry_last lms lseq
-    assert {$ms > $lms || ($ms == $lms && $seq > $lseq)} "entry id $ms-$seq after $lms-$lseq"
-    set ::entry_last [list $ms $seq]
-    if {[dict exists $options event_id]} {
-        assert_equal [dict get $options event_id] [field $reply event_id] "event id"
-        dict set ::ids [dict get $options event_id] $sequence
-    } else {
-        lappend ::made [field $reply event_id]
+    dict set e sequence [llength $::log]
+    dict set e entry_id $id
+    dict set e key $key
+    foreach {key said} {version stream_version event_id event_id timestamp timestamp} {
+        if {![dict exists $reply $said]} continue
+        if {[dict exists $e $key]} { assert_equal [dict get $e $key] [dict get $reply $said] "$said in $name" }
+        dict set e $key [dict get $reply $said]
     }
+    if {[dict exists $options event_id]} { dict set ::ids [dict get $options event_id] [llength $::log] }
+    dict lappend ::streams $name [llength $::log]
+    dict set ::heads $name last $id
+    dict set ::heads $name added [expr {[head $name added] + 1}]
     lappend ::log $e
-    dict lappend ::streams $name $sequence
-    set ::dirty 1
+    hard
 }
-
-# The words of one event's options, in random order.
-proc option_words {options} {
-    set pairs {}
-    dict for {key value} $options {
-        if {$key ne "type"} { lappend pairs [list [rand_below 1000] [string toupper $key] $value] }
+proc event_gone {sequence} { lset ::log $sequence "" }
+# Takes away what a stream has below a version. Returns how many events that were.
+proc trim_below {name version} {
+    set n 0
+    foreach sequence [stream_events $name] {
+        if {[event_field $sequence version] >= $version} break
+        event_gone $sequence
+        incr n
     }
-    set words {}
-    foreach pair [lsort $pairs] { lappend words [lindex $pair 1] [lindex $pair 2] }
-    return $words
+    if {$n > 0} { dict set ::heads $name plain 0 }
+    return $n
 }
-
-# EAPPEND: name, options, expected version ("" none).
-proc check_append {name options expected words reply} {
-    set last [stream_last $name]
-    set id [field_or_empty $options event_id]
-    if {$id ne "" && [dict exists $::ids $id]} {
-        if {[dict exists $::sent $id] && [lindex [dict get $::sent $id] 0] eq [list $name $options]} {
-            assert_equal [lindex [dict get $::sent $id] 1] [untyped $reply] "repeated EAPPEND"
-        } else {
-            assert_match "error DUPLICATEID*" "[lindex $reply 0] [lindex $reply 1]"
-        }
-        return
-    }
-    if {$expected ne "" && ![expectation_holds $expected $last]} {
-        check_wrong_version $reply $name $last $expected
-        return
-    }
-    set map [untyped $reply]
-    if {[lindex $reply 0] eq "error"} { fail [lindex $reply 1] }
-    assert_equal [llength $::log] [field $map partition_sequence] "sequence"
-    model_add $name $options [expr {$last eq "" ? 0 : $last + 1}] [llength $::log] $map
-    if {$id ne ""} { dict set ::sent $id [list [list $name $options] $map] }
+# Takes away the oldest n.
+proc trim_oldest {name n} {
+    if {$n <= 0} return
+    foreach sequence [lrange [stream_events $name] 0 [expr {$n - 1}]] { event_gone $sequence }
+    dict set ::heads $name plain 0
 }
+# Whether the event with a client-made id is there.
+proc id_is_there {id} { return [expr {[dict exists $::ids $id] && [lindex $::log [dict get $::ids $id]] ne ""}] }
 
-# EMAPPEND: events is a list of {name options expected}.
-proc check_group {events words reply} {
-    set have 0
-    set with_id 0
-    foreach event $events {
-        set options [lindex $event 1]
-        if {![dict exists $options event_id]} continue
-        incr with_id
-        if {[dict exists $::ids [dict get $options event_id]]} { incr have }
-    }
-    if {$have > 0} {
-        foreach known $::groups {
-            if {[lindex $known 0] eq $words} {
-                assert_equal [lindex $known 1] [untyped $reply] "repeated EMAPPEND"
-                return
-            }
-        }
-        assert_match "error DUPLICATEID*" "[lindex $reply 0] [lindex $reply 1]"
-        return
-    }
-    # Expected versions, as they stand inside the group.
-    set count [dict create]
-    foreach event $events {
-        lassign $event name options expected
-        if {![dict exists $count $name]} { dict set count $name [stream_last $name] }
-        set last [dict get $count $name]
-        if {$expected ne "" && ![expectation_holds $expected $last]} {
-            check_wrong_version $reply $name $last $expected
-            return
-        }
-        dict set count $name [expr {$last eq "" ? 0 : $last + 1}]
-    }
-    if {[lindex $reply 0] eq "error"} { fail [lindex $reply 1] }
-    set map [untyped $reply]
-    set sequence [llength $::log]
-    assert_equal $sequence [field $map first_partition_sequence] "first sequence"
-    assert_equal [expr {$sequence + [llength $events] - 1}] [field $map last_partition_sequence] "last sequence"
-    assert_equal [llength $events] [llength [field $map events]]
-    foreach event $events e [field $map events] {
-        lassign $event name options
-        assert_equal $name [field $e stream_id]
-        set last [stream_last $name]
-        model_add $name $options [expr {$last eq "" ? 0 : $last + 1}] [llength $::log] $e
-        set tail [expr {[llength $::log] - 1}]
-        lset ::log $tail [dict replace [lindex $::log $tail] group $sequence]
-    }
-    if {$with_id == [llength $events]} { lappend ::groups [list $words $map] }
+# ---- what a crash may take back ----
+
+# A reply that waited for the disk: all before it is durable.
+proc hard {} { set ::soft {} }
+# Call it before groups of the stream change by a delivery.
+proc soften {name} { lappend ::soft [list $name [head $name groups]] }
+
+# ---- replies ----
+
+proc expect {wanted reply what} {
+    if {[lindex $reply 0] eq "error"} { fail "$what: [lindex $reply 1]" }
+    assert_equal $wanted [untyped $reply] $what
 }
-
-# One event as the server sends it against the model's.
-proc check_event {e} {
-    set sequence [field $e partition_sequence]
-    if {$sequence >= [llength $::log]} { fail "sequence $sequence is beyond the end" }
-    set m [lindex $::log $sequence]
-    foreach {name key} {event_id event_id stream_version version stream_id stream event_name type payload payload metadata metadata
-        timestamp timestamp entry_id entry_id} {
-        if {[field $e $name] ne [dict get $m $key]} { fail "sequence $sequence: $name is [shorten [field $e $name]], expected [shorten [dict get $m $key]]" }
-    }
-    foreach {name key} {correlation_id correlation causation_id causation aggregate_id aggregate} {
-        set want [field_or_empty $m $key]
-        set got [field_or_empty $e $name]
-        if {$want ne $got} { fail "sequence $sequence: $name is $got, expected $want" }
-    }
-    foreach name {recorded transaction_id partition_key} {
-        if {[dict exists $m $name]} {
-            if {[dict get $m $name] ne [field $e $name]} { fail "sequence $sequence: $name was [dict get $m $name], is [field $e $name]" }
-        } else {
-            dict set m $name [field $e $name]
-            lset ::log $sequence $m
-        }
-    }
+proc expect_null {reply what} {
+    assert {[lindex $reply 0] in {null null3 nullarray}} "$what: expected nothing, got [shorten $reply]"
 }
-
-# Whether a model's event passes the filters (a dict of lower-case keyword -> value).
-proc passes {e filters} {
-    dict for {key value} $filters {
-        switch $key {
-            type { if {![string match [lindex $value 0] [dict get $e type]] && ![string match [lindex $value end] [dict get $e type]]} { return 0 } }
-            stream { if {![string match $value [dict get $e stream]]} { return 0 } }
-            category { if {[lindex [split [dict get $e stream] -] 0] ne $value} { return 0 } }
-            since { if {[dict get $e recorded] < $value} { return 0 } }
-            until { if {[dict get $e recorded] > $value} { return 0 } }
-            default { if {![dict exists $e $key] || [dict get $e $key] ne $value} { return 0 } }
-        }
-    }
+proc expect_error {pattern reply what} {
+    assert_match "error $pattern" "[lindex $reply 0] [lindex $reply 1]" $what
+}
+# For commands on streams: whether the key is a string; then the reply must say so.
+proc wrong_type {name reply} {
+    if {[key_type $name] ne "string"} { return 0 }
+    expect_error WRONGTYPE* $reply "a command on the string $name"
     return 1
 }
-
-# ESCAN and EPSCAN. name "": the log.
-proc check_scan {name start end reverse count filters words reply} {
-    set map [untyped $reply]
-    if {[lindex $reply 0] eq "error"} { fail [lindex $reply 1] }
-    set all [expr {$name eq "" ? "log" : ([dict exists $::streams $name] ? [dict get $::streams $name] : {})}]
-    set size [expr {$name eq "" ? [llength $::log] : [llength $all]}]
-    # With REV the bounds may come in either order.
-    if {$reverse && $start ne "-" && $end ne "+" && $start > $end} { lassign [list $end $start] start end }
-    set first [expr {$start eq "-" ? 0 : $start}]
-    set last [expr {$end eq "+" || $end >= $size ? $size - 1 : $end}]
-    set wanted {}
-    for {set i $first} {$i <= $last} {incr i} {
-        set sequence [expr {$name eq "" ? $i : [lindex $all $i]}]
-        if {[dict size $filters] == 0 || [passes [lindex $::log $sequence] $filters]} { lappend wanted $i }
-    }
-    if {$reverse} { set wanted [lreverse $wanted] }
-    set got {}
-    foreach e [field $map events] {
-        check_event $e
-        if {$name ne "" && [field $e stream_id] ne $name} { fail "an event of [field $e stream_id] in $name" }
-        lappend got [field $e [expr {$name eq "" ? "partition_sequence" : "stream_version"}]]
-    }
-    set n [llength $got]
-    assert {$n <= $count} "$n events, COUNT $count"
-    assert_equal [lrange $wanted 0 [expr {$n - 1}]] $got "positions"
-    set more [field $map has_more]
-    if {[dict size $filters] == 0} {
-        assert_equal [expr {[llength $wanted] > $count}] $more "has_more of [llength $wanted] with COUNT $count"
-        # A page may be shorter than COUNT only by a limit on its bytes.
-        if {!$more} { assert_equal [llength $wanted] $n }
-    } elseif {!$more} {
-        assert_equal [llength $wanted] $n "events of a filtered scan that is at its end"
-    }
-    if {!$more} return
-    if {[dict exists $map next] && [dict get $map next] ne ""} {
-        set next [dict get $map next]
-    } else {
-        if {$n == 0} { fail "has_more without an event or next" }
-        set next [expr {[lindex $got end] + ($reverse ? -1 : 1)}]
-    }
-    # Everything before `next` has been delivered.
-    set rest [lrange $wanted $n end]
-    foreach i $rest {
-        if {$reverse ? $i > $next : $i < $next} { fail "next $next skips $i" }
-    }
-    if {$reverse} { set end $next } else { set start $next }
-    lappend ::follow [scan_command $name $start $end $reverse $count $filters]
-}
-
-# {words check}
-proc scan_command {name start end reverse count filters} {
-    set words [expr {$name eq "" ? [list EPSCAN 0 $start $end] : [list ESCAN $name $start $end]}]
-    if {$reverse} { lappend words REV }
-    dict for {key value} $filters {
-        # TYPE takes several patterns.
-        if {$key eq "type"} { lappend words TYPE {*}$value } else { lappend words [string toupper $key] $value }
-    }
-    lappend words COUNT $count
-    return [list $words [list check_scan $name $start $end $reverse $count $filters]]
-}
-
-proc check_version {name words reply} {
-    set last [stream_last $name]
-    assert_equal $last [lindex $reply 1] "ESVER $name"
-    assert {[lindex $reply 0] in {int null null3}}
-}
-proc check_sequence {words reply} {
-    set n [llength $::log]
-    assert_equal [expr {$n == 0 ? "" : $n - 1}] [lindex $reply 1] "EPSEQ"
-}
-proc check_size {words reply} { assert_equal [dict size $::streams] [lindex $reply 1] "DBSIZE" }
-proc check_get {sequence words reply} {
-    if {$sequence eq ""} {
-        assert {[lindex $reply 0] in {null null3}} "EGET of nothing: $reply"
-    } else {
-        set e [untyped $reply]
-        if {$e eq ""} { fail "EGET finds nothing at sequence $sequence" }
-        assert_equal $sequence [field $e partition_sequence] "EGET"
-        check_event $e
-    }
-}
-proc check_info {name words reply} {
-    if {![dict exists $::streams $name]} {
-        assert {[lindex $reply 0] in {null null3 nullarray error}} "EINFO of nothing: $reply"
-        return
-    }
-    set values [untyped $reply]
-    set last [lindex $::log [lindex [dict get $::streams $name] end]]
-    assert {[dict get $last version] in $values || [dict get $last version] + 1 in $values} "EINFO $name: $values"
-    assert {[dict get $last entry_id] in $values} "EINFO $name names its last entry id: $values"
-}
-proc check_refused {pattern words reply} {
-    assert_match "error $pattern" "[lindex $reply 0] [lindex $reply 1]" [shorten $words]
-}
+proc check_refused {pattern words reply} { expect_error $pattern $reply [shorten $words] }
