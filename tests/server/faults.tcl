@@ -197,6 +197,43 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         assert_gapless
         foreach c $clients { $c close }
     }
+    test "Transactions during a fault: refused, or of unknown outcome, and never by half" {
+        r EAPPEND tx-watched t
+        r WATCH tx-watched tx-none
+        fault "$journal\nfail sync EIO\nfail write EIO"
+        with_clients other {
+            $other MULTI
+            $other EAPPEND tx-a t
+            $other SET tx-b v
+            $other DEL tx-watched
+            assert_match "IOERR outcome unknown*" [$other err EXEC]
+            $other MULTI
+            assert_match "IOERR store is read-only*" [$other err EAPPEND tx-a t]
+            assert_equal "EXECABORT Transaction discarded because of previous errors." [$other err EXEC]
+            # Queued before the fault, run during it.
+            no_fault
+            wait_writable
+            set before [list [$other EXISTS tx-a tx-b] [$other EXISTS tx-watched]]
+            assert {$before in {{0 1} {2 0}}}
+            $other MULTI
+            $other EAPPEND tx-c t
+            fault "$journal\nfail sync EIO\nfail write EIO"
+            with_clients third { $third typed EAPPEND tx-d t }
+            assert_match "EXECABORT Transaction discarded because of: IOERR store is read-only*" [$other err EXEC]
+            assert_equal PONG [$other PING]
+            no_fault
+            wait_writable
+            assert_equal 0 [$other EXISTS tx-c]
+        }
+        # What was watched and there may have changed: EXEC does nothing.
+        r MULTI
+        r PING
+        assert_equal "*-1\r\n" [r raw EXEC]
+        r WATCH tx-none
+        r MULTI
+        r PING
+        assert_equal PONG [r EXEC]
+    }
     test "All of it is there after kill -9, and after a clean stop SQLite agrees" {
         set before [snapshot [srv default_client]]
         srv crash
@@ -364,6 +401,12 @@ with_server {} {
         assert_regexp {^[A-Z]+ } [lindex $reply 1]
         assert_regexp {disk-free-min|free} [lindex $reply 1]
         assert_match [lindex [lindex $reply 1] 0]* [r err EMAPPEND [uuid] s t]
+        # What makes room is done.
+        assert_equal 0 [r ETRUNCATE s BEFORE 0]
+        assert_equal 0 [r DEL nothing]
+        r MULTI
+        assert_match "DISKFULL*" [r err EAPPEND s t]
+        assert_match "EXECABORT*" [r err EXEC]
         set last [r ESVER s]
         assert_equal [expr {$last + 1}] [llength [field [r ESCAN s - + COUNT 10000] events]]
         r CONFIG SET disk-free-min 0

@@ -271,3 +271,119 @@ with_server {} {
         assert_match "*cmdstat_exec:calls=1,*failed_calls=0*" $stats
     }
 }
+
+with_server {} {
+    test "X commands run in transactions, and are taken back with them" {
+        r XADD x-1 1-1 f v
+        r MULTI
+        r XADD x-1 2-1 f w
+        r XADD x-1 2-1 f again
+        r XLEN x-1
+        r XRANGE x-1 - +
+        r XTRIM x-1 MAXLEN 1
+        r XREAD BLOCK 0 STREAMS x-none 0
+        r XREAD BLOCK 0 STREAMS x-1 0
+        set reply [r typed EXEC]
+        assert_equal array [lindex $reply 0]
+        set reply [lindex $reply 1]
+        assert_equal {bulk 2-1} [lindex $reply 0]
+        assert_match "error*ERR The ID specified in XADD is equal or smaller*" [lindex $reply 1]
+        assert_equal {{int 2} {int 1} {nullarray {}}} [list [lindex $reply 2] [lindex $reply 4] [lindex $reply 5]]
+        assert_equal {{2-1 {f w}}} [r XRANGE x-1 - +]
+        r MULTI
+        r XADD x-1 3-1 f x
+        r XDEL x-1 2-1
+        r XADD x-2 1-1 f x
+        r XTRIM x-1 MAXLEN 0
+        r EAPPEND x-3 t EXPECTED_VERSION 5
+        assert_match "WRONGVER command 5 of 5 (eappend)*" [r err EXEC]
+        assert_equal {{{2-1 {f w}}} 0} [list [r XRANGE x-1 - +] [r EXISTS x-2]]
+        assert_equal 3-0 [r XADD x-1 3-0 f v]
+    }
+
+    test "Ten thousand commands in a transaction" {
+        set commands [list MULTI]
+        for {set i 0} {$i < 10000} {incr i} { lappend commands [list XADD many * item $i] }
+        lappend commands EXEC
+        set replies [pipeline [$::srv default_client] $commands]
+        assert_equal 10000 [llength [lindex $replies end 1]]
+        assert_equal 10000 [r XLEN many]
+        srv crash
+        assert_equal 10000 [r XLEN many]
+    }
+
+    test "A reader that waits is woken by a transaction as a whole" {
+        with_clients reader {
+            $reader send XREAD BLOCK 0 STREAMS woken 0
+            wait_for "the reader to wait" 5000 {[info_field r blocked_clients] == 1}
+            r MULTI
+            r XADD woken 1-1 a b
+            r EAPPEND woken-2 t EXPECTED_VERSION 9
+            assert_match "WRONGVER*" [r err EXEC]
+            assert_equal 1 [info_field r blocked_clients]
+            r MULTI
+            r XADD woken 1-1 a b
+            r XADD woken 1-2 c d
+            r EXEC
+            assert_equal {{woken {{1-1 {a b}} {1-2 {c d}}}}} [$reader read]
+        }
+    }
+
+    test "Deleting inside a transaction what a reader waits for" {
+        with_clients reader {
+            $reader send XREAD BLOCK 0 STREAMS gone 0
+            wait_for "the reader to wait" 5000 {[info_field r blocked_clients] == 1}
+            r MULTI
+            r XADD gone 1-1 a b
+            r DEL gone
+            r EXEC
+            r XADD gone 2-1 c d
+            assert_equal {{gone {{2-1 {c d}}}}} [$reader read]
+        }
+    }
+}
+
+with_server {cache-bytes 1mb} {
+    test "Transfers between accounts, most of them on disk, add up to nothing at any time and after a crash" {
+        set accounts 200
+        for {set i 0} {$i < $accounts} {incr i} {
+            for {set k 0} {$k < 20} {incr k} { lappend filling [list EAPPEND acc-$i t PAYLOAD 0 METADATA [string repeat m 500]] }
+        }
+        pipeline [$::srv default_client] $filling
+        r ESYNC
+        proc total {} {
+            set sum 0
+            for {set start 0} {1} {set start [field $page next]} {
+                set page [r EPSCAN 0 $start + COUNT 2000 CATEGORY acc]
+                foreach e [field $page events] { incr sum [field $e payload] }
+                if {[field $page next] eq ""} { return $sum }
+            }
+        }
+        with_clients {a b c d} {
+            for {set round 0} {$round < 60} {incr round} {
+                foreach client [list $a $b $c $d] {
+                    set from [rand_below $accounts]
+                    set to [rand_below $accounts]
+                    set n [rand_below 100]
+                    # Half of them on a stale version: those must leave nothing.
+                    set version [$client ESVER acc-$from]
+                    if {rand() < 0.3} { incr version -1 }
+                    foreach command [list MULTI [list EAPPEND acc-$to t PAYLOAD $n] [list XADD log-$to * n $n] \
+                            [list EAPPEND acc-$from t PAYLOAD -$n EXPECTED_VERSION $version] [list ESCAN acc-$to 0 3] EXEC] {
+                        $client write [resp_command {*}$command]
+                    }
+                }
+                set done 0
+                foreach client [list $a $b $c $d] {
+                    for {set i 0} {$i < 5} {incr i} { $client read_typed }
+                    lassign [$client read_typed] type value
+                    if {$type eq "array"} { incr done } else { assert_match "WRONGVER command 3 of 4*" $value }
+                }
+                if {$round % 20 == 0} { assert_equal 0 [total] }
+            }
+        }
+        assert_equal 0 [total]
+        srv crash
+        assert_equal 0 [total]
+    }
+}
