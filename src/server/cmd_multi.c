@@ -200,10 +200,12 @@ enum outcome cmd_exec(struct client *c, const struct request *r) {
         /* What the backend lists is of before a flush that it has not seen yet. */
         if (!flush_is_applied(c)) return wait_for_apply(c);
         if (!transaction_is_touched(c) && !require_all(c, t)) return PARKED;
-        if (transaction_is_touched(c))
+        if (transaction_is_touched(c)) {
+            client_gate(c, transaction_touched_by(c));
             resp_put_null_array(&c->out, c->resp);
-        else if (run_transaction(c, t) == PARKED)
+        } else if (run_transaction(c, t) == PARKED) {
             return PARKED;
+        }
     }
     transaction_clear(c);
     return REPLIED;

@@ -92,20 +92,31 @@ void transaction_unwatch(struct client *c) {
     t->touched = false;
 }
 
+/* The stream, if it has changed; NULL: not. */
+static const struct stream *changed(struct model *m, const struct watch *w) {
+    if (w->stream == NULL) return model_peek(m, w->name);
+    bool same =
+        number_of(m, w->stream) == w->number && w->stream->changed_frame == w->changed_frame;
+    return same ? NULL : w->stream;
+}
+
 bool transaction_is_touched(const struct client *c) {
     const struct transaction *t = c->transaction;
-    struct model *m = &c->srv->model;
     if (t == NULL || t->touched) return t != NULL;
-    LIST_FOR_EACH (it, &t->watches) {
-        const struct watch *w = LIST_ENTRY(it, struct watch, all);
-        if (w->stream == NULL) {
-            if (model_peek(m, w->name) != NULL) return true;
-        } else if (number_of(m, w->stream) != w->number ||
-                   w->stream->changed_frame != w->changed_frame) {
-            return true;
-        }
-    }
+    LIST_FOR_EACH (it, &t->watches)
+        if (changed(&c->srv->model, LIST_ENTRY(it, struct watch, all)) != NULL) return true;
     return false;
+}
+
+uint64_t transaction_touched_by(const struct client *c) {
+    const struct transaction *t = c->transaction;
+    struct model *m = &c->srv->model;
+    if (t->touched) return m->decided; /* by a FLUSHALL, or by a void */
+    LIST_FOR_EACH (it, &t->watches) {
+        const struct stream *s = changed(m, LIST_ENTRY(it, struct watch, all));
+        if (s != NULL) return s->changed_frame;
+    }
+    return 0;
 }
 
 void transaction_streams_dropped(struct client *c) {

@@ -58,6 +58,8 @@ void transaction_watch(struct client *c, struct str name, struct stream *s);
 void transaction_unwatch(struct client *c);
 /* Whether a watched stream has changed, as far as memory knows. */
 bool transaction_is_touched(const struct client *c);
+/* The frame that says so: the reply waits for it. */
+uint64_t transaction_touched_by(const struct client *c);
 /* The model is about to drop its streams (FLUSHALL, a void): gives back the pins. Streams that were
  * there count as changed. */
 void transaction_streams_dropped(struct client *c);

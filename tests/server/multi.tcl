@@ -1,5 +1,7 @@
 # MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
+source [file join $::top tests lib faults.tcl]
+
 proc types {stream} {
     lmap e [field [r ESCAN $stream - +] events] {field $e event_name}
 }
@@ -385,5 +387,24 @@ with_server {cache-bytes 1mb} {
         assert_equal 0 [total]
         srv crash
         assert_equal 0 [total]
+    }
+}
+
+with_faulty_server {} {
+    test "That EXEC fails because a watched stream has changed is told when the change is durable" {
+        r EAPPEND w-1 t
+        with_clients {watcher writer} {
+            $watcher WATCH w-1
+            $watcher MULTI
+            $watcher EAPPEND w-1 mine
+            fault "match -journal.d\nhold sync"
+            $writer send EAPPEND w-1 theirs
+            after 30
+            $watcher send EXEC
+            assert {[$watcher silent_for 60]} "told before it is durable"
+            no_fault
+            assert_equal 1 [field [$writer read] stream_version]
+            assert_equal nullarray [lindex [$watcher read_typed] 0]
+        }
     }
 }
