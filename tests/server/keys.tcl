@@ -85,6 +85,18 @@ with_server {} {
         assert_equal new [field [r EINFO new] stream_id]
     }
 
+    test "Events that were read from disk before RENAME bear the new name" {
+        append_events r cold 3
+        srv restart
+        r ESCAN cold - +
+        assert_equal OK [r RENAME cold warm]
+        assert_equal {warm warm warm} [lmap e [field [r ESCAN warm - +] events] {field $e stream_id}]
+        r ESYNC
+        set last [lrange [field [r EPSCAN 0 - + REV COUNT 3] events] 0 end]
+        assert_equal {warm warm warm} [lmap e $last {field $e stream_id}]
+        assert_equal warm [field [r EGET [field [lindex $last 0] event_id]] stream_id]
+    }
+
     test "RENAME overwrites, RENAMENX does not" {
         r SET a 1
         r SET b 2

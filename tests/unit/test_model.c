@@ -447,6 +447,17 @@ static void evict_all(void) {
     if (m->grave_count == 0) CHECK_INT(m->bytes, m->known.filter.bytes);
 }
 
+/* Streams go and come back while the log tail still has their events. */
+static void evict_some(void) {
+    size_t max = m->bytes_max;
+    for (int i = 0; i < 3; i++) {
+        wait_applied();
+        m->bytes_max = m->bytes - m->bytes / 4;
+        model_evict(m);
+    }
+    m->bytes_max = max;
+}
+
 TEST(a_transaction_that_is_taken_back_leaves_nothing) {
     hash_seed();
     draw_seed();
@@ -463,6 +474,7 @@ TEST(a_transaction_that_is_taken_back_leaves_nothing) {
         is_as_it_was(before);
         free(before);
         model_submit(m);
+        if (draw(5) == 0) evict_some();
         if (draw(10) == 0) evict_all();
     }
     evict_all();
