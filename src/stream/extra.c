@@ -36,7 +36,7 @@ void stream_extra_free(struct model *m, struct stream *s) {
 struct note_extra {
     struct undo undo;
     struct stream *stream;
-    struct stream_extra saved; /* numbers and holes */
+    struct stream_extra saved; /* numbers */
     struct entry_id last;
     uint64_t last_frame, changed_frame;
 };
@@ -45,9 +45,7 @@ static void extra_back(struct model *m, struct undo *u) {
     struct note_extra *note = CONTAINER_OF(u, struct note_extra, undo);
     struct stream *s = note->stream;
     struct stream_extra *x = s->extra, *old = &note->saved;
-    holes_clear(&x->holes);
     x->first_version = old->first_version;
-    x->holes = old->holes;
     x->deleted = old->deleted;
     x->added_beyond = old->added_beyond;
     m->expiring_all += (old->expires != 0) - (x->expires != 0);
@@ -64,18 +62,11 @@ static void extra_back(struct model *m, struct undo *u) {
     model_account(m, s);
 }
 
-static void extra_keep(struct model *m, struct undo *u) {
-    UNUSED(m);
-    holes_clear(&CONTAINER_OF(u, struct note_extra, undo)->saved.holes);
-}
-
 void stream_note_extra(struct model *m, struct stream *s) {
     struct note_extra *note = model_note(m, sizeof *note, extra_back);
     if (note == NULL) return;
-    note->undo.keep = extra_keep;
     note->stream = s;
     note->saved = *s->extra;
-    holes_copy(&note->saved.holes, &s->extra->holes);
     note->last = stream_last_id(s);
     note->last_frame = s->last_frame;
     note->changed_frame = s->changed_frame;
@@ -116,7 +107,7 @@ void stream_install(struct model *m, struct stream *s, const struct stream_head 
     x->idempotent_seconds = d->idempotent_seconds;
     x->idempotent_max = d->idempotent_max;
     for (size_t i = 0; i < d->hole_count; i++)
-        for (uint64_t v = d->holes[i].first; v <= d->holes[i].last; v++) holes_add(&x->holes, v);
+        holes_append(&x->holes, d->holes[i].first, d->holes[i].last);
     if (h->is_string) {
         x->value = d->value_len > 0 ? xmemdup(d->value, d->value_len) : NULL;
         x->value_len = d->value_len;

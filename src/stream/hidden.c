@@ -6,6 +6,7 @@
 
 struct hidden {
     struct hash_node node;
+    struct list order; /* model.hidden_order */
     uint64_t stream;
     uint64_t first_version; /* below it everything is gone; UINT64_MAX: deleted */
     uint64_t frame;         /* that did it last */
@@ -26,6 +27,13 @@ static struct hidden *find(const struct model *m, uint64_t stream) {
     return NULL;
 }
 
+static void forget(struct model *m, struct hidden *h) {
+    hash_remove(&m->hidden, &h->node);
+    list_remove(&h->order);
+    m->bytes -= sizeof *h;
+    xfree(h);
+}
+
 struct note_hidden {
     struct undo undo;
     struct hidden saved;
@@ -36,6 +44,10 @@ static void unhide(struct model *m, struct undo *u) {
     struct note_hidden *note = CONTAINER_OF(u, struct note_hidden, undo);
     struct hidden *h = find(m, note->saved.stream);
     m->hidden_frame = note->hidden_frame;
+    if (note->saved.frame == 0) {
+        forget(m, h);
+        return;
+    }
     h->first_version = note->saved.first_version;
     h->frame = note->saved.frame;
     h->singles_frame = note->saved.singles_frame;
@@ -47,8 +59,11 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
     if (h == NULL) {
         h = xcalloc(1, sizeof *h);
         h->stream = stream;
+        m->bytes += sizeof *h;
         hash_insert(&m->hidden, &h->node, number_hash(stream));
     }
+    list_remove(&h->order);
+    list_append(&m->hidden_order, &h->order);
     struct note_hidden *note = model_note(m, sizeof *note, unhide);
     if (note != NULL) {
         note->saved = *h;
@@ -77,27 +92,22 @@ bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint
     return hides;
 }
 
-static void free_hidden(struct hash_node *n, void *arg) {
-    struct model *m = arg;
-    hash_remove(&m->hidden, n);
-    xfree(CONTAINER_OF(n, struct hidden, node));
+static struct hidden *first(const struct model *m) {
+    return LIST_ENTRY(m->hidden_order.next, struct hidden, order);
 }
 
 void hidden_clear(struct model *m) {
-    hash_each(&m->hidden, free_hidden, m);
+    while (!list_empty(&m->hidden_order)) forget(m, first(m));
     m->hidden_frame = 0;
 }
 
-static void forget_passed(struct hash_node *n, void *arg) {
-    struct model *m = arg;
-    if (CONTAINER_OF(n, struct hidden, node)->frame <= store_floor(m->store)) free_hidden(n, arg);
-}
-
-/* All of the log tail is newer than the last removal, and the backend has it: nothing that was
- * removed can be met. Else the entries stay, few as they are. */
+/* Where all of the log tail is newer than the removal, and the backend has it, nothing that was
+ * removed can be met. (One whose removal was taken back may stand too far behind: it stays longer.)
+ */
 void model_forget_hidden(struct model *m) {
-    if (m->hidden.count == 0 || m->hidden_frame > store_floor(m->store)) return;
-    bool passed =
-        m->log_first == m->next_sequence || model_event(m, m->log_first)->frame > m->hidden_frame;
-    if (passed) hash_each(&m->hidden, forget_passed, m);
+    if (list_empty(&m->hidden_order)) return;
+    uint64_t passed = store_floor(m->store);
+    if (m->log_first < m->next_sequence)
+        passed = MIN(passed, model_event(m, m->log_first)->frame - 1);
+    while (!list_empty(&m->hidden_order) && first(m)->frame <= passed) forget(m, first(m));
 }

@@ -49,6 +49,15 @@ void holes_add(struct holes *h, uint64_t version) {
     }
 }
 
+void holes_append(struct holes *h, uint64_t first, uint64_t last) {
+    assert(h->count == 0 || h->ranges[h->count - 1].last < first);
+    if (h->count > 0 && h->ranges[h->count - 1].last + UINT64_C(1) == first)
+        h->ranges[h->count - 1].last = (uint32_t)last;
+    else
+        insert(h, h->count, first, last);
+    h->versions += last - first + 1;
+}
+
 void holes_remove(struct holes *h, uint64_t version) {
     size_t at = find(h, version);
     assert(at < h->count && h->ranges[at].first <= version);
@@ -126,11 +135,25 @@ void holes_cut(struct holes *h, uint64_t below) {
     }
 }
 
-void holes_copy(struct holes *to, const struct holes *from) {
-    *to = *from;
-    to->cap = from->count;
-    to->ranges = NULL;
-    if (from->count > 0) to->ranges = xmemdup(from->ranges, from->count * sizeof *from->ranges);
+void holes_copy_below(struct holes *to, const struct holes *from, uint64_t below) {
+    *to = (struct holes){.count = find(from, below)};
+    to->cap = to->count;
+    if (to->count > 0) to->ranges = xmemdup(from->ranges, to->count * sizeof *to->ranges);
+    for (size_t i = 0; i < to->count; i++)
+        to->versions += (uint64_t)to->ranges[i].last - to->ranges[i].first + 1;
+}
+
+void holes_prepend(struct holes *h, const struct holes *front) {
+    if (front->count == 0) return;
+    assert(h->count == 0 || front->ranges[front->count - 1].last < h->ranges[0].first);
+    if (h->count + front->count > h->cap) {
+        h->cap = h->count + front->count;
+        h->ranges = xrealloc(h->ranges, h->cap * sizeof *h->ranges);
+    }
+    memmove(h->ranges + front->count, h->ranges, h->count * sizeof *h->ranges);
+    memcpy(h->ranges, front->ranges, front->count * sizeof *h->ranges);
+    h->count += front->count;
+    h->versions += front->versions;
 }
 
 void holes_clear(struct holes *h) {

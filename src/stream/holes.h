@@ -13,6 +13,8 @@ struct holes {
 
 /* version must not be in it. */
 void holes_add(struct holes *h, uint64_t version);
+/* A range behind all that there are. */
+void holes_append(struct holes *h, uint64_t first, uint64_t last);
 /* Takes one version out again; it must be in it. */
 void holes_remove(struct holes *h, uint64_t version);
 bool holes_contain(const struct holes *h, uint64_t version);
@@ -27,7 +29,10 @@ uint64_t holes_skip_back(const struct holes *h, uint64_t version);
 uint64_t holes_blocks(const struct holes *h, uint64_t from, uint64_t to, uint64_t size);
 /* Forgets those below. */
 void holes_cut(struct holes *h, uint64_t below);
-void holes_copy(struct holes *to, const struct holes *from);
+/* A copy of the ranges that end below. */
+void holes_copy_below(struct holes *to, const struct holes *from, uint64_t below);
+/* Puts ranges in front of all that there are. */
+void holes_prepend(struct holes *h, const struct holes *front);
 void holes_clear(struct holes *h);
 
 #endif

@@ -135,20 +135,52 @@ void idempotent_install(struct stream *s, const struct idempotent_record *r) {
     add_sent(i, producer, id, r->id, r->added);
 }
 
+static bool is_old(const struct model *m, const struct sent *sent, uint32_t seconds) {
+    return sent->added + seconds * UINT64_C(1000) <= m->recorded;
+}
+
+/* Forgets what is too old or too much. Not while a transaction may be taken back: what it adds is
+ * noted, what it would forget is needed again then. */
+static struct producer *tidy(const struct model *m, struct idempotent *i, struct str producer,
+                             uint32_t seconds, uint32_t max) {
+    struct producer *p;
+    while ((p = find_producer(i, producer)) != NULL && !m->in_transaction &&
+           (p->count > max || is_old(m, oldest(p), seconds)))
+        forget_sent(i, oldest(p));
+    return p;
+}
+
+/* Whether it is among those that would stay. */
+static bool is_remembered(const struct model *m, const struct sent *sent, uint32_t seconds,
+                          uint32_t max) {
+    const struct producer *p = sent->producer;
+    const struct list *it = p->sent.next;
+    if (is_old(m, sent, seconds)) return false;
+    for (uint32_t too_many = p->count > max ? p->count - max : 0; too_many > 0; too_many--) {
+        if (it == &sent->order) return false;
+        it = it->next;
+    }
+    return true;
+}
+
 bool model_idempotent_find(struct model *m, struct stream *s, struct str producer, struct str id,
                            uint32_t seconds, uint32_t max, struct entry_id *out) {
     if (s->extra == NULL || s->extra->idempotent == NULL) return false;
     struct idempotent *i = s->extra->idempotent;
-    struct producer *p;
-    while ((p = find_producer(i, producer)) != NULL &&
-           (p->count > max || oldest(p)->added + seconds * UINT64_C(1000) <= m->recorded))
-        forget_sent(i, oldest(p));
+    struct producer *p = tidy(m, i, producer, seconds, max);
     model_account(m, s);
-    struct sent *sent = p != NULL ? find_sent(i, p, id) : NULL;
-    if (sent == NULL) return false;
-    i->duplicates++;
-    *out = sent->entry;
-    return true;
+    uint64_t hash = p != NULL ? sent_hash(p, id) : 0;
+    struct hash_node *n = p != NULL ? hash_first(&i->sent, hash) : NULL;
+    for (; n != NULL; n = hash_next(&i->sent, n)) {
+        struct sent *sent = CONTAINER_OF(n, struct sent, node);
+        if (sent->producer != p || !str_eq(str_of(sent->id, sent->len), id) ||
+            !is_remembered(m, sent, seconds, max))
+            continue;
+        i->duplicates++;
+        *out = sent->entry;
+        return true;
+    }
+    return false;
 }
 
 struct note_sent {

@@ -24,6 +24,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->renamed);
     hash_init(&m->erased);
     list_init(&m->clock);
+    list_init(&m->hidden_order);
     m->next_group = st->next_group;
     m->disk_deadline = st->next_deadline;
     m->decided = st->applied;

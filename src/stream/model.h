@@ -107,6 +107,7 @@ struct model {
     size_t grave_first, grave_count, grave_cap;
     struct hash_table erased;  /* erased.c's */
     struct hash_table hidden;  /* hidden.c's: what was removed, by stream number */
+    struct list hidden_order;  /* ... in the order of the frames that removed it last */
     uint64_t hidden_frame;     /* the last frame that removed something */
     struct hash_table renamed; /* renamed.c's: streams that were renamed, by number */
     uint64_t renamed_frame; /* the last frame that renamed one; 0: none that is not known to all */

@@ -49,7 +49,7 @@ void model_flush_batch(struct model *m);
 /* extra.c */
 struct stream_extra *stream_extra(struct model *m, struct stream *s); /* created when missing */
 void stream_extra_free(struct model *m, struct stream *s);
-/* Notes numbers and holes for undoing. */
+/* Notes its numbers for undoing. */
 void stream_note_extra(struct model *m, struct stream *s);
 /* RECORD_STREAM_STATE of s as it is now. */
 void stream_record_state(struct model *m, struct stream *s);

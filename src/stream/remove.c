@@ -10,7 +10,7 @@
 struct note_event {
     struct undo undo;
     struct stream *stream;
-    struct event *event, *in_log; /* event: one reference. in_log: NULL, or the log tail's */
+    struct event *event; /* one reference */
 };
 
 static void put_front(struct model *m, struct undo *u) {
@@ -32,6 +32,38 @@ static void cut_tail(struct model *m, struct stream *s, uint64_t first) {
         }
         stream_drop_front(m, s);
     }
+}
+
+struct note_holes {
+    struct undo undo;
+    struct stream *stream;
+    struct holes cut; /* ranges that went from its front */
+};
+
+static void uncut(struct model *m, struct undo *u) {
+    struct note_holes *note = CONTAINER_OF(u, struct note_holes, undo);
+    holes_prepend(&note->stream->extra->holes, &note->cut);
+    holes_clear(&note->cut);
+    model_account(m, note->stream);
+}
+
+static void forget_cut(struct model *m, struct undo *u) {
+    UNUSED(m);
+    holes_clear(&CONTAINER_OF(u, struct note_holes, undo)->cut);
+}
+
+/* The stream begins with the first version from `first` on that exists. */
+static void cut_front(struct model *m, struct stream *s, uint64_t first) {
+    struct stream_extra *x = s->extra;
+    x->first_version = holes_skip(&x->holes, first);
+    struct note_holes *note = model_note(m, sizeof *note, uncut);
+    if (note != NULL) {
+        note->undo.keep = forget_cut;
+        note->stream = s;
+        holes_copy_below(&note->cut, &x->holes, x->first_version);
+    }
+    holes_cut(&x->holes, x->first_version);
+    cut_tail(m, s, x->first_version);
 }
 
 /* Readers of what is removed wait for the frame that does it. */
@@ -65,10 +97,7 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
     uint64_t removed = first - x->first_version - holes_between(&x->holes, x->first_version, first);
     stream_note_extra(m, s);
     note_removal(m, s, first - 1);
-    holes_cut(&x->holes, first);
-    x->first_version = holes_skip(&x->holes, first);
-    holes_cut(&x->holes, x->first_version);
-    cut_tail(m, s, x->first_version);
+    cut_front(m, s, first);
     model_hide(m, s->name->rec.number, x->first_version, false, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
@@ -76,24 +105,35 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
     return removed;
 }
 
-static void unmark(struct model *m, struct undo *u) {
+struct note_removed {
+    struct undo undo;
+    struct stream *stream;
+    struct event *in_tail, *in_log; /* NULL: not there */
+    uint64_t version;
+};
+
+static void unremove(struct model *m, struct undo *u) {
     UNUSED(m);
-    struct note_event *note = CONTAINER_OF(u, struct note_event, undo);
-    if (note->event != NULL) note->event->removed = 0;
+    struct note_removed *note = CONTAINER_OF(u, struct note_removed, undo);
+    holes_remove(&note->stream->extra->holes, note->version);
+    if (note->in_tail != NULL) note->in_tail->removed = 0;
     if (note->in_log != NULL) note->in_log->removed = 0;
 }
 
-/* Marks what memory has of it. */
-static void mark_removed(struct model *m, struct stream *s, uint64_t version, uint64_t sequence) {
+/* It is a hole, and marked in what memory has of it. */
+static void remove_one(struct model *m, struct stream *s, uint64_t version, uint64_t sequence) {
     struct event *in_tail = version >= stream_tail_first(s) ? stream_event(s, version) : NULL;
     struct event *in_log =
         sequence >= m->log_first && sequence < m->next_sequence ? model_event(m, sequence) : NULL;
     if (in_tail != NULL) in_tail->removed = 1;
     if (in_log != NULL) in_log->removed = 1;
-    struct note_event *note = model_note(m, sizeof *note, unmark);
+    holes_add(&s->extra->holes, version);
+    struct note_removed *note = model_note(m, sizeof *note, unremove);
     if (note == NULL) return;
-    note->event = in_tail;
+    note->stream = s;
+    note->in_tail = in_tail;
     note->in_log = in_log;
+    note->version = version;
 }
 
 void model_remove(struct model *m, struct stream *s, struct event *const *events, size_t n) {
@@ -112,15 +152,12 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
         }
         r->events[at] = (struct removed_event){e->version, e->sequence};
         assert(stream_has_version(s, e->version));
-        holes_add(&x->holes, e->version);
         struct entry_id id = {e->entry_ms, e->entry_seq};
         if (entry_id_cmp(id, x->deleted) > 0) x->deleted = id;
         note_removal(m, s, e->version);
-        mark_removed(m, s, e->version, e->sequence);
+        remove_one(m, s, e->version, e->sequence);
     }
-    x->first_version = holes_skip(&x->holes, x->first_version);
-    holes_cut(&x->holes, x->first_version);
-    cut_tail(m, s, x->first_version);
+    cut_front(m, s, x->first_version);
     model_hide(m, s->name->rec.number, x->first_version, true, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
@@ -288,7 +325,8 @@ void model_delete(struct model *m, struct stream *s) {
     m->live_in_memory--;
     m->stream_count--;
     stream_touch(m, s, true);
-    model_hide(m, number, UINT64_MAX, false, m->decided + 1);
+    /* A string has no events that readers of the log could meet. */
+    if (content.next_version > 0) model_hide(m, number, UINT64_MAX, false, m->decided + 1);
     struct number_record *r = model_record(m, RECORD_DELETE, sizeof *r);
     r->number = number;
     if (note == NULL) {

@@ -104,6 +104,26 @@ static void toggle(struct world *w, uint64_t i) {
     w->gone[i] = !w->gone[i];
 }
 
+/* Cuts where no range crosses, and takes it back. */
+static void cut_and_prepend(struct world *w, uint64_t i) {
+    struct holes front;
+    uint64_t at = holes_skip(&w->holes, w->base + i);
+    holes_copy_below(&front, &w->holes, at);
+    holes_cut(&w->holes, at);
+    CHECK_INT(front.versions + w->holes.versions, count_gone(w, 0, UINT64_MAX));
+    holes_prepend(&w->holes, &front);
+    holes_clear(&front);
+}
+
+/* The same ranges, one after the other. */
+static void copy(struct world *w) {
+    struct holes all = {0};
+    for (size_t i = 0; i < w->holes.count; i++)
+        holes_append(&all, w->holes.ranges[i].first, w->holes.ranges[i].last);
+    holes_clear(&w->holes);
+    w->holes = all;
+}
+
 static void cut(struct world *w, uint64_t i) {
     holes_cut(&w->holes, w->base + i);
     for (uint64_t k = 0; k < i && k < VERSIONS; k++) w->gone[k] = false;
@@ -114,6 +134,8 @@ static void change(struct world *w) {
     uint64_t at = draw_below(VERSIONS), n = draw_below(4) == 0 ? draw_below(30) : 1;
     for (uint64_t i = at; i < at + n && i < VERSIONS; i++) toggle(w, i);
     if (draw_below(40) == 0) cut(w, draw_below(VERSIONS + 1));
+    if (draw_below(10) == 0) cut_and_prepend(w, draw_below(VERSIONS + 1));
+    if (draw_below(20) == 0) copy(w);
 }
 
 static void run_world(uint64_t base) {
@@ -168,10 +190,10 @@ TEST(a_cut_in_the_middle_of_a_range_keeps_the_rest_of_it) {
 
 TEST(a_copy_does_not_change_with_its_original) {
     struct holes h = {0}, copy, none;
-    holes_copy(&none, &h);
+    holes_copy_below(&none, &h, UINT64_MAX);
     CHECK_INT(none.versions, 0);
     for (uint64_t v = 0; v < 40; v += 2) holes_add(&h, v);
-    holes_copy(&copy, &h);
+    holes_copy_below(&copy, &h, UINT64_MAX);
     for (uint64_t v = 1; v < 40; v += 2) holes_add(&h, v);
     CHECK_INT(copy.count, 20);
     CHECK_INT(copy.versions, 20);

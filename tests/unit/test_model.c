@@ -736,3 +736,62 @@ TEST(what_is_kept_of_a_page_is_as_erased_as_it_was) {
     evict_all();
     stop();
 }
+
+TEST(what_a_transaction_adds_beyond_the_ids_of_a_producer_can_be_taken_back) {
+    hash_seed();
+    start(0);
+    struct stream *s = load(STR("jobs"));
+    struct entry_id id = {1, 0}, out;
+    model_create_stream(m, s);
+    model_idempotent_add(m, s, STR("p"), STR("kept"), 2, id);
+    model_commit(m);
+    model_begin(m);
+    static const char *const sent[] = {"a", "b", "c", "d"};
+    for (size_t i = 0; i < ARRAY_LEN(sent); i++) {
+        CHECK(!model_idempotent_find(m, s, STR("p"), str_c(sent[i]), 100, 2, &out));
+        model_idempotent_add(m, s, STR("p"), str_c(sent[i]), 2, id);
+        CHECK(model_idempotent_find(m, s, STR("p"), str_c(sent[i]), 100, 2, &out));
+    }
+    CHECK(!model_idempotent_find(m, s, STR("p"), STR("b"), 100, 2, &out));
+    model_undo(m);
+    CHECK(model_idempotent_find(m, s, STR("p"), STR("kept"), 100, 2, &out));
+    CHECK(!model_idempotent_find(m, s, STR("p"), STR("d"), 100, 2, &out));
+    /* One that stays is tidied afterwards. */
+    model_begin(m);
+    for (size_t i = 0; i < ARRAY_LEN(sent); i++)
+        model_idempotent_add(m, s, STR("p"), str_c(sent[i]), 2, id);
+    model_end(m);
+    CHECK(!model_idempotent_find(m, s, STR("p"), STR("b"), 100, 2, &out));
+    struct idempotent_stats stats;
+    model_idempotent_stats(s, &stats);
+    CHECK_INT(stats.ids, 2);
+    stop();
+}
+
+TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_goes_on) {
+    hash_seed();
+    start(0);
+    struct str fields[] = {STR("n"), STR("0123456789")};
+    size_t most = 0;
+    for (int i = 0; i < 5000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "temporary-%d", i);
+        struct stream *s = load(str_c(name));
+        struct entry_add add = {.fields = fields, .count = 2};
+        CHECK_INT(model_add_entry(m, s, &add), ENTRY_OK);
+        model_commit(m);
+        model_delete(m, s);
+        model_commit(m);
+        model_set_string(m, load(STR("string")), STR("x"));
+        model_delete(m, load(STR("string")));
+        model_commit(m);
+        if (i % 100 > 0) continue;
+        wait_applied();
+        m->bytes_max = 50000; /* half of which is the log tail's */
+        model_evict(m);
+        most = MAX(most, m->hidden.count);
+        CHECK(m->log_first < m->next_sequence || i == 0);
+    }
+    CHECK(most < 500);
+    stop();
+}
