@@ -218,9 +218,14 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     c->last_command = cmd;
     if (monitored && first && !exec) monitor_feed(c, r);
     if (c->need != NULL) need_begin(c);
-    if (c->need != NULL && need_failed_or_reply(c)) {
-        if (exec) transaction_clear(c);
-    } else if (cmd->run(c, r) == PARKED) {
+    enum outcome outcome = REPLIED;
+    if (c->need == NULL || !need_failed_or_reply(c))
+        outcome = cmd->run(c, r);
+    else if (exec)
+        transaction_clear(c);
+    /* What it decided is one closed frame, whether it goes on or not. */
+    assert(!srv->model.in_transaction && model_frame_is_empty(&srv->model));
+    if (outcome == PARKED) {
         if (c->park == PARK_NONE) {
             assert(need_pending(c));
             c->park = PARK_LOAD;

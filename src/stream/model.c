@@ -328,6 +328,7 @@ void model_log_forget(struct model *m, struct event *e) {
 /* ---- hand over ---- */
 
 void model_submit(struct model *m) {
+    assert(model_frame_is_empty(m));
     if (m->open->frame_count == 0) return;
     struct group *g = m->open;
     m->open = group_create(m->decided + 1);

@@ -19,25 +19,25 @@ static uint32_t frame_begin(const struct group *g) {
     return g->frame_count == 0 ? 0 : g->frame_end[g->frame_count - 1];
 }
 
-static bool frame_is_empty(const struct model *m) {
+bool model_frame_is_empty(const struct model *m) {
     return m->open->record_count == frame_begin(m->open) && m->batch.count == 0;
 }
 
 static uint64_t close_frame(struct model *m) {
     model_flush_batch(m);
-    if (frame_is_empty(m)) return 0;
+    if (model_frame_is_empty(m)) return 0;
     m->decided = group_end_frame(m->open);
     return m->decided;
 }
 
 uint64_t model_commit(struct model *m) {
     if (!m->in_transaction) return close_frame(m);
-    return frame_is_empty(m) ? 0 : m->decided + 1;
+    return model_frame_is_empty(m) ? 0 : m->decided + 1;
 }
 
 void model_begin(struct model *m) {
     assert(!m->in_transaction);
-    assert(frame_is_empty(m));
+    assert(model_frame_is_empty(m));
     m->in_transaction = true;
 }
 

@@ -31,6 +31,8 @@ void model_undo(struct model *m);
  * something calls it before it replies. Returns the frame that holds the changes (of a transaction:
  * the one that it will become); 0: there are none. */
 uint64_t model_commit(struct model *m);
+/* Whether nothing has been decided since the last frame was closed. */
+bool model_frame_is_empty(const struct model *m);
 /* Bytes of the frame being built, in the journal. */
 size_t model_frame_bytes(const struct model *m);
 
