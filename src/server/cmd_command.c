@@ -59,7 +59,7 @@ static void flag_names(const struct command *cmd, struct names *n) {
 static void category_names(const struct command *cmd, struct names *n) {
     add_name(n, cmd->flags & CMD_WRITE, "@write");
     add_name(n, cmd->flags & CMD_READ, "@read");
-    add_name(n, strcmp(cmd->group, "event") == 0, "@stream");
+    add_name(n, strcmp(cmd->group, "event") == 0 || strcmp(cmd->group, "stream") == 0, "@stream");
     add_name(n, strcmp(cmd->group, "string") == 0, "@string");
     add_name(n, strcmp(cmd->group, "generic") == 0, "@keyspace");
     add_name(n, strcmp(cmd->group, "transactions") == 0, "@transaction");
@@ -71,35 +71,70 @@ static void category_names(const struct command *cmd, struct names *n) {
     add_name(n, true, cmd->flags & CMD_FAST ? "@fast" : "@slow");
 }
 
-static void reply_key_specs(struct client *c, const struct command *cmd) {
-    reply_array(c, cmd->first_key > 0);
-    if (cmd->first_key == 0) return;
+/* The set of simple strings of a text with blanks between them. */
+static void reply_words(struct client *c, const char *words) {
+    struct str all = str_c(words);
+    size_t n = 1;
+    for (size_t i = 0; i < all.len; i++) n += all.ptr[i] == ' ';
+    resp_put_set(&c->out, c->resp, n);
+    for (const char *word = words; n > 0; n--) {
+        size_t len = strcspn(word, " ");
+        resp_put_simple(&c->out, str_of(word, len));
+        word += len + 1;
+    }
+}
+
+static void reply_search(struct client *c, const char *what, const char *type, size_t fields) {
+    reply_bulk_c(c, what);
+    reply_map(c, 2);
+    reply_bulk_c(c, "type");
+    reply_bulk_c(c, type);
+    reply_bulk_c(c, "spec");
+    reply_map(c, fields);
+}
+
+static void reply_field(struct client *c, const char *name, int value) {
+    reply_bulk_c(c, name);
+    reply_int(c, value);
+}
+
+/* The i-th specification: keys from argc `first` on, or behind the word STREAMS. */
+static void reply_key_spec(struct client *c, const struct command *cmd, size_t i, int first,
+                           int last) {
+    bool streams = cmd->find_keys == keys_of_xread;
     reply_map(c, 3);
     reply_bulk_c(c, "flags");
-    bool write = cmd->flags & CMD_WRITE;
-    resp_put_set(&c->out, c->resp, 2);
-    reply_simple(c, write ? "RW" : "RO");
-    reply_simple(c, write ? "insert" : "access");
-    reply_bulk_c(c, "begin_search");
-    reply_map(c, 2);
-    reply_bulk_c(c, "type");
-    reply_bulk_c(c, "index");
-    reply_bulk_c(c, "spec");
-    reply_map(c, 1);
-    reply_bulk_c(c, "index");
-    reply_int(c, cmd->first_key);
-    reply_bulk_c(c, "find_keys");
-    reply_map(c, 2);
-    reply_bulk_c(c, "type");
-    reply_bulk_c(c, "range");
-    reply_bulk_c(c, "spec");
-    reply_map(c, 3);
-    reply_bulk_c(c, "lastkey");
-    reply_int(c, cmd->last_key < 0 ? cmd->last_key : cmd->last_key - cmd->first_key);
-    reply_bulk_c(c, "keystep");
-    reply_int(c, cmd->key_step);
-    reply_bulk_c(c, "limit");
-    reply_int(c, 0);
+    reply_words(c, command_key_use(cmd, i));
+    if (streams) {
+        reply_search(c, "begin_search", "keyword", 2);
+        reply_bulk_c(c, "keyword");
+        reply_bulk_c(c, "STREAMS");
+        reply_field(c, "startfrom", cmd->run == cmd_xreadgroup ? 4 : 1);
+    } else {
+        reply_search(c, "begin_search", "index", 1);
+        reply_field(c, "index", first);
+    }
+    reply_search(c, "find_keys", "range", 3);
+    reply_field(c, "lastkey", last < 0 ? last : last - first);
+    reply_field(c, "keystep", streams ? 1 : cmd->key_step);
+    reply_field(c, "limit", streams ? 2 : 0); /* 2: the first half of what is there */
+}
+
+static void reply_key_specs(struct client *c, const struct command *cmd) {
+    if (cmd->find_keys == keys_of_xread) {
+        reply_array(c, 1);
+        reply_key_spec(c, cmd, 0, 0, -1);
+    } else if (cmd->first_key > 0 &&
+               strcmp(command_key_use(cmd, 0), command_key_use(cmd, 1)) != 0) {
+        reply_array(c, 2); /* a source and a destination */
+        reply_key_spec(c, cmd, 0, cmd->first_key, cmd->first_key);
+        reply_key_spec(c, cmd, 1, cmd->last_key, cmd->last_key);
+    } else if (cmd->first_key > 0) {
+        reply_array(c, 1);
+        reply_key_spec(c, cmd, 0, cmd->first_key, cmd->last_key);
+    } else {
+        reply_array(c, 0);
+    }
 }
 
 static void reply_info(struct client *c, const struct command *cmd) {
@@ -239,9 +274,7 @@ static void reply_keys(struct client *c, const struct request *r, bool flags) {
             if (flags) reply_array(c, 2);
             reply_bulk(c, keys[i]);
             if (!flags) continue;
-            resp_put_set(&c->out, c->resp, 2);
-            reply_simple(c, cmd->flags & CMD_WRITE ? "RW" : "RO");
-            reply_simple(c, cmd->flags & CMD_WRITE ? "insert" : "access");
+            reply_words(c, command_key_use(cmd, i));
         }
         xfree(keys);
     }

@@ -78,10 +78,12 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
         reply_int(c, 0);
         return REPLIED;
     }
-    if (when <= (int64_t)m->recorded)
+    if (when <= (int64_t)m->recorded) {
+        c->srv->stats.expired_keys++;
         key_delete(c, s);
-    else
+    } else {
         model_set_expires(m, s, (uint64_t)when);
+    }
     keys_commit(c);
     reply_int(c, 1);
     return REPLIED;

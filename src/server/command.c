@@ -215,8 +215,9 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     struct server *srv = c->srv;
     bool first = c->need == NULL && !c->wait.set, exec = cmd->run == cmd_exec;
     bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
+    bool behind = exec || cmd->run == cmd_reset; /* who resets does not see it */
     c->last_command = cmd;
-    if (monitored && first && !exec) monitor_feed(c, r);
+    if (monitored && first && !behind) monitor_feed(c, r);
     if (c->need != NULL) need_begin(c);
     enum outcome outcome = REPLIED;
     if (c->need == NULL || !need_failed_or_reply(c))
@@ -234,7 +235,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
         return PARKED;
     }
     assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
-    if (monitored && exec) monitor_feed(c, r); /* behind what it ran */
+    if (monitored && behind) monitor_feed(c, r); /* EXEC: behind what it ran */
     uint64_t end = clock_mono_us();
     cmd->stats.calls++;
     if (c->reply_was_error) cmd->stats.failed++;

@@ -69,6 +69,9 @@ bool command_has_keys(const struct command *cmd);
 size_t command_keys(const struct command *cmd, const struct str *argv, size_t argc,
                     struct str *keys);
 keys_fn keys_of_emappend, keys_of_xread;
+/* What becomes of the i-th key (0: the first): the flags of Redis' key specifications, with a blank
+ * between them. Static. */
+const char *command_key_use(const struct command *cmd, size_t i);
 /* "config|get" or "get". Static buffer. */
 const char *command_full_name(const struct command *cmd);
 /* Finds and runs the request, with every check before and the statistics after. */

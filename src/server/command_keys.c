@@ -1,6 +1,6 @@
 /* Which arguments of a request are keys: by the row's positions, or found by the options around
  * them. For COMMAND GETKEYS, and for EXEC, which loads what its commands name before it runs them.
- */
+ * And what becomes of the keys, in Redis' words for it. */
 #include "server/args.h"
 #include "server/commands.h"
 
@@ -59,4 +59,56 @@ size_t command_keys(const struct command *cmd, const struct str *argv, size_t ar
         n++;
     }
     return n;
+}
+
+/* Only what is not as of most commands: RO access of those that read, RW insert of those that
+ * write. */
+static const struct {
+    command_fn *run;
+    const char *first, *second; /* second NULL: as the first */
+} key_uses[] = {
+    {cmd_edelete, "RM delete", NULL},
+    {cmd_einfo, "RO", NULL},
+    {cmd_esver, "RO", NULL},
+    {cmd_etruncate, "RW delete", NULL},
+    {cmd_xack, "RW update", NULL},
+    {cmd_xackdel, "RW delete", NULL},
+    {cmd_xadd, "RW update", NULL}, /* it may trim */
+    {cmd_xautoclaim, "RW delete", NULL},
+    {cmd_xcfgset, "RW update", NULL},
+    {cmd_xclaim, "RW update", NULL},
+    {cmd_xdel, "RW delete", NULL},
+    {cmd_xdelex, "RW delete", NULL},
+    {cmd_xgroup_delconsumer, "RW delete", NULL},
+    {cmd_xgroup_destroy, "RW delete", NULL},
+    {cmd_xgroup_setid, "RW update", NULL},
+    {cmd_xlen, "RO", NULL},
+    {cmd_xnack, "RW update", NULL},
+    {cmd_xreadgroup, "RO access", NULL},
+    {cmd_xsetid, "RW update", NULL},
+    {cmd_xtrim, "RW delete", NULL},
+    {cmd_copy, "RO access", "OW update"},
+    {cmd_del, "RM delete", NULL},
+    {cmd_exists, "RO", NULL},
+    {cmd_expire, "RW update", NULL},
+    {cmd_expireat, "RW update", NULL},
+    {cmd_persist, "RW update", NULL},
+    {cmd_pexpire, "RW update", NULL},
+    {cmd_pexpireat, "RW update", NULL},
+    {cmd_rename, "RW access delete", "OW update"},
+    {cmd_renamenx, "RW access delete", "OW insert"},
+    {cmd_type, "RO", NULL},
+    {cmd_incr, "RW access update", NULL},
+    {cmd_mset, "OW update", NULL},
+    {cmd_set, "OW update", NULL},
+    {cmd_object, "RO", NULL},
+    {cmd_memory_usage, "RO", NULL},
+    {cmd_watch, "RO", NULL},
+};
+
+const char *command_key_use(const struct command *cmd, size_t i) {
+    for (size_t k = 0; k < ARRAY_LEN(key_uses); k++)
+        if (key_uses[k].run == cmd->run)
+            return i > 0 && key_uses[k].second != NULL ? key_uses[k].second : key_uses[k].first;
+    return cmd->flags & CMD_WRITE ? "RW insert" : "RO access";
 }

@@ -20,6 +20,15 @@ with_server {} {
         assert {[info_field r expired_keys] >= 51}
         assert_equal {} [r KEYS idle-*]
     }
+    test "A deadline that has passed already counts as expired" {
+        r EAPPEND gone t
+        r SET gone-2 x
+        set before [info_field r expired_keys]
+        assert_equal 1 [r EXPIRE gone -1]
+        assert_equal 1 [r PEXPIREAT gone-2 1]
+        assert_equal 0 [r EXISTS gone gone-2]
+        assert_equal 2 [expr {[info_field r expired_keys] - $before}]
+    }
 
     test "A deadline is exact, whoever asks first: nothing expired is ever shown" {
         for {set round 0} {$round < 20} {incr round} {

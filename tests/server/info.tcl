@@ -123,6 +123,29 @@ with_server {} {
         assert_match "ERR *" [r err COMMAND GETKEYS EAPPEND]
         assert_match "ERR unknown subcommand*" [r err COMMAND NOPE]
     }
+    test "COMMAND says what becomes of keys, and where they stand" {
+        foreach {expected command} {
+            {{s {RW update}}} {XADD s * f v}
+            {{s {RW delete}}} {XTRIM s MAXLEN 1}
+            {{s RO}} {XLEN s}
+            {{s {RO access}}} {XRANGE s - +}
+            {{s {RW insert}}} {EAPPEND s t}
+            {{s {RM delete}}} {EDELETE s}
+            {{a {RO access}} {b {RO access}}} {XREAD COUNT 1 STREAMS a b 0 0}
+            {{a {RW access delete}} {b {OW update}}} {RENAME a b}
+            {{a {OW update}} {b {OW update}}} {MSET a 1 b 2}
+        } {
+            assert_equal $expected [r COMMAND GETKEYSANDFLAGS {*}$command] $command
+        }
+        set specs [lindex [r COMMAND INFO xreadgroup] 0 8]
+        assert_equal 1 [llength $specs]
+        assert_equal {type keyword spec {keyword STREAMS startfrom 4}} [dict get [lindex $specs 0] begin_search]
+        assert_equal {type range spec {lastkey -1 keystep 1 limit 2}} [dict get [lindex $specs 0] find_keys]
+        set specs [lindex [r COMMAND INFO rename] 0 8]
+        assert_equal {1 2} [lmap spec $specs {dict get $spec begin_search spec index}]
+        set stream [r COMMAND LIST FILTERBY ACLCAT stream]
+        foreach name {eappend escan xadd xreadgroup xgroup|create xinfo|stream} { assert {$name in $stream} $name }
+    }
     test "SLOWLOG keeps the slow commands" {
         r CONFIG SET slowlog-log-slower-than 0
         r SLOWLOG RESET
@@ -148,6 +171,17 @@ with_server {} {
         assert_equal 0 [r SLOWLOG LEN]
         assert {[llength [r SLOWLOG HELP]] > 2}
         assert_match ERR* [r err SLOWLOG NOPE]
+    }
+    test "RESET ends MONITOR, and is not shown to itself" {
+        with_clients {m other} {
+            $m MONITOR
+            assert_equal RESET [$m RESET]
+            r PING
+            assert_equal hello [$m ECHO hello]
+            $other MONITOR
+            $m RESET
+            assert_match {* "RESET"} [$other read]
+        }
     }
     test "MONITOR shows the commands of others, without passwords" {
         with_clients m {
