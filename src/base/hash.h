@@ -25,6 +25,8 @@ struct hash_table {
 /* Seeded 64-bit hash of bytes. hash_seed() draws the seed; call it once, before. */
 void hash_seed(void);
 uint64_t hash_bytes(const void *p, size_t n);
+/* XXH3, 64 bits, seed 0: the same everywhere and ever, for telling damage. */
+uint64_t hash_checksum(const void *p, size_t n);
 
 void hash_init(struct hash_table *t);
 void hash_clear(struct hash_table *t); /* frees the buckets; nodes are the owners' */

@@ -1,5 +1,5 @@
-/* The keyspace, as Redis has it: DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX COPY RANDOMKEY SCAN
- * KEYS OBJECT. A key is a stream or a string. */
+/* The keyspace, as Redis has it: DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX RANDOMKEY SCAN KEYS
+ * OBJECT. A key is a stream or a string. */
 #include "base/alloc.h"
 #include "server/args.h"
 #include "server/blocking.h"
@@ -135,7 +135,7 @@ enum outcome cmd_object_help(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* ---- RENAME, COPY ---- */
+/* ---- RENAME ---- */
 
 static enum outcome rename_key(struct client *c, const struct request *r, bool only_new) {
     struct model *m = &c->srv->model;
@@ -179,55 +179,6 @@ enum outcome cmd_rename(struct client *c, const struct request *r) {
 /* RENAMENX key newkey */
 enum outcome cmd_renamenx(struct client *c, const struct request *r) {
     return rename_key(c, r, true);
-}
-
-static bool parse_copy(struct client *c, const struct request *r, bool *replace) {
-    for (size_t i = 3; i < r->argc; i++) {
-        int64_t db;
-        if (arg_is(r->argv[i], STR("REPLACE"))) {
-            *replace = true;
-        } else if (arg_is(r->argv[i], STR("DB")) && i + 1 < r->argc) {
-            if (!xarg_i64_or_reply(c, r->argv[++i], &db)) return false;
-            if (db < 0 || db > 15) {
-                reply_error(c, "ERR DB index is out of range");
-                return false;
-            }
-        } else {
-            reply_syntax_error(c);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* COPY source destination [DB index] [REPLACE]: of strings. All databases are the one store. */
-enum outcome cmd_copy(struct client *c, const struct request *r) {
-    struct stream *from, *to;
-    bool replace = false;
-    if (!parse_copy(c, r, &replace)) return REPLIED;
-    if (str_eq(r->argv[1], r->argv[2])) {
-        reply_error(c, "ERR source and destination objects are the same");
-        return REPLIED;
-    }
-    if (!arg_stream_or_reply(c, r->argv[2])) return REPLIED;
-    if (replace && protected_or_reply(c, r->argv[2])) return REPLIED;
-    if (!need_keys_named(c, r->argv + 1, 2)) return PARKED;
-    need_stream(c, r->argv[1], &from);
-    need_stream(c, r->argv[2], &to);
-    client_gate(c, MAX(from->changed_frame, to->changed_frame));
-    if (from->state != STREAM_LIVE || (to->state == STREAM_LIVE && !replace)) {
-        reply_int(c, 0);
-        return REPLIED;
-    }
-    if (!stream_is_string(from)) {
-        reply_error(c, "ERR Cairn copies strings only: the copy of a stream would be new events, "
-                       "with new ids");
-        return REPLIED;
-    }
-    string_set(c, to, str_of(from->extra->value, from->extra->value_len), from->extra->expires);
-    keys_commit(c);
-    reply_int(c, 1);
-    return REPLIED;
 }
 
 /* ---- listing ---- */

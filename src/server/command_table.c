@@ -120,9 +120,11 @@ struct command command_table[] = {
 
     /* Keys */
     KEYS_ROW("copy", cmd_copy, 3, 0, WRITE, 1, 2, 1, "generic",
-             "source destination [DB index] [REPLACE]", "Copies a string."),
+             "source destination [DB index] [REPLACE]", "Copies a stream or a string."),
     KEYS_ROW("del", cmd_del, 2, 0, WRITE | FREES, 1, -1, 1, "generic", "key [key ...]",
              "Deletes streams and strings."),
+    KEY_ROW("dump", cmd_dump, 2, 2, READ, "generic", "key",
+            "Returns a stream or a string as bytes that RESTORE takes."),
     KEYS_ROW("exists", cmd_exists, 2, 0, READ | FAST, 1, -1, 1, "generic", "key [key ...]",
              "Returns how many of the keys exist."),
     KEY_ROW("expire", cmd_expire, 3, 0, WRITE | FAST, "generic", "key seconds [NX | XX | GT | LT]",
@@ -149,6 +151,9 @@ struct command command_table[] = {
              "Gives a stream or a string another name."),
     KEYS_ROW("renamenx", cmd_renamenx, 3, 3, WRITE | FAST, 1, 2, 1, "generic", "key newkey",
              "Gives a stream or a string another name that nothing has."),
+    KEY_ROW("restore", cmd_restore, 4, 0, WRITE, "generic",
+            "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+            "Makes a stream or a string of what DUMP returned."),
     ROW("scan", cmd_scan, 2, 0, READ, "generic", "cursor [MATCH pattern] [COUNT count] [TYPE type]",
         "Iterates over the keys."),
     KEYS_ROW("touch", cmd_exists, 2, 0, READ | FAST, 1, -1, 1, "generic", "key [key ...]",

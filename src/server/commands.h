@@ -15,10 +15,13 @@ command_fn cmd_etruncate, cmd_eerase, cmd_edelete;
 
 /* cmd_keys.c, cmd_expire.c, cmd_string.c */
 command_fn cmd_del, cmd_exists, cmd_type, cmd_object, cmd_object_help, cmd_rename, cmd_renamenx,
-    cmd_copy, cmd_scan, cmd_keys, cmd_randomkey;
+    cmd_scan, cmd_keys, cmd_randomkey;
 command_fn cmd_expire, cmd_pexpire, cmd_expireat, cmd_pexpireat, cmd_ttl, cmd_pttl, cmd_expiretime,
     cmd_pexpiretime, cmd_persist;
 command_fn cmd_get, cmd_set, cmd_mget, cmd_mset, cmd_incr;
+
+/* cmd_dump.c */
+command_fn cmd_dump, cmd_restore, cmd_copy;
 
 /* cmd_multi.c */
 command_fn cmd_multi, cmd_exec, cmd_discard, cmd_watch, cmd_unwatch;

@@ -195,10 +195,8 @@ static const struct row rows[] = {
     {"script|load", SCRIPTS, 3, 0, 0, 0},
     {"script|show", SCRIPTS, 3, 0, 0, 0},
     /* generic */
-    {"dump", OTHERS, 2, 1, 1, 1},
     {"migrate", OTHERS, -6, 3, 3, 1},
     {"move", OTHERS, 3, 1, 1, 1},
-    {"restore", OTHERS, -4, 1, 1, 1},
     {"sort", OTHERS, -2, 1, 1, 1},
     {"sort_ro", OTHERS, -2, 1, 1, 1},
 };

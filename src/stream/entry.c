@@ -46,13 +46,29 @@ static struct str type_of(const struct entry_add *add) {
     return STR("");
 }
 
+/* Whether the numbers are not used up. */
+static bool has_room(const struct model *m, const struct stream *s) {
+    return s->next_version <= VERSION_MAX && m->next_sequence < SEQUENCE_MAX &&
+           m->next_stream < STREAM_NUMBER_MAX;
+}
+
+enum entry_status model_add_copy(struct model *m, struct stream *s, struct event_fields *f) {
+    const struct entry_id none = {0, 0};
+    struct entry_id last = s->state == STREAM_LIVE ? stream_last_id(s) : none;
+    if (entry_id_cmp((struct entry_id){f->entry_ms, f->entry_seq}, last) <= 0)
+        return ENTRY_ID_SMALL;
+    if (!has_room(m, s)) return ENTRY_LIMIT;
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
+    assert(f->content_hash == NULL); /* the id is not the client's */
+    model_push(m, s, f);
+    return ENTRY_OK;
+}
+
 enum entry_status model_add_entry(struct model *m, struct stream *s, struct entry_add *add) {
     struct entry_id id;
     enum entry_status st = choose_id(m, s, add, &id);
     if (st != ENTRY_OK) return st;
-    if (s->next_version > VERSION_MAX || m->next_sequence >= SEQUENCE_MAX ||
-        m->next_stream >= STREAM_NUMBER_MAX)
-        return ENTRY_LIMIT;
+    if (!has_room(m, s)) return ENTRY_LIMIT;
     if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
     struct event_fields f = {
         .timestamp = m->recorded,

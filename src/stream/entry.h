@@ -30,6 +30,10 @@ struct entry_add {
 /* Creates the stream when it is ABSENT (then the name in struct stream must be the client's). The
  * event's type is the value of the first field `type`, when that is a name of at most 512 bytes. */
 enum entry_status model_add_entry(struct model *m, struct stream *s, struct entry_add *add);
+/* A copy of an event, as the fields say: type, payload (with EVENT_FIELDS: the fields' bytes),
+ * metadata, ids, timestamp and entry id, which is above the stream's last (else ENTRY_ID_SMALL).
+ * Its event id is a new one of the server's. Creates the stream when it is ABSENT. */
+enum entry_status model_add_copy(struct model *m, struct stream *s, struct event_fields *f);
 /* XGROUP CREATE ... MKSTREAM: an empty stream. s is ABSENT. */
 enum entry_status model_create_stream(struct model *m, struct stream *s);
 /* XSETID. added UINT64_MAX: stays; deleted NULL: stays. The caller has checked them. */

@@ -8,7 +8,7 @@ with_server {} {
             {strlen a} "of strings has SET, GET, MSET, MGET and INCR only" {SETBIT k 1 1} "has no bitmaps" {PFADD k v} "has no HyperLogLogs"
             {GEOADD k 1 1 m} "has no geospatial sets" {EVAL "return 1" 0} "runs no scripts and functions"
             {FUNCTION LOAD x} "runs no scripts and functions" {script load x} "runs no scripts and functions"
-            {SORT k} "does not have this command" {DUMP k} "does not have this command"
+            {SORT k} "does not have this command" {MOVE k 1} "does not have this command"
         } {
             set name [string tolower [lindex $command 0]]
             if {$name in {function script}} { append name "|load" }

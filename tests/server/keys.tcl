@@ -1,4 +1,4 @@
-# The keyspace: DEL UNLINK EXISTS TYPE TOUCH RENAME RENAMENX COPY KEYS SCAN RANDOMKEY DBSIZE OBJECT.
+# The keyspace: DEL UNLINK EXISTS TYPE TOUCH RENAME RENAMENX KEYS SCAN RANDOMKEY DBSIZE OBJECT.
 
 proc scan_keys {args} {
     set cursor 0
@@ -114,25 +114,12 @@ with_server {} {
         assert_match "INVALIDARG*" [r err RENAME over [string repeat x 513]]
     }
 
-    test "COPY copies strings, with their deadlines" {
-        r SET from v
-        assert_equal 1 [r COPY from to]
-        assert_equal 0 [r COPY from to]
-        r SET from w EX 100
-        assert_equal 1 [r COPY from to DB 3 REPLACE]
-        assert_equal w [r GET to]
-        assert_range 99 100 [r TTL to]
-        assert_equal 0 [r COPY none to]
-        assert_equal "ERR source and destination objects are the same" [r err COPY to to]
-        r EAPPEND stream t
-        assert_match "ERR Cairn copies strings only*" [r err COPY stream other]
-    }
-
     test "OBJECT says how Redis would keep a value" {
         r SET o 12
         assert_equal int [r OBJECT ENCODING o]
         r SET o 012
         assert_equal embstr [r OBJECT ENCODING o]
+        r EAPPEND stream t
         r SET o [string repeat x 45]
         assert_equal raw [r OBJECT ENCODING o]
         assert_equal {stream 1 0} [list [r OBJECT ENCODING stream] [r OBJECT REFCOUNT stream] [r OBJECT IDLETIME stream]]

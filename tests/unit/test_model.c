@@ -294,6 +294,20 @@ static void append(struct stream *s) {
     CHECK_INT(result.status, APPEND_OK);
 }
 
+static void add_copy(struct stream *s) {
+    struct uuid correlation = {{7}};
+    struct entry_id id = s->state == STREAM_LIVE ? stream_last_id(s) : ENTRY_ID_MIN;
+    entry_id_next(&id);
+    struct event_fields f = {.timestamp = 5,
+                             .entry_ms = id.ms,
+                             .entry_seq = id.seq,
+                             .type = STR("copied"),
+                             .payload = STR("{}"),
+                             .correlation = draw(2) ? &correlation : NULL};
+    CHECK_INT(model_add_copy(m, s, &f), ENTRY_OK);
+    CHECK_INT(model_add_copy(m, s, &f), ENTRY_ID_SMALL);
+}
+
 /* Some event of s that exists, or NULL; one reference. */
 static struct event *some_event(struct stream *s) {
     if (stream_length(s) == 0) return NULL;
@@ -376,6 +390,8 @@ static void change(void) {
             model_set_string(m, s, STR("v"));
         else if (draw(5) == 0)
             model_create_stream(m, s);
+        else if (draw(5) == 0)
+            add_copy(s);
         else
             add_entry(s);
         return;
@@ -387,8 +403,10 @@ static void change(void) {
         g = s->extra->groups[draw(s->extra->group_count)];
         if (g->consumer_count > 0) c = g->consumers[draw(g->consumer_count)];
     }
-    if (what < 30) {
+    if (what < 25) {
         add_entry(s);
+    } else if (what < 30) {
+        add_copy(s);
     } else if (what < 38) {
         append(s);
     } else if (what < 50) {
