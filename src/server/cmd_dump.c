@@ -1,6 +1,6 @@
-/* DUMP, RESTORE, COPY: a key's whole content as bytes, and new keys from it; see stream/dump.h.
- * What is restored or copied is new events, with new event ids, in one frame; entry ids, contents
- * and consumer groups are those of the original. */
+/* DUMP, RESTORE, COPY: a key's whole content as bytes, and new keys from it; see stream/rdb.h and,
+ * for COPY, stream/dump.h. What is restored or copied is new events, with new event ids, in one
+ * frame; entry ids, contents and consumer groups are those of the original. */
 #include "server/args.h"
 #include "server/blocking.h"
 #include "server/commands.h"
@@ -10,23 +10,22 @@
 #include "server/protect.h"
 #include "server/server.h"
 #include "server/xargs.h"
-#include "stream/dump.h"
+#include "stream/rdb.h"
 #include "stream/remove.h"
 
 #define DUMP_BYTES_MAX ((size_t)256 << 20)
 #define READ_STEP      1000 /* events between two looks at how many bytes they are */
 
-/* Why a dump cannot be written or restored. */
-static void reply_too_large(struct client *c, const char *what, size_t bytes, size_t max,
-                            const char *limit) {
-    reply_error(c, "TOOLARGE %s takes %zu bytes or more, the limit is %zu (%s)", what, bytes, max,
+/* Why a dump cannot be written, or a key not be made. */
+static void reply_too_large(struct client *c, const char *what, size_t max, const char *limit) {
+    reply_error(c, "TOOLARGE %s takes more than %zu bytes, which is the limit (%s)", what, max,
                 limit);
 }
 
 /* ---- reading a key ---- */
 
-/* All events of s. *bytes: what its dump takes; reading ends when that is beyond max. false: some
- * have to be loaded. */
+/* All events of s. *bytes: what its own dump takes (dump_write); reading ends when that is beyond
+ * max. false: some have to be loaded. */
 static bool read_all(struct client *c, struct stream *s, size_t max, struct entry_list *l,
                      size_t *bytes) {
     uint64_t from = stream_first_version(s);
@@ -47,6 +46,18 @@ static void gate_all(struct client *c, const struct stream *s, const struct entr
     client_gate(c, MAX(l->gate, MAX(s->last_frame, s->changed_frame)));
 }
 
+static void reply_dump(struct client *c, const struct stream *s, const struct entry_list *l,
+                       bool too_large, size_t max) {
+    struct buf out;
+    buf_init(&out, max);
+    if (!too_large) rdb_write(&out, s, l->events, l->count);
+    if (too_large || out.overflow)
+        reply_too_large(c, "the dump", max, "proto-max-bulk-len, and 256 MiB");
+    else
+        reply_bulk(c, buf_str(&out));
+    buf_clear(&out);
+}
+
 /* DUMP key */
 enum outcome cmd_dump(struct client *c, const struct request *r) {
     struct stream *s;
@@ -61,17 +72,9 @@ enum outcome cmd_dump(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     if (!read_all(c, s, max, &l, &bytes)) {
         outcome = PARKED;
-    } else if (bytes > max) {
-        gate_all(c, s, &l);
-        reply_too_large(c, "the dump", bytes, max, "proto-max-bulk-len, and 256 MiB");
     } else {
-        struct buf out;
-        buf_init(&out, 0);
-        dump_write(&out, s, l.events, l.count);
-        assert(out.len == bytes);
         gate_all(c, s, &l);
-        reply_bulk(c, buf_str(&out));
-        buf_clear(&out);
+        reply_dump(c, s, &l, bytes > max, max);
     }
     entry_list_clear(&l);
     return outcome;
@@ -154,24 +157,47 @@ static bool parse_ttl(struct client *c, struct str text, struct restore_args *a)
     return false;
 }
 
-static bool parse_dump(struct client *c, struct str bytes, struct dump *d) {
-    switch (dump_parse(bytes, d)) {
-    case DUMP_OK:
-        return true;
-    case DUMP_FOREIGN:
+/* The payload as a dump in `bytes`, which d then points into. */
+static bool parse_payload(struct client *c, struct str payload, struct buf *bytes, struct dump *d) {
+    switch (rdb_read(payload, bytes)) {
+    case RDB_OK:
+        if (dump_parse(buf_str(bytes), d)) return true;
+        break;
+    case RDB_FOREIGN:
         reply_error(c, "ERR DUMP payload version or checksum are wrong");
         return false;
-    case DUMP_BAD:
+    case RDB_TOO_LARGE:
+        reply_too_large(c, "the key", bytes->max, "one frame, journal-segment-bytes");
+        return false;
+    case RDB_BAD:
         break;
     }
     reply_error(c, "ERR Bad data format");
     return false;
 }
 
+/* All but what was checked before: see cmd_restore. */
+static void restore(struct client *c, const struct request *r, const struct restore_args *a,
+                    struct stream *s) {
+    struct buf bytes;
+    struct dump d;
+    struct str name = r->argv[1];
+    buf_init(&bytes, store_frame_max(c->srv->store));
+    if (parse_payload(c, r->argv[3], &bytes, &d) && fits_or_reply(c, &d, name.len)) {
+        if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.recorded) { /* it has expired already */
+            if (s->state == STREAM_LIVE) key_delete(c, s);
+            keys_commit(c);
+        } else {
+            put(c, s, name, &d, (uint64_t)a->ttl);
+        }
+        reply_ok(c);
+    }
+    buf_clear(&bytes);
+}
+
 /* RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency] */
 enum outcome cmd_restore(struct client *c, const struct request *r) {
     struct restore_args a;
-    struct dump d;
     struct stream *s;
     struct str name = r->argv[1];
     if (!parse_restore(c, r, &a) || !arg_stream_or_reply(c, name)) return REPLIED;
@@ -184,16 +210,7 @@ enum outcome cmd_restore(struct client *c, const struct request *r) {
         reply_error(c, "BUSYKEY Target key name already exists.");
         return REPLIED;
     }
-    if (!parse_ttl(c, r->argv[2], &a) || !parse_dump(c, r->argv[3], &d) ||
-        !fits_or_reply(c, &d, name.len))
-        return REPLIED;
-    if (a.ttl != 0 && a.ttl <= (int64_t)c->srv->model.recorded) { /* it has expired already */
-        if (s->state == STREAM_LIVE) key_delete(c, s);
-        keys_commit(c);
-    } else {
-        put(c, s, name, &d, (uint64_t)a.ttl);
-    }
-    reply_ok(c);
+    if (parse_ttl(c, r->argv[2], &a)) restore(c, r, &a, s);
     return REPLIED;
 }
 
@@ -229,13 +246,15 @@ static enum outcome copy(struct client *c, struct stream *from, struct stream *t
     }
     gate_all(c, from, &l);
     if (bytes > max) { /* in the journal it takes more */
-        reply_too_large(c, "the copy", bytes, max, "one frame, journal-segment-bytes");
+        reply_too_large(c, "the copy", max, "one frame, journal-segment-bytes");
     } else {
         struct buf out;
         struct dump d;
         buf_init(&out, 0);
         dump_write(&out, from, l.events, l.count);
-        if (parse_dump(c, buf_str(&out), &d) && fits_or_reply(c, &d, name.len)) {
+        if (!dump_parse(buf_str(&out), &d)) {
+            reply_error(c, "ERR the stream has something that cannot be copied"); /* never seen */
+        } else if (fits_or_reply(c, &d, name.len)) {
             put(c, to, name, &d, expires);
             reply_int(c, 1);
         }

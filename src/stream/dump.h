@@ -1,5 +1,6 @@
-/* A stream or a string as bytes: what DUMP replies, RESTORE takes, and COPY passes through. The
- * bytes are our own format, little-endian, every part with its length in front:
+/* A stream or a string as bytes: what COPY passes through, and what is in the payload of DUMP and
+ * RESTORE where Redis' format does not say all (stream/rdb.h). The bytes are our own format,
+ * little-endian, every part with its length in front:
  *
  *   head, then a string's value, or:
  *   stream, its events, its groups: each with its consumers, then its pending entries
@@ -26,16 +27,11 @@
 size_t dump_event_bytes(const struct event *e);
 /* Bytes of all the rest of a LIVE stream or string. */
 size_t dump_other_bytes(const struct stream *s);
-/* Appends s, LIVE; events: all n that it has, in order (of a string none). out has no limit. */
+/* Appends s, LIVE; events: all n that it has, in order (of a string none). out may
+ * have a limit. */
 void dump_write(struct buf *out, const struct stream *s, struct event *const *events, size_t n);
 
 /* ---- reading ---- */
-
-enum dump_status {
-    DUMP_OK,
-    DUMP_FOREIGN, /* not our format, a newer version of it, or damaged */
-    DUMP_BAD,     /* it is ours and whole, but says what cannot be */
-};
 
 struct dump {
     size_t frame_bytes;   /* what restoring it takes in the journal, at most, without the name */
@@ -44,7 +40,8 @@ struct dump {
     bool is_string;
     struct str body; /* a view into what was parsed */
 };
-enum dump_status dump_parse(struct str bytes, struct dump *out);
+/* false: not our format, a newer version of it, damaged, or it says what cannot be. */
+MUST_CHECK bool dump_parse(struct str bytes, struct dump *out);
 
 /* Whether version, stream and sequence numbers are left for it. */
 bool dump_has_room(const struct model *m, const struct dump *d);

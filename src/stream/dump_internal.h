@@ -55,6 +55,10 @@ _Static_assert(sizeof(struct dump_pending) == 32, "dump format");
     (EVENT_HAS_PARTITION_KEY | EVENT_HAS_CORRELATION | EVENT_HAS_CAUSATION | EVENT_FIELDS |        \
      EVENT_ERASED)
 
+/* The head; and the checksum of what begins at `start`, unless the buffer has overflowed. */
+void dump_put_head(struct buf *out, enum dump_kind kind);
+void dump_seal(struct buf *out, size_t start);
+
 /* The next part of a body; *body moves behind it. false: it is cut off, or says what cannot be.
  * Strings and uuids are views. */
 bool dump_read_stream(struct str *body, struct dump_stream *out);

@@ -149,23 +149,21 @@ static bool check_stream(struct str body, struct dump *out) {
     return body.len == 0;
 }
 
-enum dump_status dump_parse(struct str bytes, struct dump *out) {
+bool dump_parse(struct str bytes, struct dump *out) {
     struct dump_head head;
     uint64_t sum;
     *out = (struct dump){.frame_bytes = FRAME_OVERHEAD};
-    if (bytes.len < sizeof head + sizeof sum) return DUMP_FOREIGN;
+    if (bytes.len < sizeof head + sizeof sum) return false;
     struct str body = str_of(bytes.ptr, bytes.len - sizeof sum);
     memcpy(&sum, body.ptr + body.len, sizeof sum);
-    if (hash_checksum(body.ptr, body.len) != sum) return DUMP_FOREIGN;
-    take(&body, &head, sizeof head);
-    if (memcmp(head.magic, DUMP_MAGIC, sizeof head.magic) != 0 || head.version != DUMP_VERSION)
-        return DUMP_FOREIGN;
+    if (hash_checksum(body.ptr, body.len) != sum) return false;
+    if (!take(&body, &head, sizeof head) ||
+        memcmp(head.magic, DUMP_MAGIC, sizeof head.magic) != 0 || head.version != DUMP_VERSION ||
+        head.reserved != 0)
+        return false;
     out->body = body;
     out->is_string = head.kind == DUMP_STRING;
-    if (head.reserved != 0) return DUMP_BAD;
-    if (out->is_string) {
-        out->frame_bytes += body.len;
-        return DUMP_OK;
-    }
-    return head.kind == DUMP_STREAM && check_stream(body, out) ? DUMP_OK : DUMP_BAD;
+    if (!out->is_string) return head.kind == DUMP_STREAM && check_stream(body, out);
+    out->frame_bytes += body.len;
+    return true;
 }

@@ -116,17 +116,25 @@ static void write_stream(struct buf *out, const struct stream *s, struct event *
     for (uint32_t i = 0; i < d.groups; i++) write_group(out, x->groups[i]);
 }
 
+void dump_put_head(struct buf *out, enum dump_kind kind) {
+    struct dump_head head = {.version = DUMP_VERSION, .kind = (uint16_t)kind};
+    memcpy(head.magic, DUMP_MAGIC, sizeof head.magic);
+    buf_put(out, &head, sizeof head);
+}
+
+void dump_seal(struct buf *out, size_t start) {
+    if (out->overflow) return;
+    uint64_t sum = hash_checksum(out->data + start, out->len - start);
+    buf_put(out, &sum, sizeof sum);
+}
+
 void dump_write(struct buf *out, const struct stream *s, struct event *const *events, size_t n) {
     bool is_string = stream_is_string(s);
-    struct dump_head head = {.version = DUMP_VERSION,
-                             .kind = is_string ? DUMP_STRING : DUMP_STREAM};
-    memcpy(head.magic, DUMP_MAGIC, sizeof head.magic);
     size_t start = out->len;
-    buf_put(out, &head, sizeof head);
+    dump_put_head(out, is_string ? DUMP_STRING : DUMP_STREAM);
     if (!is_string)
         write_stream(out, s, events, n);
     else if (s->extra != NULL)
         buf_put(out, s->extra->value, s->extra->value_len);
-    uint64_t sum = hash_checksum(out->data + start, out->len - start);
-    buf_put(out, &sum, sizeof sum);
+    dump_seal(out, start);
 }
