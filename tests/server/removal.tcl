@@ -92,6 +92,28 @@ with_server {} {
         assert_match "INVALIDARG invalid event id*" [r err EERASE x]
     }
 
+    test "To the X commands an erased entry is there, without what it said" {
+        set entry [r XADD e-x 5-1 type secret-type text secret]
+        set appended [field [r EAPPEND e-x t PAYLOAD secret METADATA secret] entry_id]
+        set last [r XADD e-x * text kept]
+        r XGROUP CREATE e-x g 0
+        lassign [lmap e [field [r ESCAN e-x - +] events] {field $e event_id}] first second
+        r EERASE $first
+        r EERASE $second
+        set left [list event_id $second type t version 1 payload {}]
+        set all [list [list $entry {}] [list $appended $left] [list $last {text kept}]]
+        foreach round {memory disk} {
+            assert_equal $all [r XRANGE e-x - +]
+            assert_equal "{e-x [list $all]}" [r XREAD STREAMS e-x 0]
+            assert_equal 3 [r XLEN e-x]
+            assert_equal [list $entry {}] [dict get [r XINFO STREAM e-x] first-entry]
+            assert_equal "{e-x [list $all]}" [r XREADGROUP GROUP g c$round STREAMS e-x [expr {$round eq "memory" ? ">" : "0"}]]
+            r XCLAIM e-x g cdisk 0 {*}[lmap e $all {lindex $e 0}]
+            srv restart
+        }
+        assert_equal [list [list $entry {}]] [r XCLAIM e-x g d 0 $entry]
+    }
+
     test "An append of an erased event's id is still a repetition of it" {
         set id [uuid]
         r EAPPEND e-2 t EVENT_ID $id PAYLOAD secret
