@@ -10,17 +10,65 @@ struct stream_load {
     struct model *model;
     struct stream *stream;
     uint64_t generation; /* of the model when asked */
+    /* After a void: the stream was renamed by a frame that the backend does not have yet. It is
+     * looked for by its number, whose name there is this one; NULL: not so. */
+    uint64_t number;
+    struct stream_name *old_name;
 };
 
 static void load_done(struct store_request *r);
 
-static void load_ask(struct stream_load *load) {
+static void load_head(struct stream_load *load) {
     struct store_request *r = &load->request;
-    load->generation = load->model->generation;
+    struct stream_name *name = load->old_name != NULL ? load->old_name : load->stream->name;
     r->kind = STORE_READ_HEAD;
-    r->name = stream_name_str(load->stream->name);
+    r->name = stream_name_str(name);
     r->done = load_done;
     store_request(load->model->store, r);
+}
+
+static void load_ask(struct stream_load *load) {
+    load->generation = load->model->generation;
+    load_head(load);
+}
+
+static void load_old_name(struct stream_load *load, uint64_t number) {
+    struct store_request *r = &load->request;
+    load->number = number;
+    r->kind = STORE_LIST_STREAMS;
+    r->range = (struct read_range){.start = number, .count_max = 1, .examined_max = 1};
+    r->pattern = r->category = (struct str){0};
+    store_request(load->model->store, r);
+}
+
+/* What was asked for may be overtaken by an apply: then it has its new name, and is asked for by
+ * that. true: something was asked for again. */
+static bool load_goes_on(struct stream_load *load) {
+    struct model *m = load->model;
+    struct store_request *r = &load->request;
+    uint64_t number;
+    if (r->kind == STORE_LIST_STREAMS) {
+        if (r->list.count > 0 && r->list.names[0]->rec.number == load->number)
+            load->old_name = stream_name_ref(r->list.names[0]);
+        stream_list_clear(&r->list);
+        store_release(m->store, r);
+        load_head(load);
+        return true;
+    }
+    bool overtaken = load->old_name != NULL &&
+                     (m->replay == NULL || !r->head.exists || r->head.number != load->number);
+    stream_name_unref(load->old_name);
+    load->old_name = NULL;
+    if (!overtaken && (m->replay == NULL || replay_head(m, stream_name_str(load->stream->name),
+                                                        &r->head, r->applied, &number)))
+        return false;
+    stream_head_clear(&r->head);
+    store_release(m->store, r);
+    if (overtaken)
+        load_head(load);
+    else
+        load_old_name(load, number);
+    return true;
 }
 
 static void wake_all(struct stream *s, int status, const struct err *err) {
@@ -39,14 +87,10 @@ static void load_done(struct store_request *r) {
     struct stream_load *load = CONTAINER_OF(r, struct stream_load, request);
     struct model *m = load->model;
     struct stream *s = load->stream;
+    if (r->status == 0 && load_goes_on(load)) return;
+    stream_name_unref(load->old_name);
+    load->old_name = NULL;
     s->load = NULL;
-    if (r->status == 0 && m->replay != NULL &&
-        !replay_head(m, stream_name_str(s->name), &r->head, r->applied)) {
-        stream_head_clear(&r->head);
-        r->status = err_set(&r->err, ERR_BUSY,
-                            "the stream got its name in frames that are not in the database yet, "
-                            "after a failure of the journal: try again");
-    }
     if (r->status != 0) {
         store_release(m->store, r);
         s->pins++; /* a waiter must not make it go */

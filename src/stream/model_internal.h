@@ -104,9 +104,10 @@ void replay_build(struct model *m);
 void replay_forget(struct model *m); /* when all of it is applied */
 void replay_drop(struct model *m);   /* in any case, also when the store is closed already */
 /* Lays it over h (as read at snapshot `applied`), of a stream of that name, before (head) and after
- * (contents) it is installed. replay_head is false when it cannot be loaded before more is
- * applied. */
-bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64_t applied);
+ * (contents) it is installed. The head may be of the name of now or of then. replay_head is false
+ * when the backend has the stream of that name, which has this number, under an older one. */
+bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64_t applied,
+                 uint64_t *number);
 void replay_contents(struct model *m, struct stream *s, uint64_t applied);
 /* Whether a frame beyond the snapshot removed that single event. */
 bool replay_removes(const struct replay *p, const struct event *e, uint64_t snapshot);

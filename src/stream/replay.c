@@ -256,7 +256,8 @@ static bool renamed_after(const struct replay_stream *s, struct str name, uint64
     return last != NULL && !str_eq(str_of(last->name, last->name_len), name);
 }
 
-bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64_t applied) {
+bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64_t applied,
+                 uint64_t *number) {
     const struct replay *p = m->replay;
     if (applied < p->flush_frame) {
         stream_head_clear(h);
@@ -274,6 +275,7 @@ bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64
     const struct replay_stream *s = find_number(&p->streams, n->number);
     if (deleted_after(s, applied) || renamed_after(s, name, applied)) return true;
     /* Renamed: the backend has it under its old name. */
+    *number = n->number;
     if (s->created == NULL || s->created_frame <= applied) return false;
     /* Created beyond the snapshot: everything of it follows. */
     h->exists = true;
