@@ -154,7 +154,7 @@ void model_prefetch_tail(const struct model *m, uint64_t hash) {
     const struct stream *s = CONTAINER_OF(n, const struct stream, node);
     __builtin_prefetch(s->name, 1);
     __builtin_prefetch((const char *)s->name + 64);
-    __builtin_prefetch(s->tail + s->tail_head + s->tail_count, 1);
+    if (s->tail != NULL) __builtin_prefetch(s->tail + s->tail_head + s->tail_count, 1);
 }
 
 struct stream *model_stream_by_event(struct model *m, const struct event *e) {

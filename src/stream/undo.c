@@ -69,8 +69,9 @@ void model_undo(struct model *m) {
 }
 
 size_t model_frame_bytes(const struct model *m) {
-    uint32_t begin = frame_begin(m->open);
-    return journal_frame_bytes(m->open->records + begin, m->open->record_count - begin) +
+    const struct group *g = m->open;
+    uint32_t begin = frame_begin(g), count = g->record_count - begin;
+    return journal_frame_bytes(count > 0 ? g->records + begin : NULL, count) +
            m->batch.count * sizeof(struct pending_item);
 }
 
