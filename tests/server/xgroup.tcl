@@ -109,6 +109,7 @@ with_server {enable-flush yes} {
         assert_equal 3 [r XGROUP DELCONSUMER drop g c]
         assert_equal {} [pending drop]
         assert_equal {} [r XREADGROUP GROUP g d STREAMS drop >]
+        r EAPPEND drop-later t     ;# XREADGROUP does not wait for the disk; this does, and what was before it is there
         srv crash
         assert_equal {} [pending drop]
         assert_equal d [dict get [lindex [r XINFO CONSUMERS drop g] 0] name]
