@@ -91,6 +91,32 @@ assert (about["length"], about["last-generated-id"], about["groups"]) == (4, fou
 assert (group["name"], group["pending"], group["lag"]) == ("billing", 1, 0), group
 assert {c["name"]: c["pending"] for c in r.xinfo_consumers("orders", "billing")} == {"alice": 0, "bob": 0, "carol": 1}
 
+# What redis-py 8 knows besides.
+if hasattr(r, "xnack"):
+    first = r.xadd("jobs", {"n": "1"}, idmp=("till", b"receipt-1"))
+    assert r.xadd("jobs", {"n": "1"}, idmp=("till", b"receipt-1")) == first
+    assert r.xadd("jobs", {"a": "1", "b": "2"}, idmpauto="till") == r.xadd("jobs", {"b": "2", "a": "1"}, idmpauto="till")
+    second = r.xrange("jobs")[1][0]
+    assert r.xgroup_create("jobs", "g", id="0")
+    new = entries(r.xreadgroup("g", "alice", {"jobs": ">"}, claim_min_idle_time=0))
+    assert [(e[0], e[2], e[3]) for e in new] == [(first, 0, 0), (second, 0, 0)], new
+    assert r.xnack("jobs", "g", "FAIL", second) == 1 and r.xnack("jobs", "g", "SILENT", first) == 1
+    back = entries(r.xreadgroup("g", "bob", {"jobs": ">"}, claim_min_idle_time=3600000))
+    assert [(e[0], e[3]) for e in back] == [(second, 1), (first, 0)], back
+    assert r.xgroup_create("jobs", "other", id="0")
+    assert r.xdelex("jobs", first, "7-7", ref_policy="ACKED") == [2, -1]
+    assert r.xackdel("jobs", "g", first, second, "7-7", ref_policy="DELREF") == [1, 1, -1]
+    assert r.xlen("jobs") == 0 and r.xpending("jobs", "g")["pending"] == 0
+    for name in ("high", "low"):
+        r.xadd(name, {"n": "1"}, id="1-1")
+        r.xadd(name, {"n": "2"}, id="1-2")
+    limited = r.xread({"high": "0", "low": "0"}, max_count=3)
+    limited = limited if isinstance(limited, dict) else {name: [found] for name, found in limited}
+    assert {name: len(found[0]) for name, found in limited.items()} == {"high": 2, "low": 1}, limited
+    assert r.xcfgset("jobs", idmp_duration=300, idmp_maxsize=1000)
+    about = r.xinfo_stream("jobs")
+    assert (about["idmp-duration"], about["idmp-maxsize"], about["iids-tracked"]) == (300, 1000, 0), about
+
 # The server is restarted.
 print("restart", flush=True)
 assert sys.stdin.readline() == "restarted\n"
