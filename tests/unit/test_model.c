@@ -808,3 +808,29 @@ TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_go
     CHECK(most < 500);
     stop();
 }
+
+/* The range was shorter when the page was asked for, and what lies beyond it is not in memory. */
+TEST(a_page_that_ends_before_memory_begins_is_not_enough) {
+    hash_seed();
+    draw_seed();
+    start(0);
+    struct stream *s = load(name_of(0));
+    for (int i = 0; i < 10; i++) append(s);
+    model_commit(m);
+    evict_all();
+    s = load(name_of(0));
+    struct read r = {.stream = s, .end = 4, .count = 100, .horizon = UINT64_MAX};
+    struct store_request q = {.kind = STORE_READ_EVENTS};
+    CHECK(!model_read(m, &r, NULL, &q.range));
+    ask(&q);
+    r.end = 9;
+    r.page_end = 4;
+    struct read_range range;
+    CHECK(!model_read(m, &r, &q.page, &range));
+    CHECK_INT(range.start, 0);
+    CHECK_INT(range.end, 9);
+    store_release(store, &q);
+    model_drop_page(m, &q.page);
+    read_clear(&r);
+    stop();
+}
