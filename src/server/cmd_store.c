@@ -262,6 +262,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
          * tries again. */
         c->wait.frame = srv->model.flushed.frame;
         store_flush(srv->store);
+        srv->flush_waits = true;
         return wait_for_apply(c);
     }
     server_reset_needs(srv);

@@ -47,6 +47,7 @@ void cron_run(struct server *srv) {
     server_resume_throttled(srv);
     /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else.
      */
-    while (srv->model.flushed.frame != 0 && !list_empty(&srv->waiting))
+    while (srv->flush_waits && !list_empty(&srv->waiting))
         client_resume(LIST_ENTRY(srv->waiting.next, struct client, parked));
+    srv->flush_waits = false;
 }

@@ -53,6 +53,7 @@ struct server {
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
+    bool flush_waits;    /* a FLUSHALL waits until another one is forgotten: cron runs it again */
     struct need *backup; /* the running BACKUP's, or NULL */
     struct expiry expiry;
     struct client *executing; /* whose EXEC runs its commands now; NULL: nobody's */
