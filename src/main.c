@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/reserve.h"
 #include "server/server.h"
 
 /* jemalloc's defaults, read by it before main. Events fill memory by the gigabyte: huge pages take
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
     }
     if (srv.config.apply_only) return apply_only(&srv);
     log_notice("cairn-server %s starts: store %s", CAIRN_VERSION, srv.config.store);
+    reserve_start();
     if (server_start(&srv, &err) != 0) {
         log_warning("cannot start: %s", err.text);
         return 1;

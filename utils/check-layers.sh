@@ -23,7 +23,8 @@ only_in 'event2/' 'server/loop\.c'
 only_in 'sqlite3\.h' 'store/sqlite'
 only_in 'isa-l' 'store/(segment|journal)'
 only_in 'uuid/' 'base/uuid\.c'
-only_in 'pthread\.h' 'store/|base/log\.c'
+only_in 'pthread\.h' 'store/|base/(log|reserve)\.c'
+only_in 'jemalloc/' 'base/reserve\.c'
 only_in 'xxhash\.h' 'base/hash\.[ch]|store/event\.c'
 bad=$(grep -rlE '_internal\.h"' src/server src/stream 2>/dev/null | xargs -r grep -nE '#include "store/[a-z_]*internal\.h"') &&
     complain "store's internals are used outside:

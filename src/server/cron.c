@@ -3,6 +3,7 @@
 #include "server/cron.h"
 
 #include "base/log.h"
+#include "base/reserve.h"
 #include "server/info.h"
 
 #define OTHERS_ALLOWED (24u << 20)
@@ -33,7 +34,7 @@ static void visit_clients(struct server *srv) {
 static void bound_memory(struct server *srv) {
     uint64_t used = 0, held = 0, cache = srv->config.cache_bytes;
     allocator_read(&used, &held);
-    uint64_t others = used > srv->model.bytes ? used - srv->model.bytes : 0;
+    uint64_t others = reserve_bytes() + (used > srv->model.bytes ? used - srv->model.bytes : 0);
     uint64_t over = others > OTHERS_ALLOWED ? others - OTHERS_ALLOWED : 0;
     srv->model.bytes_max = MAX(cache - MIN(over, cache), cache / 2);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/reserve.h"
 #include "server/blocking.h"
 #include "server/server.h"
 #include "server/transaction.h"
@@ -155,6 +156,7 @@ void info_memory(struct server *srv, struct buf *out) {
     info_put_bytes(out, "used_memory_peak", MAX((uint64_t)usage.ru_maxrss * 1024, used));
     info_put_u64(out, "used_memory_dataset", srv->model.bytes);
     info_put_u64(out, "mem_clients_normal", clients);
+    info_put_u64(out, "mem_reserve", reserve_bytes());
     info_put_u64(out, "mem_not_applied", store_pinned_bytes(srv->store));
     info_put_u64(out, "allocator_allocated", used);
     info_put_u64(out, "allocator_resident", held);

@@ -199,6 +199,7 @@ void *journal_main(void *arg) {
     struct store *s = me->store;
     uint64_t synced_at_ms = clock_mono_ms();
     bool due;
+    pthread_setname_np(pthread_self(), "journal");
     prefer_this_thread();
     pthread_mutex_lock(&s->lock);
     while (wait_for_work(s, synced_at_ms, &due)) {

@@ -75,6 +75,7 @@ static void *reader_main(void *arg) {
     struct store *s = arg;
     struct backend_conn *c = NULL;
     struct err err;
+    pthread_setname_np(pthread_self(), "reader");
     int opened = s->backend->open_reader(&c, s->writer, &err);
     if (opened != 0) log_warning("reader: %s", err.text);
     pthread_mutex_lock(&s->lock);

@@ -22,12 +22,14 @@
 #include "store/sqlite_internal.h"
 
 #include "base/alloc.h"
+#include "base/pace.h"
 
 #include <pthread.h>
 
-#define WRITER_CACHE_KB "16384"
-#define READER_CACHE_KB "4096"
-#define READER_BUSY_MS  5000
+#define WRITER_CACHE_KB        "16384"
+#define READER_CACHE_KB        "4096"
+#define READER_BUSY_MS         5000
+#define OPCODES_BETWEEN_PAUSES 200 /* 10 us or so */
 
 /* --- errors and statements -------------------------------------------------- */
 
@@ -215,6 +217,12 @@ static int take_over(struct backend_conn *c, struct err *err) {
     return rc;
 }
 
+static int give_way(void *unused) {
+    UNUSED(unused);
+    pace_point();
+    return 0;
+}
+
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
     *out = NULL;
     if (path[0] == '\0') return err_set(err, ERR_REFUSED, "sqlite: the path is empty");
@@ -239,6 +247,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
                      "PRAGMA cache_size = -" WRITER_CACHE_KB,
                      err);
     if (rc != 0) goto fail;
+    sqlite3_progress_handler(c->db, OPCODES_BETWEEN_PAUSES, give_way, NULL);
     sqlite3_wal_hook(c->db, log_written, c->w);
     if ((rc = sqlite_bulk_register(c, err)) != 0) goto fail;
     if ((rc = prepare_all(c, err)) != 0) goto fail;

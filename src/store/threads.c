@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 
 #define PROBE_INTERVAL_MS 200
 #define APPLY_GROUPS_MAX  4096
@@ -44,6 +45,7 @@ static void set_background(bool background) {
     int nice = background ? BACKGROUND_NICE : 0;
     if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
         log_debug("setpriority: %s", strerror(errno));
+    pace_set(background);
 }
 
 bool applier_give(struct store *s, struct group *g) {
@@ -160,6 +162,7 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
 static void *applier_main(void *arg) {
     struct store *s = arg;
     struct group_vec batch = {0};
+    pthread_setname_np(pthread_self(), "applier");
     bool more = true, gave_up = false, background = false;
     uint64_t worked_ms = clock_mono_ms();
     while (!gave_up) {
@@ -252,6 +255,7 @@ static void scrub_when_due(struct store *s, uint64_t *due_ms) {
 static void *helper_main(void *arg) {
     struct store *s = arg;
     uint64_t scrub_due_ms = 0;
+    pthread_setname_np(pthread_self(), "helper");
     set_background(true);
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
