@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define PAGE_BYTES   ((size_t)2 << 20)
-#define PAGES        8                  /* kept ready */
+#define PAGES        4                  /* kept ready */
 #define SPAN_BYTES   ((size_t)64 << 20) /* address space that is taken in one piece */
 #define RESERVE_NICE 5
 

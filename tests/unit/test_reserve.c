@@ -33,7 +33,7 @@ TEST(memory_of_the_reserve_is_zero_and_can_be_freed_by_another_thread) {
         }
         for (size_t i = 0; i < BLOCKS; i++)
             CHECK(blocks[i][0] == 0x55 && blocks[i][size_of(i) - 1] == 0x55);
-        CHECK(reserve_bytes() <= (uint64_t)16 << 20);
+        CHECK(reserve_bytes() <= (uint64_t)8 << 20);
         pthread_t other;
         CHECK(pthread_create(&other, NULL, free_all, blocks) == 0);
         CHECK(pthread_join(other, NULL) == 0);
