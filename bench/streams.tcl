@@ -24,20 +24,9 @@ foreach {writers what} {1 "1 writer" 10 "10 writers"} {
     row S5 "deliver to 100 XREAD, $what" 1.2 1 "" events_per_s $load $load \
         needs {XADD XREAD} second 1
 }
-set load {--mode xrange --prefill 1000000}
-row S8 "XRANGE 100 entries, c=50 P=1" 2.0 0 "" requests_per_s $load $load needs {XADD XRANGE}
-
-# A server on which nothing is going on any more: what was written is applied, buffers are given back.
-proc settle {server} {
-    set port [dict get $server port]
-    for {set i 0} {[dict get $server kind] eq "cairn"} {incr i} {
-        if {[info_field $port applied_frame] == [info_field $port durable_frame]} break
-        if {$i >= 600} { error "the database does not come after:\n[tail [dict get $server log]]" }
-        after 100
-    }
-    after 1000
-    wait_quiet
-}
+set load {--mode xrange}
+row S8 "XRANGE 100 entries, c=50 P=1" 2.0 0 "" requests_per_s $load $load \
+    needs {XADD XRANGE} prepare {write_pages {redis xrange cairn xrange}}
 
 # What the consumers find: entries long written, in the stream that the generator reads.
 proc write_backlog {server} {

@@ -177,6 +177,25 @@ proc row {name what target p99 rules unit redis cairn args} {
         rules $rules unit $unit redis $redis cairn $cairn] $args]
 }
 
+# A server on which nothing is going on any more: what was written is applied, buffers are given back.
+proc settle {server} {
+    set port [dict get $server port]
+    for {set i 0} {[dict get $server kind] eq "cairn"} {incr i} {
+        if {[info_field $port applied_frame] == [info_field $port durable_frame]} break
+        if {$i >= 600} { error "the database does not come after:\n[tail [dict get $server log]]" }
+        after 100
+    }
+    after 1000
+    wait_quiet
+}
+
+# What readers find: a million events in 10,000 streams, in memory and applied. modes: the generator's
+# mode for each kind of server, as that says how it writes.
+proc write_pages {modes server} {
+    bench $server --mode [dict get $modes [dict get $server kind]] --prefill 1000000 -n 1
+    settle $server
+}
+
 proc measure {row kind} {
     set conf {}
     if {$kind eq "redis"} { set conf [dict get $row redis_conf] }
