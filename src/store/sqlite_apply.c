@@ -316,7 +316,6 @@ static int write_state(struct backend_conn *c, const struct sqlite_state *state,
 
 static int write_groups(struct backend_conn *c, struct group *const groups[], size_t n,
                         struct sqlite_state *state, struct err *err) {
-    collected_reset(c->w);
     int rc = 0;
     for (size_t i = 0; i < n; i++) {
         const struct group *g = groups[i];
@@ -379,11 +378,12 @@ int sqlite_apply(struct backend_conn *c, struct group *const groups[], size_t n,
         w->state = state;
         w->applied_since += w->index.count + w->index.id_count;
         atomic_store(&w->stat_indexed, state.indexed);
-        return 0;
+    } else {
+        sqlite_rollback(c);
+        gone_rollback(&w->gone);
+        sqlite_apply_forget(w);
+        w->stale = true;
     }
-    sqlite_rollback(c);
-    gone_rollback(&w->gone);
-    sqlite_apply_forget(w);
-    w->stale = true;
+    collected_reset(w);
     return rc;
 }

@@ -35,30 +35,18 @@ static void list_put(struct change_list *l, void *item) {
     l->items[l->count++] = item;
 }
 
+/* Keeps one chunk, for the next apply; a large apply's memory is for the cache again. */
 void changes_reset(struct changes *c) {
+    struct change_chunk *kept = c->chunks;
+    for (struct change_chunk *chunk = kept != NULL ? kept->next : NULL, *next; chunk != NULL;
+         chunk = next) {
+        next = chunk->next;
+        xfree(chunk);
+    }
     hash_clear(&c->stream_table);
     hash_clear(&c->group_table);
     hash_clear(&c->consumer_table);
     hash_clear(&c->pending_table);
-    hash_init(&c->stream_table);
-    hash_init(&c->group_table);
-    hash_init(&c->consumer_table);
-    hash_init(&c->pending_table);
-    c->streams.count = c->groups.count = c->consumers.count = c->pending.count = 0;
-    c->removed_count = c->erased_count = c->idempotent_count = 0;
-    c->serial = 0;
-    c->renames = c->hides = c->consumer_drops = 0;
-    while (c->chunks != NULL && c->chunks->next != NULL) {
-        struct change_chunk *chunk = c->chunks;
-        c->chunks = chunk->next;
-        xfree(chunk);
-    }
-    if (c->chunks != NULL) c->chunks->used = 0;
-}
-
-void changes_free(struct changes *c) {
-    changes_reset(c);
-    xfree(c->chunks);
     xfree(c->streams.items);
     xfree(c->groups.items);
     xfree(c->consumers.items);
@@ -66,7 +54,16 @@ void changes_free(struct changes *c) {
     xfree(c->removed);
     xfree(c->erased);
     xfree(c->idempotent);
-    memset(c, 0, sizeof *c);
+    *c = (struct changes){.chunks = kept};
+    if (kept == NULL) return;
+    kept->next = NULL;
+    kept->used = 0;
+}
+
+void changes_free(struct changes *c) {
+    changes_reset(c);
+    xfree(c->chunks);
+    c->chunks = NULL;
 }
 
 /* --- finding or making what a record is about -------------------------------- */

@@ -72,3 +72,23 @@ with_server {cache-bytes 8mb} {
         assert_memory 0 [expr {90 * 1024}] [srv memory_kb] "resident kilobytes"
     }
 }
+
+with_server {} {
+    test "A pending entry takes no more than 64 bytes, and applying it none that stay" {
+        set c [srv default_client]
+        set n 100000
+        # Enough to fill SQLite's own cache, which is not what is asked about.
+        set payload [string repeat x 300]
+        pipeline $c [lrepeat $n [list XADD s * d $payload]]
+        r XGROUP CREATE s g 0
+        r XREADGROUP GROUP g w COUNT 1 STREAMS s >
+        r ESYNC 30000
+        set before [info_field $c used_memory memory]
+        set commands [lrepeat [expr {$n / 100}] {XREADGROUP GROUP g w COUNT 100 STREAMS s >}]
+        # Of its own connection, as the buffers for its replies go with it.
+        with_clients reader { pipeline $reader $commands }
+        assert_equal $n [lindex [r XPENDING s g] 0]
+        r ESYNC 30000
+        assert_memory 0 [expr {$before + 64 * $n + 1048576}] [info_field $c used_memory memory] "used memory"
+    }
+}
