@@ -8,7 +8,6 @@
 #include "server/xargs.h"
 #include "stream/read.h"
 
-#define PREFETCH_AHEAD 6
 #define PAGE_AFTER_REMOVED                                                                         \
     1000 /* events, at least, of the page behind one that was all removed                          \
           */
@@ -182,13 +181,6 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     return true;
 }
 
-/* Events lie scattered in memory: brings one into the processor's cache while others are composed.
- */
-static void prefetch_event(const struct event *e) {
-    const char *at = (const char *)e;
-    for (size_t line = 0; line < 4; line++) __builtin_prefetch(at + line * 64);
-}
-
 static void reply_read(struct client *c, const struct read *r, bool with_next) {
     const struct model *m = &c->srv->model;
     reply_map(c, with_next ? 3 : 2);
@@ -197,7 +189,7 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
     reply_key(c, "events");
     reply_array(c, r->found);
     for (size_t i = 0; i < r->found; i++) {
-        if (i + PREFETCH_AHEAD < r->found) prefetch_event(r->events[i + PREFETCH_AHEAD]);
+        event_fetch_ahead(r->events, r->found, i);
         reply_event(c, r->events[i],
                     r->stream != NULL ? r->stream->name : model_name(m, r->events[i]));
     }

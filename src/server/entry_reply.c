@@ -9,7 +9,6 @@
 #define ID_ROOM          64  /* heads of arrays and an id */
 #define APPENDED_ROOM    256 /* what is fixed of an appended event's fields, and its numbers */
 #define TAIL_ROOM        64  /* two numbers */
-#define PREFETCH_AHEAD   6
 
 static char *put_decimal(char *at, uint64_t v) {
     return at + u64_to_dec(v, at);
@@ -108,7 +107,7 @@ void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle,
 void reply_entries(struct client *c, struct event *const *events, size_t n) {
     reply_array(c, n);
     for (size_t i = 0; i < n; i++) {
-        if (i + PREFETCH_AHEAD < n) entry_prefetch(events[i + PREFETCH_AHEAD]);
+        event_fetch_ahead(events, n, i);
         reply_entry(c, events[i]);
     }
 }

@@ -19,10 +19,5 @@ void reply_entries(struct client *c, struct event *const *events, size_t n);
 
 /* Bytes of names and values of the fields: what MAXSIZE counts. */
 size_t entry_size(const struct event *e);
-/* Brings the event into the processor's cache while others are composed. */
-static inline void entry_prefetch(const struct event *e) {
-    const char *at = (const char *)e;
-    for (size_t line = 0; line < 4; line++) __builtin_prefetch(at + line * 64);
-}
 
 #endif

@@ -106,6 +106,17 @@ static inline bool event_unref(struct event *e) {
     return true;
 }
 
+/* Events lie scattered in memory. To be called before the i-th of n is composed, from the first to
+ * the last: brings those a few places ahead into the processor's cache meanwhile. (GCC leaves out a
+ * call that only prefetches, unless it is inlined early.) */
+__attribute__((always_inline)) static inline void event_fetch_ahead(struct event *const *events,
+                                                                    size_t n, size_t i) {
+    enum { AHEAD = 10, LINES = 5, LINE_BYTES = 64 };
+    for (size_t k = i == 0 ? 0 : i + AHEAD; k < n && k <= i + AHEAD; k++)
+        for (size_t line = 0; line < LINES; line++)
+            __builtin_prefetch((const char *)events[k] + line * LINE_BYTES);
+}
+
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name);
 static inline struct stream_name *stream_name_ref(struct stream_name *n) {
     n->refs++;

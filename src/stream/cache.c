@@ -89,6 +89,7 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
         /* The page may be older than an erasure. */
         tail[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i]));
         event_count(m, tail[i]);
+        s->largest = MAX(s->largest, tail[i]->size);
     }
     if (s->tail_count > 0) memcpy(tail + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);
     free(s->tail);

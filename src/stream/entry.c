@@ -121,12 +121,13 @@ bool model_find_entry(const struct model *m, const struct stream *s, struct entr
     uint64_t first = stream_first_version(s), low = MAX(first, stream_tail_first(s));
     *version = s->next_version;
     if (first == s->next_version || entry_id_cmp(at, stream_last_id(s)) > 0) return true;
+    const bool smallest = at.ms == 0 && at.seq == 0;
     bool in_tail = low == first || (low < s->next_version &&
                                     entry_id_cmp(event_entry_id(stream_event(s, low)), at) <= 0);
-    if (in_tail) {
-        *version = bisect(s, low, at);
-    } else if (at.ms == 0 && at.seq == 0) {
+    if (smallest) {
         *version = first;
+    } else if (in_tail) {
+        *version = bisect(s, low, at);
     } else {
         if (asked == NULL) return false;
         *version = *asked == UINT64_MAX ? bisect(s, low, at) : MAX(*asked, first);

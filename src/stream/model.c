@@ -184,6 +184,7 @@ void stream_push(struct model *m, struct stream *s, struct event *e) {
     assert(e->rec.version == s->next_version);
     tail_reserve(m, s);
     s->tail[s->tail_head + s->tail_count++] = e;
+    s->largest = MAX(s->largest, e->size);
     s->next_version++;
     s->entry_ms = e->rec.entry_ms;
     s->entry_seq = e->rec.entry_seq;
@@ -208,6 +209,7 @@ void stream_push_front(struct model *m, struct stream *s, struct event *e) {
         }
     }
     s->tail[--s->tail_head] = e;
+    s->largest = MAX(s->largest, e->size);
     s->tail_count++;
 }
 

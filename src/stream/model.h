@@ -39,6 +39,7 @@ struct stream {
     /* (an append touches what is above, 72 bytes, and the entry id) */
     uint64_t entry_ms, entry_seq; /* of its last event */
     bool touched;                 /* since the clock hand passed it */
+    uint32_t largest;             /* no event of the tail takes more bytes */
     uint32_t pins;                /* somebody needs it to stay */
     uint32_t plan;                /* append.c's: the append that `planned` belongs to */
     uint64_t planned;             /* next version inside that append */

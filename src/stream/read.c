@@ -24,7 +24,9 @@ static struct event *view_event(const struct view *v, uint64_t at) {
 
 /* The first position in memory whose frame is beyond `frame`; v->next when there is none. */
 static uint64_t view_beyond(const struct view *v, uint64_t frame) {
-    if (v->first == v->next || view_event(v, v->next - 1)->frame <= frame) return v->next;
+    if (v->first == v->next || (v->s != NULL && v->s->last_frame <= frame) ||
+        view_event(v, v->next - 1)->frame <= frame)
+        return v->next;
     uint64_t low = v->first, high = v->next - 1; /* high is beyond */
     while (low < high) {
         uint64_t mid = low + (high - low) / 2;
@@ -46,11 +48,14 @@ uint64_t model_visible_end(const struct model *m, const struct stream *s, uint64
     return view_beyond(&v, horizon);
 }
 
+static void read_reserve(struct read *r, size_t more) {
+    if (r->cap - r->found >= more) return;
+    r->cap = MAX(MAX(r->cap * 2, (size_t)128), r->found + more);
+    r->events = xrealloc(r->events, r->cap * sizeof *r->events);
+}
+
 static void read_add(struct read *r, struct event *e) {
-    if (r->found == r->cap) {
-        r->cap = r->cap == 0 ? 128 : r->cap * 2;
-        r->events = xrealloc(r->events, r->cap * sizeof *r->events);
-    }
+    read_reserve(r, 1);
     r->events[r->found++] = e;
 }
 
@@ -108,10 +113,27 @@ static bool read_page(struct model *m, struct read *r, const struct page *page,
     return false;
 }
 
+/* read_memory for a stream of which all is asked for: looks at no event, as each would be a cache
+ * miss, and whoever composes the reply fetches them ahead. false: not without looking. */
+static bool read_unseen(struct read *r, uint64_t low, uint64_t high, struct progress *p) {
+    const struct stream *s = r->stream;
+    uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
+    if (r->filter != NULL || n > READ_BYTES_MAX || p->bytes + n * s->largest > READ_BYTES_MAX)
+        return false;
+    read_reserve(r, n);
+    for (uint64_t i = 0; i < n; i++)
+        r->events[r->found++] = stream_event(s, r->reverse ? high - i : low + i);
+    p->bytes += n * s->largest;
+    r->has_more = n <= high - low;
+    if (r->has_more) r->next = r->reverse ? high - n : low + n;
+    return true;
+}
+
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
                         uint64_t high, struct progress *p) {
     bool gone = any_gone(m, r);
+    if (r->stream != NULL && !gone && read_unseen(r, low, high, p)) return !r->has_more;
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)
