@@ -79,7 +79,8 @@ test: deps
 	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
 	tests/all
 
-ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer" \
+# Packs whatever is read (stream/pack.c), so that every test tries it.
+ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer -DPACK_ALL=1" \
 	SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 TSAN = BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer" \
 	SANITIZE="-fsanitize=thread"

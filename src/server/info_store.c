@@ -110,6 +110,7 @@ void info_cache(struct server *srv, struct buf *out) {
     info_put_u64(out, "id_filter_bytes", m->known.filter.bytes);
     info_put_u64(out, "evicted_streams", m->evicted_streams);
     info_put_u64(out, "evicted_events", m->evicted_events);
+    info_put_u64(out, "packed_events", m->pack.packed);
 }
 
 void info_keyspace(struct server *srv, struct buf *out) {

@@ -234,6 +234,7 @@ static void after_turn(struct server *srv) {
     hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
+    model_pack(&srv->model);
     model_evict(&srv->model);
     while (!list_empty(&srv->closed))
         client_free(LIST_ENTRY(srv->closed.next, struct client, closed));

@@ -52,7 +52,7 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
 
     struct event *e = xmalloc(size);
     e->refs = 1;
-    e->counted = 0;
+    e->packed = e->counted = 0;
     e->size = (uint32_t)size & INT32_MAX;
     e->removed = 0;
     e->frame = 0;
@@ -86,10 +86,55 @@ struct event *event_create(const struct event_fields *f, struct stream_name *nam
     return e;
 }
 
-void event_destroy(struct event *e) {
+/* ---- packed events: each has the address of its block in front ---- */
+
+struct block {
+    uint32_t live; /* events */
+    uint32_t bytes;
+};
+_Static_assert(sizeof(struct block) == EVENT_BLOCK_BYTES, "as the header says");
+
+static struct block **block_of(struct event *e) {
+    return (struct block **)(void *)e - 1;
+}
+
+size_t event_packed_size(const struct event *e) {
+    return sizeof(struct block *) + ((e->size + 7) & ~(size_t)7);
+}
+
+size_t event_pack(struct event *const *events, size_t n, struct event **copies) {
+    size_t bytes = sizeof(struct block);
+    for (size_t i = 0; i < n; i++) bytes += event_packed_size(events[i]);
+    assert(n > 0);
+    assert(bytes <= UINT32_MAX);
+    struct block *block = xmalloc(bytes);
+    *block = (struct block){(uint32_t)n, (uint32_t)bytes};
+    char *at = (char *)(block + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct event *copy = copies[i] = (struct event *)(void *)(at + sizeof(struct block *));
+        memcpy(copy, events[i], events[i]->size);
+        copy->refs = copy->packed = 1;
+        copy->counted = 0;
+        stream_name_ref(copy->name);
+        *block_of(copy) = block;
+        at += event_packed_size(events[i]);
+    }
+    return bytes;
+}
+
+size_t event_destroy(struct event *e) {
     assert(e->refs == 0);
     stream_name_unref(e->name);
-    xfree(e);
+    size_t bytes = e->size;
+    if (!e->packed) {
+        xfree(e);
+        return bytes;
+    }
+    struct block *block = *block_of(e);
+    if (--block->live > 0) return 0;
+    bytes = block->bytes;
+    xfree(block);
+    return bytes;
 }
 
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name) {

@@ -67,7 +67,8 @@ struct stream_name {
 };
 
 struct event {
-    uint32_t refs : 31;
+    uint32_t refs : 30;
+    uint32_t packed : 1;      /* shares a block, see event_pack */
     uint32_t counted : 1;     /* the loop's: in the cache's account */
     uint32_t size : 31;       /* bytes allocated, for the cache's account */
     uint32_t removed : 1;     /* the loop's: gone from its stream, and from the log */
@@ -92,19 +93,26 @@ struct event_fields {
 /* A new event with refs 1; takes its own reference of name (counts: caller's thread must
  * own name, or name is fresh). stream number from name. */
 struct event *event_create(const struct event_fields *f, struct stream_name *name);
-/* Frees the event and drops its reference of name. Returns nothing; see event_unref. */
-void event_destroy(struct event *e);
+/* Drops its reference of name and frees the event, or its block with the last of it. Returns the
+ * bytes that were freed. */
+size_t event_destroy(struct event *e);
 static inline struct event *event_ref(struct event *e) {
     e->refs++;
     return e;
 }
-/* true when this was the last reference and the event is gone. */
-static inline bool event_unref(struct event *e) {
+/* The bytes that were freed: 0 while there are other references. */
+static inline size_t event_unref(struct event *e) {
     assert(e->refs > 0);
-    if (--e->refs > 0) return false;
-    event_destroy(e);
-    return true;
+    return --e->refs > 0 ? 0 : event_destroy(e);
 }
+
+/* Bytes that event_pack takes for the event, and for a block of any number. */
+#define EVENT_BLOCK_BYTES 8
+size_t event_packed_size(const struct event *e);
+/* Copies n events (1 at least) into one block of memory, side by side, which is freed when the last
+ * of them is. Each copy has refs 1 and is as its original, but not counted. Returns the bytes of
+ * the block. */
+size_t event_pack(struct event *const *events, size_t n, struct event **copies);
 
 /* Events lie scattered in memory. To be called before the i-th of n is composed, from the first to
  * the last: brings those a few places ahead into the processor's cache meanwhile. (GCC leaves out a

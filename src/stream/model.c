@@ -79,8 +79,9 @@ struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t
 }
 
 void event_drop(struct model *m, struct event *e) {
-    size_t size = e->counted ? e->size : 0;
-    if (event_unref(e)) m->bytes -= size;
+    bool counted = e->counted;
+    size_t freed = event_unref(e);
+    if (counted) m->bytes -= freed;
 }
 
 void event_count(struct model *m, struct event *e) {
@@ -244,6 +245,21 @@ void stream_drop_front(struct model *m, struct stream *s) {
     event_drop(m, s->tail[s->tail_head]);
     s->tail_head++;
     if (--s->tail_count == 0) s->tail_head = 0;
+}
+
+void stream_replace(struct model *m, struct stream *s, struct event *by, bool in_tail,
+                    bool in_log) {
+    if (in_tail) {
+        struct event **at = &s->tail[s->tail_head + (by->rec.version - stream_tail_first(s))];
+        event_drop(m, *at);
+        *at = event_ref(by);
+    }
+    if (in_log) {
+        struct event **at = &m->log[by->rec.sequence & m->log_mask];
+        m->log_bytes += by->size - (*at)->size;
+        event_drop(m, *at);
+        *at = event_ref(by);
+    }
 }
 
 /* ---- the log tail ---- */
@@ -461,6 +477,7 @@ void model_forget_flushed(struct model *m) {
 
 void model_clear(struct model *m) {
     drop_streams(m);
+    model_pack(m);
     assert(m->streams.count == 0);
     while (m->log_first < m->next_sequence) {
         struct event *e = model_event(m, m->log_first++);

@@ -38,9 +38,10 @@ struct stream {
     uint64_t last_frame; /* that touched it; 0: none since it was loaded */
     /* (an append touches what is above, 72 bytes, and the entry id) */
     uint64_t entry_ms, entry_seq; /* of its last event */
-    bool touched;                 /* since the clock hand passed it */
+    uint32_t touched : 1;         /* since the clock hand passed it */
+    uint32_t pins : 31;           /* somebody needs it to stay */
     uint32_t largest;             /* no event of the tail takes more bytes */
-    uint32_t pins;                /* somebody needs it to stay */
+    uint32_t read_from;           /* pack.c's: where a scattered range was read (modulo 2^32) */
     uint32_t plan;                /* append.c's: the append that `planned` belongs to */
     uint64_t planned;             /* next version inside that append */
     struct list clock;            /* model.clock; not while LOADING */
@@ -128,6 +129,15 @@ struct model {
         struct event **log;
         uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
     } flushed;
+
+    struct packing { /* pack.c's: ranges that were read again, until the end of the turn */
+        struct pack_range {
+            struct stream_name *name; /* one reference */
+            uint64_t from, count;     /* versions */
+        } ranges[32];
+        size_t count;
+        uint64_t packed; /* events that were packed so far */
+    } pack;
 
     struct known_ids { /* known_ids.c's: client-made ids not in memory */
         enum { KNOWN_IDS_OFF, KNOWN_IDS_LOADING, KNOWN_IDS_COMPLETE } state;
@@ -225,6 +235,8 @@ struct event *model_find_id(struct model *m, const struct uuid *id);
 void model_submit(struct model *m);
 /* Evicts until within bytes_max, as far as possible, in bounded work per call. */
 void model_evict(struct model *m);
+/* Packs what was read again. Once a turn, when nobody borrows events. */
+void model_pack(struct model *m);
 /* The store has voided everything beyond its durable number: the model is built again from what is
  * durable and not applied; the rest is loaded when it is asked for. */
 void model_rebuild(struct model *m);

@@ -20,6 +20,9 @@ void event_count(struct model *m, struct event *e);    /* from now on in the cac
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */
 void stream_unpush(struct model *m, struct stream *s); /* takes the last event off again */
 void stream_push_front(struct model *m, struct stream *s, struct event *e);
+/* Another copy takes the event's place in the tail, the log tail, or both. It takes its own
+ * references; the id (model_replace_id) is the caller's. */
+void stream_replace(struct model *m, struct stream *s, struct event *by, bool in_tail, bool in_log);
 /* Appends an event as the fields say (event id, entry id, type ... are decided; sequence, version,
  * recorded are set here). payload.ptr NULL: payload.len bytes that the caller fills in. */
 struct event *model_push(struct model *m, struct stream *s, struct event_fields *f);
@@ -92,6 +95,10 @@ void idempotent_free(struct idempotent *i);
 size_t idempotent_bytes(const struct idempotent *i);
 void idempotent_install(struct stream *s, const struct idempotent_record *r);
 void model_account(struct model *m, struct stream *s); /* extra's bytes have changed */
+
+/* pack.c */
+/* Versions from `from` on were read out of the tail. */
+void model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count);
 
 /* known_ids.c */
 void known_ids_add(struct model *m, const struct uuid *id); /* it leaves memory */

@@ -115,8 +115,9 @@ static bool read_page(struct model *m, struct read *r, const struct page *page,
 
 /* read_memory for a stream of which all is asked for: looks at no event, as each would be a cache
  * miss, and whoever composes the reply fetches them ahead. false: not without looking. */
-static bool read_unseen(struct read *r, uint64_t low, uint64_t high, struct progress *p) {
-    const struct stream *s = r->stream;
+static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high,
+                        struct progress *p) {
+    struct stream *s = r->stream;
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
     if (r->filter != NULL || n > READ_BYTES_MAX || p->bytes + n * s->largest > READ_BYTES_MAX)
         return false;
@@ -124,6 +125,7 @@ static bool read_unseen(struct read *r, uint64_t low, uint64_t high, struct prog
     for (uint64_t i = 0; i < n; i++)
         r->events[r->found++] = stream_event(s, r->reverse ? high - i : low + i);
     p->bytes += n * s->largest;
+    model_note_read(m, s, r->reverse ? high + 1 - n : low, n);
     r->has_more = n <= high - low;
     if (r->has_more) r->next = r->reverse ? high - n : low + n;
     return true;
@@ -133,7 +135,7 @@ static bool read_unseen(struct read *r, uint64_t low, uint64_t high, struct prog
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
                         uint64_t high, struct progress *p) {
     bool gone = any_gone(m, r);
-    if (r->stream != NULL && !gone && read_unseen(r, low, high, p)) return !r->has_more;
+    if (r->stream != NULL && !gone && read_unseen(m, r, low, high, p)) return !r->has_more;
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)

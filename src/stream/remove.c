@@ -174,21 +174,6 @@ struct note_erase {
     uint64_t last_frame, changed_frame;
 };
 
-static void replace(struct model *m, struct stream *s, struct event *by, bool in_tail,
-                    bool in_log) {
-    if (in_tail) {
-        struct event **at = &s->tail[s->tail_head + (by->rec.version - stream_tail_first(s))];
-        event_drop(m, *at);
-        *at = event_ref(by);
-    }
-    if (in_log) {
-        struct event **at = &m->log[by->rec.sequence & m->log_mask];
-        m->log_bytes += by->size - (*at)->size;
-        event_drop(m, *at);
-        *at = event_ref(by);
-    }
-}
-
 static void unerase(struct model *m, struct undo *u) {
     struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
     struct stream *s = note->stream;
@@ -197,7 +182,7 @@ static void unerase(struct model *m, struct undo *u) {
     if (note->old == NULL) return;
     if (note->in_log && note->old->rec.flags & EVENT_CLIENT_ID)
         model_replace_id(m, model_event(m, note->old->rec.sequence), note->old);
-    replace(m, s, note->old, note->in_tail, note->in_log);
+    stream_replace(m, s, note->old, note->in_tail, note->in_log);
     event_drop(m, note->old);
 }
 
@@ -244,7 +229,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
     if (old != NULL) {
         model_bury(m, event_ref(old));
         if (e->rec.flags & EVENT_CLIENT_ID && in_log) model_replace_id(m, old, erased);
-        replace(m, s, erased, in_tail, in_log);
+        stream_replace(m, s, erased, in_tail, in_log);
     }
     model_bury(m, erased); /* for the reply */
     model_add_erased(m, erased);

@@ -55,6 +55,41 @@ TEST(an_event_gives_back_what_it_was_made_of) {
     stream_name_unref(n);
 }
 
+TEST(packed_events_are_as_their_originals_and_go_with_the_last_of_them) {
+    struct stream_name *n = stream_name_create(9, 5, STR("order-1"));
+    struct event_fields f = plain();
+    struct event *events[3], *copies[3];
+    size_t bytes = EVENT_BLOCK_BYTES;
+    for (size_t i = 0; i < 3; i++) {
+        f.version = i;
+        f.payload = str_of("xxxxxxxxxxxx", i * 5); /* of any alignment */
+        events[i] = event_create(&f, n);
+        events[i]->frame = 70 + i;
+        events[i]->counted = 1;
+        bytes += event_packed_size(events[i]);
+    }
+    CHECK_INT(event_pack(events, 3, copies), bytes);
+    CHECK_INT(n->refs, 1 + 3 + 3);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_INT(copies[i]->refs, 1);
+        CHECK_INT(copies[i]->counted, 0);
+        CHECK_INT(copies[i]->frame, 70 + i);
+        CHECK_INT(copies[i]->size, events[i]->size);
+        CHECK_INT(event_record_len(&copies[i]->rec), event_record_len(&events[i]->rec));
+        CHECK_INT(memcmp(&copies[i]->rec, &events[i]->rec, event_record_len(&events[i]->rec)), 0);
+        CHECK_INT((uintptr_t)copies[i] & 7, 0);
+        CHECK(event_unref(events[i]) > 0);
+    }
+    event_ref(copies[1]);
+    CHECK_INT(event_unref(copies[1]), 0);
+    CHECK_INT(event_unref(copies[1]), 0);
+    CHECK_INT(event_unref(copies[2]), 0);
+    CHECK(str_eq(event_payload(&copies[0]->rec), STR("")));
+    CHECK_INT(event_unref(copies[0]), bytes);
+    CHECK_INT(n->refs, 1);
+    stream_name_unref(n);
+}
+
 TEST(every_choice_of_optional_ids_is_kept) {
     struct stream_name *n = stream_name_create(1, 0, STR("s"));
     for (unsigned set = 0; set < 1u << EVENT_UUID_FLAGS; set++) {
