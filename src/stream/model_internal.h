@@ -97,8 +97,8 @@ void idempotent_install(struct stream *s, const struct idempotent_record *r);
 void model_account(struct model *m, struct stream *s); /* extra's bytes have changed */
 
 /* pack.c */
-/* Versions from `from` on were read out of the tail. */
-void model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count);
+/* Versions from `from` on are read out of the tail. Whether they lie scattered. */
+bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count);
 
 /* known_ids.c */
 void known_ids_add(struct model *m, const struct uuid *id); /* it leaves memory */

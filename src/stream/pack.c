@@ -31,7 +31,7 @@ static bool scattered(struct event *const *events, size_t n) {
         uintptr_t a = (uintptr_t)events[i - 1], b = (uintptr_t)events[i];
         jumps += (a < b ? b - a : a - b) >= BLOCK_BYTES;
     }
-    return PACK_ALL || jumps > n / 4;
+    return jumps > n / 4;
 }
 
 /* Whether it overlaps what was read last time; a consumer goes on behind that. */
@@ -40,13 +40,14 @@ static bool read_again(const struct stream *s, uint64_t from, size_t count) {
     return PACK_ALL || MIN(ahead, -ahead) < count;
 }
 
-void model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count) {
-    if (count < READ_MIN || s->tail_count < TAIL_MIN) return;
-    if (!scattered(&s->tail[s->tail_head + (from - stream_tail_first(s))], count)) return;
+bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count) {
+    bool far = scattered(&s->tail[s->tail_head + (from - stream_tail_first(s))], count);
+    if (!(far || PACK_ALL) || count < READ_MIN || s->tail_count < TAIL_MIN) return far;
     if (read_again(s, from, count) && m->pack.count < ARRAY_LEN(m->pack.ranges))
         m->pack.ranges[m->pack.count++] =
             (struct pack_range){stream_name_ref(s->name), from, count};
     s->read_from = (uint32_t)from;
+    return far;
 }
 
 /* Nobody but the tails refers to it: the journal and the applier borrow what is beyond floor. */

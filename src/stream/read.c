@@ -114,18 +114,19 @@ static bool read_page(struct model *m, struct read *r, const struct page *page,
 }
 
 /* read_memory for a stream of which all is asked for: looks at no event, as each would be a cache
- * miss, and whoever composes the reply fetches them ahead. false: not without looking. */
+ * miss, and whoever composes the reply fetches them ahead. false: not without looking, or not
+ * quicker: what lies scattered is to be looked at here, which finds its pages for the reply. */
 static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high,
                         struct progress *p) {
     struct stream *s = r->stream;
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
     if (r->filter != NULL || n > READ_BYTES_MAX || p->bytes + n * s->largest > READ_BYTES_MAX)
         return false;
+    if (model_note_read(m, s, r->reverse ? high + 1 - n : low, n)) return false;
     read_reserve(r, n);
     for (uint64_t i = 0; i < n; i++)
         r->events[r->found++] = stream_event(s, r->reverse ? high - i : low + i);
     p->bytes += n * s->largest;
-    model_note_read(m, s, r->reverse ? high + 1 - n : low, n);
     r->has_more = n <= high - low;
     if (r->has_more) r->next = r->reverse ? high - n : low + n;
     return true;
