@@ -6,7 +6,7 @@
 #include "base/reserve.h"
 #include "server/info.h"
 
-#define OTHERS_ALLOWED (24u << 20)
+#define OTHERS_ALLOWED (4u << 20)
 
 static void visit_clients(struct server *srv) {
     /* Each run looks at the oldest tenth and moves them to the end. */
@@ -29,14 +29,13 @@ static void visit_clients(struct server *srv) {
 }
 
 /* The cache's own account leaves out what the allocator rounds up, buffers and the database's
- * memory. What goes beyond a fair allowance for them is taken from the cache, so that cache-bytes
- * bounds the process. */
+ * memory. All of that is taken from the cache (but not more than half), so that cache-bytes bounds
+ * what the process allocates; what comes on top is what lies between allocations. */
 static void bound_memory(struct server *srv) {
     uint64_t used = 0, held = 0, cache = srv->config.cache_bytes;
     allocator_read(&used, &held);
     uint64_t others = reserve_bytes() + (used > srv->model.bytes ? used - srv->model.bytes : 0);
-    uint64_t over = others > OTHERS_ALLOWED ? others - OTHERS_ALLOWED : 0;
-    srv->model.bytes_max = MAX(cache - MIN(over, cache), cache / 2);
+    srv->model.bytes_max = cache - MIN(others, cache / 2);
 }
 
 void cron_run(struct server *srv) {
