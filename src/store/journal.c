@@ -28,9 +28,6 @@
 
 /* Free segments that are kept; what a burst left beyond them is removed. */
 #define SPARES_MAX 4
-/* The first segment of a start is zeroed this far before the first client is served: 64 MiB
- * take some 100 ms, 4 MiB under 10. The rest is only reserved; later ones are zeroed whole. */
-#define START_ZEROED ((uint64_t)4 << 20)
 /* Bodies of this size and more are not copied. */
 #define BODY_BORROWED ((size_t)64 << 10)
 /* A buffer that one large group made grow beyond this is given back. */
@@ -63,7 +60,8 @@ static void pool_remove_doomed(struct journal *j) {
         pthread_mutex_unlock(&j->lock);
         if (s == NULL) return;
         struct err ignored;
-        if (s->stale && segment_zero(s, j->dir, &ignored) != 0) log_verbose("%s", ignored.text);
+        if (s->stale && segment_zero(s, j->dir, &j->pace, &ignored) != 0)
+            log_verbose("%s", ignored.text);
         segment_remove(s, j->dir);
     }
 }
@@ -76,28 +74,30 @@ static void pool_zero_stale(struct journal *j) {
         pool_changed(j);
         pthread_mutex_unlock(&j->lock);
         if (s == NULL) return;
-        if (segment_zero(s, j->dir, &err) != 0) log_warning("journal: %s", err.text);
+        if (segment_zero(s, j->dir, &j->pace, &err) != 0) log_warning("journal: %s", err.text);
         s->stale = s->failed;
         pool_give(j, s);
     }
 }
 
-/* A spare, or a new file: zeroed so far. */
-static struct segment *pool_take(struct journal *j, uint64_t zeroed, struct err *err) {
+/* A spare, or a new file: zeroed, or only reserved. */
+static struct segment *pool_take(struct journal *j, bool zeroed, struct err *err) {
+    uint64_t zeros = zeroed ? j->segment_bytes : 0;
     pthread_mutex_lock(&j->lock);
     struct segment *s = segment_list_pop(&j->spares);
     uint64_t number = s == NULL ? j->next_number++ : 0;
     bool may_help = j->doomed.count + j->stale.count > 0 && j->state != JOURNAL_OPENED;
     pool_changed(j);
     pthread_mutex_unlock(&j->lock);
-    if (s == NULL) s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
+    if (s == NULL)
+        s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeros, NULL, err);
     if (s == NULL && may_help) { /* the disk is full, perhaps with these */
         pthread_mutex_lock(&j->lock);
         for (struct segment *stale; (stale = segment_list_pop(&j->stale)) != NULL;)
             segment_list_push(&j->doomed, stale);
         pthread_mutex_unlock(&j->lock);
         pool_remove_doomed(j);
-        s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeroed, err);
+        s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes, zeros, NULL, err);
     }
     return s;
 }
@@ -110,11 +110,15 @@ int journal_prepare(struct journal *j, struct err *err) {
     uint64_t number = wanted ? j->next_number++ : 0;
     pthread_mutex_unlock(&j->lock);
     if (!wanted) return 0;
-    struct segment *s =
-        segment_create(j->dir, j->dir_fd, number, j->segment_bytes, j->segment_bytes, err);
+    struct segment *s = segment_create(j->dir, j->dir_fd, number, j->segment_bytes,
+                                       j->segment_bytes, &j->pace, err);
     if (s == NULL) return ERR_IO;
     pool_give(j, s);
     return 0;
+}
+
+void journal_hurry(struct journal *j) {
+    atomic_store(&j->pace.hurry, true);
 }
 
 bool journal_wants_prepare(const struct journal *j) {
@@ -271,6 +275,7 @@ static int write_part(struct journal *j, const struct group *g, uint32_t from, u
     int rc = segment_write(s, j->dir, j->iov, w.iov_len, offset, err);
     if (rc == 0) {
         s->end += padded;
+        atomic_fetch_add(&j->pace.written, padded);
         s->last_frame = j->last_frame = g->first_frame + to - 1;
         j->header_pending = false;
         account(j);
@@ -304,7 +309,7 @@ static uint64_t previous_generation(const struct segment_list *l, uint64_t first
 /* Makes another segment the last. Its header is not written yet. What is in the last one now
  * must be synced, or be superseded. */
 static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previous, uint32_t flags,
-                         uint64_t zeroed, struct err *err) {
+                         bool zeroed, struct err *err) {
     struct segment *s = pool_take(j, zeroed, err);
     if (s == NULL) return ERR_IO;
     s->header = (struct segment_header){
@@ -371,7 +376,7 @@ static int write_group(struct journal *j, const struct group *g, uint64_t claim,
         if (to == from) {
             assert(s->end > JOURNAL_BLOCK); /* frames fit in a segment */
             if ((rc = sync_last(j, err)) != 0) return rc;
-            rc = begin_segment(j, g->first_frame + from, s->header.generation, 0, 0, err);
+            rc = begin_segment(j, g->first_frame + from, s->header.generation, 0, false, err);
             if (rc != 0) return rc;
             continue;
         }
@@ -417,7 +422,7 @@ int journal_start(struct journal *j, uint64_t next_frame, struct err *err) {
     }
     j->last_frame = j->applied = next_frame - 1;
     /* Older frames from here on (a torn tail that a power cut may yet bring back) are void. */
-    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, START_ZEROED, err);
+    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, true, err);
     if (rc == 0) rc = write_header(j, err);
     if (rc == 0) rc = sync_last(j, err);
     if (rc == 0) {
@@ -522,7 +527,7 @@ int journal_rewrite(struct journal *j, struct group *const groups[], size_t n, u
     if (keep != NULL) keep->failed = true;
     j->last_frame = next_frame - 1;
     const uint64_t previous = previous_generation(&j->segments, next_frame);
-    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, 0, err);
+    int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, false, err);
     if (rc != 0) goto failed;
     struct segment *first_new = j->segments.tail;
     for (size_t i = 0; i < n; i++)
@@ -553,7 +558,7 @@ int journal_scrub(struct journal *j, struct err *err) {
     pthread_mutex_unlock(&j->lock);
     const uint64_t previous = j->segments.tail->header.generation;
     int rc = sync_last(j, err);
-    if (rc == 0) rc = begin_segment(j, j->last_frame + 1, previous, 0, 0, err);
+    if (rc == 0) rc = begin_segment(j, j->last_frame + 1, previous, 0, false, err);
     if (rc == 0) rc = write_header(j, err);
     if (rc == 0) rc = sync_last(j, err);
     if (rc == 0)

@@ -97,6 +97,8 @@ int journal_scrub(struct journal *j, struct err *err);
  * helper thread, concurrently with the others; takes long. */
 int journal_prepare(struct journal *j, struct err *err);
 bool journal_wants_prepare(const struct journal *j); /* any thread */
+/* From now on zeroing leaves the disk to nobody: the server stops. Any thread. */
+void journal_hurry(struct journal *j);
 /* Bytes in segments that hold frames not yet applied. Any thread. */
 uint64_t journal_bytes_used(const struct journal *j);
 uint64_t journal_segment_count(const struct journal *j);

@@ -74,6 +74,7 @@ struct journal {
     uint64_t next_number;       /* of a file's name */
     _Atomic bool wants_prepare;
     _Atomic uint64_t bytes_used, chain_count, spare_count; /* for other threads */
+    struct segment_pace pace;                              /* of what the helper zeroes */
 };
 
 struct journal *journal_create(const struct journal_config *config);

@@ -121,16 +121,22 @@ bool segment_frames_valid(const uint8_t *frames, const struct segment_group *g, 
 void segment_path(char out[SEGMENT_PATH_MAX], const char *dir, uint64_t number);
 /* Whether a file's name is a segment's; its number. */
 bool segment_name_parse(const char *name, uint64_t *number);
+/* For zeroing while others use the disk, which then is left to them. */
+struct segment_pace {
+    _Atomic uint64_t written; /* bytes that they have written: zeros are twice as quick */
+    _Atomic bool hurry;       /* nobody uses it any more */
+};
 /* A new file of size bytes: reserved, its first zeroed bytes written with zeros and synced, all
  * under a temporary name; then renamed. The directory is synced. NULL on failure (nothing is left).
- */
+ * pace NULL: as quickly as it goes. */
 struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uint64_t size,
-                               uint64_t zeroed, struct err *err);
+                               uint64_t zeroed, const struct segment_pace *pace, struct err *err);
 struct segment *segment_open(const char *dir, uint64_t number, struct err *err);
 void segment_close(struct segment *s);                   /* and frees; NULL is fine */
 void segment_remove(struct segment *s, const char *dir); /* unlinks, closes, frees */
-/* Overwrites all of it with zeros, in small portions; synced. Takes long. */
-MUST_CHECK int segment_zero(struct segment *s, const char *dir, struct err *err);
+/* Overwrites all of it with zeros; synced. Takes long. */
+MUST_CHECK int segment_zero(struct segment *s, const char *dir, const struct segment_pace *pace,
+                            struct err *err);
 /* Removes what unfinished preparations left. */
 void segment_remove_temporary(const char *dir);
 /* Writes all of iov (which it changes) at offset. */

@@ -296,6 +296,7 @@ void threads_stop(struct store *s) {
     /* The journal first: what it still makes durable must reach the applier. */
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
+    if (s->journal != NULL) journal_hurry(s->journal);
     pthread_cond_broadcast(&s->journal_wake);
     pthread_cond_broadcast(&s->helper_wake);
     pthread_mutex_unlock(&s->lock);
