@@ -6,8 +6,6 @@
 #include "base/reserve.h"
 #include "server/info.h"
 
-#define OTHERS_ALLOWED (4u << 20)
-
 static void visit_clients(struct server *srv) {
     /* Each run looks at the oldest tenth and moves them to the end. */
     uint64_t n = srv->client_count / 10 + 1;

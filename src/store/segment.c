@@ -176,6 +176,7 @@ static int write_zeros_gently(int fd, uint64_t bytes, const struct segment_pace 
         ssize_t n = pwrite(fd, zeros, MIN(bytes - at, (uint64_t)ZERO_PIECE), (off_t)at);
         if (n == 0 || (n < 0 && errno != EINTR)) return -1;
         if (n < 0) continue;
+        /* Of what it fails at, the sync at the end will tell. */
         sync_file_range(fd, (off_t)at, n, SYNC_FILE_RANGE_WRITE);
         at += (uint64_t)n;
         /* Ready before the journal could have filled half of it. */

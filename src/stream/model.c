@@ -477,7 +477,7 @@ void model_forget_flushed(struct model *m) {
 
 void model_clear(struct model *m) {
     drop_streams(m);
-    model_pack(m);
+    model_pack(m); /* no stream is left: gives the names back */
     assert(m->streams.count == 0);
     while (m->log_first < m->next_sequence) {
         struct event *e = model_event(m, m->log_first++);

@@ -41,7 +41,7 @@ struct stream {
     uint32_t touched : 1;         /* since the clock hand passed it */
     uint32_t pins : 31;           /* somebody needs it to stay */
     uint32_t largest;             /* no event of the tail takes more bytes */
-    uint32_t read_from;           /* pack.c's: where a scattered range was read (modulo 2^32) */
+    uint32_t read_from;           /* pack.c's: 1 + where a scattered range was read; 0: never */
     uint32_t plan;                /* append.c's: the append that `planned` belongs to */
     uint64_t planned;             /* next version inside that append */
     struct list clock;            /* model.clock; not while LOADING */

@@ -36,8 +36,8 @@ static bool scattered(struct event *const *events, size_t n) {
 
 /* Whether it overlaps what was read last time; a consumer goes on behind that. */
 static bool read_again(const struct stream *s, uint64_t from, size_t count) {
-    uint32_t ahead = (uint32_t)from - s->read_from;
-    return PACK_ALL || MIN(ahead, -ahead) < count;
+    uint32_t ahead = (uint32_t)from + 1 - s->read_from;
+    return PACK_ALL || (s->read_from != 0 && MIN(ahead, -ahead) < count);
 }
 
 bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count) {
@@ -46,7 +46,7 @@ bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t co
     if (read_again(s, from, count) && m->pack.count < ARRAY_LEN(m->pack.ranges))
         m->pack.ranges[m->pack.count++] =
             (struct pack_range){stream_name_ref(s->name), from, count};
-    s->read_from = (uint32_t)from;
+    s->read_from = (uint32_t)from + 1;
     return far;
 }
 

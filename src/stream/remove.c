@@ -338,6 +338,7 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     to->tail_head = from->tail_head;
     to->tail_count = from->tail_count;
     to->tail_cap = from->tail_cap;
+    to->largest = from->largest;
     to->extra = from->extra;
     to->entry_ms = from->entry_ms;
     to->entry_seq = from->entry_seq;

