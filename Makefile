@@ -20,8 +20,8 @@ MALLOC   ?= -ljemalloc
 LIBS      = -levent_core -lsqlite3 -lisal -luuid -lm
 SERVER   ?= src/cairn-server
 
-LAYERS   = base proto store stream server
-LIB_SRC  = $(foreach l,$(LAYERS),$(wildcard src/$l/*.c))
+LAYERS   = base proto record store stream config server commands
+LIB_SRC  = $(shell find $(LAYERS:%=src/%) -name "*.c")
 LIB_OBJ  = $(LIB_SRC:src/%.c=$(BUILD)/%.o)
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))

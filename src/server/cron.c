@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/reserve.h"
-#include "server/info.h"
+#include "commands/admin/info.h"
 
 static void visit_clients(struct server *srv) {
     /* Each run looks at the oldest tenth and moves them to the end. */

@@ -1,7 +1,7 @@
 /* The server's life: start, turns of the loop, what happens between them, stop.
  *
  * A turn: the loop handles what is readable and writable (commands run, frames collect in the
- * model's open group), then after_turn runs the connections that were woken, hands the open group
+ * model's open batch), then after_turn runs the connections that were woken, hands the open batch
  * to the journal, sends what may leave, evicts. Nothing here waits for a disk. */
 #include "server/server.h"
 
@@ -13,19 +13,19 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/blocking.h"
-#include "server/command.h"
+#include "server/wait/blocking.h"
+#include "server/command/command.h"
 #include "server/cron.h"
 #include "server/listener.h"
-#include "server/need.h"
-#include "stream/cgroup.h"
-#include "server/transaction.h"
+#include "server/wait/need.h"
+#include "stream/group/cgroup.h"
+#include "server/client/transaction.h"
 
 #define READ_BUFFER       (64u * 1024)
 #define SLOW_SYNC_US      UINT64_C(600)
 #define SLOW_SYNC_SLOTS   3              /* at most JOURNAL_SLOTS */
 #define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
-#define GROUP_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
+#define BATCH_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 #define STOP_PATIENCE_MS  5000
 
 /* ---- the store's callbacks ---- */
@@ -34,11 +34,11 @@ static void resume_all(struct list *parked) {
     while (!list_empty(parked)) client_resume(LIST_ENTRY(parked->next, struct client, parked));
 }
 
-static void on_durable(struct group *g, void *arg) {
+static void on_durable(struct batch *b, void *arg) {
     struct server *srv = arg;
-    uint64_t now = clock_mono_us(), took = now - g->submitted_us;
+    uint64_t now = clock_mono_us(), took = now - b->submitted_us;
     srv->commit.sync_us = (srv->commit.sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
-    uint32_t released = clients_durable(srv, g);
+    uint32_t released = clients_durable(srv, b);
     resume_all(&srv->waiting); /* WAITAOF */
     uint32_t all = srv->commit.in_flight + srv->commit.writers;
     srv->commit.population = MAX(all, srv->commit.population - srv->commit.population / 16);
@@ -66,9 +66,9 @@ static void on_voided(const char *why, void *arg) {
     srv->stats.voids++;
     snprintf(srv->read_only_why, sizeof srv->read_only_why, "%.250s", why);
     uint64_t durable = store_durable(srv->store);
-    LIST_FOR_EACH (it, store_groups(srv->store)) {
-        struct group *g = LIST_ENTRY(it, struct group, node);
-        if (g->first_frame > durable) clients_void(srv, g, why);
+    LIST_FOR_EACH (it, store_batches(srv->store)) {
+        struct batch *b = LIST_ENTRY(it, struct batch, node);
+        if (b->first_frame > durable) clients_void(srv, b, why);
     }
     clients_void(srv, srv->model.open, why);
     server_reset_needs(srv);
@@ -159,7 +159,7 @@ static unsigned sync_slots(const struct server *srv) {
     return srv->commit.sync_us < SLOW_SYNC_US ? 1 : SLOW_SYNC_SLOTS;
 }
 
-/* Whether the open group holds its share of the writers: with a slow disk they go in cohorts, one
+/* Whether the open batch holds its share of the writers: with a slow disk they go in cohorts, one
  * for each sync that may be under way. */
 static bool is_cohort(const struct server *srv, uint32_t percent) {
     return srv->commit.writers * sync_slots(srv) * 100 >= srv->commit.population * percent;
@@ -189,11 +189,11 @@ static void submit(struct server *srv) {
     model_submit(&srv->model);
 }
 
-/* Starts the next write of the journal when that is idle; a large group goes at once. */
+/* Starts the next write of the journal when that is idle; a large batch goes at once. */
 static void hand_over(struct server *srv) {
-    const struct group *open = srv->model.open;
+    const struct batch *open = srv->model.open;
     if (open->frame_count == 0) return;
-    if (open->bytes >= GROUP_BYTES_LARGE ||
+    if (open->bytes >= BATCH_BYTES_LARGE ||
         (store_idle(srv->store, sync_slots(srv)) && !hold_back(srv)))
         submit(srv);
 }

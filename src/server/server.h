@@ -3,11 +3,11 @@
 #define SERVER_SERVER_H
 
 #include "base/hash.h"
-#include "server/client.h"
-#include "server/config.h"
-#include "server/expiry.h"
-#include "server/input.h"
-#include "server/stats.h"
+#include "server/client/client.h"
+#include "config/config.h"
+#include "server/wait/expiry.h"
+#include "server/client/input.h"
+#include "server/stats/stats.h"
 #include "stream/model.h"
 
 #define CAIRN_VERSION "0.1.0"
@@ -37,11 +37,11 @@ struct server {
     uint64_t wall_ms;
     uint64_t started_wall_s, started_ms;
     char run_id[41];
-    /* When to hand the open group to the journal (server.c: hand_over). */
+    /* When to hand the open batch to the journal (server.c: hand_over). */
     struct {
-        uint64_t sync_us;    /* how long a group takes to become durable, smoothed */
-        uint32_t writers;    /* connections with a reply that waits for the open group */
-        uint32_t in_flight;  /* ... for groups under way */
+        uint64_t sync_us;    /* how long a batch takes to become durable, smoothed */
+        uint32_t writers;    /* connections with a reply that waits for the open batch */
+        uint32_t in_flight;  /* ... for batches under way */
         uint32_t population; /* how many such connections there are, all in all */
         uint64_t hold_until_us;
         bool alarm_set, look_again;

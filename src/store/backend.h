@@ -11,9 +11,9 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/uuid.h"
-#include "store/event.h"
-#include "store/group.h"
-#include "store/record.h"
+#include "record/event.h"
+#include "record/batch.h"
+#include "record/record.h"
 
 /* What the loop needs to go on where the store stands. */
 struct store_state {
@@ -142,7 +142,7 @@ void id_list_clear(struct id_list *l);
 struct backend_conn; /* the backend's own */
 
 struct backend_stats {                  /* filled by the writer; for INFO */
-    uint64_t pending_index;             /* index entries not yet merged */
+    uint64_t index_tail;                /* index entries not yet merged */
     uint64_t indexed;                   /* sequence up to which the index is on disk */
     uint64_t database_bytes, log_bytes; /* file and WAL */
 };
@@ -168,11 +168,11 @@ struct backend {
     int (*set_journal_open)(struct backend_conn *w, bool open, struct err *err);
     /* Commits something durably, to see whether the disk works (again). */
     int (*probe)(struct backend_conn *w, struct err *err);
-    /* Applies the groups' frames in order in ONE synced transaction, and the number of the last
+    /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.
      * What is removed is hidden at once; its rows go in maintain(). */
-    int (*apply)(struct backend_conn *w, struct group *const groups[], size_t n, struct err *err);
+    int (*apply)(struct backend_conn *w, struct batch *const batches[], size_t n, struct err *err);
     /* One bounded slice (some 10 ms) of deferred work (bulk index merge, freeing, checkpoints).
      * all: finish everything that is pending regardless of thresholds (clean shutdown, idle).
      * *more: there is more to do. Called between applies. */

@@ -11,7 +11,7 @@
  * others from writing, waits for their syncs, and writes all that is not durable to a new segment;
  * if that fails too, the store is failed: the loop voids what is not durable, and the thread probes
  * until the disk works again. */
-#include "store/store_internal.h"
+#include "store/internal.h"
 
 #include <sched.h>
 
@@ -28,9 +28,9 @@ static void raise_durable(struct store *s, uint64_t frame) {
     if (frame <= atomic_load(&s->durable)) return;
     atomic_store_explicit(&s->durable, frame, memory_order_release);
     bool wake = false;
-    while (s->written.head != NULL && group_last_frame(s->written.head) <= frame) {
-        struct group *g = group_queue_pop(&s->written);
-        wake = applier_give(s, g) || wake;
+    while (s->written.head != NULL && batch_last_frame(s->written.head) <= frame) {
+        struct batch *b = batch_queue_pop(&s->written);
+        wake = applier_give(s, b) || wake;
     }
     store_notify(s);
     if (wake) pthread_cond_signal(&s->applier_wake);
@@ -43,7 +43,7 @@ static void raise_durable(struct store *s, uint64_t frame) {
 static void fail_and_probe(struct store *s, const struct err *why) {
     atomic_fetch_add(&s->journal_failures, 1);
     log_warning("journal: %s; writes are refused until the disk works again", why->text);
-    s->written = (struct group_queue){0};
+    s->written = (struct batch_queue){0};
     s->failed = true;
     s->void_taken = false;
     snprintf(s->failure, sizeof s->failure, "%s", why->text);
@@ -74,20 +74,20 @@ static void recover(struct store *s, const struct err *first) {
     log_warning("journal: %s; writing again to a new segment", first->text);
     atomic_fetch_add(&s->journal_rewrites, 1);
     size_t n = 0;
-    for (struct group *g = s->written.head; g != NULL; g = g->queue_next) n++;
-    struct group **groups = xmalloc((n + 1) * sizeof *groups);
+    for (struct batch *b = s->written.head; b != NULL; b = b->queue_next) n++;
+    struct batch **batches = xmalloc((n + 1) * sizeof *batches);
     n = 0;
-    for (struct group *g = s->written.head; g != NULL; g = g->queue_next) groups[n++] = g;
+    for (struct batch *b = s->written.head; b != NULL; b = b->queue_next) batches[n++] = b;
     pthread_mutex_unlock(&s->lock);
     struct err err;
     uint64_t durable = atomic_load(&s->durable);
-    int rc = journal_rewrite(s->journal, groups, n, durable + 1, durable, &err);
+    int rc = journal_rewrite(s->journal, batches, n, durable + 1, durable, &err);
     pthread_mutex_lock(&s->lock);
     if (rc != 0)
         fail_and_probe(s, &err);
     else if (n > 0)
-        raise_durable(s, group_last_frame(groups[n - 1]));
-    free(groups);
+        raise_durable(s, batch_last_frame(batches[n - 1]));
+    free(batches);
     s->journal_recovering = false;
     pthread_cond_broadcast(&s->journal_wake);
 }
@@ -95,24 +95,24 @@ static void recover(struct store *s, const struct err *first) {
 /* ---- writing and syncing ---- */
 
 /* Moves what is queued to `written`; returns the first. With the lock. */
-static struct group *take(struct store *s, uint64_t *bytes, uint64_t *last_frame) {
-    struct group *first = s->to_journal.head;
+static struct batch *take(struct store *s, uint64_t *bytes, uint64_t *last_frame) {
+    struct batch *first = s->to_journal.head;
     *bytes = 0;
-    for (struct group *g; (g = group_queue_pop(&s->to_journal)) != NULL;) {
-        *bytes += journal_group_bytes(g);
-        *last_frame = group_last_frame(g);
-        group_queue_push(&s->written, g);
+    for (struct batch *b; (b = batch_queue_pop(&s->to_journal)) != NULL;) {
+        *bytes += journal_batch_bytes(b);
+        *last_frame = batch_last_frame(b);
+        batch_queue_push(&s->written, b);
     }
     return first;
 }
 
-/* Writes the group and those behind it (nobody adds more: journal_writing). */
-static int write_all(struct store *s, const struct group *first, struct err *err) {
+/* Writes the batch and those behind it (nobody adds more: journal_writing). */
+static int write_all(struct store *s, const struct batch *first, struct err *err) {
     uint64_t claim = atomic_load(&s->durable);
     int rc = 0;
-    for (const struct group *g = first; g != NULL && rc == 0; g = g->queue_next) {
-        rc = journal_write(s->journal, g, claim, err);
-        atomic_fetch_add(&s->journal_groups, 1);
+    for (const struct batch *b = first; b != NULL && rc == 0; b = b->queue_next) {
+        rc = journal_write(s->journal, b, claim, err);
+        atomic_fetch_add(&s->journal_batches, 1);
     }
     return rc;
 }
@@ -141,7 +141,7 @@ static void work(struct store *s, unsigned slot, bool due) {
     struct err err;
     uint64_t bytes, last_frame = 0, applied = atomic_load(&s->applied);
     s->journal_writing = true; /* from here on nobody else takes or writes */
-    struct group *first = take(s, &bytes, &last_frame);
+    struct batch *first = take(s, &bytes, &last_frame);
     bool scrub = s->scrub;
     bool alone = applied > s->told_applied || scrub || !journal_fits(s->journal, bytes);
     s->sync_waiters++;
@@ -158,9 +158,9 @@ static void work(struct store *s, unsigned slot, bool due) {
     if (scrub && rc == 0) s->scrub = false;
     s->journal_writing = false;
     if (s->sync_waiters > 0) pthread_cond_broadcast(&s->journal_wake);
-    if (s->journal_recovering) return; /* another thread's: it writes these groups again */
+    if (s->journal_recovering) return; /* another thread's: it writes these batches again */
     if (rc == 0 && due && s->written.head != NULL) {
-        if (first == NULL) last_frame = group_last_frame(s->written.tail);
+        if (first == NULL) last_frame = batch_last_frame(s->written.tail);
         rc = sync_written(s, slot, last_frame, &err);
     }
     if (rc != 0 && !s->journal_recovering) recover(s, &err);

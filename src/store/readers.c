@@ -1,6 +1,6 @@
 /* The reader threads: a small pool, each with its own connection, taking requests from one queue. A
  * reader sees the backend only; the loop lays what is in memory over it. */
-#include "store/store_internal.h"
+#include "store/internal.h"
 
 #include "base/alloc.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 /* The store's loop side: opening and recovery, handing over, watermarks, pins. See store.h for the
- * picture and DESIGN's durability contract for the promises. Threads are in threads.c and
+ * picture and DESIGN's durability contract for the promises. Threads are in applier.c and
  * readers.c. */
 #include "store/store.h"
 
@@ -13,7 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/store_internal.h"
+#include "store/internal.h"
 
 #define REPLAY_BYTES (32u << 20)
 
@@ -33,27 +33,27 @@ static int take_lock(struct store *s, struct err *err) {
 
 struct replay {
     struct store *s;
-    struct group *groups[256];
+    struct batch *batches[256];
     size_t count, bytes;
     uint64_t frames;
 };
 
 static int replay_apply(struct replay *r, struct err *err) {
     int rc = 0;
-    if (r->count > 0) rc = r->s->backend->apply(r->s->writer, r->groups, r->count, err);
-    for (size_t i = 0; i < r->count; i++) group_destroy(r->groups[i]);
+    if (r->count > 0) rc = r->s->backend->apply(r->s->writer, r->batches, r->count, err);
+    for (size_t i = 0; i < r->count; i++) batch_destroy(r->batches[i]);
     r->count = r->bytes = 0;
     bool more = false;
     if (rc == 0) rc = r->s->backend->maintain(r->s->writer, false, &more, err);
     return rc;
 }
 
-static int replay_group(struct group *g, void *arg, struct err *err) {
+static int replay_batch(struct batch *b, void *arg, struct err *err) {
     struct replay *r = arg;
-    r->groups[r->count++] = g;
-    r->bytes += g->bytes;
-    r->frames += g->frame_count;
-    if (r->count < ARRAY_LEN(r->groups) && r->bytes < REPLAY_BYTES) return 0;
+    r->batches[r->count++] = b;
+    r->bytes += b->bytes;
+    r->frames += b->frame_count;
+    if (r->count < ARRAY_LEN(r->batches) && r->bytes < REPLAY_BYTES) return 0;
     return replay_apply(r, err);
 }
 
@@ -73,11 +73,11 @@ static int recover(struct store *s, struct err *err) {
     struct replay r = {.s = s};
     uint64_t start = clock_mono_ms();
     int rc = journal_open(&s->journal, &config, s->state.applied, s->state.journal_open,
-                          replay_group, &r, err);
+                          replay_batch, &r, err);
     if (rc == 0)
         rc = replay_apply(&r, err);
     else
-        for (size_t i = 0; i < r.count; i++) group_destroy(r.groups[i]);
+        for (size_t i = 0; i < r.count; i++) batch_destroy(r.batches[i]);
     if (rc != 0) return rc;
     if (r.frames > 0) {
         log_notice("recovered %llu frames from the journal in %llu ms",
@@ -113,8 +113,8 @@ static struct store *store_create(const struct store_config *config) {
     pthread_cond_init(&s->readers_wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&s->lock, NULL);
-    list_init(&s->groups);
-    s->next_undurable = s->next_unapplied = &s->groups;
+    list_init(&s->batches);
+    s->next_undurable = s->next_unapplied = &s->batches;
     list_init(&s->outstanding);
     list_init(&s->requests);
     list_init(&s->finished);
@@ -191,24 +191,24 @@ int store_fd(const struct store *s) {
     return s->event_fd;
 }
 
-void store_submit(struct store *s, struct group *g) {
-    assert(g->frame_count > 0);
+void store_submit(struct store *s, struct batch *b) {
+    assert(b->frame_count > 0);
     assert(s->writable);
-    list_append(&s->groups, &g->node);
-    if (s->next_undurable == &s->groups) s->next_undurable = &g->node;
-    if (s->next_unapplied == &s->groups) s->next_unapplied = &g->node;
-    s->pinned_bytes += g->bytes;
+    list_append(&s->batches, &b->node);
+    if (s->next_undurable == &s->batches) s->next_undurable = &b->node;
+    if (s->next_unapplied == &s->batches) s->next_unapplied = &b->node;
+    s->pinned_bytes += b->bytes;
     s->in_flight++;
-    g->submitted_us = clock_mono_us();
+    b->submitted_us = clock_mono_us();
     pthread_mutex_lock(&s->lock);
     if (s->journal_slot_count > 0) {
         atomic_store(&s->journal_busy, true);
-        group_queue_push(&s->to_journal, g);
+        batch_queue_push(&s->to_journal, b);
         pthread_mutex_unlock(&s->lock);
         pthread_cond_signal(&s->journal_wake);
     } else {
-        g->queued_us = clock_mono_us();
-        group_queue_push(&s->to_applier, g);
+        b->queued_us = clock_mono_us();
+        batch_queue_push(&s->to_applier, b);
         pthread_mutex_unlock(&s->lock);
         pthread_cond_signal(&s->applier_wake);
     }
@@ -221,58 +221,58 @@ bool store_idle(const struct store *s, unsigned slots) {
 
 static void report_durable(struct store *s, uint64_t durable) {
     s->durable_seen = durable;
-    while (s->next_undurable != &s->groups) {
-        struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
-        if (group_last_frame(g) > durable) break;
-        s->next_undurable = g->node.next;
+    while (s->next_undurable != &s->batches) {
+        struct batch *b = LIST_ENTRY(s->next_undurable, struct batch, node);
+        if (batch_last_frame(b) > durable) break;
+        s->next_undurable = b->node.next;
         s->in_flight--;
-        s->callbacks.durable(g, s->callbacks.arg);
+        s->callbacks.durable(b, s->callbacks.arg);
     }
 }
 
-/* Groups stay until the floor has passed them: who asked the backend before they were applied looks
- * for them here. */
-static void drop_passed_groups(struct store *s) {
+/* Batches stay until the floor has passed them: who asked the backend before they were applied
+ * looks for them here. */
+static void drop_passed_batches(struct store *s) {
     uint64_t floor = store_floor(s);
-    while (s->groups.next != s->next_unapplied) {
-        struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
-        if (group_last_frame(g) > floor) break;
-        list_remove(&g->node);
-        group_destroy(g);
+    while (s->batches.next != s->next_unapplied) {
+        struct batch *b = LIST_ENTRY(s->batches.next, struct batch, node);
+        if (batch_last_frame(b) > floor) break;
+        list_remove(&b->node);
+        batch_destroy(b);
     }
 }
 
 static void report_applied(struct store *s, uint64_t applied) {
     s->applied_seen = applied;
-    while (s->next_unapplied != &s->groups) {
-        struct group *g = LIST_ENTRY(s->next_unapplied, struct group, node);
-        if (group_last_frame(g) > applied) break;
-        s->next_unapplied = g->node.next;
-        s->pinned_bytes -= g->bytes;
+    while (s->next_unapplied != &s->batches) {
+        struct batch *b = LIST_ENTRY(s->next_unapplied, struct batch, node);
+        if (batch_last_frame(b) > applied) break;
+        s->next_unapplied = b->node.next;
+        s->pinned_bytes -= b->bytes;
     }
-    drop_passed_groups(s);
+    drop_passed_batches(s);
     s->callbacks.applied(applied, s->callbacks.arg);
 }
 
-/* Drops every group beyond durable; the acknowledging thread waits for this. */
+/* Drops every batch beyond durable; the acknowledging thread waits for this. */
 static void take_void(struct store *s) {
-    struct group_queue *q = s->journal_slot_count > 0 ? &s->to_journal : &s->to_applier;
+    struct batch_queue *q = s->journal_slot_count > 0 ? &s->to_journal : &s->to_applier;
     pthread_mutex_lock(&s->lock);
-    *q = (struct group_queue){0};
+    *q = (struct batch_queue){0};
     char why[sizeof s->failure];
     memcpy(why, s->failure, sizeof why);
     pthread_mutex_unlock(&s->lock);
     s->writable = false;
     s->callbacks.voided(why, s->callbacks.arg);
-    while (s->next_undurable != &s->groups) {
-        struct group *g = LIST_ENTRY(s->next_undurable, struct group, node);
-        assert(list_empty(&g->gated));
-        s->next_undurable = g->node.next;
-        if (s->next_unapplied == &g->node) s->next_unapplied = g->node.next;
+    while (s->next_undurable != &s->batches) {
+        struct batch *b = LIST_ENTRY(s->next_undurable, struct batch, node);
+        assert(list_empty(&b->gated));
+        s->next_undurable = b->node.next;
+        if (s->next_unapplied == &b->node) s->next_unapplied = b->node.next;
         s->in_flight--;
-        list_remove(&g->node);
-        s->pinned_bytes -= g->bytes;
-        group_destroy(g);
+        list_remove(&b->node);
+        s->pinned_bytes -= b->bytes;
+        batch_destroy(b);
     }
     pthread_mutex_lock(&s->lock);
     s->void_taken = true;
@@ -343,15 +343,15 @@ uint64_t store_journal_bytes(const struct store *s) {
     return s->journal != NULL ? journal_bytes_used(s->journal) : 0;
 }
 
-struct list *store_groups(struct store *s) {
-    return &s->groups;
+struct list *store_batches(struct store *s) {
+    return &s->batches;
 }
 
 void store_flush(struct store *s) {
     pthread_mutex_lock(&s->lock);
-    if (!list_empty(&s->groups)) {
-        struct group *last = LIST_ENTRY(s->groups.prev, struct group, node);
-        s->flush_frame = MAX(s->flush_frame, group_last_frame(last));
+    if (!list_empty(&s->batches)) {
+        struct batch *last = LIST_ENTRY(s->batches.prev, struct batch, node);
+        s->flush_frame = MAX(s->flush_frame, batch_last_frame(last));
     }
     pthread_mutex_unlock(&s->lock);
     pthread_cond_signal(&s->applier_wake);
@@ -384,7 +384,7 @@ void store_request(struct store *s, struct store_request *r) {
 
 void store_release(struct store *s, struct store_request *r) {
     list_remove(&r->outstanding);
-    drop_passed_groups(s);
+    drop_passed_batches(s);
 }
 
 uint64_t store_floor(const struct store *s) {
@@ -397,7 +397,7 @@ void store_read_stats(struct store *s, struct store_stats *out) {
         .journal_bytes = store_journal_bytes(s),
         .journal_segments = s->journal != NULL ? journal_segment_count(s->journal) : 0,
         .journal_syncs = s->journal_syncs,
-        .journal_groups = s->journal_groups,
+        .journal_batches = s->journal_batches,
         .journal_sync_us = s->journal_sync_us,
         .journal_rewrites = s->journal_rewrites,
         .journal_failures = s->journal_failures,
@@ -424,13 +424,13 @@ int store_close(struct store *s, struct err *err) {
     if (s->started) {
         readers_stop(s);
         threads_stop(s);
-        while (!list_empty(&s->groups)) {
-            struct group *g = LIST_ENTRY(s->groups.next, struct group, node);
-            if (group_last_frame(g) > atomic_load(&s->applied))
+        while (!list_empty(&s->batches)) {
+            struct batch *b = LIST_ENTRY(s->batches.next, struct batch, node);
+            if (batch_last_frame(b) > atomic_load(&s->applied))
                 rc = err_set(err, ERR_IO, "frame %llu could not be applied: %s",
-                             (unsigned long long)group_last_frame(g), s->apply_error);
-            list_remove(&g->node);
-            group_destroy(g);
+                             (unsigned long long)batch_last_frame(b), s->apply_error);
+            list_remove(&b->node);
+            batch_destroy(b);
         }
     }
     bool more = true;

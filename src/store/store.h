@@ -1,12 +1,12 @@
-/* The store as the loop sees it: hand over groups of frames, hear when they are durable and
+/* The store as the loop sees it: hand over batches of frames, hear when they are durable and
  * applied, ask for what is not in memory. All functions are the loop thread's; none waits for a
  * disk, except open and close.
  *
  *   loop --store_submit--> journal thread --> applier thread --> backend
- *        <-- store_poll: callbacks durable(group), applied(frame), voided, resumed; request->done
+ *        <-- store_poll: callbacks durable(batch), applied(frame), voided, resumed; request->done
  *
  * A failed disk: the journal thread first writes the unsynced frames again to a new segment. If
- * that fails too, `voided` is called: every frame newer than store_durable() is void, its groups
+ * that fails too, `voided` is called: every frame newer than store_durable() is void, its batches
  * are gone when the callback returns, and nothing may be submitted until `resumed`. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -29,8 +29,8 @@ struct store_config {
 };
 
 struct store_callbacks {
-    void (*durable)(struct group *g,
-                    void *arg); /* each group, in order; g->gated is the caller's */
+    void (*durable)(struct batch *b,
+                    void *arg); /* each batch, in order; b->gated is the caller's */
     void (*applied)(uint64_t frame, void *arg);
     void (*voided)(const char *why, void *arg);
     void (*resumed)(void *arg);
@@ -49,9 +49,9 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
 int store_fd(const struct store *s);
 void store_poll(struct store *s);
 
-/* Takes the group (closed; at least one frame). */
-void store_submit(struct store *s, struct group *g);
-/* Whether a group handed over now is written at once. slots: how many syncs may be under way at a
+/* Takes the batch (closed; at least one frame). */
+void store_submit(struct store *s, struct batch *b);
+/* Whether a batch handed over now is written at once. slots: how many syncs may be under way at a
  * time (1 or 2; only the journal makes use of a second one). */
 bool store_idle(const struct store *s, unsigned slots);
 /* Writes are possible (not voided). */
@@ -63,11 +63,11 @@ uint64_t store_durable(const struct store *s); /* as of the last poll */
 uint64_t store_applied(const struct store *s);
 /* The largest frame (bytes of its records in the journal) that can be stored. */
 size_t store_frame_max(const struct store *s);
-/* Memory of groups that are not applied yet, and journal bytes not yet reusable. */
+/* Memory of batches that are not applied yet, and journal bytes not yet reusable. */
 size_t store_pinned_bytes(const struct store *s);
 uint64_t store_journal_bytes(const struct store *s);
-/* The groups of all frames beyond the floor (store_floor), oldest first (struct group.node). */
-struct list *store_groups(struct store *s);
+/* The batches of all frames beyond the floor (store_floor), oldest first (struct batch.node). */
+struct list *store_batches(struct store *s);
 /* Asks for everything so far to be applied without delay (ESYNC, BACKUP). */
 void store_flush(struct store *s);
 /* Settable at run time. */
@@ -122,7 +122,7 @@ uint64_t store_floor(const struct store *s);
 
 struct store_stats {
     struct backend_stats backend;
-    uint64_t journal_bytes, journal_segments, journal_syncs, journal_groups, journal_sync_us;
+    uint64_t journal_bytes, journal_segments, journal_syncs, journal_batches, journal_sync_us;
     uint64_t journal_rewrites, journal_failures, apply_count, apply_retries, apply_us;
     uint64_t reads, disk_free;
     uint64_t backup_done, backup_total;

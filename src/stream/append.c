@@ -2,7 +2,7 @@
  * append), then everything is done: nothing is ever undone. */
 #include "stream/append.h"
 
-#include "stream/model_internal.h"
+#include "stream/internal.h"
 
 /* ---- checks ---- */
 

@@ -2,9 +2,9 @@
  * log tail is not what fills the cache, whole streams go, those not used lately first. Nothing
  * beyond the store's floor ever goes. */
 #include "base/alloc.h"
-#include "stream/cgroup.h"
-#include "stream/model_internal.h"
-#include "stream/remove.h"
+#include "stream/group/cgroup.h"
+#include "stream/internal.h"
+#include "stream/gone/remove.h"
 
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64

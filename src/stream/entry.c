@@ -3,8 +3,8 @@
 #include "stream/entry.h"
 
 #include "base/alloc.h"
-#include "store/fields.h"
-#include "stream/model_internal.h"
+#include "record/fields.h"
+#include "stream/internal.h"
 
 #define TYPE_LEN_MAX 512
 

@@ -3,7 +3,7 @@
  * woken. Nothing in memory can be newer than what the backend says: a stream leaves memory only
  * when all its frames are applied, and gets no new ones while it is not there. */
 #include "base/alloc.h"
-#include "stream/model_internal.h"
+#include "stream/internal.h"
 
 struct stream_load {
     struct store_request request;

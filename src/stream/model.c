@@ -1,10 +1,10 @@
-/* The model's structure: streams by name, the log tail, ids, the open group; building it again
+/* The model's structure: streams by name, the log tail, ids, the open batch; building it again
  * after a void. Deciding is append.c's, loading load.c's, evicting cache.c's, reading read.c's. */
 #include "stream/model.h"
 
 #include "base/alloc.h"
-#include "stream/model_internal.h"
-#include "stream/remove.h"
+#include "stream/internal.h"
+#include "stream/gone/remove.h"
 
 #define LOG_RING_MIN 1024
 
@@ -36,7 +36,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     m->entry_ms = st->entry_ms;
     m->entry_seq = st->entry_seq;
     log_ring_init(m, st->next_sequence);
-    m->open = group_create(m->decided + 1);
+    m->open = batch_create(m->decided + 1);
     if (st->next_sequence > 0)
         known_ids_load(m);
     else
@@ -348,9 +348,9 @@ void model_log_forget(struct model *m, struct event *e) {
 void model_submit(struct model *m) {
     assert(model_frame_is_empty(m));
     if (m->open->frame_count == 0) return;
-    struct group *g = m->open;
-    m->open = group_create(m->decided + 1);
-    store_submit(m->store, g);
+    struct batch *b = m->open;
+    m->open = batch_create(m->decided + 1);
+    store_submit(m->store, b);
 }
 
 /* ---- dropping everything, and building it again ---- */
@@ -368,18 +368,18 @@ static void drop_streams(struct model *m) {
 }
 
 /* Streams that frames beyond `durable` created do not exist, those that they deleted do. */
-static int64_t streams_of_group(const struct group *g) {
+static int64_t streams_of_group(const struct batch *b) {
     int64_t n = 0;
-    for (uint32_t i = 0; i < g->record_count; i++)
-        n += (g->records[i].kind == RECORD_STREAM) - (g->records[i].kind == RECORD_DELETE);
+    for (uint32_t i = 0; i < b->record_count; i++)
+        n += (b->records[i].kind == RECORD_STREAM) - (b->records[i].kind == RECORD_DELETE);
     return n;
 }
 
 static uint64_t streams_voided(struct model *m, uint64_t durable) {
     int64_t voided = streams_of_group(m->open);
-    LIST_FOR_EACH (it, store_groups(m->store)) {
-        const struct group *g = LIST_ENTRY(it, struct group, node);
-        if (g->first_frame > durable) voided += streams_of_group(g);
+    LIST_FOR_EACH (it, store_batches(m->store)) {
+        const struct batch *b = LIST_ENTRY(it, struct batch, node);
+        if (b->first_frame > durable) voided += streams_of_group(b);
     }
     return (uint64_t)voided;
 }
@@ -428,11 +428,11 @@ void model_rebuild(struct model *m) {
     renamed_clear(m);
     model_unbury(m, durable);
     model_forget_erased(m, durable, UINT64_MAX);
-    m->batch.count = 0;
+    m->run.count = 0;
     m->disk_deadline = 1; /* to be looked up */
     m->decided = durable;
-    group_destroy(m->open);
-    m->open = group_create(durable + 1);
+    batch_destroy(m->open);
+    m->open = batch_create(durable + 1);
     m->generation++;
     replay_build(m);
 }
@@ -448,8 +448,8 @@ uint64_t model_flush(struct model *m) {
     renamed_clear(m);
     model_forget_erased(m, 0, UINT64_MAX);
     m->disk_deadline = 0;
-    group_add(m->open, RECORD_FLUSH, NULL, 0);
-    m->decided = group_end_frame(m->open);
+    batch_add(m->open, RECORD_FLUSH, NULL, 0);
+    m->decided = batch_end_frame(m->open);
     /* The applier still borrows the events: they stay until it has passed. */
     m->flushed = (struct flushed){.frame = m->decided,
                                   .log = m->log,
@@ -487,7 +487,7 @@ void model_clear(struct model *m) {
         event_drop(m, m->flushed.log[q & m->flushed.log_mask]);
     free(m->flushed.log);
     free(m->log);
-    group_destroy(m->open);
+    batch_destroy(m->open);
     hidden_clear(m);
     renamed_clear(m);
     hash_clear(&m->hidden);
@@ -497,7 +497,7 @@ void model_clear(struct model *m) {
     model_exhume(m, UINT64_MAX);
     free(m->graves);
     free(m->expiring);
-    free(m->batch.items);
+    free(m->run.items);
     replay_drop(m);
     known_ids_clear(m);
     hash_clear(&m->streams);

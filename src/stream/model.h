@@ -4,7 +4,7 @@
  *   streams     hash by name of the streams in memory, each with a tail of its newest events
  *   log tail    the newest events of the whole store, by sequence
  *   ids         client-made event ids of the events in the log tail
- *   open group  frames decided since the last hand-over to the store
+ *   open batch  frames decided since the last hand-over to the store
  *
  * An event is referenced by its stream's tail and by the log tail. Whatever is beyond the store's
  * floor (see store_floor) is in both; all else may be evicted at any time. Evicting is never a
@@ -18,8 +18,8 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "store/store.h"
-#include "stream/holes.h"
-#include "stream/id_filter.h"
+#include "stream/gone/holes.h"
+#include "stream/ids/id_filter.h"
 #include "stream/undo.h"
 
 enum stream_state {
@@ -84,7 +84,7 @@ struct model {
     struct event **log; /* ring, power of two: sequence s is at log[s & log_mask] */
     uint64_t log_mask, log_first, next_sequence;
 
-    struct group *open;
+    struct batch *open;
     uint64_t decided; /* last frame */
     bool interval;    /* durability interval: settled = decided */
 
@@ -95,13 +95,13 @@ struct model {
     size_t log_bytes;        /* of the events in the log tail */
     uint32_t plan;           /* append.c's */
     bool in_transaction;
-    struct undo *undo;    /* notes of the transaction, newest first */
-    struct record_batch { /* group.c's: small records of one kind, not yet in the frame */
+    struct undo *undo;  /* notes of the transaction, newest first */
+    struct record_run { /* undo.c's: small records of one kind, not yet in the frame */
         enum record_kind kind;
         uint64_t group;
         size_t count, cap;
         char *items;
-    } batch;
+    } run;
     struct grave { /* events that left everything, and that the journal still borrows */
         struct event *event;
         uint64_t frame;
@@ -231,7 +231,7 @@ struct event *model_erased(const struct model *m, struct event *e);
 /* The event with a client-made id, if it is in memory. */
 struct event *model_find_id(struct model *m, const struct uuid *id);
 
-/* Hands the open group over to the store, if it holds frames. */
+/* Hands the open batch over to the store, if it holds frames. */
 void model_submit(struct model *m);
 /* Evicts until within bytes_max, as far as possible, in bounded work per call. */
 void model_evict(struct model *m);

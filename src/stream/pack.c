@@ -7,7 +7,7 @@
  * sequences, a stream then has one block of which a part is gone: blocks are small, and streams
  * that would be few blocks are left alone. */
 #include "store/store.h"
-#include "stream/model_internal.h"
+#include "stream/internal.h"
 
 #define BLOCK_BYTES     4096 /* a page, which the allocator aligns */
 #define BLOCK_EVENTS    64

@@ -4,8 +4,8 @@
  * snapshot says which of them it has already; those beyond it are there as long as the load is
  * outstanding (store_floor). */
 #include "base/alloc.h"
-#include "stream/cgroup.h"
-#include "stream/model_internal.h"
+#include "stream/group/cgroup.h"
+#include "stream/internal.h"
 
 struct replay_item {
     uint64_t frame;
@@ -200,13 +200,13 @@ void replay_build(struct model *m) {
     hash_init(&p->groups);
     p->last_frame = durable;
     /* Also what is applied already: a load that is under way may not have seen that. */
-    LIST_FOR_EACH (it, store_groups(m->store)) {
-        const struct group *g = LIST_ENTRY(it, struct group, node);
+    LIST_FOR_EACH (it, store_batches(m->store)) {
+        const struct batch *b = LIST_ENTRY(it, struct batch, node);
         uint32_t i = 0;
-        for (uint32_t k = 0; k < g->frame_count && g->first_frame + k <= durable; k++) {
-            for (; i < g->frame_end[k]; i++) {
-                index_record(p, g->first_frame + k, &g->records[i]);
-                hide_again(m, g->first_frame + k, &g->records[i]);
+        for (uint32_t k = 0; k < b->frame_count && b->first_frame + k <= durable; k++) {
+            for (; i < b->frame_end[k]; i++) {
+                index_record(p, b->first_frame + k, &b->records[i]);
+                hide_again(m, b->first_frame + k, &b->records[i]);
             }
         }
     }

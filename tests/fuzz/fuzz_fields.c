@@ -4,7 +4,7 @@
 #include <sqlite3.h>
 
 #include "base/alloc.h"
-#include "store/fields.h"
+#include "record/fields.h"
 
 static void require(bool condition) {
     if (!condition) abort();

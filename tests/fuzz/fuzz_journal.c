@@ -2,7 +2,7 @@
  *
  *   even  the input is the contents of one to three segment files, which are put right as far as
  *         checksums, magics and generations go, so that what is behind them is reached;
- *   odd   the input first drives a real journal (groups, rotations, superseding, seals) and then
+ *   odd   the input first drives a real journal (batches, rotations, superseding, seals) and then
  *         damages its files.
  *
  * The journal must be refused or replayed, and nothing else: no crash, no read too far, only valid
@@ -18,10 +18,10 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "store/event.h"
-#include "store/journal.h"
-#include "store/record.h"
-#include "store/segment.h"
+#include "record/event.h"
+#include "store/journal/journal.h"
+#include "record/record.h"
+#include "store/journal/segment.h"
 
 #define SEGMENT_BYTES ((uint64_t)32768)
 #define FRAMES_MAX    4096
@@ -103,7 +103,7 @@ static void check_small(const struct record *r, uint64_t number) {
     require(memcmp(r->body, body, len) == 0);
 }
 
-static int look(struct group *g, void *arg, struct err *err) {
+static int look(struct batch *g, void *arg, struct err *err) {
     struct seen *seen = arg;
     uint32_t r = 0;
     UNUSED(err);
@@ -129,7 +129,7 @@ static int look(struct group *g, void *arg, struct err *err) {
         }
         seen->last = number;
     }
-    group_destroy(g);
+    batch_destroy(g);
     return 0;
 }
 
@@ -143,11 +143,11 @@ static void clean_dir(void) {
 
 /* ---- arbitrary bytes ---- */
 
-/* Makes the checksums of a file's groups right, whatever else is in them. */
+/* Makes the checksums of a file's batches right, whatever else is in them. */
 static void mend(uint8_t *file, size_t size, const struct segment_header *h) {
     const uint32_t crc_init = segment_crc_init(&config.store_id, h->generation, h->tag);
-    for (size_t at = BLOCK; at + sizeof(struct segment_group) <= size; at += BLOCK) {
-        struct segment_group g;
+    for (size_t at = BLOCK; at + sizeof(struct segment_batch) <= size; at += BLOCK) {
+        struct segment_batch g;
         memcpy(&g, file + at, sizeof g);
         if ((g.magic & 3) == 3) continue; /* some stay as they are */
         g.generation = h->generation;
@@ -165,7 +165,7 @@ static void mend(uint8_t *file, size_t size, const struct segment_header *h) {
             frame += f.length;
             left -= f.length;
         }
-        segment_group_seal(&g, crc_init);
+        segment_batch_seal(&g, crc_init);
         memcpy(file + at, &g, sizeof g);
     }
 }
@@ -219,8 +219,8 @@ struct history {
     uint64_t durable, applied, salt;
 };
 
-static struct group *make_group(struct history *h, uint64_t first, unsigned frames, size_t size) {
-    struct group *g = group_create(first);
+static struct batch *make_batch(struct history *h, uint64_t first, unsigned frames, size_t size) {
+    struct batch *g = batch_create(first);
     for (unsigned i = 0; i < frames; i++) {
         uint64_t number = first + i;
         struct body b = {.number = number, .before = h->hash[number - 1], .salt = h->salt};
@@ -230,16 +230,16 @@ static struct group *make_group(struct history *h, uint64_t first, unsigned fram
                                  .payload = str_of(payload, MAX(size, sizeof b))};
         struct event *e = event_create(&f, h->name);
         size_t len = event_record_len(&e->rec);
-        void *copy = group_alloc(g, len);
+        void *copy = batch_alloc(g, len);
         memcpy(copy, &e->rec, len);
-        group_add(g, RECORD_EVENT, copy, len);
+        batch_add(g, RECORD_EVENT, copy, len);
         enum record_kind kind;
         uint64_t small[16];
         size_t small_len = small_record(number, &kind, small);
-        copy = group_alloc(g, small_len);
+        copy = batch_alloc(g, small_len);
         memcpy(copy, small, small_len);
-        group_add(g, kind, copy, small_len);
-        group_end_frame(g);
+        batch_add(g, kind, copy, small_len);
+        batch_end_frame(g);
         event_unref(e);
         h->hash[number] = body_hash(&b);
     }
@@ -252,13 +252,13 @@ static void live(struct history *h, struct input *in) {
     const unsigned what = (unsigned)take(in, 1);
     const uint64_t applied = h->applied;
     if (h->durable + 40 >= FRAMES_MAX) return;
-    struct group *g =
-        make_group(h, h->durable + 1, 1 + what / 8 % 8, (size_t)take(in, 1) * (what & 1 ? 30 : 2));
-    require(journal_write(h->j, g, h->durable, &err) == 0);
+    struct batch *b =
+        make_batch(h, h->durable + 1, 1 + what / 8 % 8, (size_t)take(in, 1) * (what & 1 ? 30 : 2));
+    require(journal_write(h->j, b, h->durable, &err) == 0);
     switch (what % 8) {
     case 5: /* the sync failed: all again */
-        require(journal_rewrite(h->j, &g, 1, h->durable + 1, h->durable, &err) == 0);
-        h->durable = group_last_frame(g);
+        require(journal_rewrite(h->j, &b, 1, h->durable + 1, h->durable, &err) == 0);
+        h->durable = batch_last_frame(b);
         break;
     case 6: /* and again: void */
         require(journal_rewrite(h->j, NULL, 0, h->durable + 1, h->durable, &err) == 0);
@@ -271,9 +271,9 @@ static void live(struct history *h, struct input *in) {
         /* fall through */
     default:
         require(journal_sync(h->j, &err) == 0);
-        h->durable = group_last_frame(g);
+        h->durable = batch_last_frame(b);
     }
-    group_destroy(g);
+    batch_destroy(b);
 }
 
 static void damage(struct input *in) {
@@ -322,7 +322,7 @@ static void damage(struct input *in) {
     close(fd);
 }
 
-/* The highest claim of a group whose segment's header is still good. */
+/* The highest claim of a batch whose segment's header is still good. */
 static uint64_t surviving_claim(void) {
     uint64_t claim = 0;
     DIR *d = opendir(dir);
@@ -341,10 +341,10 @@ static uint64_t surviving_claim(void) {
         close(fd);
         if (size < 0 || segment_header_get(file, (size_t)size, &h, &used) != SEGMENT_VALID)
             continue;
-        for (size_t at = BLOCK; at + sizeof(struct segment_group) <= (size_t)size; at += BLOCK) {
-            struct segment_group g;
+        for (size_t at = BLOCK; at + sizeof(struct segment_batch) <= (size_t)size; at += BLOCK) {
+            struct segment_batch g;
             memcpy(&g, file + at, sizeof g);
-            if (segment_group_valid(&g, &config.store_id) && g.generation == h.generation)
+            if (segment_batch_valid(&g, &config.store_id) && g.generation == h.generation)
                 claim = MAX(claim, g.claim);
         }
     }

@@ -4,7 +4,7 @@
 #include "base/alloc.h"
 #include "base/crc64.h"
 #include "base/hash.h"
-#include "stream/rdb_internal.h"
+#include "stream/dump/rdb_parts.h"
 
 #define OUT_MAX (1u << 20)
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "server/command.h"
+#include "server/command/command.h"
 #include "server/server.h"
 
 static struct server server;

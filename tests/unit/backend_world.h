@@ -22,9 +22,9 @@ struct world {
     bool deleted[4096];
     uint64_t stream_count;
     uint64_t clock_ms;
-    struct group *open; /* the group being built */
-    struct group *groups[64];
-    size_t group_count;
+    struct batch *open; /* the batch being built */
+    struct batch *batches[64];
+    size_t batch_count;
     uint64_t next_frame;
 };
 
@@ -57,7 +57,7 @@ static inline void world_open(struct world *x, const struct backend *b, const ch
     x->clock_ms = 1000000;
     world_connect(x);
     x->next_frame = x->state.applied + 1;
-    x->open = group_create(x->next_frame);
+    x->open = batch_create(x->next_frame);
 }
 
 static inline void world_forget(struct world *x) { /* the naive copy */
@@ -71,7 +71,7 @@ static inline void world_forget(struct world *x) { /* the naive copy */
 
 static inline void world_close(struct world *x) {
     world_disconnect(x);
-    group_destroy(x->open);
+    batch_destroy(x->open);
     world_forget(x);
     xfree(x->events);
 }
@@ -84,7 +84,7 @@ static inline uint64_t world_stream(struct world *x, const char *name) {
     uint64_t number = ++x->stream_count;
     x->streams[number] = stream_name_create(number, x->clock_ms, s);
     const struct stream_record *rec = &x->streams[number]->rec;
-    group_add(x->open, RECORD_STREAM, rec, sizeof *rec + rec->name_len);
+    batch_add(x->open, RECORD_STREAM, rec, sizeof *rec + rec->name_len);
     return number;
 }
 
@@ -109,19 +109,19 @@ static inline struct event *world_add(struct world *x, const char *stream, struc
         x->events = xrealloc(x->events, x->event_cap * sizeof(struct event *));
     }
     x->events[x->event_count++] = e;
-    group_add(x->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
+    batch_add(x->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
     return e;
 }
 
 static inline void world_frame(struct world *x) {
-    group_end_frame(x->open);
+    batch_end_frame(x->open);
 }
 
 /* A record of the open frame whose body is zeros, to be filled in. */
 static inline void *world_record(struct world *x, enum record_kind kind, size_t len) {
-    void *body = group_alloc(x->open, len);
+    void *body = batch_alloc(x->open, len);
     memset(body, 0, len);
-    group_add(x->open, kind, body, len);
+    batch_add(x->open, kind, body, len);
     return body;
 }
 
@@ -175,22 +175,22 @@ static inline void world_delete(struct world *x, uint64_t stream) {
         if (x->events[i]->rec.stream == stream) x->events[i]->removed = 1;
 }
 
-/* Puts the group aside for the next apply and begins another. */
-static inline void world_group(struct world *x) {
+/* Puts the batch aside for the next apply and begins another. */
+static inline void world_batch(struct world *x) {
     if (x->open->frame_count == 0) return;
-    x->next_frame = group_last_frame(x->open) + 1;
-    x->groups[x->group_count++] = x->open;
-    x->open = group_create(x->next_frame);
+    x->next_frame = batch_last_frame(x->open) + 1;
+    x->batches[x->batch_count++] = x->open;
+    x->open = batch_create(x->next_frame);
 }
 
 static inline int world_try_apply(struct world *x, struct err *err) {
-    world_group(x);
-    return x->b->apply(x->w, x->groups, x->group_count, err);
+    world_batch(x);
+    return x->b->apply(x->w, x->batches, x->batch_count, err);
 }
 
 static inline void world_applied(struct world *x) {
-    for (size_t i = 0; i < x->group_count; i++) group_destroy(x->groups[i]);
-    x->group_count = 0;
+    for (size_t i = 0; i < x->batch_count; i++) batch_destroy(x->batches[i]);
+    x->batch_count = 0;
 }
 
 static inline void world_apply(struct world *x) {

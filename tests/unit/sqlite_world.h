@@ -3,7 +3,7 @@
 #define TESTS_UNIT_SQLITE_WORLD_H
 
 #include "backend_world.h"
-#include "store/sqlite_internal.h"
+#include "store/sqlite/internal.h"
 
 #define DB "test.db"
 

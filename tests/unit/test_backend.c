@@ -40,15 +40,15 @@ static void fill(struct world *x, size_t n, unsigned streams, unsigned group, bo
         snprintf(payload, sizeof payload, "payload %zu", i);
         x->clock_ms += r % 7 == 0;
         world_append(x, name, types[(r >> 40) % 5], payload);
-        if (i % group == group - 1) world_group(x);
-        if (x->group_count == 3) {
+        if (i % group == group - 1) world_batch(x);
+        if (x->batch_count == 3) {
             world_apply(x);
             bool more = false;
             if (maintain) WORLD_OK(x, x->b->maintain(x->w, random_u64() % 2 == 0, &more, &err));
         }
     }
-    world_group(x);
-    if (x->group_count > 0) world_apply(x);
+    world_batch(x);
+    if (x->batch_count > 0) world_apply(x);
 }
 
 BOTH(a_new_store_is_empty) {
@@ -207,7 +207,7 @@ BOTH(several_frames_and_records_a_frame_are_applied_in_order) {
         for (int i = 0; i < frame % 7 + 1; i++)
             world_add(x, i % 2 == 0 ? "a-1" : "b-1", (struct event_fields){.type = STR("t")});
         world_frame(x);
-        if (frame % 9 == 0) world_group(x);
+        if (frame % 9 == 0) world_batch(x);
     }
     world_apply(x);
     CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
@@ -348,15 +348,15 @@ static void fill_for_filters(struct world *x, size_t n) {
         x->clock_ms += (r >> 40) % 4 == 0 ? (r >> 44) % 5 : 0;
         world_add(x, stream, f);
         world_frame(x);
-        if (i % 64 == 63) world_group(x);
-        if (x->group_count == 8) world_apply(x);
+        if (i % 64 == 63) world_batch(x);
+        if (x->batch_count == 8) world_apply(x);
         if (i == n * 2 / 3) {
-            if (x->group_count > 0) world_apply(x);
+            if (x->batch_count > 0) world_apply(x);
             world_maintain(x, true);
         }
     }
-    world_group(x);
-    if (x->group_count > 0) world_apply(x);
+    world_batch(x);
+    if (x->batch_count > 0) world_apply(x);
 }
 
 BOTH(each_filter_alone_finds_what_a_walk_finds) {
@@ -590,7 +590,7 @@ BOTH(a_flush_empties_the_store_and_numbers_begin_again) {
     uint64_t clock = x->clock_ms;
     struct uuid old = x->events[5]->rec.event_id;
     world_append(x, "just-before", "t", "");
-    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    batch_add(x->open, RECORD_FLUSH, NULL, 0);
     world_frame(x);
     /* The groups borrow the events: apply before the naive copy is dropped. */
     world_apply(x);
@@ -623,7 +623,7 @@ BOTH(a_flush_empties_the_store_and_numbers_begin_again) {
 BOTH(a_flush_in_the_middle_of_an_apply_keeps_what_follows) {
     fill(x, 100, 3, 10, false);
     struct world y = *x; /* what stands before the flush, to be freed at the end */
-    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    batch_add(x->open, RECORD_FLUSH, NULL, 0);
     world_frame(x);
     x->events = NULL;
     x->event_count = x->event_cap = 0;
@@ -772,7 +772,7 @@ BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
             if (i % 20 == 19 && age % 2 == 0) WORLD_OK(x, x->b->maintain(x->w, true, &more, &err));
         }
         if (age % 3 == 0) world_append(x, "a", type, "just before");
-        group_add(x->open, RECORD_FLUSH, NULL, 0);
+        batch_add(x->open, RECORD_FLUSH, NULL, 0);
         world_frame(x);
         world_apply(x);
         world_forget(x);

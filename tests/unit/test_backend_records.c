@@ -2,7 +2,7 @@
  * memory and over SQLite; where it makes a difference what is merged and purged, before and
  * after maintenance. */
 #include "backend_world.h"
-#include "store/fields.h"
+#include "record/fields.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -393,7 +393,7 @@ BOTH(names_may_move_in_a_circle_within_one_apply) {
     rename_stream(x, a, "c");
     x->streams[++x->stream_count] = stream_name_create(4, 1, STR("b"));
     const struct stream_record *made = &x->streams[4]->rec;
-    group_add(x->open, RECORD_STREAM, made, sizeof *made + made->name_len);
+    batch_add(x->open, RECORD_STREAM, made, sizeof *made + made->name_len);
     apply_frame(x);
     CHECK_INT(head_of(x, "c").number, a);
     CHECK_INT(head_of(x, "b").number, 4);
@@ -405,7 +405,7 @@ static uint64_t make_string(struct world *x, const char *name, struct str value)
     x->streams[number] = stream_name_create(number, x->clock_ms, str_c(name));
     struct stream_record *made = &x->streams[number]->rec;
     made->is_string = 1;
-    group_add(x->open, RECORD_STREAM, made, sizeof *made + made->name_len);
+    batch_add(x->open, RECORD_STREAM, made, sizeof *made + made->name_len);
     struct value_record *v = world_record(x, RECORD_VALUE, sizeof *v + value.len);
     v->stream = number;
     memcpy(v->bytes, value.ptr, value.len);
@@ -916,7 +916,7 @@ BOTH(a_flush_takes_everything_along) {
     world_trim(x, s, 5);
     world_state(x, s)->expires = 5;
     world_frame(x);
-    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    batch_add(x->open, RECORD_FLUSH, NULL, 0);
     apply_frame(x);
     world_forget(x);
     CHECK_INT(state_of(x).next_group, 1);
@@ -999,7 +999,7 @@ BOTH(readers_see_whole_frames_while_events_go_and_are_purged) {
     }
     atomic_store(&g.stop, true);
     for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
-    world_group(x);
-    if (x->group_count > 0) world_apply(x);
+    world_batch(x);
+    if (x->batch_count > 0) world_apply(x);
     check_everything(x);
 }

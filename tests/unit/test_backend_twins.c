@@ -3,8 +3,8 @@
  * have the same answer, at any time; and when all is purged SQLite holds nothing that memory has
  * not. The history is one that the model could have emitted. */
 #include "base/alloc.h"
-#include "store/fields.h"
-#include "store/memory_internal.h"
+#include "record/fields.h"
+#include "store/memory/internal.h"
 #include "unit.h"
 
 #include <sqlite3.h>
@@ -41,8 +41,8 @@ struct twin_group {
 
 struct twins {
     struct backend_conn *w[2], *r[2];
-    struct group *open, *groups[16];
-    size_t group_count;
+    struct batch *open, *batches[16];
+    size_t batch_count;
     uint64_t next_frame, clock;
     struct twin_stream streams[STREAMS_MAX];
     uint64_t stream_end;
@@ -72,9 +72,9 @@ static uint64_t below(uint64_t n) {
 /* --- making records -------------------------------------------------------------- */
 
 static void *record(struct twins *t, enum record_kind kind, size_t len) {
-    void *body = group_alloc(t->open, len);
+    void *body = batch_alloc(t->open, len);
     memset(body, 0, len);
-    group_add(t->open, kind, body, len);
+    batch_add(t->open, kind, body, len);
     return body;
 }
 
@@ -446,9 +446,9 @@ static void step(struct twins *t) {
 
 static void apply(struct twins *t) {
     for (int i = 0; i < 2; i++)
-        TWINS_OK(backends[i]->apply(t->w[i], t->groups, t->group_count, &err));
-    for (size_t i = 0; i < t->group_count; i++) group_destroy(t->groups[i]);
-    t->group_count = 0;
+        TWINS_OK(backends[i]->apply(t->w[i], t->batches, t->batch_count, &err));
+    for (size_t i = 0; i < t->batch_count; i++) batch_destroy(t->batches[i]);
+    t->batch_count = 0;
 }
 
 static void advance(struct twins *t, size_t steps) {
@@ -457,19 +457,19 @@ static void advance(struct twins *t, size_t steps) {
         step(t);
         bool any = t->open->record_count >
                    (t->open->frame_count > 0 ? t->open->frame_end[t->open->frame_count - 1] : 0);
-        if (any) group_end_frame(t->open);
-        if (i % cut == cut - 1 && t->open->frame_count > 0 && t->group_count < 15) {
-            t->next_frame = group_last_frame(t->open) + 1;
-            t->groups[t->group_count++] = t->open;
-            t->open = group_create(t->next_frame);
+        if (any) batch_end_frame(t->open);
+        if (i % cut == cut - 1 && t->open->frame_count > 0 && t->batch_count < 15) {
+            t->next_frame = batch_last_frame(t->open) + 1;
+            t->batches[t->batch_count++] = t->open;
+            t->open = batch_create(t->next_frame);
         }
     }
     if (t->open->frame_count > 0) {
-        t->next_frame = group_last_frame(t->open) + 1;
-        t->groups[t->group_count++] = t->open;
-        t->open = group_create(t->next_frame);
+        t->next_frame = batch_last_frame(t->open) + 1;
+        t->batches[t->batch_count++] = t->open;
+        t->open = batch_create(t->next_frame);
     }
-    if (t->group_count > 0) apply(t);
+    if (t->batch_count > 0) apply(t);
 }
 
 /* --- comparing --------------------------------------------------------------------- */
@@ -721,7 +721,7 @@ static struct twins *open_twins(void) {
     t->w[0]->store->state.id_key = s.id_key;
     t->clock = 1000000;
     t->next_frame = 1;
-    t->open = group_create(1);
+    t->open = batch_create(1);
     t->stream_end = t->group_end = 1;
     return t;
 }
@@ -731,7 +731,7 @@ static void close_twins(struct twins *t) {
         backends[i]->close(t->r[i]);
         backends[i]->close(t->w[i]);
     }
-    group_destroy(t->open);
+    batch_destroy(t->open);
     for (uint64_t i = 0; i < STREAMS_MAX; i++) xfree(t->streams[i].sequences);
     xfree(t);
 }
@@ -757,7 +757,7 @@ TEST(a_random_history_with_flushes_is_the_same_in_both) {
         advance(t, 1 + below(60));
         if (below(5) == 0) {
             put_flush(t);
-            group_end_frame(t->open);
+            batch_end_frame(t->open);
         }
         advance(t, 1 + below(60));
         compare(t);

@@ -3,9 +3,9 @@
 #include "unit.h"
 
 #include "base/alloc.h"
-#include "server/commands.h"
-#include "server/stats_internal.h"
-#include "server/syntax.h"
+#include "commands/commands.h"
+#include "server/stats/internal.h"
+#include "server/command/syntax.h"
 
 static void check_row(const struct command *cmd, const struct command *before) {
     struct syntax s;

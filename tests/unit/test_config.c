@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
-#include "server/config_internal.h"
+#include "config/internal.h"
 
 static char top[1024]; /* where the tests were started: the tree */
 __attribute__((constructor)) static void remember_top(void) {

@@ -5,19 +5,19 @@
 #include "base/alloc.h"
 #include "base/crc64.h"
 #include "base/hash.h"
-#include "store/fields.h"
-#include "store/store_internal.h"
+#include "record/fields.h"
+#include "store/internal.h"
 #include "stream/append.h"
-#include "stream/dump_internal.h"
-#include "stream/model_internal.h"
-#include "stream/rdb_internal.h"
-#include "stream/remove.h"
+#include "stream/dump/internal.h"
+#include "stream/internal.h"
+#include "stream/dump/rdb_parts.h"
+#include "stream/gone/remove.h"
 
 static struct model model, *m = &model;
 static struct store *store;
 
-static void on_durable(struct group *g, void *arg) {
-    UNUSED(g);
+static void on_durable(struct batch *b, void *arg) {
+    UNUSED(b);
     UNUSED(arg);
 }
 static void on_applied(uint64_t frame, void *arg) {

@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "base/alloc.h"
-#include "store/event.h"
+#include "record/event.h"
 
 static const struct uuid k1 = {{1, 2, 3, 4, 5, 6, 0x47, 8, 0x89, 10, 11, 12, 13, 14, 15, 16}};
 static const struct uuid k2 = {{0xff, 2}}, k3 = {{0xfe, 3}}, k4 = {{0xfd, 4}}, k5 = {{0xfc, 5}};

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/uuid.h"
 #include "proto/resp.h"
-#include "store/fields.h"
+#include "record/fields.h"
 
 #define ARGS_MAX 64
 

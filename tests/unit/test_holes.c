@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/uuid.h"
-#include "stream/holes.h"
+#include "stream/gone/holes.h"
 
 #define VERSIONS 400u
 

@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "base/hash.h"
-#include "stream/id_filter.h"
+#include "stream/ids/id_filter.h"
 
 static struct uuid id_of(uint64_t i) {
     struct uuid id;

@@ -17,9 +17,9 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "store/event.h"
-#include "store/journal.h"
-#include "store/segment.h"
+#include "record/event.h"
+#include "store/journal/journal.h"
+#include "store/journal/segment.h"
 
 #define SEGMENT ((uint64_t)64 << 10)
 #define BLOCK   ((size_t)JOURNAL_BLOCK)
@@ -125,7 +125,7 @@ static uint64_t frame_hash(struct str payload) {
     return hash_bytes(payload.ptr, payload.len);
 }
 
-static void add_frame(struct group *g, size_t size) {
+static void add_frame(struct batch *g, size_t size) {
     const uint64_t number = g->first_frame + g->frame_count;
     if (name == NULL) name = stream_name_create(1, 1, STR("orders-1"));
     CHECK(number < ARRAY_LEN(written_hash));
@@ -138,19 +138,19 @@ static void add_frame(struct group *g, size_t size) {
         .sequence = number, .type = STR("order.created"), .payload = str_of(payload, size)};
     struct event *e = event_create(&f, name);
     size_t len = event_record_len(&e->rec);
-    void *copy = group_alloc(g, len);
+    void *copy = batch_alloc(g, len);
     memcpy(copy, &e->rec, len);
-    group_add(g, RECORD_EVENT, copy, len);
-    group_end_frame(g);
+    batch_add(g, RECORD_EVENT, copy, len);
+    batch_end_frame(g);
     written_hash[number] = frame_hash(f.payload);
     event_unref(e);
     free(payload);
 }
 
-static struct group *make_group(uint64_t first, unsigned frames, size_t size) {
-    struct group *g = group_create(first);
-    for (unsigned i = 0; i < frames; i++) add_frame(g, size);
-    return g;
+static struct batch *make_batch(uint64_t first, unsigned frames, size_t size) {
+    struct batch *b = batch_create(first);
+    for (unsigned i = 0; i < frames; i++) add_frame(b, size);
+    return b;
 }
 
 /* ---- opening and checking ---- */
@@ -159,16 +159,16 @@ struct replayed {
     uint64_t first, last; /* 0: none */
     uint64_t hash;        /* of the last frame */
     uint64_t hashes[4096];
-    size_t groups, bytes_max;
+    size_t batches, bytes_max;
 };
 static struct replayed got;
 static struct err err;
 static struct journal_config config = {.dir = "j", .epoch = 1, .segment_bytes = SEGMENT};
 
-static int check_replay(struct group *g, void *arg, struct err *e) {
+static int check_replay(struct batch *g, void *arg, struct err *e) {
     UNUSED(arg);
     UNUSED(e);
-    got.groups++;
+    got.batches++;
     got.bytes_max = MAX(got.bytes_max, g->bytes);
     uint32_t r = 0;
     for (uint32_t i = 0; i < g->frame_count; i++) {
@@ -189,7 +189,7 @@ static int check_replay(struct group *g, void *arg, struct err *e) {
         got.last = number;
         if (number < ARRAY_LEN(got.hashes)) got.hashes[number] = got.hash;
     }
-    group_destroy(g);
+    batch_destroy(g);
     return 0;
 }
 
@@ -226,12 +226,12 @@ static struct journal *start_new(const char *dir) {
     return j;
 }
 
-/* Writes a group of `frames` frames with `size` bytes each, and syncs. */
+/* Writes a batch of `frames` frames with `size` bytes each, and syncs. */
 static void put(struct journal *j, unsigned frames, size_t size) {
-    struct group *g = make_group(journal_last_frame(j) + 1, frames, size);
-    CHECK_INT(journal_write(j, g, g->first_frame - 1, &err), 0);
+    struct batch *b = make_batch(journal_last_frame(j) + 1, frames, size);
+    CHECK_INT(journal_write(j, b, b->first_frame - 1, &err), 0);
     CHECK_INT(journal_sync(j, &err), 0);
-    group_destroy(g);
+    batch_destroy(b);
 }
 
 static void shell(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -303,7 +303,7 @@ static void zero(const char *path, uint64_t offset, size_t n) {
 
 /* ---- writing and reading ---- */
 
-TEST(groups_that_were_written_are_replayed_in_order) {
+TEST(batches_that_were_written_are_replayed_in_order) {
     struct journal *j = start_new("j");
     const size_t sizes[] = {0, 1, 7, 8, 100, 4096, 5000, 20000};
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) put(j, 1 + i % 3, sizes[i]);
@@ -321,17 +321,17 @@ TEST(groups_that_were_written_are_replayed_in_order) {
 TEST(a_frame_of_several_kinds_of_records_comes_back_as_it_was) {
     struct journal *j = start_new("j");
     struct stream_name *n = stream_name_create(7, 99, STR("accounts-42"));
-    struct group *g = group_create(1);
-    group_add(g, RECORD_FLUSH, NULL, 0);
-    group_add(g, RECORD_STREAM, &n->rec, sizeof n->rec + n->rec.name_len);
-    add_frame(g, 10);
-    add_frame(g, 20);
-    CHECK_INT(journal_write(j, g, 0, &err), 0);
+    struct batch *b = batch_create(1);
+    batch_add(b, RECORD_FLUSH, NULL, 0);
+    batch_add(b, RECORD_STREAM, &n->rec, sizeof n->rec + n->rec.name_len);
+    add_frame(b, 10);
+    add_frame(b, 20);
+    CHECK_INT(journal_write(j, b, 0, &err), 0);
     CHECK_INT(journal_sync(j, &err), 0);
     journal_close(j);
     open_gives("j", 0, true, 0);
     CHECK_INT(got.last, 2);
-    group_destroy(g);
+    batch_destroy(b);
     stream_name_unref(n);
 }
 
@@ -387,7 +387,7 @@ static bool holds_text(const char *text) {
     return system(command) == 0;
 }
 
-/* The frames of make_group are filled with their number: 'Z' is that of frame 90. */
+/* The frames of make_batch are filled with their number: 'Z' is that of frame 90. */
 TEST(a_scrub_leaves_nothing_of_what_was_written_before_it) {
     struct journal *j = start_new("j");
     put(j, 100, 100); /* in the segment that is written to */
@@ -425,7 +425,7 @@ TEST(what_a_crash_leaves_is_zeroed_before_it_is_used_again) {
     journal_close(j);
 }
 
-TEST(a_group_larger_than_a_segment_is_split_between_frames) {
+TEST(a_batch_larger_than_a_segment_is_split_between_frames) {
     struct journal *j = start_new("j");
     put(j, 3, 100);
     put(j, 40, 20000); /* 800 KB over 64 KiB segments */
@@ -451,7 +451,7 @@ TEST(a_frame_as_large_as_a_segment_fits) {
     CHECK_INT(got.last, 6);
 }
 
-TEST(large_bodies_are_replayed_in_bounded_groups) {
+TEST(large_bodies_are_replayed_in_bounded_batches) {
     config.segment_bytes = (uint64_t)32 << 20;
     struct journal *j = start_new("j");
     put(j, 30, 1 << 20);
@@ -460,16 +460,16 @@ TEST(large_bodies_are_replayed_in_bounded_groups) {
     journal_close(j);
     open_gives("j", 0, true, 0);
     CHECK_INT(got.last, 32);
-    CHECK(got.groups >= 3);
+    CHECK(got.batches >= 3);
     CHECK(got.bytes_max < (size_t)10 << 20);
 }
 
-TEST(several_groups_may_share_a_sync) {
+TEST(several_batches_may_share_a_sync) {
     struct journal *j = start_new("j");
     for (uint64_t first = 1; first < 60; first += 3) {
-        struct group *g = make_group(first, 3, 2000);
-        CHECK_INT(journal_write(j, g, 0, &err), 0);
-        group_destroy(g);
+        struct batch *b = make_batch(first, 3, 2000);
+        CHECK_INT(journal_write(j, b, 0, &err), 0);
+        batch_destroy(b);
     }
     CHECK_INT(journal_sync(j, &err), 0);
     journal_close(j);
@@ -479,8 +479,8 @@ TEST(several_groups_may_share_a_sync) {
 
 /* ---- tails and damage ---- */
 
-/* Ten groups of three frames; the last takes several blocks. Returns the segment's path. */
-static void ten_groups(char path[512]) {
+/* Ten batches of three frames; the last takes several blocks. Returns the segment's path. */
+static void ten_batches(char path[512]) {
     struct journal *j = start_new("j");
     for (int i = 0; i < 9; i++) put(j, 3, 300);
     put(j, 3, 5000);
@@ -488,9 +488,9 @@ static void ten_groups(char path[512]) {
     segment_of("j", 0, path);
 }
 
-TEST(a_last_group_torn_at_any_block_is_dropped_whole) {
+TEST(a_last_batch_torn_at_any_block_is_dropped_whole) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     copy_dir("j", "whole");
     for (size_t block = 10; block < 14; block++) {
         copy_dir("whole", "j");
@@ -507,7 +507,7 @@ TEST(a_last_group_torn_at_any_block_is_dropped_whole) {
 
 TEST(a_truncated_segment_is_a_tail_or_refused_by_what_was_durable) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     copy_dir("j", "whole");
     for (size_t blocks = 0; blocks < 16; blocks++) {
         copy_dir("whole", "j");
@@ -523,7 +523,7 @@ TEST(a_truncated_segment_is_a_tail_or_refused_by_what_was_durable) {
 
 TEST(damage_below_a_durable_claim_is_refused_and_names_the_place) {
     char path[512], place[64];
-    ten_groups(path);
+    ten_batches(path);
     copy_dir("j", "whole");
     for (size_t block = 1; block < 10; block++) {
         copy_dir("whole", "j");
@@ -550,7 +550,7 @@ TEST(damage_below_a_durable_claim_is_refused_and_names_the_place) {
 
 TEST(a_flipped_bit_is_a_tail_or_refused_wherever_it_is) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     for (uint64_t at = 0; at < 14 * BLOCK; at += at % BLOCK < 700 ? 5 : 97) {
         int rc;
         flip(path, at, (uint8_t)(1u << at % 8));
@@ -609,7 +609,7 @@ TEST(a_missing_segment_is_a_gap_and_refused) {
 
 TEST(one_damaged_header_copy_is_no_harm_and_two_are_refused_if_anything_was_durable) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     flip(path, 20, 1);
     open_gives("j", 0, true, 0);
     CHECK_INT(got.last, 30);
@@ -631,7 +631,7 @@ TEST(a_torn_header_of_a_segment_in_which_nothing_was_durable_is_a_tail) {
     struct journal *j = start_new("j");
     char path[512];
     uint64_t last = 0;
-    /* Two rotations, and one group in the new segment. */
+    /* Two rotations, and one batch in the new segment. */
     while (journal_segment_count(j) < 3) {
         last = journal_last_frame(j);
         put(j, 2, 3000);
@@ -648,7 +648,7 @@ TEST(a_torn_header_of_a_segment_in_which_nothing_was_durable_is_a_tail) {
 
 TEST(the_same_segment_twice_is_refused) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     shell("cp %s j/seg-00000000000000ff", path);
     open_gives("j", 0, true, ERR_CORRUPT);
     err_says("same segment");
@@ -662,7 +662,7 @@ TEST(the_same_segment_twice_is_refused) {
 TEST(a_superseding_segment_replaces_what_was_not_durable) {
     struct journal *j = start_new("j");
     put(j, 10, 500);
-    struct group *lost = make_group(11, 5, 500);
+    struct batch *lost = make_batch(11, 5, 500);
     CHECK_INT(journal_write(j, lost, 10, &err), 0);
     CHECK_INT(journal_rewrite(j, NULL, 0, 11, 10, &err), 0); /* void: a probe */
     salt = 1;
@@ -672,7 +672,7 @@ TEST(a_superseding_segment_replaces_what_was_not_durable) {
     open_gives("crash", 0, true, 0);
     CHECK_INT(got.last, 13);
     CHECK(got.hash == written_hash[13]);
-    struct group *again = make_group(14, 5, 400);
+    struct batch *again = make_batch(14, 5, 400);
     CHECK_INT(journal_write(j, again, 13, &err), 0);
     CHECK_INT(journal_rewrite(j, &again, 1, 14, 13, &err), 0);
     put(j, 2, 100);
@@ -680,16 +680,16 @@ TEST(a_superseding_segment_replaces_what_was_not_durable) {
     open_gives("j", 0, true, 0);
     CHECK_INT(got.last, 20);
     CHECK(got.hash == written_hash[20]);
-    group_destroy(lost);
-    group_destroy(again);
+    batch_destroy(lost);
+    batch_destroy(again);
 }
 
 TEST(a_half_written_superseding_segment_leaves_all_that_was_durable) {
     struct journal *j = start_new("j");
     put(j, 10, 500);
-    struct group *g = make_group(11, 5, 3000);
-    CHECK_INT(journal_write(j, g, 10, &err), 0);
-    CHECK_INT(journal_rewrite(j, &g, 1, 11, 10, &err), 0);
+    struct batch *b = make_batch(11, 5, 3000);
+    CHECK_INT(journal_write(j, b, 10, &err), 0);
+    CHECK_INT(journal_rewrite(j, &b, 1, 11, 10, &err), 0);
     copy_dir("j", "whole");
     char path[512];
     segment_of("j", 1, path);
@@ -711,16 +711,16 @@ TEST(a_half_written_superseding_segment_leaves_all_that_was_durable) {
         CHECK_INT(got.first, last + 1);
         CHECK_INT(got.last, last + 2);
     }
-    group_destroy(g);
+    batch_destroy(b);
     journal_close(j);
 }
 
 TEST(superseding_voids_frames_that_are_already_spread_over_segments) {
     struct journal *j = start_new("j");
     put(j, 3, 100);
-    struct group *many[8];
+    struct batch *many[8];
     for (unsigned i = 0; i < 8; i++) {
-        many[i] = make_group(4 + 10 * i, 10, 2000);
+        many[i] = make_batch(4 + 10 * i, 10, 2000);
         CHECK_INT(journal_write(j, many[i], 3, &err), 0);
     }
     CHECK_INT(journal_rewrite(j, many, 8, 4, 3, &err), 0);
@@ -734,13 +734,13 @@ TEST(superseding_voids_frames_that_are_already_spread_over_segments) {
     journal_close(j);
     open_gives("j", 83, true, 0);
     CHECK_INT(got.last, 84);
-    for (unsigned i = 0; i < 8; i++) group_destroy(many[i]);
+    for (unsigned i = 0; i < 8; i++) batch_destroy(many[i]);
 }
 
 TEST(void_frames_never_stand_in_for_those_of_a_missing_segment) {
     struct journal *j = start_new("j");
     put(j, 10, 500);
-    struct group *lost = make_group(11, 3, 500);
+    struct batch *lost = make_batch(11, 3, 500);
     CHECK_INT(journal_write(j, lost, 10, &err), 0);
     CHECK_INT(journal_rewrite(j, NULL, 0, 11, 10, &err), 0);
     salt = 1;
@@ -755,7 +755,7 @@ TEST(void_frames_never_stand_in_for_those_of_a_missing_segment) {
     CHECK(unlink(path) == 0);
     open_gives("j", 0, true, ERR_REFUSED);
     err_says("frames from 14 on");
-    group_destroy(lost);
+    batch_destroy(lost);
 }
 
 /* ---- sealed, foreign, missing, newer ---- */
@@ -802,24 +802,24 @@ TEST(an_opened_journal_can_be_sealed_without_being_started) {
 TEST(a_failed_journal_can_be_sealed_once_the_fault_has_passed) {
     struct journal *j = start_new("j");
     put(j, 4, 100);
-    struct group *g = make_group(5, 2, 100);
+    struct batch *b = make_batch(5, 2, 100);
     fail_after = 0;
     fail_count = 1000;
     fail_errno = EIO;
-    CHECK(journal_write(j, g, 4, &err) != 0);
-    CHECK(journal_rewrite(j, &g, 1, 5, 4, &err) != 0);
+    CHECK(journal_write(j, b, 4, &err) != 0);
+    CHECK(journal_rewrite(j, &b, 1, 5, 4, &err) != 0);
     CHECK_INT(journal_seal(j, &err), ERR_IO);
     fail_after = -1;
     CHECK_INT(journal_seal(j, &err), 0);
     journal_close(j);
     open_gives("j", 4, false, 0);
     CHECK_INT(got.last, 0);
-    group_destroy(g);
+    batch_destroy(b);
 }
 
 TEST(the_journal_of_another_store_is_refused_until_it_is_sealed) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     config.store_id.b[3] = 9;
     open_gives("j", 30, false, ERR_REFUSED);
     err_says("another store");
@@ -853,7 +853,7 @@ TEST(a_missing_or_empty_journal_is_refused_when_one_is_expected) {
 
 TEST(a_journal_behind_the_store_has_nothing_to_replay) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     int rc;
     struct journal *j = open_at("j", 1234, true, &rc);
     CHECK_INT(rc, 0);
@@ -880,7 +880,7 @@ static void set_format(const char *path, uint32_t format) {
 
 TEST(an_older_format_is_read_and_the_next_segment_is_of_ours) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     set_format(path, 1);
     int rc;
     struct journal *j = open_at("j", 0, true, &rc);
@@ -895,7 +895,7 @@ TEST(an_older_format_is_read_and_the_next_segment_is_of_ours) {
 
 TEST(a_newer_format_is_refused) {
     char path[512];
-    ten_groups(path);
+    ten_batches(path);
     set_format(path, JOURNAL_FORMAT + 1);
     open_gives("j", 0, true, ERR_REFUSED);
     char newer[32];
@@ -915,19 +915,19 @@ TEST(every_call_that_fails_is_survived_by_writing_again) {
         fail_count = 1;
         fail_errno = at % 2 == 0 ? EIO : ENOSPC;
         for (int i = 0; i < 40; i++) {
-            struct group *g = make_group(durable + 1, 2, 2500);
-            int rc = journal_write(j, g, durable, &err);
+            struct batch *b = make_batch(durable + 1, 2, 2500);
+            int rc = journal_write(j, b, durable, &err);
             if (rc == 0) rc = journal_sync(j, &err);
             if (rc != 0) {
                 failed = true;
                 CHECK_INT(rc, ERR_IO);
-                CHECK_INT(journal_rewrite(j, &g, 1, durable + 1, durable, &err), 0);
+                CHECK_INT(journal_rewrite(j, &b, 1, durable + 1, durable, &err), 0);
             }
             durable += 2;
             if (journal_wants_prepare(j) && i % 3 == 0 && journal_prepare(j, &err) != 0)
                 failed = true;
             if (i % 16 == 15) journal_applied(j, applied = durable - 20);
-            group_destroy(g);
+            batch_destroy(b);
         }
         fail_after = -1;
         journal_close(j);
@@ -945,13 +945,13 @@ TEST(a_rewrite_that_fails_may_be_tried_until_it_works) {
         shell("rm -rf j");
         struct journal *j = start_new("j");
         put(j, 4, 1000);
-        struct group *g[2] = {make_group(5, 30, 2000), make_group(35, 3, 100)};
+        struct batch *b[2] = {make_batch(5, 30, 2000), make_batch(35, 3, 100)};
         fail_after = 0;
         fail_count = failures;
         fail_errno = EIO;
-        CHECK(journal_write(j, g[0], 4, &err) != 0);
+        CHECK(journal_write(j, b[0], 4, &err) != 0);
         int tries = 0;
-        while (journal_rewrite(j, g, 2, 5, 4, &err) != 0) {
+        while (journal_rewrite(j, b, 2, 5, 4, &err) != 0) {
             CHECK(++tries <= 60);
             if (failures % 4 == 0) journal_prepare(j, &err);
             copy_dir("j", "crash");
@@ -970,8 +970,8 @@ TEST(a_rewrite_that_fails_may_be_tried_until_it_works) {
         journal_close(j);
         open_gives("j", 0, true, 0);
         CHECK_INT(got.last, 38);
-        group_destroy(g[0]);
-        group_destroy(g[1]);
+        batch_destroy(b[0]);
+        batch_destroy(b[1]);
     }
 }
 
@@ -1016,10 +1016,10 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
     if (seed == 0) seed = random_u64() | 1;
     printf("seed %llu\n", (unsigned long long)seed);
     for (int step = 0; step < 1500; step++) {
-        struct group *g[3];
+        struct batch *b[3];
         unsigned n = 1 + (unsigned)(dice(3));
         for (unsigned i = 0; i < n; i++)
-            g[i] = make_group(i == 0 ? durable + 1 : group_last_frame(g[i - 1]) + 1,
+            b[i] = make_batch(i == 0 ? durable + 1 : batch_last_frame(b[i - 1]) + 1,
                               1 + (unsigned)(dice(6)), (size_t)(dice(6000)));
         if (dice(8) == 0) {
             fail_after = (int)(dice(4));
@@ -1027,14 +1027,14 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
             fail_errno = EIO;
         }
         int rc = 0;
-        for (unsigned i = 0; i < n && rc == 0; i++) rc = journal_write(j, g[i], durable, &err);
+        for (unsigned i = 0; i < n && rc == 0; i++) rc = journal_write(j, b[i], durable, &err);
         bool cut = dice(6) == 0;
         if (cut) {
             fail_after = -1;
         } else {
             if (rc == 0) rc = journal_sync(j, &err);
-            if (rc != 0) rc = journal_rewrite(j, g, n, durable + 1, durable, &err);
-            if (rc == 0) durable = group_last_frame(g[n - 1]);
+            if (rc != 0) rc = journal_rewrite(j, b, n, durable + 1, durable, &err);
+            if (rc == 0) durable = batch_last_frame(b[n - 1]);
             for (uint64_t f = 1; f <= durable; f++) durable_hash[f] = written_hash[f];
             while (rc != 0) { /* void: the frames are made anew, under other contents */
                 salt++;
@@ -1043,7 +1043,7 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
             }
             fail_after = -1;
         }
-        for (unsigned i = 0; i < n; i++) group_destroy(g[i]);
+        for (unsigned i = 0; i < n; i++) batch_destroy(b[i]);
         if (dice(5) == 0) journal_prepare(j, &err);
         if (cut) {
             salt++;
@@ -1083,7 +1083,7 @@ static void *prepare_main(void *arg) {
     return NULL;
 }
 
-TEST(segments_are_prepared_while_groups_are_written) {
+TEST(segments_are_prepared_while_batches_are_written) {
     struct journal *j = start_new("j");
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, prepare_main, j) == 0);

@@ -14,15 +14,15 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "store/fields.h"
-#include "store/store_internal.h"
+#include "record/fields.h"
+#include "store/internal.h"
 #include "stream/append.h"
-#include "stream/cgroup.h"
+#include "stream/group/cgroup.h"
 #include "stream/entry.h"
-#include "stream/idempotent.h"
-#include "stream/model_internal.h"
+#include "stream/ids/idempotent.h"
+#include "stream/internal.h"
 #include "stream/read.h"
-#include "stream/remove.h"
+#include "stream/gone/remove.h"
 
 #define NAMES 7
 
@@ -55,8 +55,8 @@ static struct str name_of(uint64_t i) {
 
 /* ---- the store ---- */
 
-static void on_durable(struct group *g, void *arg) {
-    UNUSED(g);
+static void on_durable(struct batch *b, void *arg) {
+    UNUSED(b);
     UNUSED(arg);
 }
 static void on_applied(uint64_t frame, void *arg) {
@@ -703,7 +703,7 @@ TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot
     add_entry(load(name_of(0)));
     model_commit(m);
     wait_applied();
-    CHECK(list_empty(store_groups(store)));
+    CHECK(list_empty(store_batches(store)));
     struct store_request q = {.kind = STORE_READ_EVENTS,
                               .range = {.end = UINT64_MAX, .count_max = 10, .bytes_max = 1000}};
     ask(&q);
@@ -711,12 +711,12 @@ TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot
     add_entry(load(name_of(1)));
     model_commit(m);
     wait_applied();
-    CHECK(!list_empty(store_groups(store)));
-    CHECK_INT(LIST_ENTRY(store_groups(store)->next, struct group, node)->first_frame, first);
+    CHECK(!list_empty(store_batches(store)));
+    CHECK_INT(LIST_ENTRY(store_batches(store)->next, struct batch, node)->first_frame, first);
     CHECK_INT(store_pinned_bytes(store), 0);
     store_release(store, &q);
     page_clear(&q.page);
-    CHECK(list_empty(store_groups(store)));
+    CHECK(list_empty(store_batches(store)));
     stop();
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/uuid.h"
-#include "stream/pending.h"
+#include "stream/group/pending.h"
 
 #define MILLION 1000000u
 

@@ -4,8 +4,8 @@
 #include "base/alloc.h"
 #include "base/crc64.h"
 #include "base/lzf.h"
-#include "stream/listpack.h"
-#include "stream/rdb_internal.h"
+#include "stream/dump/listpack.h"
+#include "stream/dump/rdb_parts.h"
 
 TEST(the_checksum_is_that_of_redis) {
     CHECK_INT(crc64("123456789", 9), UINT64_C(0xe9c6d914c4b8d9ca));

@@ -215,7 +215,7 @@ TEST(the_index_is_merged_in_slices_and_reads_are_right_all_along) {
     fill(x, 30000, 50);
     struct backend_stats st;
     x->b->stats(x->w, &st);
-    CHECK_INT(st.pending_index, 30000);
+    CHECK_INT(st.index_tail, 30000);
     CHECK_INT(st.indexed, 0);
     bool more = false;
     WORLD_OK(x, x->b->maintain(x->w, false, &more, &err));
@@ -234,7 +234,7 @@ TEST(the_index_is_merged_in_slices_and_reads_are_right_all_along) {
     }
     world_maintain(x, true);
     x->b->stats(x->w, &st);
-    CHECK_INT(st.pending_index, 0);
+    CHECK_INT(st.index_tail, 0);
     CHECK_INT(st.indexed, x->event_count);
     CHECK(st.database_bytes > 0);
     char n[32];
@@ -263,7 +263,7 @@ TEST(half_a_merge_is_done_again_after_a_crash) {
     world_connect(x);
     struct backend_stats st;
     x->b->stats(x->w, &st);
-    CHECK_INT(st.pending_index, 60000);
+    CHECK_INT(st.index_tail, 60000);
     check_all(x);
     world_maintain(x, true);
     check_all(x);
@@ -276,7 +276,7 @@ TEST(a_flush_during_a_merge_ends_it) {
     bool more = true;
     WORLD_OK(x, x->b->maintain(x->w, true, &more, &err));
     CHECK(more);
-    group_add(x->open, RECORD_FLUSH, NULL, 0);
+    batch_add(x->open, RECORD_FLUSH, NULL, 0);
     world_frame(x);
     world_apply(x);
     world_forget(x);

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "store/fields.h"
+#include "record/fields.h"
 
 static void apply_frame(struct world *x) {
     world_frame(x);
@@ -381,7 +381,7 @@ TEST(the_views_show_what_there_is) {
     world_frame(x);
     x->streams[++x->stream_count] = stream_name_create(2, 4, STR("key"));
     x->streams[2]->rec.is_string = 1;
-    group_add(x->open, RECORD_STREAM, &x->streams[2]->rec, sizeof(struct stream_record) + 3);
+    batch_add(x->open, RECORD_STREAM, &x->streams[2]->rec, sizeof(struct stream_record) + 3);
     struct value_record *v = world_record(x, RECORD_VALUE, sizeof *v + 5);
     v->stream = 2;
     memcpy(v->bytes, "value", 5);

@@ -1,0 +1,76 @@
+/* DEBUG: what tests need, locked by enable-debug-command. Nothing here can lose or change events.
+ */
+#include "commands/commands.h"
+#include "server/server.h"
+
+#include "base/log.h"
+
+#include <math.h>
+#include <time.h>
+
+static bool is_local(const struct client *c) {
+    return c->is_unix || strncmp(c->addr, "127.", 4) == 0 || strncmp(c->addr, "[::1]", 5) == 0;
+}
+
+static bool allowed(const struct client *c) {
+    uint64_t mode = c->srv->config.enable_debug_command;
+    return mode == DEBUG_YES || (mode == DEBUG_LOCAL && is_local(c));
+}
+
+/* DEBUG SLEEP seconds: the whole server stands still. */
+static void debug_sleep(struct client *c, struct str text) {
+    char copy[32] = "";
+    memcpy(copy, text.ptr, MIN(text.len, sizeof copy - 1));
+    char *end;
+    double seconds = strtod(copy, &end);
+    if (end == copy || *end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > 86400) {
+        reply_error(c, "ERR value is not a valid float");
+        return;
+    }
+    struct timespec left = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
+    while (nanosleep(&left, &left) < 0) {}
+    reply_ok(c);
+}
+
+static void debug_help(struct client *c) {
+    static const char *const lines[] = {
+        "ERROR <string>",
+        "    Return a protocol error with <string> as message.",
+        "LOG <message>",
+        "    Write <message> to the server log.",
+        "SET-ACTIVE-EXPIRE <0|1>",
+        "    Taken and ignored: nothing expires.",
+        "SLEEP <seconds>",
+        "    Stop the server for <seconds>. Decimals allowed.",
+        NULL,
+    };
+    reply_help(c, "DEBUG", lines);
+}
+
+/* DEBUG subcommand [arg ...] */
+enum outcome cmd_debug(struct client *c, const struct request *r) {
+    struct str sub = r->argv[1];
+    if (!allowed(c))
+        reply_error(
+            c, "ERR DEBUG command not allowed. If the enable-debug-command option is set to "
+               "\"local\", you "
+               "can run it from a local connection, otherwise you need to set this option in the "
+               "configuration file, and then restart the server.");
+    else if (str_eq_nocase(sub, STR("HELP")) && r->argc == 2)
+        debug_help(c);
+    else if (str_eq_nocase(sub, STR("SLEEP")) && r->argc == 3)
+        debug_sleep(c, r->argv[2]);
+    else if (str_eq_nocase(sub, STR("LOG")) && r->argc == 3) {
+        log_warning("DEBUG LOG: " STR_FMT, STR_ARG(r->argv[2]));
+        reply_ok(c);
+    } else if (str_eq_nocase(sub, STR("SET-ACTIVE-EXPIRE")) && r->argc == 3)
+        reply_ok(c);
+    else if (str_eq_nocase(sub, STR("ERROR")) && r->argc == 3)
+        reply_error(c, STR_FMT, STR_ARG(r->argv[2]));
+    else
+        reply_error(c,
+                    "ERR unknown subcommand or wrong number of arguments for '" STR_FMT
+                    "'. Try DEBUG HELP.",
+                    (int)MIN(sub.len, (size_t)128), sub.ptr);
+    return REPLIED;
+}

@@ -1,0 +1,22 @@
+/* The filters of CLIENT LIST and CLIENT KILL, which are the same. */
+#ifndef COMMANDS_CONNECTION_CLIENT_FILTER_H
+#define COMMANDS_CONNECTION_CLIENT_FILTER_H
+
+#include "server/command/command.h"
+
+struct client_filter {
+    const struct str *ids; /* id_count arguments that are numbers above 0 */
+    size_t id_count;
+    bool type_none; /* a type of which there is never a client here */
+    struct str addr, laddr, name, lib_name, lib_ver; /* ptr NULL: any */
+    bool skip_me;
+    int64_t max_age_s; /* 0: any */
+};
+
+/* Parses filters from argv[at] on. */
+bool client_filter_parse_or_reply(struct client *c, const struct request *r, size_t at,
+                                  struct client_filter *f);
+bool client_filter_match(const struct client_filter *f, const struct client *c,
+                         const struct client *me);
+
+#endif

@@ -1,0 +1,212 @@
+/* MULTI EXEC DISCARD WATCH UNWATCH.
+ *
+ * EXEC is one frame or none. It first asks for every stream that its commands name, so that most of
+ * what they need is loaded at once; then the commands run, one after the other, each as if it were
+ * alone. Two things make EXEC take everything back (stream/undo.h): a command that needs something
+ * which is not in memory, then the connection parks and EXEC is run again from its start (what was
+ * loaded stays pinned until it has replied); and an append whose expected version or event id does
+ * not hold, then EXEC replies that one error. Errors of other commands stand in the reply, as with
+ * Redis. */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "commands/admin/monitor.h"
+#include "commands/commands.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "server/client/transaction.h"
+
+/* MULTI */
+enum outcome cmd_multi(struct client *c, const struct request *r) {
+    UNUSED(r);
+    transaction_of(c)->open = true;
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* DISCARD */
+enum outcome cmd_discard(struct client *c, const struct request *r) {
+    UNUSED(r);
+    if (!transaction_open(c)) {
+        reply_error(c, "ERR DISCARD without MULTI");
+        return REPLIED;
+    }
+    transaction_clear(c);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* WATCH key [key ...] */
+enum outcome cmd_watch(struct client *c, const struct request *r) {
+    struct stream *s;
+    bool all = true;
+    if (!transaction_is_touched(c)) { /* else EXEC fails already */
+        for (size_t i = 1; i < r->argc; i++) all = need_stream(c, r->argv[i], &s) && all;
+        if (!all) return PARKED;
+        for (size_t i = 1; i < r->argc; i++) {
+            need_stream(c, r->argv[i], &s);
+            transaction_watch(c, r->argv[i], s);
+        }
+    }
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* UNWATCH. Inside EXEC there is nothing left to do for it: EXEC has looked, and forgets it all. */
+enum outcome cmd_unwatch(struct client *c, const struct request *r) {
+    UNUSED(r);
+    if (c->srv->executing != c) transaction_clear(c);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* ---- EXEC ---- */
+
+/* Every stream that the commands name, and that is watched. false: some are being loaded. */
+static bool require_all(struct client *c, const struct transaction *t) {
+    struct stream *s;
+    bool all = true;
+    LIST_FOR_EACH (it, &t->watches)
+        all = need_stream(c, LIST_ENTRY(it, struct watch, all)->name, &s) && all;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued *q = t->queue[i];
+        if (!command_has_keys(q->cmd) || q->cmd->flags & CMD_FOREIGN) continue;
+        struct str *keys = xmalloc(q->request.argc * sizeof *keys);
+        size_t n = command_keys(q->cmd, q->argv, q->request.argc, keys);
+        for (size_t k = 0; k < n; k++) all = need_stream(c, keys[k], &s) && all;
+        xfree(keys);
+    }
+    return all;
+}
+
+/* What commands change beside the model; taken back with it. */
+struct saved {
+    struct stats stats;
+    uint64_t last_frame, db;
+    int resp;
+};
+
+static struct saved save(const struct client *c) {
+    return (struct saved){c->srv->stats, c->last_frame, c->db, c->resp};
+}
+
+static void take_back(struct client *c, const struct saved *saved) {
+    struct server *srv = c->srv;
+    srv->executing = NULL;
+    model_undo(&srv->model);
+    memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
+    c->last_frame = saved->last_frame;
+    c->db = saved->db;
+    c->resp = saved->resp;
+    c->out.len = (size_t)(c->reply_start - c->out_base);
+}
+
+enum run { RUN_DONE, RUN_PARKED, RUN_ABORTED };
+
+static enum run run_queue(struct client *c, struct transaction *t, size_t *at) {
+    struct server *srv = c->srv;
+    size_t max = store_frame_max(srv->store);
+    uint64_t begun = clock_mono_us();
+    for (*at = 0; *at < t->count; ++*at) {
+        struct queued *q = t->queue[*at];
+        srv->exec.command_at = client_out_offset(c);
+        c->reply_was_error = false;
+        if (q->cmd->run(c, &q->request) == PARKED) return RUN_PARKED;
+        if (srv->exec.abort || model_frame_bytes(&srv->model) > max) return RUN_ABORTED;
+        uint64_t now = clock_mono_us();
+        q->usec = now - begun;
+        q->failed = c->reply_was_error;
+        begun = now;
+    }
+    c->reply_was_error = false;
+    return RUN_DONE;
+}
+
+/* Statistics, slow log and monitors, once it is certain that the commands have run. */
+static void keep_books(struct client *c, const struct transaction *t) {
+    struct server *srv = c->srv;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued *q = t->queue[i];
+        q->cmd->stats.calls++;
+        if (q->failed) q->cmd->stats.failed++;
+        stats_command(c, q->cmd, &q->request, q->usec);
+        if (!list_empty(&srv->monitors) && !(q->cmd->flags & CMD_NO_MONITOR))
+            monitor_feed(c, &q->request);
+    }
+    srv->stats.commands_processed += t->count;
+}
+
+/* The failed command's own error, with its code in front and its place behind that. */
+static void reply_aborted(struct client *c, const struct transaction *t, size_t at,
+                          const struct saved *saved) {
+    char error[2048];
+    size_t bytes = model_frame_bytes(&c->srv->model);
+    bool by_command = c->srv->exec.abort;
+    uint64_t gate = c->srv->exec.frame;
+    struct str text = reply_error_text(c, c->srv->exec.command_at);
+    snprintf(error, sizeof error, STR_FMT, (int)MIN(text.len, sizeof error - 1), text.ptr);
+    take_back(c, saved);
+    client_gate(c, MIN(gate, c->srv->model.decided));
+    if (by_command) {
+        size_t code = strcspn(error, " ");
+        reply_error(c, "%.*s command %zu of %zu (%s): %s", (int)code, error, at + 1, t->count,
+                    command_full_name(t->queue[at]->cmd), error + code + (error[code] == ' '));
+    } else {
+        reply_error(c,
+                    "TOOLARGE with command %zu of %zu (%s) the transaction takes %zu bytes in the "
+                    "journal, one frame can be %zu (journal-segment-bytes)",
+                    at + 1, t->count, command_full_name(t->queue[at]->cmd), bytes,
+                    store_frame_max(c->srv->store));
+    }
+}
+
+static enum outcome run_transaction(struct client *c, struct transaction *t) {
+    struct server *srv = c->srv;
+    struct saved saved = save(c);
+    size_t at;
+    model_begin(&srv->model);
+    srv->executing = c;
+    srv->exec.frame = 0;
+    srv->exec.abort = false;
+    reply_array(c, t->count);
+    switch (run_queue(c, t, &at)) {
+    case RUN_PARKED:
+        take_back(c, &saved);
+        return PARKED;
+    case RUN_ABORTED:
+        reply_aborted(c, t, at, &saved);
+        return REPLIED;
+    case RUN_DONE:
+        break;
+    }
+    uint64_t frame = model_end(&srv->model);
+    srv->executing = NULL;
+    if (frame != 0) c->last_frame = frame;
+    client_gate(c, MIN(MAX(frame, srv->exec.frame), srv->model.decided));
+    keep_books(c, t);
+    return REPLIED;
+}
+
+/* EXEC */
+enum outcome cmd_exec(struct client *c, const struct request *r) {
+    UNUSED(r);
+    struct transaction *t = c->transaction;
+    if (!transaction_open(c)) {
+        reply_error(c, "ERR EXEC without MULTI");
+        return REPLIED;
+    }
+    if (t->failed) {
+        reply_error(c, "EXECABORT Transaction discarded because of previous errors.");
+    } else {
+        /* What the backend lists is of before a flush that it has not seen yet. */
+        if (!flush_is_applied(c)) return wait_for_apply(c);
+        if (!transaction_is_touched(c) && !require_all(c, t)) return PARKED;
+        if (transaction_is_touched(c)) {
+            client_gate(c, transaction_touched_by(c));
+            resp_put_null_array(&c->out, c->resp);
+        } else if (run_transaction(c, t) == PARKED) {
+            return PARKED;
+        }
+    }
+    transaction_clear(c);
+    return REPLIED;
+}

@@ -1,0 +1,300 @@
+/* EAPPEND and EMAPPEND. */
+#include "base/alloc.h"
+#include "commands/event/args.h"
+#include "commands/commands.h"
+#include "commands/event/reply.h"
+#include "commands/event/expected.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/args.h"
+#include "stream/append.h"
+
+#define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
+#define RECORD_OVERHEAD  512 /* an event's and its stream's fixed parts in the journal, at most */
+
+enum option {
+    OPT_EVENT_ID,
+    OPT_PARTITION_KEY,
+    OPT_EXPECTED_VERSION,
+    OPT_TIMESTAMP,
+    OPT_CORRELATION,
+    OPT_CAUSATION,
+    OPT_AGGREGATE,
+    OPT_PAYLOAD,
+    OPT_METADATA,
+    OPT_COUNT,
+};
+
+static const struct {
+    struct str keyword;
+    const char *what;
+} options[OPT_COUNT] = {
+    [OPT_EVENT_ID] = {{"EVENT_ID", 8}, "event id"},
+    [OPT_PARTITION_KEY] = {{"PARTITION_KEY", 13}, "partition key"},
+    [OPT_EXPECTED_VERSION] = {{"EXPECTED_VERSION", 16}, "expected version"},
+    [OPT_TIMESTAMP] = {{"TIMESTAMP", 9}, "timestamp"},
+    [OPT_CORRELATION] = {{"CORRELATION", 11}, "correlation id"},
+    [OPT_CAUSATION] = {{"CAUSATION", 9}, "causation id"},
+    [OPT_AGGREGATE] = {{"AGGREGATE", 9}, "aggregate id"},
+    [OPT_PAYLOAD] = {{"PAYLOAD", 7}, "payload"},
+    [OPT_METADATA] = {{"METADATA", 8}, "metadata"},
+};
+
+static enum option option_find(struct str arg) {
+    /* PAYLOAD first: nearly every append has it. */
+    if (arg_is(arg, options[OPT_PAYLOAD].keyword)) return OPT_PAYLOAD;
+    for (enum option o = 0; o < OPT_COUNT; o++)
+        if (arg_is(arg, options[o].keyword)) return o;
+    return OPT_COUNT;
+}
+
+static bool parse_timestamp(struct client *c, struct append *a, struct str value) {
+    if (!arg_u64_or_reply(c, value, "timestamp", &a->timestamp)) return false;
+    a->has_timestamp = true;
+    if (a->timestamp <= TIMESTAMP_MS_MAX) return true;
+    reply_error(c, "INVALIDARG invalid timestamp format: expected milliseconds, got nanoseconds");
+    return false;
+}
+
+static bool parse_option(struct client *c, struct append *a, enum option o, struct str value) {
+    struct event_fields *f = &a->fields;
+    switch (o) {
+    case OPT_EVENT_ID:
+        a->has_id = true;
+        return arg_uuid_or_reply(c, value, "event id", &f->event_id);
+    case OPT_PARTITION_KEY:
+        f->partition_key = &a->ids[0];
+        return arg_uuid_or_reply(c, value, "partition key", &a->ids[0]);
+    case OPT_EXPECTED_VERSION:
+        return expected_or_reply(c, value, &a->expected, &a->expected_version);
+    case OPT_TIMESTAMP:
+        return parse_timestamp(c, a, value);
+    case OPT_CORRELATION:
+        f->correlation = &a->ids[1];
+        return arg_uuid_or_reply(c, value, "correlation id", &a->ids[1]);
+    case OPT_CAUSATION:
+        f->causation = &a->ids[2];
+        return arg_uuid_or_reply(c, value, "causation id", &a->ids[2]);
+    case OPT_AGGREGATE:
+        f->aggregate = value;
+        if (value.len >= 1 && value.len <= NAME_MAX_BYTES &&
+            memchr(value.ptr, '\0', value.len) == NULL)
+            return true;
+        reply_error(c, "INVALIDARG invalid aggregate id: 1 to %d bytes without NUL",
+                    NAME_MAX_BYTES);
+        return false;
+    case OPT_PAYLOAD:
+        f->payload = value;
+        return true;
+    case OPT_METADATA:
+        f->metadata = value;
+        return true;
+    case OPT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* The stream, the type and the options from argv[at] on; stops at the first token that is no
+ * option. Returns the next index, 0 after an error reply. */
+static size_t parse_event(struct client *c, const struct request *r, size_t at, struct append *a,
+                          bool alone) {
+    *a = (struct append){.expected = EXPECT_ANY};
+    a->stream_name = r->argv[at];
+    if (!arg_stream_or_reply(c, a->stream_name)) return 0;
+    if (at + 1 >= r->argc) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected event name");
+        return 0;
+    }
+    a->fields.type = r->argv[at + 1];
+    if (a->fields.type.len > NAME_MAX_BYTES ||
+        memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
+        reply_error(c, "INVALIDARG event name must be at most %d bytes in length and without NUL",
+                    NAME_MAX_BYTES);
+        return 0;
+    }
+    unsigned seen = 0;
+    for (at += 2; at < r->argc; at += 2) {
+        enum option o = option_find(r->argv[at]);
+        if (o == OPT_COUNT && !alone) break;
+        if (o == OPT_COUNT) {
+            reply_error(c,
+                        "INVALIDARG unexpected string '%.*s': expected EVENT_ID, PARTITION_KEY, "
+                        "EXPECTED_VERSION, TIMESTAMP, CORRELATION, CAUSATION, AGGREGATE, PAYLOAD, "
+                        "METADATA or end of input",
+                        (int)MIN(r->argv[at].len, (size_t)64), r->argv[at].ptr);
+            return 0;
+        }
+        if (o == OPT_PARTITION_KEY && !alone) {
+            reply_error(c, "INVALIDARG EMAPPEND takes one partition key, in front of the events");
+            return 0;
+        }
+        if (seen & (1u << o)) {
+            reply_error(c, "INVALIDARG %s already specified", options[o].what);
+            return 0;
+        }
+        seen |= 1u << o;
+        if (at + 1 >= r->argc) {
+            reply_error(c, "INVALIDARG unexpected end of input: expected %s", options[o].what);
+            return 0;
+        }
+        if (!parse_option(c, a, o, r->argv[at + 1])) return 0;
+    }
+    if (c->srv->config.strict_versioning &&
+        (a->expected == EXPECT_ANY || a->expected == EXPECT_EXISTS)) {
+        reply_error(c, "INVALIDARG strict versioning mode rejects EXPECTED_VERSION %s",
+                    a->expected == EXPECT_ANY ? "any" : "exists");
+        return 0;
+    }
+    size_t size = a->fields.payload.len + a->fields.metadata.len;
+    if (size > c->srv->config.max_event_bytes) {
+        reply_error(c, "TOOLARGE payload and metadata are %zu bytes, max-event-bytes is %llu", size,
+                    (unsigned long long)c->srv->config.max_event_bytes);
+        return 0;
+    }
+    return at;
+}
+
+/* ---- running it ---- */
+
+static void reply_refused(struct client *c, const struct append *appends, size_t n,
+                          const struct uuid *key, const struct append_result *result) {
+    const struct append *a = &appends[result->failed];
+    char which[48] = "";
+    if (n > 1) snprintf(which, sizeof which, " (event %zu of %zu)", result->failed + 1, n);
+    client_gate(c, result->frame);
+    switch (result->status) {
+    case APPEND_WRONG_VERSION:
+        if (key == NULL) key = a->fields.partition_key;
+        reply_wrong_version(c, key != NULL ? key : &a->stream->name->partition_key, a->stream_name,
+                            a->expected, a->expected_version,
+                            result->current_empty ? 0 : result->current + 1);
+        return;
+    case APPEND_DUPLICATE_ID: {
+        char id[UUID_TEXT_LEN];
+        uuid_format(&a->fields.event_id, id);
+        if (c->srv->executing == c) c->srv->exec.abort = true;
+        if (a->has_id)
+            reply_error(c, "DUPLICATEID %.*s%s: %s", UUID_TEXT_LEN, id, which, result->why);
+        else
+            reply_error(c, "DUPLICATEID%s: %s", which, result->why);
+        return;
+    }
+    case APPEND_LIMIT:
+        reply_error(c, "TOOLARGE %s%s", result->why, which);
+        return;
+    case APPEND_OK:
+    case APPEND_REPEATED:
+        break;
+    }
+    assert(false);
+}
+
+static bool fits_or_reply(struct client *c, const struct append *appends, size_t n) {
+    size_t bytes = 0, max = store_frame_max(c->srv->store);
+    for (size_t i = 0; i < n; i++)
+        bytes += RECORD_OVERHEAD + appends[i].stream_name.len + appends[i].fields.type.len +
+                 appends[i].fields.aggregate.len + appends[i].fields.metadata.len +
+                 appends[i].fields.payload.len;
+    if (bytes <= max) return true;
+    reply_error(c,
+                "TOOLARGE the append takes up to %zu bytes in the journal, one frame can be %zu "
+                "(journal-segment-bytes)",
+                bytes, max);
+    return false;
+}
+
+/* Everything that the appends need in memory. false: the command has to wait. */
+static bool resolve(struct client *c, struct append *appends, size_t n) {
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        all = need_stream(c, appends[i].stream_name, &appends[i].stream) && all;
+        if (appends[i].has_id)
+            all = need_event(c, &appends[i].fields.event_id, &appends[i].existing) && all;
+    }
+    return all;
+}
+
+/* false: refused (and replied to). */
+static bool append_or_reply(struct client *c, struct append *appends, size_t n,
+                            const struct uuid *key) {
+    struct append_result result;
+    struct server *srv = c->srv;
+    for (size_t i = 0; i < n; i++) {
+        if (!stream_is_string(appends[i].stream)) continue;
+        client_gate(c, appends[i].stream->changed_frame);
+        reply_wrong_type(c);
+        return false;
+    }
+    model_append(&srv->model, appends, n, &result);
+    if (result.status != APPEND_OK && result.status != APPEND_REPEATED) {
+        reply_refused(c, appends, n, key, &result);
+        return false;
+    }
+    if (result.status == APPEND_OK) {
+        srv->stats.events_appended += n;
+        c->last_frame = result.frame;
+    } else {
+        srv->stats.appends_repeated += n;
+    }
+    client_gate(c, result.frame);
+    return true;
+}
+
+/* EAPPEND stream type [EVENT_ID u] [PARTITION_KEY u] [EXPECTED_VERSION n|any|exists|empty]
+ *         [TIMESTAMP ms] [CORRELATION u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b] */
+enum outcome cmd_eappend(struct client *c, const struct request *r) {
+    struct append a;
+    if (parse_event(c, r, 1, &a, true) == 0 || !fits_or_reply(c, &a, 1)) return REPLIED;
+    if (!resolve(c, &a, 1)) return PARKED;
+    if (!append_or_reply(c, &a, 1, NULL)) return REPLIED;
+    reply_appended_event(c, a.event);
+    return REPLIED;
+}
+
+static void reply_appended(struct client *c, const struct append *appends, size_t n,
+                           const struct uuid *key) {
+    reply_map(c, 5);
+    reply_uuid(c, "partition_key", key);
+    reply_number(c, "partition_id", 0);
+    reply_number(c, "first_partition_sequence", appends[0].event->rec.sequence);
+    reply_number(c, "last_partition_sequence", appends[n - 1].event->rec.sequence);
+    reply_key(c, "events");
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) reply_appended_entry(c, appends[i].event);
+}
+
+/* EMAPPEND partition-key (stream type [EVENT_ID u] [EXPECTED_VERSION v] [TIMESTAMP ms] [CORRELATION
+ * u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+ */
+enum outcome cmd_emappend(struct client *c, const struct request *r) {
+    struct uuid key;
+    if (!uuid_parse(r->argv[1], &key)) {
+        reply_error(c, "INVALIDARG invalid partition key");
+        return REPLIED;
+    }
+    if (r->argc < 3) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected stream id");
+        return REPLIED;
+    }
+    size_t n = 0, max = (r->argc - 2) / 2 + 1;
+    struct append *appends = xmalloc(max * sizeof *appends);
+    enum outcome outcome = REPLIED;
+    for (size_t at = 2; at < r->argc;) {
+        at = parse_event(c, r, at, &appends[n], false);
+        if (at == 0) goto out;
+        n++;
+    }
+    if (!fits_or_reply(c, appends, n)) goto out;
+    if (!resolve(c, appends, n)) {
+        outcome = PARKED;
+        goto out;
+    }
+    /* The common key is stored where it is not the stream's own. */
+    for (size_t i = 0; i < n; i++)
+        if (!uuid_eq(&appends[i].stream->name->partition_key, &key))
+            appends[i].fields.partition_key = &key;
+    if (append_or_reply(c, appends, n, &key)) reply_appended(c, appends, n, &key);
+out:
+    free(appends);
+    return outcome;
+}

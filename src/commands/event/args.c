@@ -1,0 +1,71 @@
+/* See args.h. */
+#include "commands/event/args.h"
+
+bool arg_is(struct str arg, struct str keyword) {
+    return arg.len == keyword.len && str_eq_nocase(arg, keyword);
+}
+
+static bool has_line_bytes(struct str s) {
+    return memchr(s.ptr, '\0', s.len) != NULL || memchr(s.ptr, '\r', s.len) != NULL ||
+           memchr(s.ptr, '\n', s.len) != NULL;
+}
+
+bool arg_is_stream_name(struct str arg) {
+    return arg.len >= 1 && arg.len <= NAME_MAX_BYTES && !has_line_bytes(arg);
+}
+
+bool arg_stream_or_reply(struct client *c, struct str arg) {
+    if (arg.len < 1 || arg.len > NAME_MAX_BYTES) {
+        reply_error(c, "INVALIDARG stream id must be between 1 and %d bytes in length, but got %zu",
+                    NAME_MAX_BYTES, arg.len);
+        return false;
+    }
+    if (has_line_bytes(arg)) {
+        reply_error(c, "INVALIDARG stream id cannot contain NUL, CR or LF bytes");
+        return false;
+    }
+    return true;
+}
+
+bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out) {
+    if (uuid_parse(arg, out)) return true;
+    reply_error(c, "INVALIDARG invalid %s: '%.*s' is not a UUID", what,
+                (int)MIN(arg.len, (size_t)64), arg.ptr);
+    return false;
+}
+
+bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64_t *out) {
+    if (str_to_u64(arg, out)) return true;
+    reply_error(c, "INVALIDARG invalid %s: '%.*s' is not a number", what,
+                (int)MIN(arg.len, (size_t)64), arg.ptr);
+    return false;
+}
+
+bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out) {
+    if (str_eq(arg, STR("-"))) {
+        *out = 0;
+        return true;
+    }
+    if (str_eq(arg, STR("+"))) {
+        *out = UINT64_MAX;
+        return true;
+    }
+    if (str_to_u64(arg, out)) return true;
+    reply_error(c,
+                "INVALIDARG unexpected string: expected range value (-, +, or number), got '%.*s'",
+                (int)MIN(arg.len, (size_t)64), arg.ptr);
+    return false;
+}
+
+bool arg_partition_or_reply(struct client *c, struct str arg) {
+    uint64_t n;
+    struct uuid ignored;
+    if (uuid_parse(arg, &ignored)) return true;
+    if (!str_to_u64(arg, &n) || n > UINT16_MAX) {
+        reply_error(c, "INVALIDARG unexpected string: expected partition id or key");
+        return false;
+    }
+    if (n == 0) return true;
+    reply_error(c, "CLUSTERDOWN partition unavailable: the store is one partition, 0");
+    return false;
+}

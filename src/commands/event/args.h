@@ -1,0 +1,22 @@
+/* Parsing what the E commands take: names, ids, options. Each replies -INVALIDARG itself when it
+ * returns false. Loop thread. */
+#ifndef COMMANDS_EVENT_ARGS_H
+#define COMMANDS_EVENT_ARGS_H
+
+#include "server/command/command.h"
+
+#define NAME_MAX_BYTES 512
+
+/* Keywords are compared without case. */
+bool arg_is(struct str arg, struct str keyword);
+bool arg_is_stream_name(struct str arg);
+/* A stream's name: 1..512 bytes without NUL, CR, LF. */
+bool arg_stream_or_reply(struct client *c, struct str arg);
+bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out);
+bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64_t *out);
+/* "-" is 0, "+" the highest number. */
+bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out);
+/* 0, or a partition key: the store is one partition. */
+bool arg_partition_or_reply(struct client *c, struct str arg);
+
+#endif

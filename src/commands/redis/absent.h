@@ -1,0 +1,13 @@
+/* Commands of Redis for types that Cairn does not have. They are known by name and number of
+ * arguments, so that they can stand in a transaction, and answer with a clear error. They are no
+ * part of the command table: COMMAND and INFO do not list them. Loop thread. */
+#ifndef COMMANDS_REDIS_ABSENT_H
+#define COMMANDS_REDIS_ABSENT_H
+
+#include "server/command/command.h"
+
+void foreign_init(void);
+/* By name, or by name and subcommand; flags CMD_FOREIGN. NULL: not known either. */
+struct command *foreign_find(const struct str *argv, size_t argc);
+
+#endif

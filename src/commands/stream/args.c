@@ -1,0 +1,360 @@
+/* See args.h. */
+#include "commands/stream/args.h"
+
+#include <ctype.h>
+
+#include "base/alloc.h"
+#include "server/server.h"
+
+#define ID_TEXT_MAX 127 /* as Redis */
+
+void reply_wrong_type(struct client *c) {
+    reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
+/* ---- numbers ---- */
+
+bool xarg_i64(struct str arg, int64_t *out) {
+    size_t sign = arg.len > 0 && arg.ptr[0] == '-';
+    if (arg.len == sign) return false;
+    char first = arg.ptr[sign];
+    if (first < '0' || first > '9' || (first == '0' && arg.len > 1)) return false;
+    return str_to_i64(arg, out);
+}
+
+bool xarg_i64_or_reply(struct client *c, struct str arg, int64_t *out) {
+    if (xarg_i64(arg, out)) return true;
+    reply_error(c, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool xarg_timeout_or_reply(struct client *c, struct str arg, uint64_t *ms) {
+    int64_t v;
+    if (!xarg_i64(arg, &v))
+        reply_error(c, "ERR timeout is not an integer or out of range");
+    else if (v < 0)
+        reply_error(c, "ERR timeout is negative");
+    else if (v > INT64_MAX - (int64_t)c->srv->wall_ms)
+        reply_error(c, "ERR timeout is out of range");
+    else {
+        *ms = (uint64_t)v;
+        return true;
+    }
+    return false;
+}
+
+/* ---- ids ---- */
+
+/* White space and a plus sign in front, and zeros, are taken as by strtoull. */
+static bool id_half(struct str s, uint64_t *out) {
+    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) s = str_of(s.ptr + 1, s.len - 1);
+    return str_to_u64(s, out);
+}
+
+static bool id_parse(struct str arg, uint64_t missing_seq, struct entry_id *out, bool *auto_seq) {
+    if (arg.len > ID_TEXT_MAX) return false;
+    const char *dash = arg.len > 0 ? memchr(arg.ptr, '-', arg.len) : NULL;
+    if (auto_seq != NULL) *auto_seq = false;
+    if (dash == NULL) {
+        out->seq = missing_seq;
+        return id_half(arg, &out->ms);
+    }
+    size_t ms_len = (size_t)(dash - arg.ptr);
+    struct str seq = str_of(dash + 1, arg.len - ms_len - 1);
+    if (!id_half(str_of(arg.ptr, ms_len), &out->ms)) return false;
+    if (auto_seq == NULL || !str_eq(seq, STR("*"))) return id_half(seq, &out->seq);
+    *auto_seq = true;
+    out->seq = 0;
+    return true;
+}
+
+static bool id_or_reply(struct client *c, bool valid) {
+    if (!valid) reply_error(c, "ERR Invalid stream ID specified as stream command argument");
+    return valid;
+}
+
+bool xarg_id(struct str arg, uint64_t missing_seq, struct entry_id *out) {
+    return id_parse(arg, missing_seq, out, NULL);
+}
+
+bool xarg_id_or_reply(struct client *c, struct str arg, uint64_t missing_seq,
+                      struct entry_id *out) {
+    return id_or_reply(c, id_parse(arg, missing_seq, out, NULL));
+}
+
+bool xarg_new_id_or_reply(struct client *c, struct str arg, struct entry_id *out, bool *auto_seq) {
+    return id_or_reply(c, id_parse(arg, 0, out, auto_seq));
+}
+
+/* One end of a range; *exclusive: a '(' stood in front. */
+static bool range_end(struct client *c, struct str arg, uint64_t missing_seq, struct entry_id *out,
+                      bool *exclusive) {
+    *exclusive = arg.len > 1 && arg.ptr[0] == '(';
+    if (*exclusive) {
+        arg = str_of(arg.ptr + 1, arg.len - 1);
+    } else if (str_eq(arg, STR("-"))) {
+        *out = ENTRY_ID_MIN;
+        return true;
+    } else if (str_eq(arg, STR("+"))) {
+        *out = ENTRY_ID_MAX;
+        return true;
+    }
+    return xarg_id_or_reply(c, arg, missing_seq, out);
+}
+
+bool xarg_start_or_reply(struct client *c, struct str arg, struct entry_id *out) {
+    bool exclusive;
+    if (!range_end(c, arg, 0, out, &exclusive)) return false;
+    if (!exclusive || entry_id_next(out)) return true;
+    reply_error(c, "ERR invalid start ID for the interval");
+    return false;
+}
+
+bool xarg_end_or_reply(struct client *c, struct str arg, struct entry_id *out) {
+    bool exclusive;
+    if (!range_end(c, arg, UINT64_MAX, out, &exclusive)) return false;
+    if (!exclusive || entry_id_previous(out)) return true;
+    reply_error(c, "ERR invalid end ID for the interval");
+    return false;
+}
+
+size_t entry_id_format(struct entry_id id, char *out) {
+    size_t n = u64_to_dec(id.ms, out);
+    out[n++] = '-';
+    return n + u64_to_dec(id.seq, out + n);
+}
+
+/* ---- blocks of ids ---- */
+
+bool xarg_refs(struct str arg, enum refs *out) {
+    if (arg_is(arg, STR("KEEPREF")))
+        *out = REFS_KEEP;
+    else if (arg_is(arg, STR("DELREF")))
+        *out = REFS_DELETE;
+    else if (arg_is(arg, STR("ACKED")))
+        *out = REFS_ACKED;
+    else
+        return false;
+    return true;
+}
+
+struct entry_id *xarg_ids_or_reply(struct client *c, const struct request *r, size_t at,
+                                   size_t *count, size_t *end) {
+    int64_t n;
+    if (at + 1 >= r->argc) {
+        reply_syntax_error(c);
+        return NULL;
+    }
+    if (!xarg_i64(r->argv[at + 1], &n) || n <= 0) {
+        reply_error(c, "ERR Number of IDs must be a positive integer");
+        return NULL;
+    }
+    if ((uint64_t)n > r->argc - at - 2) {
+        reply_error(c, "ERR The `numids` parameter must match the number of arguments");
+        return NULL;
+    }
+    struct entry_id *ids = xmalloc((size_t)n * sizeof *ids);
+    for (size_t i = 0; i < (size_t)n; i++) {
+        if (xarg_id_or_reply(c, r->argv[at + 2 + i], 0, &ids[i])) continue;
+        free(ids);
+        return NULL;
+    }
+    *count = (size_t)n;
+    *end = at + 2 + (size_t)n;
+    return ids;
+}
+
+struct entry_id *xargs_refs_or_reply(struct client *c, const struct request *r, size_t at,
+                                     enum refs *refs, size_t *count) {
+    struct entry_id *ids = NULL;
+    bool refs_given = false;
+    *refs = REFS_KEEP;
+    while (at < r->argc) {
+        if (!refs_given && xarg_refs(r->argv[at], refs)) {
+            refs_given = true;
+            at++;
+        } else if (ids == NULL && arg_is(r->argv[at], STR("IDS"))) {
+            ids = xarg_ids_or_reply(c, r, at, count, &at);
+            if (ids == NULL) return NULL;
+        } else {
+            free(ids);
+            reply_syntax_error(c);
+            return NULL;
+        }
+    }
+    if (ids == NULL) reply_syntax_error(c);
+    return ids;
+}
+
+/* ---- XADD and XTRIM ---- */
+
+struct options {
+    struct trim_args trim;
+    bool limit_given, refs_given;
+};
+
+/* The threshold behind MAXLEN or MINID at argv[*at], which moves to its last argument. */
+static bool parse_threshold(struct client *c, const struct request *r, size_t *at,
+                            enum trim_kind kind, struct trim_args *t) {
+    if (t->kind != TRIM_NONE) {
+        reply_error(c, "ERR syntax error, MAXLEN and MINID options at the same time are not "
+                       "compatible");
+        return false;
+    }
+    struct str next = r->argv[*at + 1];
+    if (*at + 2 < r->argc && (str_eq(next, STR("~")) || str_eq(next, STR("=")))) {
+        t->approximate = next.ptr[0] == '~';
+        ++*at;
+    }
+    t->kind = kind;
+    struct str value = r->argv[++*at];
+    if (kind == TRIM_MINID) return xarg_id_or_reply(c, value, 0, &t->min_id);
+    int64_t max_len;
+    if (!xarg_i64_or_reply(c, value, &max_len)) return false;
+    if (max_len < 0) {
+        reply_error(c, "ERR The MAXLEN argument must be >= 0.");
+        return false;
+    }
+    t->max_len = (uint64_t)max_len;
+    return true;
+}
+
+static bool parse_limit(struct client *c, struct str value, struct options *o) {
+    int64_t limit;
+    if (!xarg_i64_or_reply(c, value, &limit)) return false;
+    if (limit < 0) {
+        reply_error(c, "ERR The LIMIT argument must be >= 0.");
+        return false;
+    }
+    o->trim.limit = (uint64_t)limit;
+    o->limit_given = true;
+    return true;
+}
+
+enum parsed { PARSED, NOT_MINE, FAILED };
+
+/* An option that XADD and XTRIM share at argv[*at], which moves to its last argument. */
+static enum parsed parse_trim_option(struct client *c, const struct request *r, size_t *at,
+                                     struct options *o) {
+    struct str arg = r->argv[*at];
+    bool more = *at + 1 < r->argc;
+    if (more && arg_is(arg, STR("MAXLEN")))
+        return parse_threshold(c, r, at, TRIM_MAXLEN, &o->trim) ? PARSED : FAILED;
+    if (more && arg_is(arg, STR("MINID")))
+        return parse_threshold(c, r, at, TRIM_MINID, &o->trim) ? PARSED : FAILED;
+    if (more && arg_is(arg, STR("LIMIT")))
+        return parse_limit(c, r->argv[++*at], o) ? PARSED : FAILED;
+    enum refs refs;
+    if (!xarg_refs(arg, &refs)) return NOT_MINE;
+    if (o->refs_given) {
+        reply_syntax_error(c);
+        return FAILED;
+    }
+    o->refs_given = true;
+    o->trim.refs = refs;
+    return PARSED;
+}
+
+/* What the options are together; fills in the limit that holds for '~' unless one is given. */
+static bool finish_trim(struct client *c, struct options *o) {
+    if (o->trim.limit > 0 && o->trim.kind == TRIM_NONE) {
+        reply_error(c, "ERR syntax error, LIMIT cannot be used without specifying a trimming "
+                       "strategy");
+        return false;
+    }
+    if (o->limit_given && !o->trim.approximate) {
+        reply_error(c, "ERR syntax error, LIMIT cannot be used without the special ~ option");
+        return false;
+    }
+    if (o->trim.approximate && !o->limit_given) {
+        uint64_t node = c->srv->config.stream_node_max_entries;
+        o->trim.limit = node == 0 ? 10000 : MIN(node, (uint64_t)10000) * 100;
+    }
+    return true;
+}
+
+bool xargs_xtrim_or_reply(struct client *c, const struct request *r, struct trim_args *t) {
+    struct options o = {0};
+    for (size_t at = 2; at < r->argc; at++) {
+        switch (parse_trim_option(c, r, &at, &o)) {
+        case PARSED:
+            continue;
+        case NOT_MINE:
+            reply_syntax_error(c);
+            return false;
+        case FAILED:
+            return false;
+        }
+    }
+    if (o.trim.limit > 0 && o.trim.kind == TRIM_NONE) return finish_trim(c, &o);
+    if (o.trim.kind == TRIM_NONE) {
+        reply_error(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
+        return false;
+    }
+    if (!finish_trim(c, &o)) return false;
+    *t = o.trim;
+    return true;
+}
+
+/* IDMPAUTO producer, IDMP producer id. */
+static bool parse_idempotent(struct client *c, const struct request *r, size_t *at, bool automatic,
+                             struct xadd_args *a) {
+    const char *name = automatic ? "IDMPAUTO" : "IDMP";
+    if (a->producer.ptr != NULL) {
+        reply_error(c, "ERR IDMP/IDMPAUTO specified multiple times");
+        return false;
+    }
+    a->producer = r->argv[++*at];
+    if (a->producer.len == 0) {
+        reply_error(c, "ERR %s requires a non-empty producer ID", name);
+        return false;
+    }
+    if (automatic) return true;
+    a->idempotent = r->argv[++*at];
+    if (a->idempotent.len > 0) return true;
+    reply_error(c, "ERR %s requires a non-empty idempotent ID", name);
+    return false;
+}
+
+/* Everything in front of the id; *at: the id's place. */
+static bool parse_xadd_options(struct client *c, const struct request *r, size_t *at,
+                               struct options *o, struct xadd_args *a) {
+    for (; *at < r->argc && !str_eq(r->argv[*at], STR("*")); ++*at) {
+        enum parsed parsed = parse_trim_option(c, r, at, o);
+        if (parsed == FAILED) return false;
+        if (parsed == PARSED) continue;
+        struct str arg = r->argv[*at];
+        size_t more = r->argc - *at - 1;
+        if (arg_is(arg, STR("NOMKSTREAM"))) {
+            a->no_create = true;
+        } else if ((more >= 1 && arg_is(arg, STR("IDMPAUTO"))) ||
+                   (more >= 2 && arg_is(arg, STR("IDMP")))) {
+            if (!parse_idempotent(c, r, at, arg.len > 4, a)) return false;
+        } else {
+            a->id_given = true;
+            return xarg_new_id_or_reply(c, arg, &a->id, &a->auto_seq);
+        }
+    }
+    return true;
+}
+
+bool xargs_xadd_or_reply(struct client *c, const struct request *r, struct xadd_args *a) {
+    struct options o = {0};
+    *a = (struct xadd_args){0};
+    size_t at = 2;
+    if (!parse_xadd_options(c, r, &at, &o, a) || !finish_trim(c, &o)) return false;
+    a->trim = o.trim;
+    if (a->producer.ptr != NULL && a->id_given) {
+        reply_error(c, "ERR IDMP/IDMPAUTO can be used only with auto-generated IDs");
+        return false;
+    }
+    if (at + 3 > r->argc || (r->argc - at - 1) % 2 != 0) {
+        reply_wrong_args(c, "xadd");
+        return false;
+    }
+    a->fields = r->argv + at + 1;
+    a->count = r->argc - at - 1;
+    if (!a->id_given || a->auto_seq || a->id.ms != 0 || a->id.seq != 0) return true;
+    reply_error(c, "ERR The ID specified in XADD must be greater than 0-0");
+    return false;
+}

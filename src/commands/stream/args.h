@@ -1,0 +1,76 @@
+/* Parsing what the X commands take: numbers, entry ids, ranges, options. As Redis does it, with its
+ * error texts: what returns false has replied the error (but where it says otherwise). Loop thread.
+ */
+#ifndef COMMANDS_STREAM_ARGS_H
+#define COMMANDS_STREAM_ARGS_H
+
+#include "commands/event/args.h"
+#include "stream/entry.h"
+
+#define ENTRY_ID_TEXT_MAX 41 /* two numbers of 20 digits and a dash */
+#define ENTRY_ID_MIN      ((struct entry_id){0, 0})
+#define ENTRY_ID_MAX      ((struct entry_id){UINT64_MAX, UINT64_MAX})
+
+/* A signed 64-bit number in its shortest form: no '+', no leading zero. Replies nothing. */
+bool xarg_i64(struct str arg, int64_t *out);
+/* "ERR value is not an integer or out of range". */
+bool xarg_i64_or_reply(struct client *c, struct str arg, int64_t *out);
+/* A non-negative number of ms, as BLOCK takes it. */
+bool xarg_timeout_or_reply(struct client *c, struct str arg, uint64_t *ms);
+
+/* `ms-seq` or `ms`, which stands for ms-missing_seq. Replies nothing. */
+bool xarg_id(struct str arg, uint64_t missing_seq, struct entry_id *out);
+bool xarg_id_or_reply(struct client *c, struct str arg, uint64_t missing_seq, struct entry_id *out);
+/* Also `ms-*`: then *auto_seq is set and the id's seq 0. */
+bool xarg_new_id_or_reply(struct client *c, struct str arg, struct entry_id *out, bool *auto_seq);
+/* The ends of a range, both inclusive when they return: `-`, `+`, an id, `(` and an id. */
+bool xarg_start_or_reply(struct client *c, struct str arg, struct entry_id *out);
+bool xarg_end_or_reply(struct client *c, struct str arg, struct entry_id *out);
+/* Writes `ms-seq`, at most ENTRY_ID_TEXT_MAX bytes without NUL; returns how many. */
+size_t entry_id_format(struct entry_id id, char *out);
+
+/* What becomes of consumer groups' references to an entry that is removed. */
+enum refs {
+    REFS_KEEP,   /* they stay (KEEPREF) */
+    REFS_DELETE, /* they go too, in all groups (DELREF) */
+    REFS_ACKED,  /* only entries that all groups have acknowledged are removed (ACKED) */
+};
+/* false: it is none of the words; replies nothing. */
+bool xarg_refs(struct str arg, enum refs *out);
+/* argv[at] is IDS: the ids after `IDS numids`, which go up to *end (an index of argv). The array is
+ * the caller's to free; NULL after an error reply. */
+struct entry_id *xarg_ids_or_reply(struct client *c, const struct request *r, size_t at,
+                                   size_t *count, size_t *end);
+
+/* [KEEPREF | DELREF | ACKED] IDS numids id [id ...] from argv[at] to the end, the two in either
+ * order. */
+struct entry_id *xargs_refs_or_reply(struct client *c, const struct request *r, size_t at,
+                                     enum refs *refs, size_t *count);
+
+enum trim_kind { TRIM_NONE, TRIM_MAXLEN, TRIM_MINID };
+struct trim_args {
+    enum trim_kind kind;
+    bool approximate;
+    uint64_t max_len;
+    struct entry_id min_id;
+    uint64_t limit; /* entries that one command may remove; 0: any number */
+    enum refs refs;
+};
+struct xadd_args {
+    struct trim_args trim;
+    bool no_create;        /* NOMKSTREAM */
+    bool id_given;         /* not `*` */
+    bool auto_seq;         /* `ms-*` */
+    struct entry_id id;    /* id_given */
+    struct str producer;   /* IDMP, IDMPAUTO; ptr NULL: neither */
+    struct str idempotent; /* IDMP; ptr NULL: IDMPAUTO */
+    const struct str *fields;
+    size_t count; /* of fields: names and values */
+};
+bool xargs_xadd_or_reply(struct client *c, const struct request *r, struct xadd_args *a);
+bool xargs_xtrim_or_reply(struct client *c, const struct request *r, struct trim_args *t);
+
+/* Errors that several commands reply. */
+void reply_wrong_type(struct client *c);
+
+#endif

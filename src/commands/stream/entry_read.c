@@ -1,0 +1,172 @@
+/* See entry_read.h. */
+#include "commands/stream/entry_read.h"
+
+#include "base/alloc.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "stream/entry.h"
+
+static void take(struct entry_list *l, struct read *r) {
+    l->gate = MAX(l->gate, r->gate);
+    if (l->count == 0) { /* nearly always: the first read is all of it */
+        free(l->events);
+        l->events = r->events;
+        l->count = r->found;
+        l->cap = r->cap;
+        r->events = NULL;
+        return;
+    }
+    if (l->cap - l->count < r->found) {
+        l->cap = MAX(l->cap * 2, l->count + r->found);
+        l->events = xrealloc(l->events, l->cap * sizeof *l->events);
+    }
+    if (r->found > 0) memcpy(l->events + l->count, r->events, r->found * sizeof *r->events);
+    l->count += r->found;
+}
+
+bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
+                     uint64_t end, bool reverse, uint64_t most, uint64_t horizon) {
+    uint64_t left = most;
+    while (start < end && left > 0) {
+        struct read r = {.stream = s,
+                         .start = start,
+                         .end = end - 1,
+                         .reverse = reverse,
+                         .count = (size_t)MIN(left, (uint64_t)SIZE_MAX - 1),
+                         .horizon = horizon};
+        bool known = need_read(c, &r);
+        uint64_t next = r.next;
+        bool more = r.has_more;
+        left -= MIN(left, (uint64_t)r.found);
+        if (known) take(l, &r);
+        read_clear(&r);
+        if (!known) return false;
+        if (!more) return true;
+        if (reverse)
+            end = next + 1;
+        else
+            start = next;
+    }
+    return true;
+}
+
+void entry_list_clear(struct entry_list *l) {
+    free(l->events);
+    *l = (struct entry_list){0};
+}
+
+#define SPAN 1000 /* versions that one read looks at */
+
+/* How many of the versions from the first on one read can fetch: neighbours, more or less. */
+static size_t span_of(const struct stream *s, const uint64_t *versions, size_t n) {
+    size_t k = 1;
+    while (k < n && versions[k] - versions[0] < SPAN && versions[k] - versions[k - 1] <= 64 &&
+           versions[k] < stream_tail_first(s))
+        k++;
+    return k;
+}
+
+static void pick(const struct read *r, const uint64_t *versions, size_t n, struct event **out) {
+    for (size_t i = 0, at = 0; i < n; i++) {
+        while (at < r->found && r->events[at]->rec.version < versions[i]) at++;
+        if (at < r->found && r->events[at]->rec.version == versions[i]) out[i] = r->events[at];
+    }
+}
+
+/* The versions ascend. */
+static bool ascending_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                         struct event **out) {
+    bool all = true;
+    for (size_t i = 0, k; i < n; i += k) {
+        k = 1;
+        out[i] = NULL;
+        if (!stream_has_version(s, versions[i])) continue;
+        if (versions[i] >= stream_tail_first(s)) {
+            out[i] = stream_event(s, versions[i]);
+            continue;
+        }
+        k = span_of(s, versions + i, n - i);
+        for (size_t j = i; j < i + k; j++) out[j] = NULL;
+        struct read r = {.stream = s,
+                         .start = versions[i],
+                         .end = versions[i + k - 1],
+                         .count = SPAN,
+                         .horizon = UINT64_MAX};
+        if (need_read(c, &r)) {
+            if (r.has_more) /* large events: what did not fit is another read */
+                while (versions[i + k - 1] >= r.next) k--;
+            pick(&r, versions + i, k, out + i);
+        } else {
+            all = false;
+        }
+        read_clear(&r);
+    }
+    return all;
+}
+
+bool need_position(struct client *c, struct cgroup *g, uint64_t *version) {
+    struct entry_id beyond = g->last;
+    struct stream *s = g->stream;
+    *version = g->cursor;
+    if (g->cursor != CURSOR_UNKNOWN) return true;
+    *version = s->next_version;
+    if (entry_id_next(&beyond) && !need_entry(c, s, beyond, version)) return false;
+    /* Entries that will be added may not be beyond a position that is itself beyond the last id;
+     * and what a transaction has added may be taken back. */
+    if (entry_id_cmp(g->last, stream_last_id(s)) <= 0 && !c->srv->model.in_transaction)
+        g->cursor = *version;
+    return true;
+}
+
+struct wanted {
+    uint64_t version;
+    size_t index;
+};
+
+static int wanted_cmp(const void *a, const void *b) {
+    const struct wanted *x = a, *y = b;
+    if (x->version != y->version) return x->version < y->version ? -1 : 1;
+    return 0;
+}
+
+static bool is_ascending(const uint64_t *versions, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (versions[i - 1] >= versions[i]) return false;
+    return true;
+}
+
+bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                struct event **out) {
+    if (is_ascending(versions, n)) return ascending_at(c, s, versions, n, out);
+    struct wanted *wanted = xmalloc(n * sizeof *wanted);
+    for (size_t i = 0; i < n; i++) wanted[i] = (struct wanted){versions[i], i};
+    qsort(wanted, n, sizeof *wanted, wanted_cmp);
+    uint64_t *each = xmalloc(n * sizeof *each);
+    struct event **events = xmalloc(n * sizeof(struct event *));
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || wanted[i].version != wanted[i - 1].version) each[count++] = wanted[i].version;
+    bool known = ascending_at(c, s, each, count, events);
+    for (size_t i = 0, at = 0; i < n; i++) {
+        if (wanted[i].version != each[at]) at++;
+        out[wanted[i].index] = events[at];
+    }
+    free(wanted);
+    free(each);
+    free(events);
+    return known;
+}
+
+bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
+                  struct event **out) {
+    bool all = true;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t version;
+        out[i] = NULL;
+        if (!need_entry(c, s, ids[i], &version) || !need_version(c, s, version, &out[i]))
+            all = false;
+        else if (out[i] != NULL && entry_id_cmp(event_entry_id(out[i]), ids[i]) != 0)
+            out[i] = NULL;
+    }
+    return all;
+}

@@ -1,0 +1,133 @@
+/* Composing entries. Room is made once an entry; the fields of an XADD entry are kept as they go
+ * to clients, so that they are one copy. See commands/event/reply.c for the same of the E commands.
+ */
+#include "commands/stream/entry_reply.h"
+
+#include "server/server.h"
+#include "record/fields.h"
+
+#define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
+#define ID_ROOM          64  /* heads of arrays and an id */
+#define APPENDED_ROOM    256 /* what is fixed of an appended event's fields, and its numbers */
+#define TAIL_ROOM        64  /* two numbers */
+
+static char *put_decimal(char *at, uint64_t v) {
+    return at + u64_to_dec(v, at);
+}
+
+static char *put_bulk(char *at, struct str s) {
+    *at++ = '$';
+    at = PUT(put_decimal(at, s.len), "\r\n");
+    if (s.len > 0) memcpy(at, s.ptr, s.len);
+    return PUT(at + s.len, "\r\n");
+}
+
+/* The id is written where it will most likely stand: behind a length of two digits. */
+static char *put_id(char *at, struct entry_id id) {
+    char *text = at + sizeof "$nn\r\n" - 1, *end = put_decimal(text, id.ms);
+    *end++ = '-';
+    end = put_decimal(end, id.seq);
+    size_t n = (size_t)(end - text);
+    *at++ = '$';
+    if (n >= 10) {
+        *at++ = (char)('0' + n / 10);
+    } else {
+        memmove(text - 1, text, n);
+        end--;
+    }
+    *at++ = (char)('0' + n % 10);
+    memcpy(at, "\r\n", 2);
+    return PUT(end, "\r\n");
+}
+
+/* event_id type version payload [metadata] */
+static char *put_appended(char *at, const struct event_record *r, const struct event_view *v) {
+    char version[20];
+    at = v->metadata.len > 0 ? PUT(at, "*10\r\n") : PUT(at, "*8\r\n");
+    at = PUT(at, "$8\r\nevent_id\r\n$36\r\n");
+    uuid_format(&r->event_id, at);
+    at = PUT(at + UUID_TEXT_LEN, "\r\n$4\r\ntype\r\n");
+    at = put_bulk(at, v->type);
+    at = PUT(at, "$7\r\nversion\r\n");
+    at = put_bulk(at, str_of(version, u64_to_dec(r->version, version)));
+    at = PUT(at, "$7\r\npayload\r\n");
+    at = put_bulk(at, v->payload);
+    if (v->metadata.len == 0) return at;
+    at = PUT(at, "$8\r\nmetadata\r\n");
+    return put_bulk(at, v->metadata);
+}
+
+static char *put_fields(char *at, const struct event_record *r, const struct event_view *v) {
+    if (!(r->flags & EVENT_FIELDS)) return put_appended(at, r, v);
+    if (v->payload.len == 0) return PUT(at, "*0\r\n"); /* erased */
+    memcpy(at, v->payload.ptr, v->payload.len);
+    return at + v->payload.len;
+}
+
+static size_t fields_room(const struct event_record *r) {
+    if (r->flags & EVENT_FIELDS) return MAX(r->payload_len, 4u);
+    return APPENDED_ROOM + (size_t)r->type_len + r->payload_len + r->metadata_len;
+}
+
+void reply_entry_id(struct client *c, struct entry_id id) {
+    char *at = buf_reserve(&c->out, ID_ROOM);
+    c->out.len += (size_t)(put_id(at, id) - at);
+}
+
+void reply_entry(struct client *c, const struct event *e) {
+    const struct event_record *r = &e->rec;
+    struct event_view v;
+    event_view(r, &v);
+    char *start = buf_reserve(&c->out, ID_ROOM + fields_room(r));
+    char *at = put_id(PUT(start, "*2\r\n"), event_entry_id(e));
+    c->out.len += (size_t)(put_fields(at, r, &v) - start);
+}
+
+void reply_entry_gone(struct client *c, struct entry_id id) {
+    reply_array(c, 2);
+    reply_entry_id(c, id);
+    resp_put_null_array(&c->out, c->resp);
+}
+
+void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle,
+                         int64_t deliveries) {
+    const struct event_record *r = &e->rec;
+    struct event_view v;
+    event_view(r, &v);
+    char *start = buf_reserve(&c->out, ID_ROOM + fields_room(r) + TAIL_ROOM);
+    char *at = put_id(PUT(start, "*4\r\n"), event_entry_id(e));
+    at = put_fields(at, r, &v);
+    *at++ = ':';
+    at += i64_to_dec(idle, at);
+    at = PUT(at, "\r\n:");
+    at += i64_to_dec(deliveries, at);
+    at = PUT(at, "\r\n");
+    c->out.len += (size_t)(at - start);
+}
+
+void reply_entries(struct client *c, struct event *const *events, size_t n) {
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) {
+        event_fetch_ahead(events, n, i);
+        reply_entry(c, events[i]);
+    }
+}
+
+size_t entry_size(const struct event *e) {
+    struct event_view v;
+    event_view(&e->rec, &v);
+    if (!(e->rec.flags & EVENT_FIELDS)) {
+        char version[20];
+        size_t names = sizeof "event_idtypeversionpayload" - 1;
+        if (v.metadata.len > 0) names += sizeof "metadata" - 1;
+        return names + UUID_TEXT_LEN + v.type.len + u64_to_dec(e->rec.version, version) +
+               v.payload.len + v.metadata.len;
+    }
+    if (v.payload.len == 0) return 0;
+    size_t size = 0;
+    struct fields_iter iter;
+    struct str field, value;
+    fields_first(v.payload, &iter);
+    while (fields_next(&iter, &field, &value)) size += field.len + value.len;
+    return size;
+}

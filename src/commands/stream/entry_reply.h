@@ -1,0 +1,23 @@
+/* Entries as Redis clients see them: an id and fields. Events added with XADD have the fields that
+ * they were added with; those appended with EAPPEND have event_id, type, version, payload and,
+ * unless it is empty, metadata. An erased entry of XADD has no fields. Loop thread. */
+#ifndef COMMANDS_STREAM_ENTRY_REPLY_H
+#define COMMANDS_STREAM_ENTRY_REPLY_H
+
+#include "server/client/client.h"
+
+/* "ms-seq", a bulk string. */
+void reply_entry_id(struct client *c, struct entry_id id);
+/* [id, [field, value ...]] */
+void reply_entry(struct client *c, const struct event *e);
+/* [id, null]: a pending entry that does not exist any more. */
+void reply_entry_gone(struct client *c, struct entry_id id);
+/* [id, [field, value ...], idle ms, deliveries]: XREADGROUP ... CLAIM. */
+void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle, int64_t deliveries);
+/* An array of entries. */
+void reply_entries(struct client *c, struct event *const *events, size_t n);
+
+/* Bytes of names and values of the fields: what MAXSIZE counts. */
+size_t entry_size(const struct event *e);
+
+#endif

@@ -1,0 +1,168 @@
+/* See read_args.h. */
+#include "commands/stream/read_args.h"
+
+#include "commands/stream/entry_reply.h"
+
+#define PORTION         1000 /* entries read at a time with MAXSIZE: nobody knows how many fit */
+#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply, whatever was asked for */
+
+static bool group_option_or_reply(struct client *c, const struct xread_args *a, const char *name) {
+    if (a->is_group) return true;
+    reply_error(c, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+                name);
+    return false;
+}
+
+static bool parse_min_idle(struct client *c, struct str value, struct xread_args *a) {
+    int64_t ms;
+    if (!xarg_i64(value, &ms)) {
+        reply_error(c, "ERR min-idle-time is not an integer");
+        return false;
+    }
+    if (ms < 0) {
+        reply_error(c, "ERR min-idle-time must be a positive integer");
+        return false;
+    }
+    a->claim = true;
+    a->min_idle = (uint64_t)ms;
+    return true;
+}
+
+static bool parse_count(struct client *c, struct str value, struct xread_args *a) {
+    int64_t count;
+    if (!xarg_i64_or_reply(c, value, &count)) return false;
+    a->count = count <= 0 ? UINT64_MAX : (uint64_t)count;
+    return true;
+}
+
+static bool parse_limit(struct client *c, struct str value, const char *name, uint64_t *out) {
+    int64_t limit;
+    if (!xarg_i64_or_reply(c, value, &limit)) return false;
+    if (limit <= 0) {
+        reply_error(c, "ERR %s must be a positive integer", name);
+        return false;
+    }
+    *out = (uint64_t)limit;
+    return true;
+}
+
+static bool parse_streams(struct client *c, const struct request *r, size_t at,
+                          struct xread_args *a) {
+    a->n = (r->argc - at) / 2;
+    a->keys = r->argv + at;
+    a->ids = r->argv + at + a->n;
+    if ((r->argc - at) % 2 == 0) return true;
+    reply_error(c,
+                "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be "
+                "specified.",
+                a->is_group ? "xreadgroup" : "xread", a->is_group ? '>' : '$');
+    return false;
+}
+
+/* One option at argv[*at], which moves to its last argument. */
+static bool parse_option(struct client *c, const struct request *r, size_t *at,
+                         struct xread_args *a) {
+    struct str arg = r->argv[*at];
+    size_t more = r->argc - *at - 1;
+    struct str value = more > 0 ? r->argv[*at + 1] : STR("");
+    if (more > 0 && arg_is(arg, STR("BLOCK"))) {
+        ++*at;
+        a->block = true;
+        return xarg_timeout_or_reply(c, value, &a->timeout_ms);
+    }
+    if (more > 0 && arg_is(arg, STR("COUNT"))) {
+        ++*at;
+        return parse_count(c, value, a);
+    }
+    if (more > 0 && arg_is(arg, STR("MAXCOUNT"))) {
+        ++*at;
+        return parse_limit(c, value, "MAXCOUNT", &a->max_count);
+    }
+    if (more > 0 && arg_is(arg, STR("MAXSIZE"))) {
+        ++*at;
+        return parse_limit(c, value, "MAXSIZE", &a->max_size);
+    }
+    if (more > 0 && arg_is(arg, STR("CLAIM"))) {
+        ++*at;
+        return group_option_or_reply(c, a, "CLAIM") && parse_min_idle(c, value, a);
+    }
+    if (more > 1 && arg_is(arg, STR("GROUP"))) {
+        if (!group_option_or_reply(c, a, "GROUP")) return false;
+        a->group = value;
+        a->consumer = r->argv[*at + 2];
+        *at += 2;
+        return true;
+    }
+    if (arg_is(arg, STR("NOACK"))) {
+        a->noack = true;
+        return group_option_or_reply(c, a, "NOACK");
+    }
+    reply_syntax_error(c);
+    return false;
+}
+
+bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_group,
+                          struct xread_args *a) {
+    *a = (struct xread_args){
+        .is_group = is_group, .count = UINT64_MAX, .max_count = UINT64_MAX, .max_size = UINT64_MAX};
+    size_t at = 1;
+    for (; at < r->argc; at++) {
+        if (at + 1 < r->argc && arg_is(r->argv[at], STR("STREAMS"))) {
+            if (!parse_streams(c, r, at + 1, a)) return false;
+            break;
+        }
+        if (!parse_option(c, r, &at, a)) return false;
+    }
+    if (a->n == 0) {
+        reply_syntax_error(c);
+        return false;
+    }
+    if (is_group && a->group.ptr == NULL) {
+        reply_error(c, "ERR Missing GROUP option for XREADGROUP");
+        return false;
+    }
+    if (a->count != UINT64_MAX && a->max_count < a->count) {
+        reply_error(c, "ERR MAXCOUNT must be greater than or equal to COUNT");
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++)
+        if (!arg_stream_or_reply(c, a->keys[i])) return false;
+    return true;
+}
+
+struct budget budget_of(const struct xread_args *a) {
+    bool sized = a->max_size != UINT64_MAX;
+    return (struct budget){
+        .entries = a->max_count, .bytes = sized ? a->max_size : REPLY_BYTES_MAX, .sized = sized};
+}
+
+bool budget_take(struct budget *b, const struct event *e) {
+    if (b->entries == 0) return false;
+    uint64_t size = e == NULL ? 0 : b->sized ? entry_size(e) : e->size;
+    if (b->any && size > b->bytes) {
+        b->entries = 0;
+        return false;
+    }
+    b->bytes -= MIN(size, b->bytes);
+    b->entries--;
+    b->any = true;
+    return true;
+}
+
+bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
+                 uint64_t start, uint64_t most) {
+    uint64_t left = MIN(most, b->entries);
+    while (left > 0) {
+        size_t had = l->count, kept = had;
+        uint64_t portion = b->sized ? MIN(left, (uint64_t)PORTION) : left;
+        if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, client_horizon(c)))
+            return false;
+        while (kept < l->count && budget_take(b, l->events[kept])) kept++;
+        bool over = kept < l->count || l->count - had < portion;
+        l->count = kept;
+        if (over) break;
+        left -= portion;
+        start = l->events[kept - 1]->rec.version + 1;
+    }
+    return true;
+}

@@ -1,0 +1,191 @@
+/* See trim.h. A stream loses versions from its front, which costs the same however many they are.
+ * Only ACKED may have to take entries from the middle: those behind one that is still pending. */
+#include "commands/stream/trim.h"
+
+#include "base/alloc.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "stream/group/cgroup.h"
+#include "stream/gone/remove.h"
+
+/* ---- single entries ---- */
+
+static int event_by_version(const void *a, const void *b) {
+    const struct event *const *x = a, *const *y = b;
+    return (*x)->rec.version < (*y)->rec.version ? -1 : 1;
+}
+
+size_t entries_remove(struct model *m, struct stream *s, struct event **events, size_t n) {
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        if (events[i] != NULL) events[found++] = events[i];
+    if (found > 1) qsort(events, found, sizeof *events, event_by_version);
+    if (found > 0) model_remove(m, s, events, found);
+    return found;
+}
+
+bool entry_referenced(const struct stream *s, struct entry_id id) {
+    if (s->extra == NULL) return false;
+    for (uint32_t i = 0; i < s->extra->group_count; i++) {
+        const struct cgroup *g = s->extra->groups[i];
+        if (entry_id_cmp(id, g->last) > 0 || pending_find(&g->pending, id) != NULL) return true;
+    }
+    return false;
+}
+
+void entry_unreference(struct model *m, struct stream *s, struct entry_id id) {
+    if (s->extra == NULL) return;
+    for (uint32_t i = 0; i < s->extra->group_count; i++) cgroup_ack(m, s->extra->groups[i], id);
+}
+
+/* The highest id that all groups were delivered. */
+static struct entry_id delivered_to_all(const struct stream *s) {
+    struct entry_id id = ENTRY_ID_MAX;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
+        if (entry_id_cmp(s->extra->groups[i]->last, id) < 0) id = s->extra->groups[i]->last;
+    return id;
+}
+
+/* The first version that is pending in a group, and exists; next_version when none is. */
+static uint64_t first_pending(const struct stream *s) {
+    uint64_t first = s->next_version;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        struct pending_cursor at =
+            pending_seek(&s->extra->groups[i]->pending, PENDING_ALL, ENTRY_ID_MIN);
+        const struct pending_entry *e;
+        while ((e = pending_next(&at)) != NULL && e->version < first)
+            if (stream_has_version(s, e->version)) first = e->version;
+    }
+    return first;
+}
+
+/* ---- how far ---- */
+
+/* How many entries there are in versions [first_version, end). */
+static uint64_t entries_below(const struct stream *s, uint64_t end) {
+    uint64_t first = stream_first_version(s);
+    if (end <= first) return 0;
+    return end - first - (s->extra != NULL ? holes_between(&s->extra->holes, first, end) : 0);
+}
+
+/* `~`: whole nodes, as many as the limit allows. Redis keeps entries in nodes of so many; ours are
+ * imagined, by version. */
+static uint64_t whole_nodes(const struct client *c, const struct stream *s, uint64_t end,
+                            uint64_t limit) {
+    uint64_t size = c->srv->config.stream_node_max_entries;
+    if (size == 0) size = UINT64_MAX;
+    bool all = end == s->next_version;
+    uint64_t high = end / size; /* as many nodes from version 0 on */
+    if (limit == 0 || entries_below(s, end) <= limit) return all ? end : high * size;
+    uint64_t low = stream_first_version(s) / size;
+    while (low < high) { /* the most of them that are within the limit */
+        uint64_t mid = low + (high - low + 1) / 2;
+        if (entries_below(s, mid * size) <= limit)
+            low = mid;
+        else
+            high = mid - 1;
+    }
+    return low * size;
+}
+
+/* The first version that stays as far as the threshold says. */
+static uint64_t threshold(const struct client *c, const struct trim *t) {
+    const struct stream *s = t->stream;
+    uint64_t end;
+    if (t->args->kind == TRIM_MAXLEN)
+        end = model_trim_point(s, t->args->max_len);
+    else if (t->min_version < t->known_end || s->next_version == t->known_end ||
+             entry_id_cmp(stream_last_id(s), t->args->min_id) >= 0)
+        end = t->min_version;
+    else /* added since, and below MINID too */
+        end = s->next_version;
+    return t->args->approximate ? whole_nodes(c, s, end, t->args->limit) : end;
+}
+
+/* ---- ACKED ---- */
+
+/* How far entries may be removed one by one: with MAXLEN, anywhere, until there are few enough. */
+static uint64_t singles_end(const struct client *c, const struct trim *t) {
+    if (t->args->kind == TRIM_MAXLEN && !t->args->approximate) return t->acked_end;
+    return MIN(t->acked_end, threshold(c, t));
+}
+
+static bool require_acked(struct client *c, struct trim *t) {
+    struct stream *s = t->stream;
+    t->acked = delivered_to_all(s);
+    struct entry_id beyond = t->acked;
+    t->acked_end = s->next_version;
+    if (entry_id_next(&beyond) && !need_entry(c, s, beyond, &t->acked_end)) return false;
+    uint64_t pending = first_pending(s), end = singles_end(c, t);
+    if (pending + 1 >= end) return true;
+    t->candidates = (struct read){.stream = s,
+                                  .start = pending + 1,
+                                  .end = end - 1,
+                                  .count = SIZE_MAX - 1,
+                                  .horizon = UINT64_MAX};
+    return need_read(c, &t->candidates);
+}
+
+static bool is_pending(const struct stream *s, struct entry_id id) {
+    for (uint32_t i = 0; i < s->extra->group_count; i++)
+        if (pending_find(&s->extra->groups[i]->pending, id) != NULL) return true;
+    return false;
+}
+
+static uint64_t remove_singles(struct client *c, struct trim *t, uint64_t most) {
+    struct read *r = &t->candidates;
+    size_t n = 0;
+    for (size_t i = 0; i < r->found && n < most; i++)
+        if (!is_pending(t->stream, event_entry_id(r->events[i]))) r->events[n++] = r->events[i];
+    if (n > 0) model_remove(&c->srv->model, t->stream, r->events, n);
+    return n;
+}
+
+static uint64_t apply_acked(struct client *c, struct trim *t, uint64_t end) {
+    struct stream *s = t->stream;
+    /* What was added since is acknowledged when a group stands beyond it already. */
+    if (t->acked_end == t->known_end && entry_id_cmp(stream_last_id(s), t->acked) <= 0)
+        t->acked_end = s->next_version;
+    uint64_t front = MIN(MIN(end, t->acked_end), first_pending(s));
+    uint64_t gone = model_trim(&c->srv->model, s, front);
+    if (front == end) return gone;
+    uint64_t length = stream_length(s), most = UINT64_MAX;
+    if (t->args->kind == TRIM_MAXLEN && !t->args->approximate)
+        most = length > t->args->max_len ? length - t->args->max_len : 0;
+    return gone + remove_singles(c, t, most);
+}
+
+/* ---- all together ---- */
+
+bool trim_require(struct client *c, struct trim *t, struct stream *s,
+                  const struct trim_args *args) {
+    *t = (struct trim){.args = args, .stream = s, .known_end = s->next_version};
+    if (args->kind == TRIM_NONE || s->state != STREAM_LIVE) return true;
+    bool known = args->kind == TRIM_MAXLEN || need_entry(c, s, args->min_id, &t->min_version);
+    return known && (args->refs != REFS_ACKED || require_acked(c, t));
+}
+
+/* Entries that go take the groups' references to them along. */
+static void unreference_below(struct model *m, struct stream *s, uint64_t end) {
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        struct cgroup *g = s->extra->groups[i];
+        struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
+        const struct pending_entry *e;
+        while ((e = pending_next(&at)) != NULL && e->version < end)
+            if (stream_has_version(s, e->version)) cgroup_ack(m, g, e->id);
+    }
+}
+
+uint64_t trim_apply(struct client *c, struct trim *t) {
+    struct stream *s = t->stream;
+    if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
+    uint64_t end = threshold(c, t);
+    if (t->args->refs == REFS_ACKED) return apply_acked(c, t, end);
+    if (end <= stream_first_version(s)) return 0;
+    if (t->args->refs == REFS_DELETE) unreference_below(&c->srv->model, s, end);
+    return model_trim(&c->srv->model, s, end);
+}
+
+void trim_clear(struct trim *t) {
+    read_clear(&t->candidates);
+}

@@ -1,0 +1,35 @@
+/* Trimming as XADD and XTRIM do it. First what it takes is required (before anything is decided),
+ * then it is decided. Loop thread. */
+#ifndef COMMANDS_STREAM_TRIM_H
+#define COMMANDS_STREAM_TRIM_H
+
+#include "commands/stream/args.h"
+#include "stream/read.h"
+
+struct trim {
+    const struct trim_args *args;
+    struct stream *stream;
+    uint64_t min_version;   /* MINID: the first version that stays */
+    uint64_t acked_end;     /* ACKED: versions from here on were not delivered to every group */
+    struct entry_id acked;  /* ACKED: the highest id that was delivered to every group */
+    uint64_t known_end;     /* next version when that was found out */
+    struct read candidates; /* ACKED: entries among which some may go one by one */
+};
+
+/* false: something has to be loaded; the command returns PARKED (after trim_clear). The stream is
+ * LIVE, or ABSENT (about to be created). */
+bool trim_require(struct client *c, struct trim *t, struct stream *s, const struct trim_args *args);
+/* Removes what is to go, as part of the frame being built. Events may have been added to the stream
+ * since it was required. Returns how many entries went. */
+uint64_t trim_apply(struct client *c, struct trim *t);
+void trim_clear(struct trim *t);
+
+/* Removes the entries that are not NULL, each of which stands once and exists; reorders the array.
+ * Part of the frame being built. Returns how many. */
+size_t entries_remove(struct model *m, struct stream *s, struct event **events, size_t n);
+/* Whether a group of the stream still refers to the entry: it is pending, or was not delivered. */
+bool entry_referenced(const struct stream *s, struct entry_id id);
+/* Takes it out of all groups' pending entries. */
+void entry_unreference(struct model *m, struct stream *s, struct entry_id id);
+
+#endif

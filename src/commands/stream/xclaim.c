@@ -1,0 +1,336 @@
+/* XCLAIM, XAUTOCLAIM: pending entries get another owner. First it is found out which ones, and what
+ * of them has to be loaded; then all of them change in one frame. */
+#include "base/alloc.h"
+#include "server/wait/blocking.h"
+#include "commands/commands.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/args.h"
+#include "commands/stream/shared.h"
+
+#define PORTION         1000                 /* entries that are looked up together */
+#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply of XAUTOCLAIM */
+#define AUTO_COUNT      100
+#define AUTO_COUNT_MAX  (INT64_MAX / 16)
+#define AUTO_ATTEMPTS   10 /* pending entries that are looked at for each that is asked for */
+
+/* How an entry is claimed. */
+struct claim {
+    struct cgroup *group;
+    struct str consumer;
+    uint64_t min_idle, delivered; /* ms; ms since 1970 */
+    int64_t deliveries;           /* RETRYCOUNT; -1: not given */
+    bool force, just_id;
+    struct entry_id last; /* LASTID; 0-0: not given */
+};
+
+/* One entry that is to be claimed, or is gone. */
+struct candidate {
+    struct entry_id id;
+    uint64_t version; /* NO_VERSION: it is not pending */
+    bool gone;        /* pending, but does not exist any more */
+    struct event *event;
+};
+
+static bool is_idle(const struct claim *claim, const struct pending_entry *e, uint64_t now) {
+    return claim->min_idle == 0 || now - MIN(now, e->delivered_ms) >= claim->min_idle;
+}
+
+/* Loads the events of what is not gone. */
+static bool need_events(struct client *c, const struct claim *claim, struct candidate *list,
+                        size_t n) {
+    if (n == 0) return true;
+    uint64_t *versions = xmalloc(n * sizeof *versions);
+    struct event **events = xmalloc(n * sizeof(struct event *));
+    for (size_t i = 0; i < n; i++) versions[i] = list[i].gone ? NO_VERSION : list[i].version;
+    bool known = entries_at(c, claim->group->stream, versions, n, events);
+    for (size_t i = 0; i < n; i++)
+        if (versions[i] != NO_VERSION) list[i].event = events[i];
+    free(versions);
+    free(events);
+    return known;
+}
+
+/* ---- deciding ---- */
+
+/* The consumer comes to be even when there is nothing for it. */
+static struct consumer *claimer(struct model *m, const struct claim *claim) {
+    struct consumer *consumer = cgroup_consumer(claim->group, claim->consumer);
+    if (consumer == NULL) consumer = cgroup_add_consumer(m, claim->group, claim->consumer);
+    consumer_seen(m, consumer, false);
+    return consumer;
+}
+
+static void give(struct model *m, const struct claim *claim, const struct candidate *it,
+                 struct consumer *consumer) {
+    const struct pending_entry *e = pending_find(&claim->group->pending, it->id);
+    uint32_t deliveries = e != NULL ? e->deliveries : 1; /* FORCE: as if it had been delivered */
+    uint64_t version = e != NULL ? e->version : it->event->rec.version;
+    if (claim->deliveries >= 0)
+        deliveries = deliveries_given(claim->deliveries);
+    else if (!claim->just_id)
+        deliveries = deliveries_more(deliveries);
+    cgroup_pend(m, claim->group, it->id, version, consumer, claim->delivered, deliveries);
+    consumer_seen(m, consumer, true);
+}
+
+static void reply_claimed(struct client *c, const struct claim *claim, const struct candidate *it) {
+    if (claim->just_id)
+        reply_entry_id(c, it->id);
+    else
+        reply_entry(c, it->event);
+}
+
+/* Ends the command: its frame, its gate, those who wait for what can be claimed. */
+static void claimed(struct client *c, const struct claim *claim, struct str key) {
+    xgroup_commit(c, claim->group);
+    client_gate(c, claim->group->stream->changed_frame); /* what is gone */
+    if (claim->delivered < c->srv->model.recorded)
+        blocking_key_changed(c->srv, key);
+    else
+        blocking_delivered(c->srv, key, claim->group->name);
+}
+
+/* ---- XCLAIM ---- */
+
+/* The options, from argv[at] on. */
+static bool parse_options(struct client *c, const struct request *r, size_t at,
+                          struct claim *claim) {
+    int64_t now = (int64_t)c->srv->model.recorded, delivered = -1, idle;
+    for (; at < r->argc; at++) {
+        struct str arg = r->argv[at];
+        bool more = at + 1 < r->argc;
+        const char *bad = NULL;
+        if (arg_is(arg, STR("FORCE"))) {
+            claim->force = true;
+        } else if (arg_is(arg, STR("JUSTID"))) {
+            claim->just_id = true;
+        } else if (more && arg_is(arg, STR("IDLE"))) {
+            if (xarg_i64(r->argv[++at], &idle))
+                delivered = idle >= 0 ? now - idle : now; /* the future is now */
+            else
+                bad = "IDLE";
+        } else if (more && arg_is(arg, STR("TIME"))) {
+            if (!xarg_i64(r->argv[++at], &delivered)) bad = "TIME";
+        } else if (more && arg_is(arg, STR("RETRYCOUNT"))) {
+            if (!xarg_i64(r->argv[++at], &claim->deliveries)) bad = "RETRYCOUNT";
+        } else if (more && arg_is(arg, STR("LASTID"))) {
+            if (!xarg_id_or_reply(c, r->argv[++at], 0, &claim->last)) return false;
+        } else {
+            reply_error(c, "ERR Unrecognized XCLAIM option '" STR_FMT "'", STR_ARG(arg));
+            return false;
+        }
+        if (bad == NULL) continue;
+        reply_error(c, "ERR Invalid %s option argument for XCLAIM", bad);
+        return false;
+    }
+    claim->delivered = (uint64_t)(delivered >= 0 && delivered <= now ? delivered : now);
+    return true;
+}
+
+/* key group consumer min-idle-time id [id ...] options. Returns the number of ids; 0 after an error
+ * reply. */
+static bool parse_xclaim(struct client *c, const struct request *r, struct claim *claim,
+                         struct candidate *list, size_t *n) {
+    int64_t min_idle;
+    if (!xarg_i64(r->argv[4], &min_idle)) {
+        reply_error(c, "ERR Invalid min-idle-time argument for XCLAIM");
+        return false;
+    }
+    claim->min_idle = (uint64_t)MAX(min_idle, (int64_t)0);
+    claim->deliveries = -1;
+    claim->consumer = r->argv[3];
+    for (*n = 0; 5 + *n < r->argc; ++*n)
+        if (!xarg_id(r->argv[5 + *n], 0, &list[*n].id)) break;
+    return parse_options(c, r, 5 + *n, claim) && xname_or_reply(c, claim->consumer, "consumer");
+}
+
+/* What there is of the ids. An event is needed to be replied, or to know that it exists. */
+static bool find_candidates(struct client *c, const struct claim *claim, struct candidate *list,
+                            size_t n) {
+    const struct cgroup *g = claim->group;
+    bool known = true;
+    for (size_t i = 0; i < n; i++) {
+        struct candidate *it = &list[i];
+        const struct pending_entry *e = pending_find(&g->pending, it->id);
+        it->event = NULL;
+        it->version = e != NULL ? e->version : NO_VERSION;
+        it->gone = e != NULL && !stream_has_version(g->stream, e->version);
+        if (e == NULL && claim->force)
+            known = need_entries(c, g->stream, &it->id, 1, &it->event) && known;
+    }
+    return (claim->just_id || need_events(c, claim, list, n)) && known;
+}
+
+/* Whether the entry is claimed now: an id may stand twice. */
+static bool takes(const struct claim *claim, const struct candidate *it, uint64_t now) {
+    const struct pending_entry *e = pending_find(&claim->group->pending, it->id);
+    if (e == NULL) return it->version == NO_VERSION && it->event != NULL;
+    return is_idle(claim, e, now);
+}
+
+static void claim_all(struct client *c, const struct claim *claim, struct candidate *list,
+                      size_t n) {
+    struct model *m = &c->srv->model;
+    struct cgroup *g = claim->group;
+    size_t count = 0;
+    if (entry_id_cmp(claim->last, g->last) > 0)
+        cgroup_set_position(m, g, claim->last, g->entries_read);
+    struct consumer *consumer = claimer(m, claim);
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].gone) {
+            cgroup_ack(m, g, list[i].id);
+        } else if (takes(claim, &list[i], m->recorded)) {
+            give(m, claim, &list[i], consumer);
+            list[count++] = list[i];
+        }
+    }
+    reply_array(c, count);
+    for (size_t i = 0; i < count; i++) reply_claimed(c, claim, &list[i]);
+}
+
+/* XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-ms] [RETRYCOUNT count]
+ *        [FORCE] [JUSTID] [LASTID id] */
+enum outcome cmd_xclaim(struct client *c, const struct request *r) {
+    struct claim claim = {0};
+    enum outcome outcome;
+    size_t n;
+    if (!xgroup_or_reply(c, r->argv[1], r->argv[2], &claim.group, &outcome)) return outcome;
+    struct candidate *list = xcalloc(r->argc - 5, sizeof *list);
+    if (parse_xclaim(c, r, &claim, list, &n) &&
+        fits_frame_or_reply(c, n * sizeof(struct pending_item))) {
+        if (find_candidates(c, &claim, list, n)) {
+            claim_all(c, &claim, list, n);
+            claimed(c, &claim, r->argv[1]);
+        } else {
+            outcome = PARKED;
+        }
+    }
+    free(list);
+    return outcome;
+}
+
+/* ---- XAUTOCLAIM ---- */
+
+struct scan {
+    struct entry_id from, next; /* next: where to go on; 0-0: that was all */
+    uint64_t count;
+    struct candidate *list;
+    size_t n, cap;
+};
+
+static bool parse_xautoclaim(struct client *c, const struct request *r, struct claim *claim,
+                             struct scan *scan) {
+    int64_t min_idle, count;
+    if (!xarg_i64(r->argv[4], &min_idle)) {
+        reply_error(c, "ERR Invalid min-idle-time argument for XAUTOCLAIM");
+        return false;
+    }
+    claim->min_idle = (uint64_t)MAX(min_idle, (int64_t)0);
+    claim->delivered = c->srv->model.recorded;
+    claim->deliveries = -1;
+    claim->consumer = r->argv[3];
+    scan->count = AUTO_COUNT;
+    if (!xarg_start_or_reply(c, r->argv[5], &scan->from)) return false;
+    for (size_t at = 6; at < r->argc; at++) {
+        if (at + 1 < r->argc && arg_is(r->argv[at], STR("COUNT"))) {
+            if (!xarg_i64(r->argv[++at], &count) || count < 1 || count > AUTO_COUNT_MAX) {
+                reply_error(c, "ERR COUNT must be > 0");
+                return false;
+            }
+            scan->count = (uint64_t)count;
+        } else if (arg_is(r->argv[at], STR("JUSTID"))) {
+            claim->just_id = true;
+        } else {
+            reply_syntax_error(c);
+            return false;
+        }
+    }
+    return xname_or_reply(c, claim->consumer, "consumer");
+}
+
+static void add_candidate(struct scan *scan, const struct pending_entry *e, bool gone) {
+    if (scan->n == scan->cap) {
+        scan->cap = scan->cap == 0 ? 16 : scan->cap * 2;
+        scan->list = xrealloc(scan->list, scan->cap * sizeof *scan->list);
+    }
+    scan->list[scan->n++] = (struct candidate){.id = e->id, .version = e->version, .gone = gone};
+}
+
+/* What is idle long enough, or gone, within the limits. */
+static void collect(struct client *c, const struct claim *claim, struct scan *scan) {
+    const struct cgroup *g = claim->group;
+    uint64_t count = MIN(scan->count, (uint64_t)pending_room(c));
+    uint64_t attempts = scan->count * AUTO_ATTEMPTS, now = c->srv->model.recorded;
+    struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, scan->from);
+    const struct pending_entry *e = NULL;
+    while (scan->n < count && attempts-- > 0 && (e = pending_next(&at)) != NULL) {
+        bool gone = !stream_has_version(g->stream, e->version);
+        if (gone || is_idle(claim, e, now)) add_candidate(scan, e, gone);
+    }
+    e = pending_next(&at);
+    scan->next = e != NULL ? e->id : ENTRY_ID_MIN;
+}
+
+/* Loads the events, as many as one reply may hold; the others are left for the next call. */
+static bool load(struct client *c, const struct claim *claim, struct scan *scan) {
+    uint64_t bytes = 0;
+    if (claim->just_id) return true;
+    for (size_t at = 0; at < scan->n; at += PORTION) {
+        size_t portion = MIN(scan->n - at, (size_t)PORTION);
+        if (!need_events(c, claim, scan->list + at, portion)) return false;
+        for (size_t i = at; i < at + portion; i++) {
+            if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;
+            if (i == 0 || bytes <= REPLY_BYTES_MAX) continue;
+            scan->next = scan->list[i].id;
+            scan->n = i;
+            return true;
+        }
+    }
+    return true;
+}
+
+static void reply_scan(struct client *c, const struct claim *claim, const struct scan *scan) {
+    size_t gone = 0;
+    for (size_t i = 0; i < scan->n; i++) gone += scan->list[i].gone;
+    reply_array(c, 3);
+    reply_entry_id(c, scan->next);
+    reply_array(c, scan->n - gone);
+    for (size_t i = 0; i < scan->n; i++)
+        if (!scan->list[i].gone) reply_claimed(c, claim, &scan->list[i]);
+    reply_array(c, gone);
+    for (size_t i = 0; i < scan->n; i++)
+        if (scan->list[i].gone) reply_entry_id(c, scan->list[i].id);
+}
+
+static void autoclaim(struct client *c, const struct claim *claim, const struct scan *scan) {
+    struct model *m = &c->srv->model;
+    struct consumer *consumer = claimer(m, claim);
+    for (size_t i = 0; i < scan->n; i++) {
+        if (scan->list[i].gone)
+            cgroup_ack(m, claim->group, scan->list[i].id);
+        else
+            give(m, claim, &scan->list[i], consumer);
+    }
+    reply_scan(c, claim, scan);
+}
+
+/* XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID] */
+enum outcome cmd_xautoclaim(struct client *c, const struct request *r) {
+    struct claim claim = {0};
+    struct scan scan = {0};
+    enum outcome outcome;
+    if (!parse_xautoclaim(c, r, &claim, &scan)) return REPLIED;
+    if (!xgroup_or_reply(c, r->argv[1], r->argv[2], &claim.group, &outcome)) return outcome;
+    collect(c, &claim, &scan);
+    if (load(c, &claim, &scan)) {
+        autoclaim(c, &claim, &scan);
+        claimed(c, &claim, r->argv[1]);
+    } else {
+        outcome = PARKED;
+    }
+    free(scan.list);
+    return outcome;
+}

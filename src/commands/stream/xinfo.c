@@ -1,0 +1,320 @@
+/* XINFO: streams, their groups, the groups' consumers. */
+#include "commands/commands.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/args.h"
+#include "commands/stream/shared.h"
+#include "stream/ids/idempotent.h"
+
+#define FULL_COUNT 10
+
+/* ---- fields ---- */
+
+static void put_int(struct client *c, const char *field, uint64_t v) {
+    reply_bulk_c(c, field);
+    reply_int(c, (int64_t)v);
+}
+
+static void put_id(struct client *c, const char *field, struct entry_id id) {
+    reply_bulk_c(c, field);
+    reply_entry_id(c, id);
+}
+
+static void put_name(struct client *c, struct str name) {
+    reply_bulk_c(c, "name");
+    reply_bulk(c, name);
+}
+
+static void put_entry(struct client *c, const char *field, const struct event *e) {
+    reply_bulk_c(c, field);
+    if (e != NULL)
+        reply_entry(c, e);
+    else
+        reply_null(c);
+}
+
+static void put_entries_read(struct client *c, const struct cgroup *g) {
+    reply_bulk_c(c, "entries-read");
+    if (g->entries_read >= 0)
+        reply_int(c, g->entries_read);
+    else
+        reply_null(c);
+}
+
+static void put_lag(struct client *c, const struct cgroup *g, const struct event *first) {
+    uint64_t lag;
+    struct entry_id id;
+    if (first != NULL) id = event_entry_id(first);
+    reply_bulk_c(c, "lag");
+    if (cgroup_lag(g, first != NULL ? &id : NULL, &lag))
+        reply_int(c, (int64_t)lag);
+    else
+        reply_null(c);
+}
+
+/* ---- what is asked for ---- */
+
+/* The stream of the key, LIVE. */
+static bool stream_or_reply(struct client *c, struct str key, struct stream **s,
+                            enum outcome *outcome) {
+    if (!xkey_or_reply(c, key, s, outcome)) return false;
+    if ((*s)->state == STREAM_LIVE) return true;
+    client_gate(c, (*s)->changed_frame);
+    reply_error(c, "ERR no such key");
+    return false;
+}
+
+/* ---- STREAM ---- */
+
+/* Redis keeps entries in nodes; ours are imagined: so many versions each, from the first on. */
+static uint64_t count_nodes(const struct client *c, const struct stream *s) {
+    static const struct holes none;
+    uint64_t size = c->srv->config.stream_node_max_entries;
+    if (size == 0) size = UINT64_MAX;
+    const struct holes *holes = s->extra != NULL ? &s->extra->holes : &none;
+    return holes_blocks(holes, stream_first_version(s), s->next_version, size);
+}
+
+/* Whether XADD IDMP or XCFGSET were used: then there is more to tell. */
+static bool is_idempotent(const struct stream *s) {
+    const struct stream_extra *x = s->extra;
+    return x != NULL &&
+           (x->idempotent != NULL || x->idempotent_seconds != 0 || x->idempotent_max != 0);
+}
+
+#define IDEMPOTENT_FIELDS 6
+
+static void put_idempotent(struct client *c, const struct stream *s) {
+    struct idempotent_stats stats;
+    uint32_t seconds, max;
+    idempotent_window(c, s, &seconds, &max);
+    model_idempotent_stats(s, &stats);
+    put_int(c, "idmp-duration", seconds);
+    put_int(c, "idmp-maxsize", max);
+    put_int(c, "pids-tracked", stats.producers);
+    put_int(c, "iids-tracked", stats.ids);
+    put_int(c, "iids-added", stats.added);
+    put_int(c, "iids-duplicates", stats.duplicates);
+}
+
+/* The map's head, and the fields that both forms have. fields: those of the form. */
+static void put_stream(struct client *c, const struct stream *s, const struct event *first,
+                       size_t fields) {
+    bool idempotent = is_idempotent(s);
+    uint64_t nodes = count_nodes(c, s);
+    reply_map(c, 7 + (idempotent ? IDEMPOTENT_FIELDS : 0) + fields);
+    put_int(c, "length", stream_length(s));
+    put_int(c, "radix-tree-keys", nodes);
+    put_int(c, "radix-tree-nodes", nodes + 1);
+    put_id(c, "last-generated-id", stream_last_id(s));
+    put_id(c, "max-deleted-entry-id", s->extra != NULL ? s->extra->deleted : ENTRY_ID_MIN);
+    put_int(c, "entries-added", stream_entries_added(s));
+    put_id(c, "recorded-first-entry-id", first != NULL ? event_entry_id(first) : ENTRY_ID_MIN);
+    if (idempotent) put_idempotent(c, s);
+}
+
+static enum outcome info_stream(struct client *c, struct stream *s) {
+    struct event *first, *last;
+    bool known = need_first(c, s, &first);
+    if (!need_last(c, s, &last) || !known) return PARKED;
+    client_gate(c, s->last_frame);
+    put_stream(c, s, first, 3);
+    put_int(c, "groups", s->extra != NULL ? s->extra->group_count : 0);
+    put_entry(c, "first-entry", first);
+    put_entry(c, "last-entry", last);
+    return REPLIED;
+}
+
+/* ---- STREAM ... FULL ---- */
+
+/* The entries that a consumer, or the whole group, has pending; `most` of them at most. */
+static void put_pending(struct client *c, const struct cgroup *g, uint32_t consumer,
+                        uint64_t most) {
+    uint64_t n = MIN((uint64_t)pending_count_of(&g->pending, consumer), most);
+    struct pending_cursor at = pending_seek(&g->pending, consumer, ENTRY_ID_MIN);
+    bool all = consumer == PENDING_ALL;
+    reply_bulk_c(c, "pending");
+    reply_array(c, n);
+    while (n-- > 0) {
+        const struct pending_entry *e = pending_next(&at);
+        const struct consumer *owner = cgroup_consumer_at(g, e->consumer);
+        reply_array(c, all ? 4 : 3);
+        reply_entry_id(c, e->id);
+        if (all) reply_bulk(c, owner != NULL ? owner->name : STR(""));
+        reply_int(c, (int64_t)e->delivered_ms);
+        reply_int(c, deliveries_shown(e->deliveries));
+    }
+}
+
+static void put_full_consumer(struct client *c, const struct cgroup *g,
+                              const struct consumer *consumer, uint64_t most) {
+    bool active = consumer->active != CONSUMER_NEVER_ACTIVE;
+    reply_map(c, 5);
+    put_name(c, consumer->name);
+    put_int(c, "seen-time", consumer->seen);
+    reply_bulk_c(c, "active-time");
+    reply_int(c, active ? (int64_t)consumer->active : -1);
+    put_int(c, "pel-count", pending_count_of(&g->pending, consumer->number));
+    put_pending(c, g, consumer->number, most);
+}
+
+static void put_full_group(struct client *c, const struct cgroup *g, const struct event *first,
+                           uint64_t most) {
+    uint32_t nacked = pending_count_of(&g->pending, PENDING_UNOWNED);
+    reply_map(c, nacked > 0 ? 8 : 7);
+    put_name(c, g->name);
+    put_id(c, "last-delivered-id", g->last);
+    put_entries_read(c, g);
+    put_lag(c, g, first);
+    put_int(c, "pel-count", pending_count(&g->pending));
+    put_pending(c, g, PENDING_ALL, most);
+    reply_bulk_c(c, "consumers");
+    reply_array(c, g->consumer_count);
+    for (uint32_t i = 0; i < g->consumer_count; i++) put_full_consumer(c, g, g->consumers[i], most);
+    if (nacked > 0) put_int(c, "nacked-count", nacked);
+}
+
+static void put_full(struct client *c, const struct stream *s, const struct event *first,
+                     const struct entry_list *list, uint64_t most) {
+    uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
+    client_gate(c, s->last_frame);
+    put_stream(c, s, first, 2);
+    reply_bulk_c(c, "entries");
+    reply_entries(c, list->events, list->count);
+    reply_bulk_c(c, "groups");
+    reply_array(c, groups);
+    for (uint32_t i = 0; i < groups; i++) put_full_group(c, s->extra->groups[i], first, most);
+}
+
+/* count 0: all there is. */
+static enum outcome info_full(struct client *c, struct stream *s, uint64_t count) {
+    uint64_t most = count > 0 ? count : UINT64_MAX;
+    struct entry_list list = {0};
+    struct event *first;
+    bool known = need_first(c, s, &first);
+    known = entry_list_read(c, &list, s, stream_first_version(s), UINT64_MAX, false, most,
+                            UINT64_MAX) &&
+            known;
+    if (known) put_full(c, s, first, &list, most);
+    entry_list_clear(&list);
+    return known ? REPLIED : PARKED;
+}
+
+/* [FULL [COUNT count]] */
+static bool parse_full(struct client *c, const struct request *r, bool *full, uint64_t *count) {
+    int64_t n = FULL_COUNT;
+    *full = r->argc > 3;
+    bool good = r->argc == 3 || r->argc == 4 || r->argc == 6;
+    if (!good || (*full && !arg_is(r->argv[3], STR("FULL"))) ||
+        (r->argc == 6 && !arg_is(r->argv[4], STR("COUNT")))) {
+        reply_error(c,
+                    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XINFO "
+                    "HELP.",
+                    (int)r->argv[1].len, r->argv[1].ptr);
+        return false;
+    }
+    if (r->argc == 6 && !xarg_i64_or_reply(c, r->argv[5], &n)) return false;
+    *count = (uint64_t)(n < 0 ? FULL_COUNT : n);
+    return true;
+}
+
+/* XINFO STREAM key [FULL [COUNT count]] */
+enum outcome cmd_xinfo_stream(struct client *c, const struct request *r) {
+    struct stream *s;
+    enum outcome outcome;
+    bool full;
+    uint64_t count;
+    if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
+    if (!parse_full(c, r, &full, &count)) return REPLIED;
+    return full ? info_full(c, s, count) : info_stream(c, s);
+}
+
+/* ---- GROUPS ---- */
+
+/* Every group's place, which tells its backlog. false: something has to be loaded. */
+static bool need_cursors(struct client *c, const struct stream *s) {
+    bool all = true;
+    uint64_t version;
+    for (uint32_t i = 0; i < s->extra->group_count; i++)
+        all = need_position(c, s->extra->groups[i], &version) && all;
+    return all;
+}
+
+static void put_group(struct client *c, struct cgroup *g, const struct event *first) {
+    uint64_t cursor;
+    reply_map(c, 7);
+    put_name(c, g->name);
+    put_int(c, "consumers", g->consumer_count);
+    put_int(c, "pending", pending_count(&g->pending));
+    put_id(c, "last-delivered-id", g->last);
+    put_entries_read(c, g);
+    put_lag(c, g, first);
+    bool known = need_position(c, g, &cursor);
+    assert(known);
+    put_int(c, "backlog", cgroup_backlog(g, cursor));
+}
+
+/* XINFO GROUPS key */
+enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
+    struct stream *s;
+    struct event *first = NULL;
+    enum outcome outcome;
+    if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
+    uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
+    if (groups > 0) {
+        bool known = need_first(c, s, &first);
+        if (!need_cursors(c, s) || !known) return PARKED;
+    }
+    client_gate(c, s->last_frame);
+    reply_array(c, groups);
+    for (uint32_t i = 0; i < groups; i++) put_group(c, s->extra->groups[i], first);
+    return REPLIED;
+}
+
+/* ---- CONSUMERS ---- */
+
+static void put_consumer(struct client *c, const struct cgroup *g,
+                         const struct consumer *consumer) {
+    uint64_t now = c->srv->model.recorded;
+    bool active = consumer->active != CONSUMER_NEVER_ACTIVE;
+    reply_map(c, 4);
+    put_name(c, consumer->name);
+    put_int(c, "pending", pending_count_of(&g->pending, consumer->number));
+    put_int(c, "idle", now - MIN(now, consumer->seen));
+    reply_bulk_c(c, "inactive");
+    reply_int(c, active ? (int64_t)(now - MIN(now, consumer->active)) : -1);
+}
+
+/* XINFO CONSUMERS key group */
+enum outcome cmd_xinfo_consumers(struct client *c, const struct request *r) {
+    struct stream *s;
+    enum outcome outcome;
+    if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
+    const struct cgroup *g = cgroup_find(s, r->argv[3]);
+    if (g == NULL) {
+        reply_no_group_for_key(c, s, r->argv[2], r->argv[3]);
+        return REPLIED;
+    }
+    client_gate(c, g->last_frame);
+    reply_array(c, g->consumer_count);
+    for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, g->consumers[i]);
+    return REPLIED;
+}
+
+/* XINFO HELP */
+enum outcome cmd_xinfo_help(struct client *c, const struct request *r) {
+    static const char *const lines[] = {
+        "CONSUMERS <key> <groupname>",
+        "    Show consumers of <groupname>.",
+        "GROUPS <key>",
+        "    Show the stream consumer groups.",
+        "STREAM <key> [FULL [COUNT <count>]",
+        "    Show information about the stream.",
+        NULL,
+    };
+    UNUSED(r);
+    reply_help(c, "XINFO", lines);
+    return REPLIED;
+}

@@ -1,0 +1,134 @@
+/* XPENDING: what a group's consumers have not acknowledged. */
+#include "commands/commands.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/args.h"
+#include "commands/stream/shared.h"
+
+/* ---- the summary ---- */
+
+static void reply_owners(struct client *c, const struct cgroup *g) {
+    size_t owners = 0;
+    for (uint32_t i = 0; i < g->consumer_count; i++)
+        owners += pending_count_of(&g->pending, g->consumers[i]->number) > 0;
+    reply_array(c, owners);
+    for (uint32_t i = 0; i < g->consumer_count; i++) {
+        uint32_t n = pending_count_of(&g->pending, g->consumers[i]->number);
+        if (n == 0) continue;
+        reply_array(c, 2);
+        reply_bulk(c, g->consumers[i]->name);
+        resp_put_bulk_u64(&c->out, n);
+    }
+}
+
+static void reply_summary(struct client *c, const struct cgroup *g) {
+    uint32_t n = pending_count(&g->pending);
+    reply_array(c, 4);
+    reply_int(c, n);
+    if (n == 0) {
+        reply_null(c);
+        reply_null(c);
+        resp_put_null_array(&c->out, c->resp);
+        return;
+    }
+    reply_entry_id(c, pending_first(&g->pending, PENDING_ALL)->id);
+    reply_entry_id(c, pending_last(&g->pending, PENDING_ALL)->id);
+    reply_owners(c, g);
+}
+
+/* ---- entries ---- */
+
+struct pending_args {
+    struct entry_id start, end;
+    uint64_t count, min_idle;
+    struct str consumer; /* ptr NULL: all */
+};
+
+/* [IDLE min-idle-time] start end count [consumer]; what stands behind that is not looked at, as in
+ * Redis. */
+static bool parse(struct client *c, const struct request *r, struct pending_args *a) {
+    size_t at = 3;
+    int64_t count, min_idle = 0;
+    *a = (struct pending_args){.consumer = {NULL, 0}};
+    if (arg_is(r->argv[3], STR("IDLE"))) {
+        if (!xarg_i64_or_reply(c, r->argv[4], &min_idle)) return false;
+        if (r->argc < 8) {
+            reply_syntax_error(c);
+            return false;
+        }
+        at += 2;
+    }
+    if (!xarg_i64_or_reply(c, r->argv[at + 2], &count) ||
+        !xarg_start_or_reply(c, r->argv[at], &a->start) ||
+        !xarg_end_or_reply(c, r->argv[at + 1], &a->end))
+        return false;
+    a->count = (uint64_t)MAX(count, (int64_t)0);
+    a->min_idle = (uint64_t)MAX(min_idle, (int64_t)0);
+    if (at + 3 < r->argc) a->consumer = r->argv[at + 3];
+    return true;
+}
+
+static bool matches(const struct pending_args *a, const struct pending_entry *e, uint64_t now) {
+    return a->min_idle == 0 || now - MIN(now, e->delivered_ms) >= a->min_idle;
+}
+
+static void reply_pending(struct client *c, const struct cgroup *g, const struct pending_entry *e) {
+    uint64_t now = c->srv->model.recorded;
+    const struct consumer *owner = cgroup_consumer_at(g, e->consumer);
+    reply_array(c, 4);
+    reply_entry_id(c, e->id);
+    reply_bulk(c, owner != NULL ? owner->name : STR(""));
+    reply_int(c, owner != NULL ? (int64_t)(now - MIN(now, e->delivered_ms)) : -1);
+    reply_int(c, deliveries_shown(e->deliveries));
+}
+
+/* The entries that the arguments name; replied if `replies`. Returns how many. */
+static size_t each_pending(struct client *c, const struct cgroup *g, const struct pending_args *a,
+                           uint32_t consumer, bool replies) {
+    uint64_t now = c->srv->model.recorded;
+    size_t n = 0;
+    const struct pending_entry *e;
+    struct pending_cursor at = pending_seek(&g->pending, consumer, a->start);
+    while (n < a->count && (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
+        if (!matches(a, e, now)) continue;
+        if (replies) reply_pending(c, g, e);
+        n++;
+    }
+    return n;
+}
+
+static void reply_entries_pending(struct client *c, const struct cgroup *g,
+                                  const struct pending_args *a) {
+    uint32_t number = PENDING_ALL;
+    if (a->consumer.ptr != NULL) {
+        const struct consumer *consumer = cgroup_consumer(g, a->consumer);
+        if (consumer == NULL) {
+            reply_array(c, 0);
+            return;
+        }
+        number = consumer->number;
+    }
+    reply_array(c, each_pending(c, g, a, number, false));
+    each_pending(c, g, a, number, true);
+}
+
+/* XPENDING key group [[IDLE min-idle-time] start end count [consumer]] */
+enum outcome cmd_xpending(struct client *c, const struct request *r) {
+    struct pending_args a;
+    struct cgroup *g;
+    enum outcome outcome;
+    bool summary = r->argc == 3;
+    if (!summary && (r->argc < 6 || r->argc > 9)) {
+        reply_syntax_error(c);
+        return REPLIED;
+    }
+    if (!summary && !parse(c, r, &a)) return REPLIED;
+    if (!xgroup_or_reply(c, r->argv[1], r->argv[2], &g, &outcome)) return outcome;
+    client_gate(c, g->last_frame);
+    if (summary)
+        reply_summary(c, g);
+    else
+        reply_entries_pending(c, g, &a);
+    return REPLIED;
+}

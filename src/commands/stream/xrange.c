@@ -1,0 +1,88 @@
+/* XRANGE, XREVRANGE. */
+#include "commands/commands.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/args.h"
+
+struct range_args {
+    struct entry_id start, end; /* inclusive */
+    int64_t count;              /* -1: not given */
+    bool reverse;
+};
+
+static bool parse_range(struct client *c, const struct request *r, bool reverse,
+                        struct range_args *a) {
+    *a = (struct range_args){.count = -1, .reverse = reverse};
+    if (!xarg_start_or_reply(c, r->argv[reverse ? 3 : 2], &a->start) ||
+        !xarg_end_or_reply(c, r->argv[reverse ? 2 : 3], &a->end))
+        return false;
+    for (size_t at = 4; at < r->argc; at += 2) {
+        if (at + 1 == r->argc || !arg_is(r->argv[at], STR("COUNT"))) {
+            reply_syntax_error(c);
+            return false;
+        }
+        if (!xarg_i64_or_reply(c, r->argv[at + 1], &a->count)) return false;
+        a->count = MAX(a->count, 0);
+    }
+    return true;
+}
+
+/* The versions of the ids: [*from, *to), *to UINT64_MAX when nothing is beyond the end. */
+static bool need_bounds(struct client *c, struct stream *s, const struct range_args *a,
+                        uint64_t *from, uint64_t *to) {
+    struct entry_id beyond = a->end;
+    bool known = need_entry(c, s, a->start, from);
+    *to = UINT64_MAX;
+    if (!entry_id_next(&beyond)) return known;
+    known = need_entry(c, s, beyond, to) && known;
+    if (*to == s->next_version) *to = UINT64_MAX;
+    return known;
+}
+
+static enum outcome run_range(struct client *c, struct stream *s, const struct range_args *a) {
+    struct entry_list list = {0};
+    enum outcome outcome = REPLIED;
+    uint64_t from, to, most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count;
+    if (s->state == STREAM_ABSENT || entry_id_cmp(a->start, a->end) > 0) {
+        client_gate(c, s->state == STREAM_ABSENT ? s->changed_frame : 0);
+        reply_array(c, 0);
+    } else if (need_bounds(c, s, a, &from, &to) &&
+               entry_list_read(c, &list, s, from, to, a->reverse, most, client_horizon(c))) {
+        client_gate(c, list.gate);
+        reply_entries(c, list.events, list.count);
+        c->srv->stats.events_read += list.count;
+    } else {
+        outcome = PARKED;
+    }
+    entry_list_clear(&list);
+    return outcome;
+}
+
+static enum outcome range(struct client *c, const struct request *r, bool reverse) {
+    struct range_args a;
+    struct stream *s;
+    if (!parse_range(c, r, reverse, &a) || !arg_stream_or_reply(c, r->argv[1])) return REPLIED;
+    if (!need_stream(c, r->argv[1], &s)) return PARKED;
+    if (stream_is_string(s)) {
+        client_gate(c, s->changed_frame);
+        reply_wrong_type(c);
+        return REPLIED;
+    }
+    if (a.count == 0 && s->state == STREAM_LIVE) {
+        resp_put_null_array(&c->out, c->resp);
+        return REPLIED;
+    }
+    return run_range(c, s, &a);
+}
+
+/* XRANGE key start end [COUNT count] */
+enum outcome cmd_xrange(struct client *c, const struct request *r) {
+    return range(c, r, false);
+}
+
+/* XREVRANGE key end start [COUNT count] */
+enum outcome cmd_xrevrange(struct client *c, const struct request *r) {
+    return range(c, r, true);
+}

@@ -1,0 +1,144 @@
+/* XREAD. See xreadgroup.c for the reading of groups. */
+#include "base/alloc.h"
+#include "server/wait/blocking.h"
+#include "commands/commands.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/read_args.h"
+
+/* One of the keys. */
+struct source {
+    struct stream *stream;
+    struct entry_id after;
+    struct entry_list list;
+};
+
+static bool need_streams(struct client *c, const struct xread_args *a, struct source *sources) {
+    bool all = true;
+    for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
+    return all;
+}
+
+/* `+`: just before the last entry that may be seen. As in Redis it is the one with the last id:
+ * when that was deleted there is none. */
+static bool before_last_or_reply(struct client *c, const struct stream *s, struct entry_id *out) {
+    *out = ENTRY_ID_MIN;
+    if (s->state == STREAM_ABSENT) return true;
+    *out = stream_last_id(s);
+    uint64_t end = model_visible_end(&c->srv->model, s, client_horizon(c));
+    if (end > stream_tail_first(s) && end < s->next_version)
+        *out = event_entry_id(stream_event(s, end - 1));
+    if (entry_id_previous(out)) return true;
+    reply_error(c, "ERR the stream last element ID is 0-0");
+    return false;
+}
+
+/* What the key's id says. `$` is not looked at again when the command waits: *out stays. */
+static bool parse_after_or_reply(struct client *c, struct str arg, const struct stream *s,
+                                 bool again, struct entry_id *out) {
+    if (stream_is_string(s)) {
+        client_gate(c, s->changed_frame);
+        reply_wrong_type(c);
+        return false;
+    }
+    if (str_eq(arg, STR("$"))) {
+        if (!again) *out = s->state == STREAM_LIVE ? stream_last_id(s) : ENTRY_ID_MIN;
+        return true;
+    }
+    if (str_eq(arg, STR("+"))) return before_last_or_reply(c, s, out);
+    if (str_eq(arg, STR(">"))) {
+        reply_error(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
+                       "<group> <consumer> option.");
+        return false;
+    }
+    return xarg_id_or_reply(c, arg, 0, out);
+}
+
+static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
+                               struct source *sources) {
+    struct entry_id *kept = NULL;
+    bool again = false;
+    bool may_wait = a->block && c->srv->executing == NULL;
+    for (size_t i = 0; may_wait && kept == NULL && i < a->n; i++)
+        if (str_eq(a->ids[i], STR("$"))) again = blocking_ids(c, a->n, &kept);
+    for (size_t i = 0; i < a->n; i++) {
+        if (again) sources[i].after = kept[i];
+        if (!parse_after_or_reply(c, a->ids[i], sources[i].stream, again, &sources[i].after))
+            return false;
+        if (kept != NULL) kept[i] = sources[i].after;
+    }
+    return true;
+}
+
+static bool read_source(struct client *c, const struct xread_args *a, struct source *src,
+                        struct budget *budget) {
+    struct entry_id from = src->after;
+    uint64_t start;
+    if (src->stream->state == STREAM_ABSENT || !entry_id_next(&from)) return true;
+    if (!need_entry(c, src->stream, from, &start)) return false;
+    return budget_read(c, budget, &src->list, src->stream, start, a->count);
+}
+
+static void reply_sources(struct client *c, const struct xread_args *a,
+                          const struct source *sources) {
+    size_t served = 0;
+    for (size_t i = 0; i < a->n; i++) served += sources[i].list.count > 0;
+    if (c->resp == 2)
+        reply_array(c, served);
+    else
+        reply_map(c, served);
+    for (size_t i = 0; i < a->n; i++) {
+        const struct entry_list *l = &sources[i].list;
+        if (l->count == 0) continue;
+        client_gate(c, l->gate);
+        if (c->resp == 2) reply_array(c, 2);
+        reply_bulk(c, a->keys[i]);
+        reply_entries(c, l->events, l->count);
+        c->srv->stats.events_read += l->count;
+    }
+}
+
+static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
+                                  const struct source *sources) {
+    if (!a->block || c->srv->executing != NULL) {
+        for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
+        resp_put_null_array(&c->out, c->resp);
+        return REPLIED;
+    }
+    struct entry_id *after = xmalloc(a->n * sizeof *after);
+    for (size_t i = 0; i < a->n; i++) after[i] = sources[i].after;
+    blocking_wait_for(c,
+                      &(struct blocking_on){
+                          .keys = a->keys, .n = a->n, .after = after, .timeout_ms = a->timeout_ms});
+    free(after);
+    return PARKED;
+}
+
+static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
+    struct budget budget = budget_of(a);
+    bool known = true;
+    if (!need_streams(c, a, sources)) return PARKED;
+    if (!parse_ids_or_reply(c, a, sources)) return REPLIED;
+    for (size_t i = 0; i < a->n; i++) known = read_source(c, a, &sources[i], &budget) && known;
+    if (!known) return PARKED;
+    if (!budget.any) return wait_or_reply(c, a, sources);
+    reply_sources(c, a, sources);
+    return REPLIED;
+}
+
+/* XREAD [COUNT n] [MAXCOUNT n] [MAXSIZE bytes] [BLOCK ms] STREAMS key [key ...] id [id ...] */
+enum outcome cmd_xread(struct client *c, const struct request *r) {
+    struct xread_args a;
+    if (!xargs_xread_or_reply(c, r, false, &a)) return REPLIED;
+    if (blocking_over(c)) {
+        blocking_reply_over(c);
+        return REPLIED;
+    }
+    struct source *sources = xcalloc(a.n, sizeof *sources);
+    enum outcome outcome = run(c, &a, sources);
+    for (size_t i = 0; i < a.n; i++) entry_list_clear(&sources[i].list);
+    free(sources);
+    return outcome;
+}

@@ -1,0 +1,385 @@
+/* XREADGROUP. First everything that will be delivered is found out, and loaded where it must be;
+ * then it is delivered at once: what became pending and how far the group got are one frame. The
+ * reply does not wait for that frame: were it lost, the entries would be delivered again. */
+#include "base/alloc.h"
+#include "server/wait/blocking.h"
+#include "commands/commands.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/entry_reply.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "commands/stream/shared.h"
+#include "commands/stream/read_args.h"
+
+#define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
+#define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
+
+/* An entry that is pending already: of the consumer's history, or to be claimed. */
+struct redelivery {
+    struct entry_id id;
+    uint64_t version, delivered; /* ms */
+    uint32_t deliveries;
+    bool nobodys;        /* handed back */
+    struct event *event; /* NULL: gone */
+};
+
+/* One of the keys. */
+struct source {
+    struct stream *stream;
+    struct cgroup *group;
+    bool history;
+    struct entry_id after;    /* history */
+    struct redelivery *again; /* history, or claimed */
+    size_t again_count, gone_count;
+    struct entry_id *gone;  /* CLAIM: pending entries that do not exist any more */
+    struct entry_list list; /* new ... */
+    uint64_t next;          /* ... and the version behind them */
+};
+
+static void reply_no_source(struct client *c, const struct stream *s, struct str key,
+                            struct str group) {
+    client_gate(c, s->last_frame);
+    reply_error(c,
+                "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP "
+                "option",
+                (int)key.len, key.ptr, (int)group.len, group.ptr);
+}
+
+/* ---- what is asked for ---- */
+
+static bool need_streams(struct client *c, const struct xread_args *a, struct source *sources) {
+    bool all = true;
+    for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
+    return all;
+}
+
+static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_t i,
+                             struct source *src) {
+    struct str id = a->ids[i];
+    if (stream_is_string(src->stream)) {
+        client_gate(c, src->stream->changed_frame);
+        reply_wrong_type(c);
+        return false;
+    }
+    src->group = cgroup_find(src->stream, a->group);
+    if (src->group == NULL) {
+        reply_no_source(c, src->stream, a->keys[i], a->group);
+        return false;
+    }
+    if (str_eq(id, STR("$")) || str_eq(id, STR("+"))) {
+        reply_error(c,
+                    "ERR The %c ID is meaningless in the context of XREADGROUP: you want to read "
+                    "the history of this consumer by specifying a proper ID, or use the > ID to "
+                    "get new messages. The %c ID would just return an empty result set.",
+                    id.ptr[0], id.ptr[0]);
+        return false;
+    }
+    if (str_eq(id, STR(">"))) return true;
+    if (!xarg_id_or_reply(c, id, 0, &src->after)) return false;
+    /* The highest id stands for '>', as in Redis. */
+    src->history = src->after.ms != UINT64_MAX || src->after.seq != UINT64_MAX;
+    return true;
+}
+
+/* ---- what will be delivered ---- */
+
+static void add_again(struct source *src, size_t *cap, const struct pending_entry *e) {
+    if (src->again_count == *cap) {
+        *cap = *cap == 0 ? 16 : *cap * 2;
+        src->again = xrealloc(src->again, *cap * sizeof *src->again);
+    }
+    src->again[src->again_count++] = (struct redelivery){.id = e->id,
+                                                         .version = e->version,
+                                                         .delivered = e->delivered_ms,
+                                                         .deliveries = e->deliveries,
+                                                         .nobodys = e->consumer == 0};
+}
+
+/* Looks the redeliveries' events up. */
+static bool need_events(struct client *c, struct source *src) {
+    size_t n = src->again_count;
+    if (n == 0) return true;
+    uint64_t *versions = xmalloc(n * sizeof *versions);
+    struct event **events = xmalloc(n * sizeof *events);
+    for (size_t i = 0; i < n; i++) versions[i] = src->again[i].version;
+    bool known = entries_at(c, src->stream, versions, n, events);
+    for (size_t i = 0; i < n; i++) src->again[i].event = events[i];
+    free(versions);
+    free(events);
+    return known;
+}
+
+/* Keeps of the redeliveries what the limits allow. */
+static void cut_again(struct source *src, struct budget *budget) {
+    size_t n = 0;
+    while (n < src->again_count && budget_take(budget, src->again[n].event)) n++;
+    src->again_count = n;
+}
+
+/* What the consumer has not acknowledged, beyond an id. */
+static bool find_history(struct client *c, const struct xread_args *a, struct source *src,
+                         struct budget *budget) {
+    struct entry_id from = src->after;
+    size_t cap = 0;
+    const struct consumer *consumer = cgroup_consumer(src->group, a->consumer);
+    uint64_t most = MIN(a->count, budget->entries);
+    if (consumer == NULL || !entry_id_next(&from)) return true;
+    struct pending_cursor at = pending_seek(&src->group->pending, consumer->number, from);
+    const struct pending_entry *e;
+    while (src->again_count < most && (e = pending_next(&at)) != NULL) add_again(src, &cap, e);
+    if (!need_events(c, src)) return false;
+    cut_again(src, budget);
+    return true;
+}
+
+/* CLAIM: first what was handed back, in that order, then what is idle, the longest first. Pending
+ * entries that do not exist any more are dropped on the way, as by XAUTOCLAIM. */
+static bool find_claims(struct client *c, const struct xread_args *a, struct source *src,
+                        struct budget *budget) {
+    const struct pending *p = &src->group->pending;
+    const struct pending_entry *e;
+    uint64_t now = c->srv->model.recorded, most = MIN(a->count, budget->entries);
+    size_t cap = 0, gone_cap = 0;
+    bool nacked = true;
+    for (e = pending_first_nacked(p); src->again_count < most && src->gone_count < GONE_MAX;
+         e = nacked ? pending_next_nacked(p, e) : pending_next_idle(p, e)) {
+        if (e == NULL && nacked) {
+            nacked = false;
+            e = pending_oldest(p);
+        }
+        if (e == NULL) break;
+        if (!nacked && (now < e->delivered_ms || now - e->delivered_ms < a->min_idle)) break;
+        if (stream_has_version(src->stream, e->version)) {
+            add_again(src, &cap, e);
+            continue;
+        }
+        if (src->gone_count == gone_cap) {
+            gone_cap = gone_cap == 0 ? 16 : gone_cap * 2;
+            src->gone = xrealloc(src->gone, gone_cap * sizeof *src->gone);
+        }
+        src->gone[src->gone_count++] = e->id;
+    }
+    if (!need_events(c, src)) return false;
+    cut_again(src, budget);
+    return true;
+}
+
+/* An earlier one of the keys that is the same: what it takes, this one does not. */
+static const struct source *same_before(const struct source *sources, size_t i) {
+    for (size_t k = i; k > 0; k--)
+        if (sources[k - 1].group == sources[i].group && !sources[k - 1].history)
+            return &sources[k - 1];
+    return NULL;
+}
+
+static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
+                     const struct source *before, struct budget *budget) {
+    if (!need_position(c, src->group, &src->next)) return false;
+    if (before != NULL) src->next = before->next;
+    uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
+    struct entry_list *l = &src->list;
+    if (!budget_read(c, budget, l, src->stream, src->next, most)) return false;
+    if (l->count > 0) src->next = l->events[l->count - 1]->rec.version + 1;
+    return true;
+}
+
+static bool find(struct client *c, const struct xread_args *a, struct source *sources, size_t i,
+                 struct budget *budget) {
+    struct source *src = &sources[i];
+    if (src->history) return find_history(c, a, src, budget);
+    const struct source *before = same_before(sources, i);
+    bool claimed = !a->claim || before != NULL || find_claims(c, a, src, budget);
+    return find_new(c, a, src, before, budget) && claimed;
+}
+
+/* ---- delivering ---- */
+
+/* Redis' counter of entries that the group has read, after one more. */
+static int64_t count_read(const struct stream *s, struct entry_id last, uint64_t cursor,
+                          int64_t entries_read, const struct event *e) {
+    struct entry_id id = event_entry_id(e);
+    uint64_t first = stream_first_version(s);
+    if (s->extra != NULL) first = holes_skip(&s->extra->holes, first);
+    if (entries_read >= 0 && cursor > first && !stream_has_tombstones(s, last))
+        return entries_read + 1;
+    if (stream_entries_added(s) == 0) return entries_read;
+    /* Only being the first entry tells anything about an entry's place. */
+    return cgroup_estimate_read(s, e->rec.version == first ? &id : NULL, id);
+}
+
+static void deliver_new(struct client *c, const struct xread_args *a, struct source *src,
+                        struct consumer *consumer) {
+    struct model *m = &c->srv->model;
+    struct cgroup *g = src->group;
+    struct entry_id last = g->last;
+    uint64_t cursor = src->list.count > 0 ? src->list.events[0]->rec.version : 0;
+    int64_t entries_read = g->entries_read;
+    for (size_t i = 0; i < src->list.count; i++) {
+        const struct event *e = src->list.events[i];
+        struct entry_id id = event_entry_id(e);
+        entries_read = count_read(src->stream, last, cursor, entries_read, e);
+        last = id;
+        cursor = e->rec.version + 1;
+        if (!a->noack) cgroup_pend(m, g, id, e->rec.version, consumer, m->recorded, 1);
+    }
+    if (src->list.count == 0) return;
+    cgroup_set_position(m, g, last, entries_read);
+    g->cursor = cursor; /* now it is known again */
+}
+
+static void deliver_again(struct client *c, struct source *src, struct consumer *consumer) {
+    struct model *m = &c->srv->model;
+    for (size_t i = 0; i < src->again_count; i++) {
+        const struct redelivery *d = &src->again[i];
+        if (d->event == NULL) continue;
+        cgroup_pend(m, src->group, d->id, d->version, consumer, m->recorded,
+                    deliveries_more(d->deliveries));
+    }
+    for (size_t i = 0; i < src->gone_count; i++) cgroup_ack(m, src->group, src->gone[i]);
+}
+
+static void deliver(struct client *c, const struct xread_args *a, struct source *sources) {
+    struct model *m = &c->srv->model;
+    for (size_t i = 0; i < a->n; i++) {
+        struct source *src = &sources[i];
+        struct consumer *consumer = cgroup_consumer(src->group, a->consumer);
+        if (consumer == NULL) consumer = cgroup_add_consumer(m, src->group, a->consumer);
+        bool claimed = !src->history && src->again_count > 0;
+        bool active = claimed || (!a->noack && src->list.count > 0);
+        consumer_seen(m, consumer, active);
+        deliver_again(c, src, consumer);
+        deliver_new(c, a, src, consumer);
+        if (active) blocking_delivered(c->srv, a->keys[i], a->group);
+    }
+    model_commit(m);
+}
+
+/* ---- replying ---- */
+
+static bool is_served(const struct source *src) {
+    return src->history || src->again_count > 0 || src->list.count > 0;
+}
+
+static void reply_history(struct client *c, const struct source *src) {
+    reply_array(c, src->again_count);
+    for (size_t i = 0; i < src->again_count; i++) {
+        if (src->again[i].event != NULL)
+            reply_entry(c, src->again[i].event);
+        else
+            reply_entry_gone(c, src->again[i].id);
+    }
+}
+
+static void reply_claimed(struct client *c, const struct source *src) {
+    uint64_t now = c->srv->model.recorded;
+    reply_array(c, src->again_count + src->list.count);
+    for (size_t i = 0; i < src->again_count; i++) {
+        const struct redelivery *d = &src->again[i];
+        /* As XPENDING: what was handed back is idle for -1 ms. */
+        int64_t idle = d->nobodys ? -1 : (int64_t)(now - MIN(now, d->delivered));
+        reply_entry_claimed(c, d->event, idle, deliveries_shown(d->deliveries));
+    }
+    for (size_t i = 0; i < src->list.count; i++) reply_entry_claimed(c, src->list.events[i], 0, 0);
+}
+
+static void reply_sources(struct client *c, const struct xread_args *a,
+                          const struct source *sources) {
+    size_t served = 0;
+    for (size_t i = 0; i < a->n; i++) served += is_served(&sources[i]);
+    if (c->resp == 2)
+        reply_array(c, served);
+    else
+        reply_map(c, served);
+    for (size_t i = 0; i < a->n; i++) {
+        const struct source *src = &sources[i];
+        if (!is_served(src)) continue;
+        client_gate(c, src->list.gate);
+        if (c->resp == 2) reply_array(c, 2);
+        reply_bulk(c, a->keys[i]);
+        if (src->history)
+            reply_history(c, src);
+        else if (a->claim)
+            reply_claimed(c, src);
+        else
+            reply_entries(c, src->list.events, src->list.count);
+        c->srv->stats.events_read += src->again_count + src->list.count;
+    }
+}
+
+/* ---- waiting ---- */
+
+/* Monotonic ms when the first pending entry will have been idle long enough. */
+static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
+                             const struct source *sources) {
+    uint64_t first = 0, now = c->srv->model.recorded;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct pending_entry *e = pending_oldest(&sources[i].group->pending);
+        if (e == NULL) continue;
+        uint64_t idle = now - MIN(now, e->delivered_ms);
+        uint64_t at = c->srv->now_ms + (a->min_idle > idle ? a->min_idle - idle : 0) + 1;
+        if (first == 0 || at < first) first = at;
+    }
+    return first;
+}
+
+static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
+                                  const struct source *sources) {
+    if (!a->block || c->srv->executing != NULL) {
+        for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
+        resp_put_null_array(&c->out, c->resp);
+        return REPLIED;
+    }
+    blocking_wait_for(
+        c, &(struct blocking_on){.keys = a->keys,
+                                 .n = a->n,
+                                 .group = a->group,
+                                 .timeout_ms = a->timeout_ms,
+                                 .claims = a->claim,
+                                 .min_idle = a->min_idle,
+                                 .recheck_at = a->claim ? claimable_at(c, a, sources) : 0});
+    return PARKED;
+}
+
+/* What is delivered has to fit into one frame; the next command gets the rest. */
+static uint64_t frame_room(const struct client *c) {
+    size_t max = store_frame_max(c->srv->store), used = model_frame_bytes(&c->srv->model);
+    size_t room = max - MIN(max, used) - MIN(max - MIN(max, used), (size_t)FRAME_SPARE);
+    return MAX(room / (2 * sizeof(struct pending_item)), (size_t)1);
+}
+
+static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
+    struct budget budget = budget_of(a);
+    budget.entries = MIN(budget.entries, frame_room(c));
+    bool known = true, served = false;
+    if (!need_streams(c, a, sources)) return PARKED;
+    for (size_t i = 0; i < a->n; i++)
+        if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
+    for (size_t i = 0; i < a->n; i++) known = find(c, a, sources, i, &budget) && known;
+    if (!known) return PARKED;
+    deliver(c, a, sources); /* the consumers come to be even when there is nothing for them */
+    for (size_t i = 0; i < a->n; i++) served = served || is_served(&sources[i]);
+    if (!served) return wait_or_reply(c, a, sources);
+    reply_sources(c, a, sources);
+    return REPLIED;
+}
+
+/* XREADGROUP GROUP group consumer [COUNT n] [MAXCOUNT n] [MAXSIZE bytes] [BLOCK ms]
+ *            [CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...] */
+enum outcome cmd_xreadgroup(struct client *c, const struct request *r) {
+    struct xread_args a;
+    if (!xargs_xread_or_reply(c, r, true, &a) || !xname_or_reply(c, a.consumer, "consumer"))
+        return REPLIED;
+    if (blocking_over(c)) {
+        blocking_reply_over(c);
+        return REPLIED;
+    }
+    struct source *sources = xcalloc(a.n, sizeof *sources);
+    enum outcome outcome = run(c, &a, sources);
+    for (size_t i = 0; i < a.n; i++) {
+        entry_list_clear(&sources[i].list);
+        free(sources[i].again);
+        free(sources[i].gone);
+    }
+    free(sources);
+    return outcome;
+}

@@ -1,0 +1,335 @@
+/* Options: values from text and back, and setting them at run time. The rows are in table.c;
+ * files and command line in file.c. A set of several options is all or none: everything is
+ * parsed first, and what has been parsed can be assigned without failing. Error texts are Redis',
+ * since tools show them. */
+#include "config/internal.h"
+
+#include "base/alloc.h"
+#include "store/store.h"
+
+void (*config_changed)(const char *name, void *arg);
+void *config_changed_arg;
+
+const struct option *option_find(struct str name) {
+    for (const struct option *o = option_table; o->name != NULL; o++)
+        if (str_eq_nocase(name, str_c(o->name))) return o;
+    return NULL;
+}
+
+const struct option_fixed *option_fixed_find(struct str name) {
+    for (const struct option_fixed *f = option_fixed_table; f->name != NULL; f++)
+        if (str_eq_nocase(name, str_c(f->name))) return f;
+    return NULL;
+}
+
+void option_value_clear(struct option_value *v) {
+    xfree(v->text);
+    v->text = NULL;
+}
+
+/* Values */
+
+static int parse_enum(const struct option *o, struct str text, uint64_t *out, struct err *err) {
+    struct buf all;
+    buf_init(&all, 0);
+    for (size_t i = 0; o->names[i] != NULL; i++) {
+        if (str_eq_nocase(text, str_c(o->names[i]))) {
+            *out = i;
+            buf_clear(&all);
+            return OK;
+        }
+        buf_printf(&all, "%s%s", i > 0 ? ", " : "", o->names[i]);
+    }
+    err_set(err, ERR_FAILED, "argument(s) must be one of the following: " STR_FMT,
+            STR_ARG(buf_str(&all)));
+    buf_clear(&all);
+    return ERR_FAILED;
+}
+
+static int parse_octal(struct str text, uint64_t *out, struct err *err) {
+    uint64_t v = 0;
+    bool good = text.len > 0 && text.len <= 6;
+    for (size_t i = 0; good && i < text.len; i++) {
+        good = text.ptr[i] >= '0' && text.ptr[i] <= '7';
+        v = v * 8 + (uint64_t)(text.ptr[i] - '0');
+    }
+    if (!good) return err_set(err, ERR_FAILED, "argument couldn't be parsed as an octal number");
+    *out = v;
+    return OK;
+}
+
+/* journal | backend | interval <ms> */
+static int parse_durability(struct str text, struct option_value *out, struct err *err) {
+    if (str_eq_nocase(text, STR("journal"))) {
+        out->number = DURABILITY_JOURNAL;
+        return OK;
+    }
+    if (str_eq_nocase(text, STR("backend"))) {
+        out->number = DURABILITY_BACKEND;
+        return OK;
+    }
+    static const struct str prefix = {"interval ", 9};
+    if (text.len > prefix.len && str_eq_nocase(str_of(text.ptr, prefix.len), prefix) &&
+        str_to_u64(str_of(text.ptr + prefix.len, text.len - prefix.len), &out->interval_ms) &&
+        out->interval_ms >= 1 && out->interval_ms <= 3600000) {
+        out->number = DURABILITY_INTERVAL;
+        return OK;
+    }
+    return err_set(err, ERR_FAILED,
+                   "argument must be journal, backend or interval MS (1 to 3600000 milliseconds)");
+}
+
+static int parse_number(const struct option *o, struct str text, struct option_value *out,
+                        struct err *err) {
+    int status = OK;
+    bool good = true, below = false;
+    if (o->type == OPTION_SIGNED) {
+        good = str_to_i64(text, &out->signed_number);
+        below = good && (out->signed_number < o->min || out->signed_number > o->max);
+    } else {
+        if (o->type == OPTION_OCTAL)
+            status = parse_octal(text, &out->number, err);
+        else if (o->type == OPTION_BYTES)
+            good = str_to_bytes(text, &out->number);
+        else
+            good = str_to_u64(text, &out->number);
+        if (status < 0) return status;
+        below = good && (out->number < (uint64_t)o->min || out->number > (uint64_t)o->max);
+        int64_t negative;
+        if (!good && str_to_i64(text, &negative)) good = below = true;
+    }
+    if (!good)
+        return err_set(err, ERR_FAILED, "%s",
+                       o->type == OPTION_BYTES ? "argument must be a memory value"
+                                               : "argument couldn't be parsed into an integer");
+    if (!below) return OK;
+    if (o->type == OPTION_OCTAL)
+        return err_set(err, ERR_FAILED, "argument must be between %llo and %llo inclusive",
+                       (unsigned long long)o->min, (unsigned long long)o->max);
+    return err_set(err, ERR_FAILED, "argument must be between %lld and %lld inclusive",
+                   (long long)o->min, (long long)o->max);
+}
+
+/* One blank between words, none at the ends. */
+static char *squeeze(struct str text) {
+    char *out = str_dup(text);
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char ch = out[i] == '\t' ? ' ' : out[i];
+        if (ch == ' ' && (n == 0 || out[n - 1] == ' ')) continue;
+        out[n++] = ch;
+    }
+    if (n > 0 && out[n - 1] == ' ') n--;
+    out[n] = '\0';
+    return out;
+}
+
+int option_parse(const struct option *o, struct str text, struct option_value *out,
+                 struct err *err) {
+    *out = (struct option_value){0};
+    int status = OK;
+    switch (o->type) {
+    case OPTION_INT:
+    case OPTION_SIGNED:
+    case OPTION_BYTES:
+    case OPTION_OCTAL:
+        status = parse_number(o, text, out, err);
+        break;
+    case OPTION_BOOL:
+        out->number = str_eq_nocase(text, STR("yes"));
+        if (!out->number && !str_eq_nocase(text, STR("no")))
+            status = err_set(err, ERR_FAILED, "argument must be 'yes' or 'no'");
+        break;
+    case OPTION_ENUM:
+        status = parse_enum(o, text, &out->number, err);
+        break;
+    case OPTION_STRING:
+    case OPTION_WORDS:
+        /* They become C strings. A line break could not be read back from some formats. */
+        if (text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL)
+            return err_set(err, ERR_FAILED, "argument must not contain a zero byte");
+        if (text.len > 4096) return err_set(err, ERR_FAILED, "argument is longer than 4096 bytes");
+        out->text = o->type == OPTION_WORDS ? squeeze(text) : str_dup(text);
+        break;
+    case OPTION_DURABILITY:
+        status = parse_durability(text, out, err);
+        break;
+    }
+    if (status == OK && o->check != NULL) status = o->check(out, err);
+    if (status < 0) option_value_clear(out);
+    return status;
+}
+
+void option_assign(const struct option *o, struct config *c, struct option_value *v) {
+    void *field = (char *)c + o->offset;
+    switch (o->type) {
+    case OPTION_SIGNED:
+        *(int64_t *)field = v->signed_number;
+        break;
+    case OPTION_BOOL:
+        *(bool *)field = v->number != 0;
+        break;
+    case OPTION_STRING:
+    case OPTION_WORDS:
+        xfree(*(char **)field);
+        *(char **)field = v->text;
+        v->text = NULL;
+        break;
+    case OPTION_DURABILITY:
+        c->durability = v->number;
+        if (v->number == DURABILITY_INTERVAL) c->durability_interval_ms = v->interval_ms;
+        break;
+    case OPTION_INT:
+    case OPTION_BYTES:
+    case OPTION_OCTAL:
+    case OPTION_ENUM:
+        *(uint64_t *)field = v->number;
+        break;
+    }
+}
+
+void option_print(const struct option *o, const struct config *c, struct buf *out) {
+    const void *field = (const char *)c + o->offset;
+    switch (o->type) {
+    case OPTION_INT:
+    case OPTION_BYTES:
+        buf_printf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
+        break;
+    case OPTION_SIGNED:
+        buf_printf(out, "%lld", (long long)*(const int64_t *)field);
+        break;
+    case OPTION_OCTAL:
+        buf_printf(out, "%llo", (unsigned long long)*(const uint64_t *)field);
+        break;
+    case OPTION_BOOL:
+        buf_printf(out, "%s", *(const bool *)field ? "yes" : "no");
+        break;
+    case OPTION_ENUM:
+        buf_printf(out, "%s", o->names[*(const uint64_t *)field]);
+        break;
+    case OPTION_STRING:
+    case OPTION_WORDS:
+        buf_put_str(out, str_c(*(char *const *)field));
+        break;
+    case OPTION_DURABILITY:
+        if (c->durability == DURABILITY_INTERVAL)
+            buf_printf(out, "interval %llu", (unsigned long long)c->durability_interval_ms);
+        else
+            buf_printf(out, "%s", c->durability == DURABILITY_BACKEND ? "backend" : "journal");
+        break;
+    }
+}
+
+void config_defaults(struct config *c) {
+    memset(c, 0, sizeof *c);
+    c->durability_interval_ms = 1000;
+    for (const struct option *o = option_table; o->name != NULL; o++) {
+        struct option_value v;
+        struct err err;
+        int status = option_parse(o, str_c(o->initial), &v, &err);
+        assert(status == OK); /* a row with a default out of its range */
+        option_assign(o, c, &v);
+    }
+}
+
+void config_free(struct config *c) {
+    for (const struct option *o = option_table; o->name != NULL; o++)
+        if (o->type == OPTION_STRING || o->type == OPTION_WORDS)
+            xfree(*(char **)((char *)c + o->offset));
+    xfree(c->file);
+    memset(c, 0, sizeof *c);
+}
+
+/* CONFIG SET */
+
+static int set_failed(struct err *err, struct str name, const char *why) {
+    char copy[sizeof err->text]; /* why may be err's own text */
+    snprintf(copy, sizeof copy, "%s", why);
+    return err_set(err, ERR_FAILED,
+                   "CONFIG SET failed (possibly related to argument '" STR_FMT "') - %s",
+                   STR_ARG(name), copy);
+}
+
+/* Known, and named once. */
+static int set_check_names(const struct str *names, size_t n, struct err *err) {
+    for (size_t i = 0; i < n; i++) {
+        const struct option *o = option_find(names[i]);
+        if (option_fixed_find(names[i]) == NULL && (o == NULL || o->flags & OPTION_SWITCH))
+            return err_set(err, ERR_NOT_FOUND,
+                           "Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                           (int)MIN(names[i].len, (size_t)128), names[i].ptr);
+        for (size_t k = 0; k < i; k++)
+            if (str_eq_nocase(names[i], names[k]))
+                return set_failed(err, names[i], "duplicate parameter");
+    }
+    return OK;
+}
+
+/* Whether the text says what the option already is. */
+static bool is_current(const struct option *o, const struct config *c, struct str text) {
+    struct buf now;
+    buf_init(&now, 0);
+    option_print(o, c, &now);
+    bool same = str_eq(buf_str(&now), text);
+    buf_clear(&now);
+    return same;
+}
+
+/* *found is NULL when there is nothing to change: a value that cannot be set may be set to what it
+ * is, so that what CONFIG GET has returned can always be given back. */
+static int set_parse(const struct config *c, struct str name, struct str value,
+                     const struct option **found, struct option_value *v, struct err *err) {
+    *found = NULL;
+    const struct option_fixed *fixed = option_fixed_find(name);
+    if (fixed != NULL) {
+        if (str_eq_nocase(value, str_c(fixed->value))) return OK;
+        return set_failed(err, name, "can't set immutable config: its value is fixed here");
+    }
+    const struct option *o = option_find(name);
+    assert(o != NULL);
+    if (!(o->flags & OPTION_SETTABLE)) {
+        if (is_current(o, c, value)) return OK;
+        return set_failed(err, name, "can't set immutable config");
+    }
+    struct err why;
+    if (option_parse(o, value, v, &why) < 0) return set_failed(err, name, why.text);
+    if (o->type == OPTION_DURABILITY && v->number != c->durability)
+        return set_failed(err, name, "can't set immutable config: the mode is chosen at start");
+    *found = o;
+    return OK;
+}
+
+int config_set(struct config *c, const struct str *names, const struct str *values, size_t n,
+               struct err *err) {
+    int status = set_check_names(names, n, err);
+    if (status < 0) return status;
+    struct option_value *parsed = xcalloc(n, sizeof *parsed);
+    const struct option **found = xcalloc(n, sizeof *found);
+    for (size_t i = 0; i < n && status == OK; i++)
+        status = set_parse(c, names[i], values[i], &found[i], &parsed[i], err);
+    for (size_t i = 0; i < n && status == OK; i++)
+        if (found[i] != NULL) option_assign(found[i], c, &parsed[i]);
+    for (size_t i = 0; i < n && status == OK; i++)
+        if (found[i] != NULL && config_changed != NULL)
+            config_changed(found[i]->name, config_changed_arg);
+    for (size_t i = 0; i < n; i++) option_value_clear(&parsed[i]);
+    xfree(parsed);
+    xfree(found);
+    return status;
+}
+
+void config_get(const struct config *c, struct str pattern,
+                void (*each)(const char *name, const char *value, void *arg), void *arg) {
+    struct buf value;
+    buf_init(&value, 0);
+    for (const struct option *o = option_table; o->name != NULL; o++) {
+        if (o->flags & OPTION_SWITCH || !str_match_glob(pattern, str_c(o->name), true)) continue;
+        buf_reset(&value);
+        option_print(o, c, &value);
+        buf_put(&value, "", 1);
+        each(o->name, value.data, arg);
+    }
+    for (const struct option_fixed *f = option_fixed_table; f->name != NULL; f++)
+        if (str_match_glob(pattern, str_c(f->name), true)) each(f->name, f->value, arg);
+    buf_clear(&value);
+}

@@ -1,0 +1,68 @@
+/* The options: struct config and THE option table behind it, which drives the command line, the
+ * configuration file, CONFIG GET/SET/REWRITE, the sample cairn.conf and --help. Loop thread. */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+/* The widest window of XADD IDMP, as configured or with XCFGSET. */
+#define IDMP_DURATION_MAX 31536000 /* s */
+#define IDMP_MAXSIZE_MAX  10000000
+
+enum debug_allowed { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* LOCAL: loopback and unix socket */
+
+struct config {
+    char *file; /* absolute path of the configuration file, or NULL */
+    /* network */
+    uint64_t port;
+    char *bind; /* addresses, blank separated */
+    char *unixsocket;
+    uint64_t unixsocketperm; /* octal */
+    uint64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
+    uint64_t proto_max_bulk_len, max_args, default_resp;
+    uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
+    char *requirepass;
+    /* store */
+    char *store;         /* sqlite:PATH, memory: */
+    uint64_t durability; /* enum durability */
+    uint64_t durability_interval_ms;
+    uint64_t journal_segment_bytes, journal_bytes_max;
+    uint64_t pinned_bytes_max; /* memory of events not applied yet: producers wait above it */
+    uint64_t apply_delay_ms, reader_threads, disk_free_min;
+    uint64_t cache_bytes, max_event_bytes;
+    bool strict_versioning;
+    uint64_t stream_node_max_entries;
+    uint64_t stream_idmp_duration_s, stream_idmp_maxsize; /* XADD IDMP, unless XCFGSET */
+    char *protected_streams;                              /* patterns of names, blank separated */
+    /* operations */
+    char *logfile;
+    uint64_t loglevel;             /* enum log_level */
+    uint64_t enable_debug_command; /* enum debug_allowed */
+    bool enable_flush, apply_only;
+    int64_t slowlog_log_slower_than; /* us, -1: off */
+    uint64_t slowlog_max_len;
+    bool latency_tracking;
+    char *latency_percentiles;
+};
+
+/* Defaults, then the file (argv[1] when it does not start with "--"), then "--option value ...".
+ * "--help",
+ * "--version" and "--sample-conf" print and exit 0. On failure err names file, line and reason. */
+MUST_CHECK int config_load(struct config *c, int argc, char **argv, struct err *err);
+void config_free(struct config *c);
+
+/* CONFIG SET of several options, all or none. apply() of the options concerned has been called. */
+MUST_CHECK int config_set(struct config *c, const struct str *names, const struct str *values,
+                          size_t n, struct err *err);
+/* Calls each(name, value) for the options that match the glob. Also the options of Redis that
+ * clients ask for and that are fixed here (save, appendonly, databases, replica-read-only ...). */
+void config_get(const struct config *c, struct str pattern,
+                void (*each)(const char *name, const char *value, void *arg), void *arg);
+MUST_CHECK int config_rewrite(const struct config *c, struct err *err);
+/* Called after config_set changed an option at run time (one call an option). Set by the server. */
+extern void (*config_changed)(const char *name, void *arg);
+extern void *config_changed_arg;
+
+#endif

@@ -1,0 +1,298 @@
+/* Connections: see client.h for the contract. This file holds their life, input and output; gates
+ * are in gate.c, replies in reply.c. */
+#include "server/client/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "server/wait/blocking.h"
+#include "server/client/input.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "server/client/transaction.h"
+
+#define READ_CHUNK        (64u * 1024) /* the shared read buffer */
+#define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
+#define READ_AHEAD_MAX    (1u << 20)   /* made room for before the bytes have come */
+#define WAITING_KEEP_MAX  (1u << 20)   /* of input behind a command that waits */
+#define IDLE_OUT_KEEP     4096
+#define OUT_KEEP          (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
+#define WRITE_MAX         (1u << 20)    /* one write; the rest waits for others' turn */
+
+static void on_io(void *arg, int what);
+
+struct client *client_create(struct server *srv, int fd, bool is_unix) {
+    struct client *c = xcalloc(1, sizeof *c);
+    c->srv = srv;
+    c->fd = fd;
+    c->id = ++srv->next_client_id;
+    c->is_unix = is_unix;
+    c->resp = (int)srv->config.default_resp;
+    c->authenticated = srv->config.requirepass[0] == '\0';
+    c->created_ms = c->last_active_ms = srv->now_ms;
+    c->reading = true;
+    buf_init(&c->in, 0);
+    buf_init(&c->out, 0);
+    resp_reader_init(&c->reader);
+    list_init(&c->flush);
+    list_init(&c->resume);
+    list_init(&c->parked);
+    list_init(&c->gated);
+    list_init(&c->monitor);
+    list_init(&c->closed);
+    list_init(&c->all);
+    c->io = loop_io_create(srv->loop, fd, on_io, c);
+    list_append(&srv->clients, &c->all);
+    srv->client_count++;
+    srv->stats.connections_received++;
+    return c;
+}
+
+void client_close(struct client *c) {
+    if (list_linked(&c->closed)) return;
+    c->closing = true;
+    if (c->park == PARK_WAIT) c->srv->stats.blocked_clients--;
+    c->park = PARK_NONE;
+    need_finish(c);
+    transaction_clear(c);
+    blocking_finish(c);
+    list_remove(&c->flush);
+    list_remove(&c->resume);
+    list_remove(&c->parked);
+    list_remove(&c->gated);
+    list_remove(&c->monitor);
+    list_remove(&c->all);
+    c->srv->client_count--;
+    loop_io_destroy(c->io);
+    c->io = NULL;
+    close(c->fd);
+    c->fd = -1;
+    list_append(&c->srv->closed, &c->closed);
+}
+
+void client_free(struct client *c) {
+    assert(c->fd == -1);
+    list_remove(&c->closed);
+    buf_clear(&c->in);
+    buf_clear(&c->out);
+    resp_reader_clear(&c->reader);
+    free(c->gates);
+    free(c->name);
+    free(c->lib_name);
+    free(c->lib_ver);
+    free(c);
+}
+
+static void client_watch(struct client *c) {
+    loop_io_want(c->io, (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0));
+}
+
+static void client_set_reading(struct client *c, bool reading) {
+    if (c->reading == reading || c->closing) return;
+    c->reading = reading;
+    client_watch(c);
+}
+
+bool client_output_full(const struct client *c) {
+    return client_out_pending(c) > c->srv->config.client_output_bytes_max;
+}
+
+/* ---- input ---- */
+
+/* Keeps what could not be dealt with for later; the private buffer is made as large as the request
+ * that is coming will need. */
+static void keep_input(struct client *c, const char *data, size_t len) {
+    size_t want = MAX(len, MIN(c->reader.needed, len + READ_AHEAD_MAX));
+    buf_reserve(&c->in, want);
+    buf_put(&c->in, data, len);
+}
+
+static void drop_consumed(struct client *c) {
+    if (c->in_at == c->in.len) {
+        if (c->in.cap > READ_CHUNK)
+            buf_clear(&c->in);
+        else
+            buf_reset(&c->in);
+        c->in_at = 0;
+    } else if (c->in_at > 0 && (c->in_at >= c->in.len / 2 || c->in.cap - c->in.len < 4096)) {
+        memmove(c->in.data, c->in.data + c->in_at, c->in.len - c->in_at);
+        c->in.len -= c->in_at;
+        c->in_at = 0;
+    }
+}
+
+static bool half_closed_done(const struct client *c) {
+    return c->half_closed && c->park == PARK_NONE && !list_linked(&c->resume) &&
+           client_out_pending(c) == 0;
+}
+
+static void after_input(struct client *c, bool more) {
+    if (c->closing) return;
+    /* A command that waits, or too much output: stop reading once something is kept. One that
+     * waits for others may wait for long: it goes on reading within reason, to see the end of the
+     * connection. */
+    bool stuck = c->park != PARK_NONE || client_output_full(c) || c->close_after_reply;
+    size_t kept = c->in.len - c->in_at, keep_max = c->park == PARK_WAIT ? WAITING_KEEP_MAX : 0;
+    client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed);
+    if (more) client_resume(c);
+    if (half_closed_done(c)) {
+        client_close(c);
+        return;
+    }
+    if (client_out_pending(c) > 0 || c->close_after_reply) client_wrote(c);
+}
+
+void client_process(struct client *c) {
+    bool more = false;
+    if (c->closing) return;
+    if (c->in.len > c->in_at) {
+        c->in_at += input_run(c, c->in.data + c->in_at, c->in.len - c->in_at, &more);
+        drop_consumed(c);
+    }
+    after_input(c, more);
+}
+
+/* The other side sends no more, but may still read: what it is owed is sent first. A connection
+ * that waits for something that others do, or that is owed nothing, is over. */
+static bool finish_half_closed(struct client *c) {
+    bool owed = client_out_pending(c) > 0 || c->park == PARK_LOAD || c->park == PARK_THROTTLE;
+    if (!owed || c->park == PARK_WAIT) return false;
+    c->half_closed = true;
+    client_set_reading(c, false);
+    return true;
+}
+
+/* Reads into the shared buffer when nothing is half received: no copy, no memory of its own. */
+static void client_read(struct client *c) {
+    bool shared = c->in.len == 0;
+    char *at = c->srv->read_buffer;
+    size_t room = READ_CHUNK;
+    if (!shared) {
+        size_t have = c->in.len - c->in_at,
+               rest = c->reader.needed > have ? c->reader.needed - have : 0;
+        room = MIN(MAX(rest, (size_t)16384), (size_t)READ_AHEAD_MAX);
+        /* buf_reserve keeps a byte to itself: asking for all would double the buffer each time. */
+        if (c->in.cap - c->in.len > 16384) room = c->in.cap - c->in.len - 1;
+        at = buf_reserve(&c->in, room);
+    }
+    ssize_t n = read(c->fd, at, room);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0 || (n == 0 && !finish_half_closed(c))) {
+        client_close(c);
+        return;
+    }
+    if (n == 0) return;
+    c->last_active_ms = c->srv->now_ms;
+    c->bytes_in += (uint64_t)n;
+    c->srv->stats.bytes_in += (uint64_t)n;
+    if (!shared) {
+        c->in.len += (size_t)n;
+        client_process(c);
+        return;
+    }
+    bool more = false;
+    size_t done = c->park == PARK_NONE ? input_run(c, at, (size_t)n, &more) : 0;
+    if (done < (size_t)n && !c->closing) keep_input(c, at + done, (size_t)n - done);
+    after_input(c, more);
+}
+
+void client_resume(struct client *c) {
+    if (c->closing) return;
+    if (c->park != PARK_NONE) {
+        if (c->park == PARK_WAIT) c->srv->stats.blocked_clients--;
+        c->park = PARK_NONE;
+        list_remove(&c->parked);
+    }
+    if (!list_linked(&c->resume)) list_append(&c->srv->to_resume, &c->resume);
+}
+
+/* ---- output ---- */
+
+void client_wrote(struct client *c) {
+    if (!c->closing && !list_linked(&c->flush)) list_append(&c->srv->to_flush, &c->flush);
+}
+
+/* How many bytes of out may leave: up to the first gate. */
+static size_t sendable(const struct client *c) {
+    if (c->gate_count == 0) return c->out.len;
+    return (size_t)(c->gates[c->gate_head].offset - c->out_base);
+}
+
+static void out_sent(struct client *c, size_t n) {
+    c->out_sent += n;
+    c->bytes_out += n;
+    c->srv->stats.bytes_out += n;
+    if (c->out_sent == c->out.len) {
+        c->out_base += c->out.len;
+        c->out_sent = 0;
+        if (c->out.cap > OUT_KEEP)
+            buf_clear(&c->out);
+        else
+            buf_reset(&c->out);
+    } else if (c->out_sent > READ_CHUNK && c->out_sent > c->out.len / 2) {
+        memmove(c->out.data, c->out.data + c->out_sent, c->out.len - c->out_sent);
+        c->out.len -= c->out_sent;
+        c->out_base += c->out_sent;
+        c->out_sent = 0;
+    }
+}
+
+void client_flush(struct client *c) {
+    if (c->closing) return;
+    size_t limit = sendable(c);
+    bool was_full = client_output_full(c);
+    while (c->out_sent < limit) {
+        size_t portion = MIN(limit - c->out_sent, (size_t)WRITE_MAX);
+        ssize_t n = write(c->fd, c->out.data + c->out_sent, portion);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno != EAGAIN) {
+            client_close(c);
+            return;
+        }
+        if (n < 0) break;
+        out_sent(c, (size_t)n);
+        limit = sendable(c);
+        if ((size_t)n < portion || portion == WRITE_MAX) break;
+    }
+    bool want_write = c->out_sent < limit;
+    if (want_write != c->want_write) {
+        c->want_write = want_write;
+        client_watch(c);
+    }
+    if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) {
+        client_close(c);
+        return;
+    }
+    if (was_full && !client_output_full(c))
+        client_resume(c);
+    else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !client_output_full(c))
+        client_resume(c);
+}
+
+static void on_io(void *arg, int what) {
+    struct client *c = arg;
+    server_read_clock(c->srv);
+    if (what & LOOP_WRITE) client_flush(c);
+    if ((what & LOOP_READ) && !c->closing) {
+        client_read(c);
+        server_between_clients(c->srv);
+    }
+}
+
+void client_trim(struct client *c) {
+    if (c->out.len == 0 && c->out.cap > IDLE_OUT_KEEP) buf_clear(&c->out);
+    if (c->in.len == 0 && c->in.cap > 0) buf_clear(&c->in);
+    if (c->gate_count == 0 && c->gate_cap > 16) {
+        free(c->gates);
+        c->gates = NULL;
+        c->gate_cap = c->gate_head = 0;
+    }
+}
+
+size_t client_memory(const struct client *c) {
+    size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
+    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + queued;
+}

@@ -1,0 +1,146 @@
+/* One connection: read -> parse -> run -> reply -> flush.
+ *
+ * Replies go to `out` in order. A reply that depends on a frame which is not settled yet is put
+ * behind a gate: nothing after the gate's offset leaves before its batch is durable. The connection
+ * goes on reading and running commands meanwhile, so that a thousand pipelined appends share one
+ * sync. When the store voids what was not durable, every reply behind the first gate becomes
+ * -IOERR.
+ *
+ * A command that cannot run yet parks the connection: its bytes stay in the input, and
+ * client_resume makes it run again. Closing is in two steps: client_close takes the connection off
+ * all lists, the memory goes at the end of the loop's turn. Loop thread. */
+#ifndef SERVER_CLIENT_CLIENT_H
+#define SERVER_CLIENT_CLIENT_H
+
+#include <time.h>
+
+#include "base/list.h"
+#include "proto/resp.h"
+#include "server/loop.h"
+#include "stream/model.h"
+
+struct server;
+struct command;
+struct need;
+struct transaction;
+
+struct gate {
+    uint64_t offset; /* in the connection's output, counted from its beginning */
+    uint64_t frame;
+    struct batch *batch; /* that holds the frame */
+    uint32_t replies;    /* written since the gate */
+};
+
+enum park {
+    PARK_NONE,
+    PARK_LOAD,     /* need.h: state is being loaded */
+    PARK_THROTTLE, /* a write while the applier is too far behind */
+    PARK_WAIT,     /* the command waits for something (ESYNC ...): c->wait */
+    PARK_PAUSE,    /* CLIENT PAUSE */
+};
+
+enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+struct client {
+    struct server *srv;
+    uint64_t id;
+    int fd;
+    struct loop_io *io;
+    struct list all;     /* server.clients */
+    struct list flush;   /* server.to_flush */
+    struct list resume;  /* server.to_resume */
+    struct list parked;  /* server.throttled, waiting or paused: whichever says `park` */
+    struct list gated;   /* batch.gated of the first gate's batch */
+    struct list monitor; /* server.monitors */
+    struct list closed;  /* server.closed */
+
+    struct buf in; /* received and not consumed, when it could not be dealt with at once */
+    size_t in_at;  /* consumed part of it */
+    struct resp_reader reader;
+
+    struct buf out;
+    size_t out_sent;      /* of out: already with the kernel */
+    uint64_t out_base;    /* offset of out.data[0] in the connection's output */
+    uint64_t reply_start; /* offset at which the running command's reply begins */
+    struct gate *gates;   /* ring of gate_cap (power of two) from gate_head */
+    uint32_t gate_head, gate_count, gate_cap;
+    uint64_t last_frame; /* the last frame that this connection decided */
+
+    enum park park;
+    struct need *need; /* what its command has asked for */
+    struct {
+        bool set;             /* the parked command has begun to wait */
+        uint64_t frame;       /* ESYNC: until applied */
+        uint64_t deadline_ms; /* monotonic; 0: none */
+        bool timed_out, unblocked, unblocked_error;
+        struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */
+    } wait;
+
+    int resp; /* 2 or 3 */
+    uint64_t db;
+    bool authenticated, closing, close_after_reply, half_closed, reading, want_write, no_evict,
+        no_touch, is_monitor, is_unix, killed_self, reply_was_error;
+    enum reply_mode reply_mode;
+    char *name, *lib_name, *lib_ver; /* NULL: none */
+    char addr[64], laddr[64];
+    uint64_t created_ms, last_active_ms; /* monotonic */
+    uint64_t commands, bytes_in, bytes_out;
+    const struct command *last_command;
+    struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
+};
+
+struct client *client_create(struct server *srv, int fd, bool is_unix);
+/* Takes it off everything; safe in any callback; freed at the end of the turn. */
+void client_close(struct client *c);
+void client_free(struct client *c); /* server.c's, at the end of the turn */
+/* Puts a parked connection on the list of those to be run again in this turn. */
+void client_resume(struct client *c);
+/* Runs what is in the input, in bounded portions. */
+void client_process(struct client *c);
+/* Sends what may leave. */
+void client_flush(struct client *c);
+/* Something was written to c->out outside of a command's reply (push, monitor): flush it this turn.
+ */
+void client_wrote(struct client *c);
+/* The reply being written depends on this frame. Call it before or after writing, once or more.
+ * Inside EXEC that reply is EXEC's. */
+void client_gate(struct client *c, uint64_t frame);
+/* The last frame whose events this connection may be shown without waiting: what is settled, and
+ * its own (its replies are behind its own gates anyway). */
+uint64_t client_horizon(const struct client *c);
+/* A batch is durable: opens the gates of the connections on b->gated. Returns how many. */
+uint32_t clients_durable(struct server *srv, struct batch *b);
+/* Everything undurable is void: parked replies become -IOERR why. */
+void clients_void(struct server *srv, struct batch *b, const char *why);
+/* Releases memory that an idle connection does not need. */
+void client_trim(struct client *c);
+/* One line of CLIENT LIST, without newline. */
+void client_describe(const struct client *c, struct buf *out);
+size_t client_memory(const struct client *c);
+static inline uint64_t client_out_offset(const struct client *c) {
+    return c->out_base + c->out.len;
+}
+/* Whether its replies have piled up so high that its next commands wait until it reads. */
+bool client_output_full(const struct client *c);
+/* Bytes of replies that have not left. */
+static inline size_t client_out_pending(const struct client *c) {
+    return c->out.len - c->out_sent;
+}
+
+/* The reply writers: proto/resp.h on c->out with the connection's protocol. */
+void reply_ok(struct client *c);
+void reply_simple(struct client *c, const char *text);
+/* "CODE text"; counted in errorstats. */
+void reply_error(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The text of the error that stands at this offset of c->out (client_out_offset). A view. */
+struct str reply_error_text(const struct client *c, uint64_t offset);
+void reply_syntax_error(struct client *c);                      /* ERR syntax error */
+void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
+void reply_int(struct client *c, int64_t v);
+void reply_bulk(struct client *c, struct str s);
+void reply_bulk_c(struct client *c, const char *s);
+void reply_null(struct client *c);
+void reply_array(struct client *c, size_t n);
+void reply_map(struct client *c, size_t pairs);
+
+#endif

@@ -1,0 +1,103 @@
+/* Gates: holding back replies until what they say is durable. A connection has a ring of gates in
+ * the order of its output; it hangs on the batch of its first one. Several replies that wait for
+ * the same batch share a gate, so that a pipeline of a thousand appends costs one. */
+#include "base/alloc.h"
+#include "server/client/client.h"
+#include "server/server.h"
+
+static struct gate *gate_at(struct client *c, uint32_t i) {
+    return &c->gates[(c->gate_head + i) & (c->gate_cap - 1)];
+}
+
+static struct batch *batch_of_frame(struct model *m, uint64_t frame) {
+    if (frame >= m->open->first_frame) return m->open;
+    struct list *batches = store_batches(m->store);
+    for (struct list *it = batches->prev; it != batches; it = it->prev) {
+        struct batch *b = LIST_ENTRY(it, struct batch, node);
+        if (b->first_frame <= frame) return b;
+    }
+    return NULL;
+}
+
+static void gate_push(struct client *c, struct gate gate) {
+    if (c->gate_count == c->gate_cap) {
+        uint32_t cap = c->gate_cap == 0 ? 4 : c->gate_cap * 2;
+        struct gate *gates = xmalloc(cap * sizeof *gates);
+        for (uint32_t i = 0; i < c->gate_count; i++) gates[i] = *gate_at(c, i);
+        free(c->gates);
+        c->gates = gates;
+        c->gate_cap = cap;
+        c->gate_head = 0;
+    }
+    c->gate_count++;
+    *gate_at(c, c->gate_count - 1) = gate;
+}
+
+void client_gate(struct client *c, uint64_t frame) {
+    struct model *m = &c->srv->model;
+    if (c->srv->executing == c) {
+        c->srv->exec.frame = MAX(c->srv->exec.frame, frame);
+        return;
+    }
+    if (frame <= model_settled(m)) return;
+    if (c->gate_count > 0) {
+        struct gate *last = gate_at(c, c->gate_count - 1);
+        if (last->frame >= frame) return;
+        if (last->batch == m->open || last->offset == c->reply_start) {
+            last->frame = frame;
+            if (last->batch == m->open) return;
+            last->batch = batch_of_frame(m, frame);
+            if (c->gate_count > 1) return;
+            list_remove(&c->gated);
+            list_append(&last->batch->gated, &c->gated);
+            return;
+        }
+    }
+    struct batch *b = batch_of_frame(m, frame);
+    assert(b != NULL);
+    gate_push(c, (struct gate){.offset = c->reply_start, .frame = frame, .batch = b});
+    if (b == m->open) c->srv->commit.writers++;
+    if (c->gate_count == 1) list_append(&b->gated, &c->gated);
+}
+
+uint64_t client_horizon(const struct client *c) {
+    return MAX(model_settled(&c->srv->model), c->last_frame);
+}
+
+uint32_t clients_durable(struct server *srv, struct batch *b) {
+    uint64_t durable = store_durable(srv->store);
+    uint32_t released = 0;
+    while (!list_empty(&b->gated)) {
+        struct client *c = LIST_ENTRY(b->gated.next, struct client, gated);
+        list_remove(&c->gated);
+        while (c->gate_count > 0 && gate_at(c, 0)->frame <= durable) {
+            c->gate_head = (c->gate_head + 1) & (c->gate_cap - 1);
+            c->gate_count--;
+        }
+        if (c->gate_count > 0) list_append(&gate_at(c, 0)->batch->gated, &c->gated);
+        client_wrote(c);
+        released++;
+    }
+    return released;
+}
+
+/* Replaces what is behind the first gate by one error for each reply in it. */
+static void void_replies(struct client *c, const char *why) {
+    uint32_t replies = 0;
+    for (uint32_t i = 0; i < c->gate_count; i++) replies += gate_at(c, i)->replies;
+    size_t keep = (size_t)(gate_at(c, 0)->offset - c->out_base);
+    c->out.len = keep;
+    c->gate_count = 0;
+    for (uint32_t i = 0; i < replies; i++)
+        reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);
+    client_wrote(c);
+}
+
+void clients_void(struct server *srv, struct batch *b, const char *why) {
+    UNUSED(srv);
+    while (!list_empty(&b->gated)) {
+        struct client *c = LIST_ENTRY(b->gated.next, struct client, gated);
+        list_remove(&c->gated);
+        void_replies(c, why);
+    }
+}

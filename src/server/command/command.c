@@ -1,0 +1,271 @@
+/* Finding a command, checking whether it may run, running it, keeping the books. */
+#include "server/command/command.h"
+
+#include <ctype.h>
+
+#include "base/clock.h"
+#include "server/wait/blocking.h"
+#include "commands/admin/monitor.h"
+#include "commands/commands.h"
+#include "commands/redis/absent.h"
+#include "server/wait/need.h"
+#include "server/server.h"
+#include "server/client/transaction.h"
+
+static struct hash_table by_name;
+
+static uint64_t name_hash(const char *lower, size_t len) {
+    return hash_bytes(lower, len);
+}
+
+static void prepare(struct command *cmd, const struct command *container) {
+    cmd->container = container;
+    for (struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++)
+        prepare(sub, cmd);
+}
+
+void commands_init(void) {
+    hash_init(&by_name);
+    foreign_init();
+    for (struct command *cmd = command_table; cmd->name != NULL; cmd++) {
+        prepare(cmd, NULL);
+        hash_insert(&by_name, &cmd->node, name_hash(cmd->name, strlen(cmd->name)));
+    }
+}
+
+struct command *command_find_top(struct str name) {
+    char lower[32];
+    if (name.len >= sizeof lower) return NULL;
+    for (size_t i = 0; i < name.len; i++) {
+        char ch = name.ptr[i];
+        lower[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch | 0x20) : ch;
+    }
+    uint64_t hash = name_hash(lower, name.len);
+    for (struct hash_node *n = hash_first(&by_name, hash); n != NULL; n = hash_next(&by_name, n)) {
+        struct command *cmd = CONTAINER_OF(n, struct command, node);
+        if (strlen(cmd->name) == name.len && memcmp(cmd->name, lower, name.len) == 0) return cmd;
+    }
+    return NULL;
+}
+
+struct command *command_find(const struct str *argv, size_t argc) {
+    struct command *cmd = command_find_top(argv[0]);
+    if (cmd == NULL) return foreign_find(argv, argc);
+    if (cmd->subcommands == NULL || argc < 2) return cmd;
+    for (struct command *sub = cmd->subcommands; sub->name != NULL; sub++)
+        if (str_eq_nocase(str_c(sub->name), argv[1])) return sub;
+    struct command *foreign = foreign_find(argv, 2);
+    return foreign != NULL ? foreign : cmd;
+}
+
+const char *command_full_name(const struct command *cmd) {
+    static char name[80];
+    if (cmd->container == NULL) return cmd->name;
+    snprintf(name, sizeof name, "%s|%s", cmd->container->name, cmd->name);
+    return name;
+}
+
+void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub) {
+    char upper[32];
+    size_t n = MIN(strlen(container->name), sizeof upper - 1);
+    for (size_t i = 0; i < n; i++) upper[i] = (char)toupper(container->name[i]);
+    upper[n] = '\0';
+    reply_error(c, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)MIN(sub.len, (size_t)128),
+                sub.ptr, upper);
+}
+
+void reply_help(struct client *c, const char *container, const char *const *lines) {
+    size_t count = 0;
+    while (lines[count] != NULL) count++;
+    reply_array(c, count + 3);
+    char head[128];
+    snprintf(head, sizeof head,
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
+    reply_simple(c, head);
+    for (size_t i = 0; i < count; i++) reply_simple(c, lines[i]);
+    reply_simple(c, "HELP");
+    reply_simple(c, "    Print this help.");
+}
+
+static void reply_unknown_command(struct client *c, const struct request *r) {
+    char args[300];
+    size_t len = 0;
+    for (size_t i = 1; i < r->argc && len < 128; i++)
+        len += (size_t)snprintf(args + len, sizeof args - len, "'%.*s' ",
+                                (int)MIN(r->argv[i].len, 128 - len), r->argv[i].ptr);
+    args[MIN(len, sizeof args - 1)] = '\0';
+    c->srv->stats.unknown_commands++;
+    reply_error(c, "ERR unknown command '%.*s', with args beginning with: %s",
+                (int)MIN(r->argv[0].len, (size_t)128), r->argv[0].ptr, args);
+}
+
+/* ---- checks ---- */
+
+static bool must_wait_for_applier(struct server *srv) {
+    return store_pinned_bytes(srv->store) + srv->model.open->bytes > server_pinned_max(srv) ||
+           store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
+}
+
+/* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
+static bool paused(struct server *srv, unsigned flags) {
+    if (srv->pause_until_ms == 0 || srv->now_ms >= srv->pause_until_ms) return false;
+    return !srv->pause_writes_only || (flags & CMD_WRITE);
+}
+
+static enum outcome park(struct client *c, enum park why, struct list *on) {
+    c->park = why;
+    list_append(on, &c->parked);
+    return PARKED;
+}
+
+bool server_writable_or_reply(struct client *c, unsigned flags) {
+    struct server *srv = c->srv;
+    const char *why;
+    if (!store_writable(srv->store)) {
+        reply_error(c, "IOERR store is read-only: %s", srv->read_only_why);
+        return false;
+    }
+    if (!(flags & CMD_FREES) && (why = store_refusal(srv->store)) != NULL) {
+        reply_error(c, "DISKFULL %s", why);
+        return false;
+    }
+    return true;
+}
+
+/* What the request may do: of EXEC, what its commands may do. */
+static unsigned flags_of(const struct client *c, const struct command *cmd) {
+    bool exec = cmd->run == cmd_exec && transaction_open(c);
+    return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ) : 0);
+}
+
+/* Everything that forbids the command. true: it may run; else it has been replied to. */
+static bool check(struct client *c, struct command *cmd, const struct request *r) {
+    if (cmd == NULL) {
+        if (!c->authenticated)
+            reply_error(c, "NOAUTH Authentication required.");
+        else
+            reply_unknown_command(c, r);
+        return false;
+    }
+    if (cmd->run == NULL && r->argc >= 2 && cmd->subcommands != NULL) {
+        if (!c->authenticated)
+            reply_error(c, "NOAUTH Authentication required.");
+        else
+            reply_unknown_subcommand(c, cmd, r->argv[1]);
+        return false;
+    }
+    bool good = false;
+    if (cmd->run == NULL || r->argc < cmd->argc_min ||
+        (cmd->argc_max != 0 && r->argc > cmd->argc_max))
+        reply_wrong_args(c, command_full_name(cmd));
+    else if (!c->authenticated && !(cmd->flags & CMD_NO_AUTH))
+        reply_error(c, "NOAUTH Authentication required.");
+    else if (cmd->flags & CMD_NO_MULTI && transaction_open(c))
+        reply_error(c, "ERR Command not allowed inside a transaction");
+    else
+        good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
+    if (!good) cmd->stats.rejected++;
+    return good;
+}
+
+/* The command was refused: between MULTI and EXEC, EXEC will be; if it is EXEC, it is over. */
+static void refused(struct client *c, const struct command *cmd) {
+    if (!transaction_open(c)) return;
+    if (cmd == NULL || cmd->run != cmd_exec) {
+        transaction_fail(c);
+        return;
+    }
+    char why[1024];
+    struct str text = reply_error_text(c, c->reply_start);
+    if (text.len > 4 && memcmp(text.ptr, "ERR ", 4) == 0) text = str_of(text.ptr + 4, text.len - 4);
+    snprintf(why, sizeof why, STR_FMT, (int)MIN(text.len, sizeof why - 1), text.ptr);
+    c->out.len = (size_t)(c->reply_start - c->out_base);
+    reply_error(c, "EXECABORT Transaction discarded because of: %s", why);
+    transaction_clear(c);
+}
+
+static void queue_or_reply(struct client *c, struct command *cmd, const struct request *r) {
+    if (transaction_queue(c, cmd, r)) {
+        reply_simple(c, "QUEUED");
+        return;
+    }
+    reply_error(c, "TOOLARGE the transaction takes more than %zu bytes, one frame can be no larger",
+                store_frame_max(c->srv->store));
+    cmd->stats.rejected++;
+    transaction_fail(c);
+}
+
+/* ---- books ---- */
+
+static void after_reply(struct client *c) {
+    if (c->reply_mode != REPLY_ON) {
+        bool silent = c->reply_mode != REPLY_SKIP_NEXT;
+        if (silent) c->out.len = (size_t)(c->reply_start - c->out_base);
+        if (c->reply_mode == REPLY_SKIP)
+            c->reply_mode = REPLY_ON;
+        else if (c->reply_mode == REPLY_SKIP_NEXT)
+            c->reply_mode = REPLY_SKIP;
+    }
+    if (c->gate_count > 0 && client_out_offset(c) > c->reply_start)
+        c->gates[(c->gate_head + c->gate_count - 1) & (c->gate_cap - 1)].replies++;
+}
+
+/* Runs it and keeps its books. */
+static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
+    struct server *srv = c->srv;
+    bool first = c->need == NULL && !c->wait.set, exec = cmd->run == cmd_exec;
+    bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
+    bool behind = exec || cmd->run == cmd_reset; /* who resets does not see it */
+    c->last_command = cmd;
+    if (monitored && first && !behind) monitor_feed(c, r);
+    if (c->need != NULL) need_begin(c);
+    enum outcome outcome = REPLIED;
+    if (c->need == NULL || !need_failed_or_reply(c))
+        outcome = cmd->run(c, r);
+    else if (exec)
+        transaction_clear(c);
+    /* What it decided is one closed frame, whether it goes on or not. */
+    assert(!srv->model.in_transaction && model_frame_is_empty(&srv->model));
+    if (outcome == PARKED) {
+        if (c->park == PARK_NONE) {
+            assert(need_pending(c));
+            c->park = PARK_LOAD;
+        }
+        srv->now_us = clock_mono_us();
+        return PARKED;
+    }
+    assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
+    if (monitored && behind) monitor_feed(c, r); /* EXEC: behind what it ran */
+    uint64_t end = clock_mono_us();
+    cmd->stats.calls++;
+    if (c->reply_was_error) cmd->stats.failed++;
+    stats_command(c, cmd, r, end - srv->now_us);
+    srv->now_us = end;
+    return REPLIED;
+}
+
+enum outcome command_run(struct client *c, const struct request *r) {
+    struct server *srv = c->srv;
+    struct command *cmd = command_find(r->argv, r->argc);
+    c->reply_start = client_out_offset(c);
+    c->reply_was_error = false;
+    if (!check(c, cmd, r)) {
+        refused(c, cmd);
+    } else if (paused(srv, flags_of(c, cmd))) {
+        return park(c, PARK_PAUSE, &srv->paused);
+    } else if (UNLIKELY(transaction_open(c)) && !(cmd->flags & CMD_UNQUEUED)) {
+        queue_or_reply(c, cmd, r);
+    } else if ((flags_of(c, cmd) & CMD_WRITE) && must_wait_for_applier(srv)) {
+        srv->stats.throttled++;
+        return park(c, PARK_THROTTLE, &srv->throttled);
+    } else if (run(c, cmd, r) == PARKED) {
+        return PARKED;
+    }
+    c->wait.set = false;
+    if (c->wait.blocked != NULL) blocking_finish(c);
+    c->commands++;
+    srv->stats.commands_processed++;
+    if (c->need != NULL) need_finish(c);
+    after_reply(c);
+    return REPLIED;
+}

@@ -1,0 +1,92 @@
+/* Commands: the table's rows, lookup, the checks before a command runs and the books kept after.
+ *
+ * A command function looks at its arguments and its state and either replies (exactly one top-level
+ * reply) or says that it cannot run yet: PARKED. A parked command has changed nothing; its bytes
+ * stay in the connection's input, and it is run again from its start when what it waits for is
+ * there. */
+#ifndef SERVER_COMMAND_COMMAND_H
+#define SERVER_COMMAND_COMMAND_H
+
+#include "base/hash.h"
+#include "server/client/client.h"
+
+enum outcome { REPLIED, PARKED };
+
+struct request {
+    const struct str *argv; /* views into the input buffer; argv[0] is the name */
+    size_t argc;
+};
+
+typedef enum outcome command_fn(struct client *c, const struct request *r);
+/* Copies the request's keys (views) to keys, unless that is NULL, and says how many there are. */
+typedef size_t keys_fn(const struct str *argv, size_t argc, struct str *keys);
+
+enum command_flag {
+    CMD_WRITE =
+        1 << 0, /* refused when the store is read-only; waits when the applier is far behind */
+    CMD_READ = 1 << 1,
+    CMD_ADMIN = 1 << 2,
+    CMD_FAST = 1 << 3,
+    CMD_NO_AUTH = 1 << 4,  /* allowed before AUTH */
+    CMD_BLOCKING = 1 << 5, /* may wait for something that others do */
+    CMD_NO_MONITOR = 1 << 6,
+    CMD_NO_MULTI = 1 << 7,   /* refused between MULTI and EXEC */
+    CMD_UNQUEUED = 1 << 8,   /* runs at once between MULTI and EXEC */
+    CMD_NO_SLOWLOG = 1 << 9, /* what it runs is logged instead */
+    CMD_FREES = 1 << 11,     /* a write that makes room: allowed when the disk is nearly full */
+    CMD_FOREIGN =
+        1 << 10, /* of a type that Redis has and Cairn does not: commands/redis/absent.c */
+};
+
+struct command_stats {
+    uint64_t calls, usec, rejected, failed;
+    uint32_t *histogram; /* of latencies (stats.h), NULL until the first call */
+};
+
+struct command {
+    const char *name;          /* lower case; of a subcommand: the part after the container */
+    command_fn *run;           /* NULL: a container only */
+    size_t argc_min, argc_max; /* with the name (and the subcommand's); argc_max 0: any */
+    unsigned flags;
+    int first_key, last_key, key_step;            /* as Redis' COMMAND says; 0: no keys, or: */
+    keys_fn *find_keys;                           /* they stand elsewhere; NULL: not so */
+    const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
+    struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
+    /* filled at start: */
+    const struct command *container;
+    struct command_stats stats;
+    struct hash_node node;
+};
+
+extern struct command command_table[]; /* terminated by a NULL name */
+
+void commands_init(void);
+/* By name, any case; for a container with its subcommand in argv[1]. Also those of
+ * commands/redis/absent.c, which the other ones leave out. NULL: unknown. */
+struct command *command_find(const struct str *argv, size_t argc);
+struct command *command_find_top(struct str name);
+bool command_has_keys(const struct command *cmd);
+/* See keys_fn; there is room for argc keys. The arguments may be wrong: then there may be none. */
+size_t command_keys(const struct command *cmd, const struct str *argv, size_t argc,
+                    struct str *keys);
+keys_fn keys_of_emappend, keys_of_xread;
+/* What becomes of the i-th key (0: the first): the flags of Redis' key specifications, with a blank
+ * between them. Static. */
+const char *command_key_use(const struct command *cmd, size_t i);
+/* "config|get" or "get". Static buffer. */
+const char *command_full_name(const struct command *cmd);
+/* Finds and runs the request, with every check before and the statistics after. */
+enum outcome command_run(struct client *c, const struct request *r);
+/* A FLUSHALL has been decided and not applied: what the backend has is of before it. While that is
+ * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
+ * it, to be run again when something was applied). */
+bool flush_is_applied(struct client *c);
+/* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
+bool all_is_applied(struct client *c);
+enum outcome wait_for_apply(struct client *c);
+/* The error for a container without a known subcommand. */
+void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);
+/* Replies the HELP text: `lines` terminated by NULL; a headline is put in front. */
+void reply_help(struct client *c, const char *container, const char *const *lines);
+
+#endif

@@ -1,0 +1,63 @@
+/* Commands that wait for entries of streams (BLOCK), parked without polling. A waiting connection
+ * is registered under the names of its keys; it runs its command again, in the order in which the
+ * connections came, when something became visible in one of them (durable, see DESIGN: blocked
+ * readers are served when durable), when a key or a group went or changed its type, when its time
+ * is up or when it is unblocked. Those who wait in one group are only run while there is something
+ * for the group, so that a thousand of them do not all run for one entry. Loop thread. */
+#ifndef SERVER_WAIT_BLOCKING_H
+#define SERVER_WAIT_BLOCKING_H
+
+#include "server/client/client.h"
+
+struct blocking; /* the server's */
+
+void blocking_init(struct server *srv);
+void blocking_clear(struct server *srv); /* nobody waits any more */
+
+/* What a command waits for. */
+struct blocking_on {
+    const struct str *keys; /* copied, as all of it, when the command begins to wait */
+    size_t n;
+    const struct entry_id *after; /* XREAD: entries beyond these, of each key */
+    struct str group;             /* XREADGROUP; ptr NULL: none */
+    uint64_t timeout_ms;          /* 0: no end; counts from the first run */
+    bool claims;                  /* XREADGROUP CLAIM: */
+    uint64_t min_idle;            /* ms */
+    uint64_t recheck_at;          /* monotonic ms when an entry may be claimed; 0: unknown */
+};
+
+/* Ids that '$' stood for when the command ran first, kept until it replies: n of them, zeroed at
+ * first. true: this is not the first time. */
+bool blocking_ids(struct client *c, size_t n, struct entry_id **ids);
+/* Parks the command: call it as the last thing before returning PARKED, on every run. */
+void blocking_wait_for(struct client *c, const struct blocking_on *on);
+/* The same for a command that nothing but time or CLIENT UNBLOCK can end (keys of types that do not
+ * exist here). */
+void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t timeout_ms);
+/* The wait is over without result: timed out or unblocked. */
+bool blocking_over(const struct client *c);
+/* A null array, or after CLIENT UNBLOCK ... ERROR the error. */
+void blocking_reply_over(struct client *c);
+/* The command has replied, or the connection goes. */
+void blocking_finish(struct client *c);
+
+/* Something else than a new entry happened to a key: it was deleted, renamed, created by another
+ * command, got another type, a group of it went, entries were handed back (XNACK). */
+void blocking_key_changed(struct server *srv, struct str name);
+void blocking_all_changed(struct server *srv); /* FLUSHALL */
+/* Entries were delivered in a group: those who wait with CLAIM will look at them in due time. */
+void blocking_delivered(struct server *srv, struct str name, struct str group);
+
+/* Runs the commands for which something became visible. Once a turn. */
+void blocking_serve(struct server *srv);
+/* Queues those whose time has come. Once a turn, before blocking_serve. */
+void blocking_check_deadlines(struct server *srv);
+/* Monotonic ms when blocking_check_deadlines has to be called next: UINT64_MAX: not at all. 0: now,
+ * there is something to serve. */
+uint64_t blocking_due(const struct server *srv);
+
+/* INFO */
+uint64_t blocking_keys(const struct server *srv);
+uint64_t blocking_keys_on_nokey(const struct server *srv);
+
+#endif

@@ -1,0 +1,36 @@
+/* Expiry: streams (and strings) with a deadline are deleted when it has passed: when somebody asks
+ * for them, and by themselves. The loop decides and the frame says so; nothing that is replayed
+ * looks at a clock. The clock is the store's, which never goes back (model.recorded). Loop thread.
+ */
+#ifndef SERVER_WAIT_EXPIRY_H
+#define SERVER_WAIT_EXPIRY_H
+
+#include "stream/model.h"
+
+struct server;
+
+/* Looking for streams on disk that are due. */
+struct expiry {
+    struct server *srv;
+    struct store_request request;
+    bool listing;
+    size_t loading; /* how many of `due` are being loaded */
+    struct due *due;
+    uint64_t generation; /* of the model when asked */
+    uint64_t again_ms;   /* monotonic: not before that */
+};
+
+/* Whether its deadline has passed. */
+static inline bool stream_expired(const struct model *m, const struct stream *s) {
+    return UNLIKELY(s->extra != NULL) && s->extra->expires != 0 &&
+           s->extra->expires <= m->recorded && s->state == STREAM_LIVE;
+}
+/* Deletes s if it has expired, in a frame of its own (inside EXEC, in the transaction's). No effect
+ * while the store takes no writes. */
+void expiry_check(struct server *srv, struct stream *s);
+/* Deletes what has expired, a bounded number. Once a turn. */
+void expiry_run(struct server *srv);
+/* How long until there is something for it to do; UINT64_MAX: nothing is known to come. */
+uint64_t expiry_wait_ms(const struct server *srv);
+
+#endif

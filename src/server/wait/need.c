@@ -1,0 +1,380 @@
+/* See need.h. An item is one thing asked for; it outlives its connection when a reader thread is
+ * still at work for it (an orphan frees itself when done). */
+#include "server/wait/need.h"
+
+#include "base/alloc.h"
+#include "commands/event/args.h"
+#include "server/server.h"
+#include "stream/entry.h"
+#include "stream/gone/remove.h"
+
+enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
+
+struct need_item {
+    struct list node;
+    struct client *client; /* NULL: orphan */
+    struct server *srv;
+    enum item_kind kind;
+    bool done;
+    uint64_t generation;             /* of the model when asked */
+    uint64_t asked_start, asked_end; /* PAGE: of the read, before it was narrowed */
+    size_t asked_count;
+    bool used;             /* PAGE: by a read of this run of the command */
+    struct waiter waiter;  /* STREAM */
+    struct stream *pinned; /* STREAM, once loaded */
+    struct store_request request;
+    struct event_filter filter; /* a copy that the reader thread may use */
+    void *filter_memory;
+    char *text; /* BACKUP: path; LIST: pattern and category */
+};
+
+struct need {
+    struct list items;
+    unsigned pending;
+    int status;
+    struct err err;
+};
+
+static struct need_item *item_create(struct client *c, enum item_kind kind) {
+    if (c->need == NULL) {
+        c->need = xcalloc(1, sizeof *c->need);
+        list_init(&c->need->items);
+    }
+    struct need_item *item = xcalloc(1, sizeof *item);
+    item->client = c;
+    item->srv = c->srv;
+    item->kind = kind;
+    item->generation = c->srv->model.generation;
+    list_init(&item->node);
+    list_append(&c->need->items, &item->node);
+    c->need->pending++;
+    return item;
+}
+
+static void item_free(struct need_item *item) {
+    if (item->kind != ITEM_STREAM) {
+        struct store_request *r = &item->request;
+        store_release(item->srv->store, r);
+        if (item->kind == ITEM_PAGE && r->status == 0) model_drop_page(&item->srv->model, &r->page);
+        if (item->kind == ITEM_LIST && r->status == 0) stream_list_clear(&r->list);
+        if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
+    }
+    free(item->filter_memory);
+    free(item->text);
+    free(item);
+}
+
+static void item_done(struct need_item *item, int status, const struct err *err) {
+    item->done = true;
+    struct client *c = item->client;
+    if (c == NULL) {
+        item_free(item);
+        return;
+    }
+    struct need *need = c->need;
+    if (status != 0 && need->status == 0) {
+        need->status = status;
+        need->err = *err;
+    }
+    assert(need->pending > 0);
+    if (--need->pending == 0) client_resume(c);
+}
+
+static void on_stream(struct waiter *w, int status, const struct err *err) {
+    struct need_item *item = CONTAINER_OF(w, struct need_item, waiter);
+    if (status == 0)
+        stream_pin(item->pinned);
+    else
+        item->pinned = NULL;
+    item_done(item, status, err);
+}
+
+static void on_request(struct store_request *r) {
+    struct need_item *item = CONTAINER_OF(r, struct need_item, request);
+    item_done(item, r->status, &r->err);
+}
+
+static void ask(struct need_item *item, enum store_request_kind kind) {
+    item->request.kind = kind;
+    item->request.done = on_request;
+    store_request(item->srv->store, &item->request);
+}
+
+bool need_pending(const struct client *c) {
+    return c->need != NULL && c->need->pending > 0;
+}
+
+bool need_failed_or_reply(struct client *c) {
+    if (c->need->status == 0) return false;
+    struct need_item *first = LIST_ENTRY(c->need->items.next, struct need_item, node);
+    if (first->kind == ITEM_BACKUP)
+        reply_error(c, "ERR backup failed: %s", c->need->err.text);
+    else
+        reply_error(c, "READERR read error: %s", c->need->err.text);
+    return true;
+}
+
+void need_finish(struct client *c) {
+    struct need *need = c->need;
+    if (need == NULL) return;
+    c->need = NULL;
+    while (!list_empty(&need->items)) {
+        struct need_item *item = LIST_ENTRY(need->items.next, struct need_item, node);
+        list_remove(&item->node);
+        item->client = NULL;
+        if (item->kind == ITEM_STREAM) {
+            if (!item->done)
+                model_unwait(&item->waiter);
+            else if (item->pinned != NULL)
+                stream_unpin(item->pinned);
+            item_free(item);
+        } else if (item->done) {
+            item_free(item);
+        }
+    }
+    free(need);
+}
+
+/* ---- streams ---- */
+
+/* What there is under a name that no stream can have. */
+static struct stream *nowhere(void) {
+    static struct stream s;
+    if (s.name == NULL) {
+        s.name = stream_name_create(0, 0, STR("-"));
+        s.state = STREAM_ABSENT;
+    }
+    return &s;
+}
+
+bool need_stream(struct client *c, struct str name, struct stream **out) {
+    struct model *m = &c->srv->model;
+    *out = arg_is_stream_name(name) ? model_stream(m, name) : nowhere();
+    if (*out != NULL) {
+        expiry_check(c->srv, *out);
+        return true;
+    }
+    struct need_item *item = item_create(c, ITEM_STREAM);
+    item->waiter.wake = on_stream;
+    item->pinned = model_load_stream(m, name, &item->waiter);
+    return false;
+}
+
+/* ---- events by id ---- */
+
+bool need_event(struct client *c, const struct uuid *id, struct event **out) {
+    struct model *m = &c->srv->model;
+    *out = model_find_id(m, id);
+    if (*out != NULL) return true;
+    if (c->need != NULL) {
+        LIST_FOR_EACH (it, &c->need->items) {
+            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+            if (item->kind != ITEM_EVENT || !uuid_eq(&item->request.id, id)) continue;
+            if (!item->done) return false;
+            if (item->generation != m->generation && m->flushed.frame != 0) return true;
+            struct event *e = item->request.event;
+            uint64_t gate = 0;
+            bool there = e != NULL && !model_hides(m, e, item->request.applied, &gate);
+            *out = there ? model_erased(m, e) : NULL;
+            return true;
+        }
+    }
+    /* Nothing on disk can have it: no such client-made id is there, and no such sequence. */
+    if (event_id_sequence(id, m->id_key) >= m->log_first && known_ids_prove_absent(m, id))
+        return true;
+    if (m->log_first == 0) return true; /* the whole log is in memory */
+    struct need_item *item = item_create(c, ITEM_EVENT);
+    item->request.id = *id;
+    ask(item, STORE_READ_ID);
+    return false;
+}
+
+/* ---- ranges ---- */
+
+/* The filter's strings are views into the input buffer, which may move: copies them. */
+static void copy_filter(struct need_item *item, const struct event_filter *f) {
+    size_t n = f->type_count * sizeof *f->types + f->stream_pattern.len + f->category.len +
+               f->aggregate.len + 2 * sizeof(struct uuid);
+    for (size_t i = 0; i < f->type_count; i++) n += f->types[i].len;
+    char *at = item->filter_memory = xmalloc(n + 1);
+    struct event_filter *to = &item->filter;
+    *to = *f;
+#define COPY(dst, src, len)                                                                        \
+    do {                                                                                           \
+        if ((len) > 0) memcpy(at, (src), (len));                                                   \
+        (dst) = (void *)at;                                                                        \
+        at += (len);                                                                               \
+    } while (0)
+    COPY(to->types, f->types, f->type_count * sizeof *f->types);
+    if (f->correlation != NULL) COPY(to->correlation, f->correlation, sizeof(struct uuid));
+    if (f->causation != NULL) COPY(to->causation, f->causation, sizeof(struct uuid));
+    for (size_t i = 0; i < f->type_count; i++)
+        COPY(to->types[i].ptr, f->types[i].ptr, f->types[i].len);
+    COPY(to->stream_pattern.ptr, f->stream_pattern.ptr, f->stream_pattern.len);
+    COPY(to->category.ptr, f->category.ptr, f->category.len);
+    if (f->aggregate.ptr != NULL) COPY(to->aggregate.ptr, f->aggregate.ptr, f->aggregate.len);
+#undef COPY
+}
+
+static bool same_uuid(const struct uuid *a, const struct uuid *b) {
+    return a == NULL || b == NULL ? a == b : uuid_eq(a, b);
+}
+
+static bool same_filter(const struct event_filter *a, const struct event_filter *b) {
+    if (a == NULL || b == NULL) return a == b;
+    if (a->type_count != b->type_count) return false;
+    for (size_t i = 0; i < a->type_count; i++)
+        if (!str_eq(a->types[i], b->types[i])) return false;
+    return a->since == b->since && a->until == b->until &&
+           str_eq(a->stream_pattern, b->stream_pattern) && str_eq(a->category, b->category) &&
+           same_uuid(a->correlation, b->correlation) && same_uuid(a->causation, b->causation) &&
+           str_eq(a->aggregate, b->aggregate);
+}
+
+void need_begin(struct client *c) {
+    LIST_FOR_EACH (it, &c->need->items) LIST_ENTRY(it, struct need_item, node)->used = false;
+}
+
+/* The page that was asked for by an earlier run of this read. EXEC may have several of nearly the
+ * same; and where a range ends may have moved on since. */
+static struct need_item *find_page(struct client *c, const struct read *r) {
+    struct need_item *near = NULL;
+    if (c->need == NULL) return NULL;
+    uint64_t stream = r->stream != NULL ? r->stream->name->rec.number : 0;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        const struct read_range *range = &item->request.range;
+        if (item->kind != ITEM_PAGE || range->stream != stream || item->asked_start != r->start ||
+            range->reverse != r->reverse || item->asked_count != r->count ||
+            !same_filter(range->filter, r->filter))
+            continue;
+        if (item->asked_end == r->end) return item;
+        if (item->asked_end < r->end && !item->used) near = item;
+    }
+    return near;
+}
+
+bool need_read(struct client *c, struct read *r) {
+    struct model *m = &c->srv->model;
+    struct need_item *item = find_page(c, r);
+    const struct page *page = NULL;
+    uint64_t start = r->start, end = r->end;
+    if (item != NULL) item->used = true;
+    if (item != NULL && !item->done) return false;
+    if (item != NULL && item->generation == m->generation) {
+        /* The page is of the range as it was when it was asked for. */
+        page = &item->request.page;
+        r->page_end = item->request.range.end;
+    }
+    struct read_range range;
+    if (model_read(m, r, page, &range)) {
+        if (page != NULL && r->stream != NULL && r->filter == NULL)
+            model_keep(m, r->stream, page->events, page->count);
+        return true;
+    }
+    if (item != NULL) { /* of before a flush or a void: once more */
+        list_remove(&item->node);
+        item_free(item);
+    }
+    item = item_create(c, ITEM_PAGE);
+    item->asked_start = start;
+    item->asked_end = end;
+    item->asked_count = r->count;
+    item->used = true;
+    item->request.range = range;
+    if (range.filter != NULL) {
+        copy_filter(item, range.filter);
+        item->request.range.filter = &item->filter;
+    }
+    ask(item, STORE_READ_EVENTS);
+    return false;
+}
+
+/* ---- entries ---- */
+
+bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version) {
+    struct model *m = &c->srv->model;
+    if (s->state != STREAM_LIVE) {
+        *version = 0;
+        return true;
+    }
+    uint64_t number = s->name->rec.number;
+    if (c->need != NULL) {
+        LIST_FOR_EACH (it, &c->need->items) {
+            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+            const struct store_request *r = &item->request;
+            if (item->kind != ITEM_ENTRY || r->range.stream != number ||
+                item->generation != m->generation || entry_id_cmp(r->entry, at) != 0)
+                continue;
+            return item->done && model_find_entry(m, s, at, &r->version, version);
+        }
+    }
+    if (model_find_entry(m, s, at, NULL, version)) return true;
+    struct need_item *item = item_create(c, ITEM_ENTRY);
+    item->request.entry = at;
+    item->request.range = (struct read_range){.stream = number, .start = stream_first_version(s)};
+    ask(item, STORE_FIND_ENTRY);
+    return false;
+}
+
+bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out) {
+    *out = NULL;
+    if (s->state != STREAM_LIVE || !stream_has_version(s, version)) return true;
+    if (version >= stream_tail_first(s)) {
+        *out = stream_event(s, version);
+        return true;
+    }
+    struct read r = {
+        .stream = s, .start = version, .end = version, .count = 1, .horizon = UINT64_MAX};
+    bool known = need_read(c, &r);
+    if (known && r.found > 0) *out = r.events[0];
+    read_clear(&r);
+    return known;
+}
+
+/* ---- lists of streams, backups ---- */
+
+static struct need_item *find(struct client *c, enum item_kind kind) {
+    if (c->need == NULL) return NULL;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        if (item->kind == kind) return item;
+    }
+    return NULL;
+}
+
+bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
+                      size_t count_max, const struct stream_list **out) {
+    if (c->need != NULL) {
+        LIST_FOR_EACH (it, &c->need->items) {
+            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+            const struct store_request *r = &item->request;
+            if (item->kind != ITEM_LIST || r->range.start != from ||
+                r->range.count_max != count_max || !str_eq(r->pattern, pattern) ||
+                !str_eq(r->category, category))
+                continue;
+            *out = &item->request.list;
+            return item->done;
+        }
+    }
+    struct need_item *item = item_create(c, ITEM_LIST);
+    item->text = xmalloc(pattern.len + category.len + 1);
+    if (pattern.len > 0) memcpy(item->text, pattern.ptr, pattern.len);
+    if (category.len > 0) memcpy(item->text + pattern.len, category.ptr, category.len);
+    item->request.pattern = str_of(item->text, pattern.len);
+    item->request.category = str_of(item->text + pattern.len, category.len);
+    item->request.range = (struct read_range){
+        .start = from, .count_max = count_max, .examined_max = MAX(count_max, (size_t)10000)};
+    ask(item, STORE_LIST_STREAMS);
+    return false;
+}
+
+bool need_backup(struct client *c, struct str path) {
+    struct need_item *item = find(c, ITEM_BACKUP);
+    if (item != NULL) return item->done;
+    item = item_create(c, ITEM_BACKUP);
+    item->text = str_dup(path);
+    item->request.name = str_of(item->text, path.len);
+    ask(item, STORE_BACKUP);
+    return false;
+}

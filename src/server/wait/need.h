@@ -1,0 +1,41 @@
+/* What a command requires before it can run: streams, events by id, pages from the backend. A
+ * command states everything that it needs; what is in memory is given at once, the rest is asked
+ * for, and when something is missing the command returns PARKED and is run again from its start
+ * once all of it is there. What was loaded is pinned until the command has replied. Loop thread. */
+#ifndef SERVER_WAIT_NEED_H
+#define SERVER_WAIT_NEED_H
+
+#include "server/client/client.h"
+#include "stream/read.h"
+
+/* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
+ * first. What cannot be a stream's name (arg_is_stream_name) is ABSENT. */
+bool need_stream(struct client *c, struct str name, struct stream **out);
+/* The event with this id. true: known, *out is the event or NULL when there is none (valid during
+ * this run of the command). */
+bool need_event(struct client *c, const struct uuid *id, struct event **out);
+/* Evaluates r (model_read), asking for a page when needed. The filter must be rebuilt by each run
+ * of the command; it is copied for the reader thread. A page holds a bounded number of bytes: when
+ * fewer than r->count were found and r->has_more, read on from r->next. */
+bool need_read(struct client *c, struct read *r);
+/* The first version of s, among those that exist, whose entry id is not below `at`; s's
+ * next_version when there is none (model_find_entry). true: known. */
+bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version);
+/* One event of s by version. true: known; NULL when it is gone. */
+bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out);
+/* Streams from a number on. true: *out is the backend's list. */
+bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
+                      size_t count_max, const struct stream_list **out);
+/* BACKUP: true when it is finished. */
+bool need_backup(struct client *c, struct str path);
+
+/* The command is run again (c->need is not NULL). */
+void need_begin(struct client *c);
+/* Something was asked for and has not come yet. */
+bool need_pending(const struct client *c);
+/* A load failed: replies the error; the command is over. */
+bool need_failed_or_reply(struct client *c);
+/* The command has replied, or the connection goes: gives back everything. */
+void need_finish(struct client *c);
+
+#endif

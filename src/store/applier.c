@@ -1,0 +1,311 @@
+/* The applier thread and the helper (the journal's threads are in journal_thread.c).
+ *
+ *   applier: collects for a moment (apply_delay_ms or apply_bytes), turns batches into rows in one
+ *            transaction, raises `applied`; uses what time is left for the backend's deferred work.
+ *            With durability `backend` it is also the stage that acknowledges.
+ *   helper:  whatever may take long and is nobody's hot path: preparing segments, watching disk
+ * space.
+ *
+ * None of them decides anything about events; none frees a batch. */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/pace.h"
+
+#define PROBE_INTERVAL_MS 200
+#define APPLY_BATCHES_MAX 4096
+#define APPLY_BATCH_BYTES (24u << 20)
+#define BACKGROUND_NICE   10
+#define IDLE_MAINTAIN_MS  1000
+#define SCRUB_INTERVAL_MS 10000
+
+void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    uint64_t ns = (uint64_t)at.tv_nsec + ms * 1000000u;
+    at.tv_sec += (time_t)(ns / 1000000000u);
+    at.tv_nsec = (long)(ns % 1000000000u);
+    pthread_cond_timedwait(cond, &s->lock, &at);
+}
+
+/* Whether the calling thread gives way to the loop and the journal. A nice value and not
+ * SCHED_IDLE: a thread that gets nothing at all while it holds a lock of the file system would hold
+ * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the
+ * bound producers wait for it. */
+static void set_background(bool background) {
+    int nice = background ? BACKGROUND_NICE : 0;
+    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
+        log_debug("setpriority: %s", strerror(errno));
+    pace_set(background);
+}
+
+bool applier_give(struct store *s, struct batch *b) {
+    bool was_idle = s->to_applier.head == NULL;
+    b->queued_us = clock_mono_us();
+    batch_queue_push(&s->to_applier, b);
+    return was_idle || s->to_applier.bytes >= s->config.apply_bytes ||
+           s->flush_frame > atomic_load(&s->applied) || s->stopping;
+}
+
+struct batch_vec {
+    struct batch **items;
+    size_t count, cap;
+};
+
+static void batch_vec_add(struct batch_vec *v, struct batch *b) {
+    if (v->count == v->cap) {
+        v->cap = v->cap ? v->cap * 2 : 16;
+        v->items = xrealloc(v->items, v->cap * sizeof *v->items);
+    }
+    v->items[v->count++] = b;
+}
+
+/* ---- applier ---- */
+
+static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
+    atomic_fetch_add(&s->apply_retries, 1);
+    if (!atomic_load(&s->apply_failing)) log_warning("apply: %s; trying again", err->text);
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->apply_error, sizeof s->apply_error, "%s", err->text);
+    atomic_store(&s->apply_failing, true);
+    if (!s->stopping) store_wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* With durability backend a commit that fails twice voids, as a journal that fails twice does. */
+static void backend_fail(struct store *s, const struct err *why) {
+    pthread_mutex_lock(&s->lock);
+    log_warning("store: %s; writes are refused until it works again", why->text);
+    s->failed = true;
+    s->void_taken = false;
+    snprintf(s->failure, sizeof s->failure, "%s", why->text);
+    store_notify(s);
+    while (!s->void_taken && !s->stopping) pthread_cond_wait(&s->applier_wake, &s->lock);
+    while (!s->stopping) {
+        pthread_mutex_unlock(&s->lock);
+        struct err err;
+        int rc = s->backend->probe(s->writer, &err);
+        pthread_mutex_lock(&s->lock);
+        if (rc == 0) break;
+        store_wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);
+    }
+    if (!s->stopping) {
+        s->failed = false;
+        s->resumed = true;
+        log_notice("store: it works again; writes are accepted");
+    }
+    store_notify(s);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Applies the batches; false: they are void, or the store stops with them unapplied. */
+static bool apply_batches(struct store *s, struct batch_vec *v) {
+    bool acknowledges = s->config.durability == DURABILITY_BACKEND;
+    for (uint64_t attempt = 1;; attempt++) {
+        struct err err;
+        uint64_t start = clock_mono_us();
+        int rc = s->backend->apply(s->writer, v->items, v->count, &err);
+        if (rc == 0) {
+            atomic_fetch_add(&s->apply_count, 1);
+            atomic_fetch_add(&s->apply_us, clock_mono_us() - start);
+            if (atomic_exchange(&s->apply_failing, false)) log_notice("apply: works again");
+            return true;
+        }
+        if (rc == ERR_REFUSED) {
+            /* Another server owns the store: this one must never write again. */
+            log_warning("apply: %s; this server stops", err.text);
+            _exit(1);
+        }
+        apply_failed(s, &err, attempt);
+        if (acknowledges && rc != ERR_BUSY && attempt >= 2) {
+            backend_fail(s, &err);
+            return false;
+        }
+        pthread_mutex_lock(&s->lock);
+        bool give_up = s->stopping && attempt >= 10;
+        pthread_mutex_unlock(&s->lock);
+        if (give_up) return false;
+    }
+}
+
+/* Waits for work. Called and returns with the lock held. false: idle for a while. */
+static bool applier_wait(struct store *s, bool more_maintenance) {
+    bool waited = false;
+    for (;;) {
+        struct batch *b = s->to_applier.head;
+        if (s->stopping && (b != NULL || s->journal_stopped)) return true;
+        if (b == NULL) {
+            if (more_maintenance || waited) return false;
+            store_wait_ms(s, &s->applier_wake, IDLE_MAINTAIN_MS);
+            waited = s->to_applier.head == NULL;
+            continue;
+        }
+        if (s->config.durability == DURABILITY_BACKEND || !s->backend->durable) return true;
+        if (s->to_applier.bytes >= s->config.apply_bytes) return true;
+        if (s->flush_frame >= b->first_frame) return true;
+        uint64_t age_ms = (clock_mono_us() - b->queued_us) / 1000;
+        if (age_ms >= s->config.apply_delay_ms) return true;
+        if (more_maintenance) return false;
+        store_wait_ms(s, &s->applier_wake, s->config.apply_delay_ms - age_ms);
+    }
+}
+
+static void *applier_main(void *arg) {
+    struct store *s = arg;
+    struct batch_vec taken = {0};
+    pthread_setname_np(pthread_self(), "applier");
+    bool more = true, gave_up = false, background = false;
+    uint64_t worked_ms = clock_mono_ms();
+    while (!gave_up) {
+        size_t bytes = 0;
+        taken.count = 0;
+        pthread_mutex_lock(&s->lock);
+        bool work = applier_wait(s, more);
+        while (s->to_applier.head != NULL && work && bytes < APPLY_BATCH_BYTES &&
+               taken.count < APPLY_BATCHES_MAX) {
+            struct batch *b = batch_queue_pop(&s->to_applier);
+            bytes += b->bytes;
+            batch_vec_add(&taken, b);
+        }
+        bool stop = s->journal_stopped && taken.count == 0;
+        bool patient = !s->stopping && s->config.durability != DURABILITY_BACKEND &&
+                       bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
+        pthread_mutex_unlock(&s->lock);
+        if (stop) break;
+        if (patient != background) set_background(background = patient);
+        if (taken.count > 0) {
+            if (apply_batches(s, &taken)) {
+                uint64_t last = batch_last_frame(taken.items[taken.count - 1]);
+                if (s->config.durability == DURABILITY_BACKEND || !s->backend->durable)
+                    atomic_store(&s->durable, last);
+                bool erases = false;
+                for (size_t i = 0; i < taken.count; i++) erases = erases || taken.items[i]->erases;
+                if (erases) atomic_fetch_add(&s->erasing_applies, 1);
+                atomic_store_explicit(&s->applied, last, memory_order_release);
+                store_notify(s);
+                if (s->journal_slot_count > 0) pthread_cond_signal(&s->journal_wake);
+            } else {
+                pthread_mutex_lock(&s->lock);
+                gave_up = s->stopping;
+                pthread_mutex_unlock(&s->lock);
+            }
+        }
+        struct err err;
+        /* Idle for a while: finish what is pending. Else a slice when the backend finds that it is
+         * time; `all` between two batches would merge a few entries at a time, for ever. */
+        if (work) worked_ms = clock_mono_ms();
+        bool idle = clock_mono_ms() - worked_ms >= IDLE_MAINTAIN_MS;
+        if (s->backend->maintain(s->writer, idle, &more, &err) != 0) {
+            if (err.text[0] != '\0') log_verbose("maintain: %s", err.text);
+            more = false;
+        }
+    }
+    free(taken.items);
+    return NULL;
+}
+
+/* ---- helper ---- */
+
+static void watch_disk(struct store *s) {
+    struct statvfs v;
+    char dir[sizeof s->path];
+    snprintf(dir, sizeof dir, "%s", s->path);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL)
+        snprintf(dir, sizeof dir, ".");
+    else if (slash == dir)
+        slash[1] = '\0';
+    else
+        *slash = '\0';
+    if (statvfs(dir, &v) != 0) return;
+    uint64_t available = (uint64_t)v.f_bavail * v.f_frsize;
+    uint64_t min = atomic_load(&s->disk_free_min);
+    atomic_store(&s->disk_free, available);
+    bool low = min > 0 && available < min;
+    if (atomic_exchange(&s->disk_low, low) == low) return;
+    if (low)
+        log_warning("disk: %llu bytes free, less than disk-free-min; writes are refused",
+                    (unsigned long long)available);
+    else
+        log_notice("disk: enough space again; writes are accepted");
+    store_notify(s);
+}
+
+/* Scrubbing rewrites all segments that are free: not for each erasure. */
+static void scrub_when_due(struct store *s, uint64_t *due_ms) {
+    uint64_t applies = atomic_load(&s->erasing_applies), now = clock_mono_ms();
+    if (s->journal_slot_count == 0 || applies == s->scrubbed || now < *due_ms) return;
+    s->scrubbed = applies;
+    *due_ms = now + SCRUB_INTERVAL_MS;
+    pthread_mutex_lock(&s->lock);
+    s->scrub = true;
+    pthread_cond_signal(&s->journal_wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void *helper_main(void *arg) {
+    struct store *s = arg;
+    uint64_t scrub_due_ms = 0;
+    pthread_setname_np(pthread_self(), "helper");
+    set_background(true);
+    pthread_mutex_lock(&s->lock);
+    while (!s->stopping) {
+        pthread_mutex_unlock(&s->lock);
+        if (s->backend->durable) watch_disk(s);
+        scrub_when_due(s, &scrub_due_ms);
+        struct err err;
+        if (s->journal != NULL && journal_wants_prepare(s->journal) &&
+            journal_prepare(s->journal, &err) != 0)
+            log_verbose("journal: preparing a segment: %s", err.text);
+        pthread_mutex_lock(&s->lock);
+        if (!s->stopping) store_wait_ms(s, &s->helper_wake, 1000);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+int threads_start(struct store *s, struct err *err) {
+    /* With interval nothing waits for a sync: one thread does. */
+    if (s->journal != NULL)
+        s->journal_slot_count = s->config.durability == DURABILITY_INTERVAL ? 1 : JOURNAL_SLOTS;
+    for (unsigned i = 0; i < s->journal_slot_count; i++) {
+        struct journal_slot *slot = &s->journal_slots[i];
+        slot->store = s;
+        slot->slot = i;
+        if (pthread_create(&slot->thread, NULL, journal_main, slot) != 0)
+            return err_errno(err, "cannot start a thread");
+    }
+    if (pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
+        pthread_create(&s->helper_thread, NULL, helper_main, s) != 0)
+        return err_errno(err, "cannot start a thread");
+    return 0;
+}
+
+void threads_stop(struct store *s) {
+    /* The journal first: what it still makes durable must reach the applier. */
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    if (s->journal != NULL) journal_hurry(s->journal);
+    pthread_cond_broadcast(&s->journal_wake);
+    pthread_cond_broadcast(&s->helper_wake);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->journal_slot_count; i++)
+        pthread_join(s->journal_slots[i].thread, NULL);
+    pthread_join(s->helper_thread, NULL);
+    pthread_mutex_lock(&s->lock);
+    s->journal_stopped = true;
+    pthread_cond_broadcast(&s->applier_wake);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->applier_thread, NULL);
+}

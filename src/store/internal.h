@@ -1,0 +1,108 @@
+/* What store.c (the loop's side), applier.c (journal, applier, helper) and readers.c share. Nobody
+ * else includes this. Under `lock`: everything in the block so marked. The watermarks are atomics
+ * that only ever rise, except that a void lets the loop forget frames that were never durable. */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/journal/journal.h"
+#include "store/store.h"
+
+/* Batches handed from thread to thread, linked by queue_next. */
+struct batch_queue {
+    struct batch *head, *tail;
+    size_t bytes;
+};
+
+static inline void batch_queue_push(struct batch_queue *q, struct batch *b) {
+    b->queue_next = NULL;
+    if (q->tail != NULL)
+        q->tail->queue_next = b;
+    else
+        q->head = b;
+    q->tail = b;
+    q->bytes += b->bytes;
+}
+static inline struct batch *batch_queue_pop(struct batch_queue *q) {
+    struct batch *b = q->head;
+    if (b == NULL) return NULL;
+    q->head = b->queue_next;
+    if (q->head == NULL) q->tail = NULL;
+    q->bytes -= b->bytes;
+    return b;
+}
+
+struct store {
+    struct store_config config;
+    char path[4096];
+    const struct backend *backend;
+    struct backend_conn *writer;
+    struct journal *journal; /* NULL: durability backend, or memory */
+    struct store_state state;
+    struct store_callbacks callbacks;
+    int lock_fd, event_fd;
+    bool started;
+
+    /* The loop's alone. */
+    struct list batches;         /* submitted, beyond the floor; oldest first */
+    struct list *next_undurable; /* into batches: the first not yet reported durable */
+    struct list *next_unapplied; /* and the first not yet reported applied */
+    struct list outstanding;     /* requests not released, oldest first; not those that
+                                    nothing is laid over */
+    size_t pinned_bytes;         /* of batches not applied */
+    unsigned in_flight;          /* batches submitted and not reported durable */
+    uint64_t durable_seen, applied_seen;
+    bool writable;
+    char refusal[256];
+
+    /* Written by threads, read by all. */
+    _Atomic uint64_t durable, applied;
+    _Atomic uint64_t journal_syncs, journal_batches, journal_sync_us, journal_rewrites,
+        journal_failures, apply_count, apply_retries, apply_us, reads, disk_free;
+    _Atomic uint64_t erasing_applies; /* how many applies erased something */
+    _Atomic uint64_t backup_done, backup_total;
+    _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
+    _Atomic uint64_t interval_ms, disk_free_min;
+
+    pthread_mutex_t lock;
+    pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
+    /* Under lock. */
+    struct batch_queue to_journal, to_applier;
+    struct batch_queue written;   /* in the journal, or on the way there, not durable */
+    unsigned syncs, sync_waiters; /* under way; threads that wait until none is */
+    bool journal_writing;         /* one thread writes */
+    bool journal_recovering;      /* one thread deals with a failure */
+    uint64_t told_applied;        /* to the journal */
+    bool scrub;                   /* the journal is to forget what was erased */
+    struct list requests, finished;
+    bool stopping, readers_stopping, failed, resumed, void_taken;
+    bool journal_stopped; /* nothing comes to the applier any more */
+    uint64_t flush_frame; /* the applier must not wait to collect below this */
+    char failure[512], apply_error[512];
+    /* end of: under lock */
+
+    struct journal_slot {
+        struct store *store;
+        unsigned slot;
+        pthread_t thread;
+    } journal_slots[JOURNAL_SLOTS];
+    unsigned journal_slot_count; /* 0: no journal */
+    uint64_t scrubbed; /* the helper's: of erasing_applies, those that the journal was told of */
+    pthread_t applier_thread, helper_thread;
+    pthread_t *readers;
+    unsigned reader_count;
+};
+
+void store_notify(struct store *s);                                     /* wakes the loop */
+void *journal_main(void *slot);                                         /* journal_thread.c */
+void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms); /* with the lock */
+/* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
+MUST_CHECK bool applier_give(struct store *s, struct batch *b);
+MUST_CHECK int threads_start(struct store *s, struct err *err);
+void threads_stop(struct store *s); /* finishes what is queued (as far as it can be) */
+MUST_CHECK int readers_start(struct store *s, struct err *err);
+void readers_stop(struct store *s);
+
+#endif

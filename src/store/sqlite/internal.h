@@ -1,0 +1,293 @@
+/* What the files of the SQLite backend share. One connection is one thread's at a time; what
+ * writer and readers share is the index tail (its own mutex) and the statistics (atomics). */
+#ifndef STORE_SQLITE_INTERNAL_H
+#define STORE_SQLITE_INTERNAL_H
+
+#include "base/buf.h"
+#include "store/backend.h"
+#include "store/sqlite/index_tail.h"
+#include "store/sqlite/changes.h"
+#include "store/sqlite/gone.h"
+#include "store/sqlite/schema.h"
+
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+/* The row of table `store`. */
+struct sqlite_state {
+    struct store_state s;
+    uint64_t indexed; /* events before it are in stream_index */
+    uint64_t flushes; /* counted, so that readers see that the store began anew */
+    uint64_t renames; /* counted, so that readers see that names mean other streams */
+};
+
+/* What an apply collects for one of the tables beside `events`, to write it sorted by key. */
+struct side_entry {
+    uint64_t prefix; /* the key's first bytes, as a number that sorts like them */
+    struct str key;  /* borrowed from the record */
+    uint64_t sequence;
+};
+struct side_list {
+    struct side_entry *entries;
+    size_t count, cap;
+};
+enum side { SIDE_CORRELATION, SIDE_CAUSATION, SIDE_AGGREGATE, SIDE_COUNT };
+
+struct bulk_row {
+    const struct event_record *event;
+    uint32_t type;
+    bool erased;  /* by the apply that adds it */
+    bool skipped; /* it is gone again at the end of the apply */
+};
+
+#define TYPE_SLOTS          1024 /* of the writer's cache of type numbers */
+#define TYPE_CACHED_LEN_MAX 128  /* longer names are looked up each time */
+#define BLOCK_SLOTS         4096 /* of its memory of (type, block) pairs already written */
+
+struct type_slot {
+    uint64_t hash;
+    uint32_t number; /* 0: empty */
+    uint32_t len;
+    char name[TYPE_CACHED_LEN_MAX];
+};
+
+/* Producers whose idempotent ids may have to be pruned; and the walk that looks for others. */
+struct idempotent_notes {
+    struct hash_table table;
+    size_t due;                      /* producers that have added much */
+    uint64_t walk_stream, next_walk; /* next_walk: of the store's clock, ms */
+    struct buf walk_producer;
+};
+
+/* What only the writing connection has. */
+struct sqlite_writer {
+    struct sqlite_state state; /* as committed, unless stale */
+    bool stale;                /* read it again before use: the last transaction failed */
+    struct index_tail *index_tail;
+
+    /* the apply under way */
+    struct index_keys index; /* entries of events since the last flush */
+    size_t index_cap, id_cap;
+    struct side_list sides[SIDE_COUNT];
+    struct bulk_row *rows; /* the events, for bulk_events */
+    size_t row_count, row_cap;
+    struct changes changes; /* everything else */
+    struct buf json;        /* of the event whose columns are being read */
+    struct type_slot *types;
+    uint64_t *blocks;
+
+    /* the merge under way; runs 0: none */
+    size_t merge_runs;
+    struct merge_at {
+        size_t key, id;
+    } merge_at[PENDING_RUNS_MAX]; /* [run]: its first entries not yet merged */
+    uint64_t merge_until;         /* monotonic us: end of the slice */
+    uint64_t merge_least;         /* entries that the slice takes also when its time is up */
+    uint64_t applied_since;       /* entries that came since the last slice */
+
+    struct gone_set gone; /* of the entries of the index tail */
+    bool purge_wanted;    /* there may be rows of what is gone */
+    uint64_t purge_turn;  /* the trimmed stream that was purged last */
+    struct idempotent_notes idempotent;
+
+    int log_pages;  /* of the WAL, as of the last commit */
+    int log_copied; /* of these, how many the last checkpoint has seen */
+    _Atomic uint64_t stat_indexed, stat_database_bytes, stat_log_bytes;
+};
+
+/* Streams by number, bounded: names as they stand in the table, to be copied for pages. */
+#define NAME_SLOTS     8192
+#define NAME_BYTES_MAX (2 << 20)
+
+/* One stream in the page being read. */
+struct page_stream {
+    uint64_t number;          /* 0: empty slot */
+    struct stream_name *name; /* the page's; one reference is ours while reading. NULL: not yet */
+    uint64_t first_version;   /* events below it are gone; UINT64_MAX: all are */
+    int8_t passes;            /* the filter on names: -1 not asked yet */
+    bool asked;               /* for first_version */
+};
+
+/* The numbers of the types that a filter's globs match, as of types_seen. */
+struct type_set {
+    char *patterns; /* the filter's globs, each with its length in front */
+    size_t patterns_len;
+    uint32_t *numbers; /* ascending */
+    size_t count, cap;
+    uint64_t types_seen;
+};
+
+/* What only a reading connection has. */
+struct sqlite_reader {
+    uint64_t flushes, renames; /* of what the caches hold */
+    struct stream_name **names;
+    size_t name_bytes;
+    struct str *type_names; /* [number], ptr NULL: not cached */
+    size_t type_cap, type_bytes;
+    struct type_set type_set;
+    struct page_stream *streams; /* open addressing; size a power of two */
+    size_t stream_count, stream_cap;
+};
+
+struct backend_conn {
+    sqlite3 *db;
+    char *path;
+    sqlite3_stmt *stmts[SQL_COUNT]; /* all prepared at open */
+    struct backend_conn *writer;    /* a reader's; the writer's is itself */
+    struct sqlite_writer *w;        /* NULL: a reader */
+    struct sqlite_reader *r;        /* NULL: the writer */
+};
+
+#define SQLITE_WRITER_BUSY_MS 1000 /* then ERR_BUSY: the caller tries again */
+
+/* --- sqlite.c: connections, statements, errors ----------------------------- */
+
+int sqlite_error(struct backend_conn *c, int rc, struct err *err, const char *what);
+/* Runs a statement that returns no rows. */
+int sqlite_run(struct backend_conn *c, enum sql id, struct err *err);
+int sqlite_exec(struct backend_conn *c, const char *sql, struct err *err);
+/* One step of a statement: 1 a row, 0 done, or an error. Resets it unless there is a row. */
+int sqlite_step(struct backend_conn *c, sqlite3_stmt *stmt, struct err *err);
+void sqlite_rollback(struct backend_conn *c);
+int sqlite_open_db(sqlite3 **out, const char *path, int flags, struct err *err);
+int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct err *err);
+/* Reads the writer's state again if a failed transaction left it in doubt. */
+int sqlite_refresh(struct backend_conn *c, struct err *err);
+int sqlite_replaced(struct backend_conn *c,
+                    struct err *err); /* ERR_REFUSED: the epoch is another's */
+
+static inline int sqlite_bind_u64(sqlite3_stmt *stmt, int at, uint64_t v) {
+    return sqlite3_bind_int64(stmt, at, (sqlite3_int64)v);
+}
+/* Halves of entry ids: beyond 2^63 - 1 as text of 20 digits, see schema.c. */
+#define SQLITE_ENTRY_DIGITS 20
+void sqlite_entry_digits(uint64_t v, char digits[SQLITE_ENTRY_DIGITS]);
+int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v);
+uint64_t sqlite_column_entry(sqlite3_stmt *stmt, int at);
+
+/* --- open.c: creating, migrating, checking ---------------------------- */
+
+/* Makes db a store of our schema, or says why not. fresh stores get an id. */
+int sqlite_migrate(struct backend_conn *c, struct err *err);
+
+/* --- apply.c ---------------------------------------------------------- */
+
+int sqlite_apply(struct backend_conn *w, struct batch *const batches[], size_t n, struct err *err);
+void sqlite_apply_forget(struct sqlite_writer *w); /* caches that a failed transaction spoilt */
+void sqlite_apply_free(struct sqlite_writer *w);
+
+/* --- write.c, groups.c: the change set becomes rows ---------------- */
+
+/* Of w->changes. base: the first sequence of this apply, whose rows are in already. */
+int sqlite_write_changes(struct backend_conn *w, uint64_t base, struct err *err);
+int sqlite_write_groups(struct backend_conn *w, struct err *err);
+/* Deletes an event's row and those of the tables by value. No row is no error. */
+int sqlite_drop_event(struct backend_conn *w, uint64_t sequence, struct err *err);
+/* Deletes entries of stream_index, versions first..last. */
+int sqlite_drop_index(struct backend_conn *w, uint64_t stream, uint64_t first, uint64_t last,
+                      struct err *err);
+
+/* --- idempotent.c --------------------------------------------------------- */
+
+int sqlite_write_idempotent(struct backend_conn *w, struct err *err);
+bool sqlite_prune_wanted(const struct sqlite_writer *w, bool all);
+int sqlite_prune(struct backend_conn *w, bool all, struct err *err); /* a slice */
+/* A little of the walk, when it is time. */
+int sqlite_idempotent_walk(struct backend_conn *w, struct err *err);
+void sqlite_idempotent_forget(struct sqlite_writer *w);
+int sqlite_read_idempotent(struct backend_conn *r, uint64_t stream, struct stream_detail *d,
+                           struct err *err);
+
+/* --- purge.c -------------------------------------------------------------- */
+
+/* A slice, when there is anything to do; w->purge_wanted says whether there is more. */
+int sqlite_purge(struct backend_conn *w, struct err *err);
+
+/* --- bulk.c: tables of the writer's connection, to insert from ---------- */
+
+int sqlite_bulk_register(struct backend_conn *w, struct err *err);
+
+/* --- merge.c: the deferred index, checkpoints ------------------------- */
+
+int sqlite_index_rebuild(struct backend_conn *w, struct err *err);
+/* Also checks the epoch: every transaction of the writer does. */
+int sqlite_set_indexed(struct backend_conn *w, uint64_t indexed, struct err *err);
+int sqlite_maintain(struct backend_conn *w, bool all, bool *more, struct err *err);
+
+/* --- read.c, head.c: snapshots, rows; heads ------------------------------------ */
+
+/* One read transaction. */
+struct snapshot {
+    struct sqlite_state state;
+    struct index_view view; /* when asked for */
+    bool has_view;
+};
+int sqlite_snapshot_begin(struct backend_conn *r, bool with_view, struct snapshot *s,
+                          struct err *err);
+void sqlite_snapshot_end(struct backend_conn *r, struct snapshot *s);
+
+/* The highest key in [index_key(stream, start), (stream, end)]: 1 found, 0 none. */
+int sqlite_index_last(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
+                      uint64_t start, uint64_t end, uint64_t *version, uint64_t *sequence,
+                      struct err *err);
+/* The last event that exists with a version in [start, end]: 1 found, 0 none. */
+struct last_event {
+    uint64_t version, sequence, recorded;
+    struct entry_id id;
+};
+int sqlite_last_event(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
+                      uint64_t start, uint64_t end, struct last_event *out, struct err *err);
+/* The versions that a stream has in the snapshot: 1, or 0 when there is no such stream. */
+struct stream_extent {
+    uint64_t first_version, next_version;
+};
+int sqlite_stream_extent(struct backend_conn *r, const struct snapshot *s, uint64_t stream,
+                         struct stream_extent *out, struct err *err);
+/* The first version of a stream that is not gone; UINT64_MAX: the stream is. */
+int sqlite_first_version(struct backend_conn *r, uint64_t stream, uint64_t *out, struct err *err);
+/* The hole that begins at or before a version: 1 found, 0 none. */
+int sqlite_hole_before(struct backend_conn *c, uint64_t stream, uint64_t version, uint64_t *first,
+                       uint64_t *last, struct err *err);
+/* Fills the groups of a detail. */
+int sqlite_read_groups(struct backend_conn *r, uint64_t stream, struct stream_detail *d,
+                       struct err *err);
+/* The stream with this number, from the cache or its row: borrowed until the next call. */
+int sqlite_stream(struct backend_conn *r, uint64_t number, const struct stream_name **out,
+                  struct err *err);
+/* A fresh copy with one reference. */
+struct stream_name *sqlite_stream_copy(const struct stream_name *n);
+/* Of a row of SQL_STREAM_BY_NUMBER or SQL_STREAMS_FROM; NULL: it makes no sense. */
+struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row);
+/* The event whose columns stand in row; name gains a reference. */
+int sqlite_event_of_row(struct backend_conn *r, sqlite3_stmt *row, struct stream_name *name,
+                        struct event **out, struct err *err);
+
+int sqlite_read_head(struct backend_conn *r, struct str name, struct stream_head *out,
+                     uint64_t *applied, struct err *err);
+int sqlite_read_id(struct backend_conn *r, const struct uuid *id, struct event **out,
+                   uint64_t *applied, struct err *err);
+int sqlite_find_entry(struct backend_conn *r, uint64_t stream, uint64_t from, struct entry_id at,
+                      uint64_t *version, uint64_t *applied, struct err *err);
+int sqlite_list_ids(struct backend_conn *r, const struct uuid *from, size_t count_max,
+                    struct id_list *out, struct err *err);
+int sqlite_list_expiring(struct backend_conn *r, uint64_t until, size_t count_max,
+                         struct stream_list *out, struct err *err);
+int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,
+                        struct str category, size_t count_max, size_t examined_max,
+                        struct stream_list *out, struct err *err);
+void sqlite_reader_free(struct sqlite_reader *r);
+
+/* --- scan.c, types.c ----------------------------------------------- */
+
+int sqlite_read_events(struct backend_conn *r, const struct read_range *range, struct page *out,
+                       struct err *err);
+/* Fills r->type_set with the types that the filter's globs match. */
+int sqlite_types_resolve(struct backend_conn *r, const struct event_filter *f, struct err *err);
+bool sqlite_types_hold(const struct type_set *set, uint32_t number);
+
+/* --- backup.c --------------------------------------------------------------- */
+
+int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
+                  struct err *err);
+
+#endif

@@ -1,0 +1,503 @@
+/* Ranges of a stream or of the log, with filters.
+ *
+ * A scan is a source of candidates in the order asked for, and a loop that looks at each. Sources:
+ *
+ *   rows     the log, row by row
+ *   blocks   the log, only the blocks of 1024 sequences that hold an event of a wanted type
+ *   value    the log, the sequences that a table by value (correlation, causation, aggregate) names
+ *   index    a stream: versions from stream_index, then from the runs of the tail (they are newer)
+ *
+ * since and until first narrow the range: `recorded` never decreases along the log, hence along
+ * a stream, so both ends are found by halving. The loop checks every filter on the row's columns;
+ * only what passes becomes an event. A candidate that no longer fits in the page becomes `next`:
+ * that is how `done` is exact.
+ *
+ * Events that were removed have no row, whatever source named them. Those of a deleted stream, and
+ * those that were trimmed, still have theirs until they are purged: of the log they are recognized
+ * by their stream's row, which is looked at only while there are such streams. */
+#include "store/sqlite/internal.h"
+
+#include "base/alloc.h"
+
+#define BLOCK_TYPES_MAX 64 /* more wanted types than this: row by row */
+
+struct scan;
+typedef int next_fn(struct scan *s, struct err *err); /* 1: position and sequence set; 0: no more */
+
+struct scan {
+    struct backend_conn *c;
+    const struct read_range *range;
+    const struct event_filter *filter; /* NULL: none */
+    struct snapshot snapshot;
+    struct page *out;
+    uint64_t start, end; /* narrowed */
+    bool empty;          /* nothing to look at */
+    bool hides;          /* of the log: there are rows of what is gone */
+    uint64_t limit;      /* positions of the snapshot end here: next sequence or next version */
+
+    next_fn *next;
+    sqlite3_stmt *cursor; /* of the source */
+    sqlite3_stmt *row;    /* the candidate's columns, once fetched */
+    uint64_t position, sequence;
+
+    /* index */
+    bool table_left;    /* the table is still to be read, or being read */
+    uint64_t table_end; /* versions above it are in the runs */
+    bool table_open;
+    size_t run; /* forward: the next run; reverse: runs left */
+    struct index_slice slice;
+
+    /* blocks */
+    uint64_t block;
+    bool block_open;
+    uint64_t ahead[BLOCK_TYPES_MAX]; /* a type's nearest block that is not passed yet; UINT64_MAX:
+                                        none */
+    bool asked[BLOCK_TYPES_MAX];
+};
+
+/* --- the streams of a page ------------------------------------------------------ */
+
+static struct page_stream *page_stream(struct sqlite_reader *r, uint64_t number);
+
+static void page_streams_grow(struct sqlite_reader *r) {
+    struct page_stream *old = r->streams;
+    size_t cap = r->stream_cap;
+    r->stream_cap = cap == 0 ? 64 : cap * 2;
+    r->streams = xcalloc(r->stream_cap, sizeof *r->streams);
+    r->stream_count = 0;
+    for (size_t i = 0; i < cap; i++)
+        if (old[i].number != 0) *page_stream(r, old[i].number) = old[i];
+    xfree(old);
+}
+
+/* The slot of a stream in the page being read, new if need be. Valid until the next call. */
+static struct page_stream *page_stream(struct sqlite_reader *r, uint64_t number) {
+    if (r->stream_count * 2 >= r->stream_cap) page_streams_grow(r);
+    size_t at = (number * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    for (;; at++) {
+        struct page_stream *p = &r->streams[at & (r->stream_cap - 1)];
+        if (p->number == number) return p;
+        if (p->number == 0) {
+            *p = (struct page_stream){.number = number, .passes = -1};
+            r->stream_count++;
+            return p;
+        }
+    }
+}
+
+static void page_streams_clear(struct sqlite_reader *r) {
+    if (r->stream_count == 0) return;
+    for (size_t i = 0; i < r->stream_cap; i++)
+        if (r->streams[i].name != NULL) stream_name_unref(r->streams[i].name);
+    if (r->stream_cap > 65536) {
+        xfree(r->streams);
+        r->streams = NULL;
+        r->stream_cap = 0;
+    } else {
+        memset(r->streams, 0, r->stream_cap * sizeof *r->streams);
+    }
+    r->stream_count = 0;
+}
+
+/* --- source: rows ------------------------------------------------------------------- */
+
+static void cursor_open(struct scan *s, uint64_t start, uint64_t end) {
+    s->cursor = s->c->stmts[s->range->reverse ? SQL_EVENTS_REVERSE : SQL_EVENTS_FORWARD];
+    sqlite3_reset(s->cursor);
+    sqlite_bind_u64(s->cursor, 1, start);
+    sqlite_bind_u64(s->cursor, 2, end);
+}
+
+static int next_row(struct scan *s, struct err *err) {
+    int rc = sqlite_step(s->c, s->cursor, err);
+    if (rc != 1) return rc;
+    s->row = s->cursor;
+    s->position = s->sequence = (uint64_t)sqlite3_column_int64(s->cursor, COL_SEQUENCE);
+    return 1;
+}
+
+/* --- source: blocks ------------------------------------------------------------------ */
+
+/* The nearest block, from s->block on, that holds any wanted type: 1, or 0. */
+static int nearest_block(struct scan *s, struct err *err) {
+    const struct type_set *set = &s->c->r->type_set;
+    bool reverse = s->range->reverse;
+    sqlite3_stmt *stmt = s->c->stmts[reverse ? SQL_BLOCK_BEFORE : SQL_BLOCK_NEXT];
+    uint64_t best = UINT64_MAX;
+    for (size_t i = 0; i < set->count; i++) {
+        bool passed = reverse ? s->ahead[i] > s->block : s->ahead[i] < s->block;
+        if (!s->asked[i] || (s->ahead[i] != UINT64_MAX && passed)) {
+            sqlite3_bind_int64(stmt, 1, set->numbers[i]);
+            sqlite_bind_u64(stmt, 2, s->block);
+            int rc = sqlite_step(s->c, stmt, err);
+            if (rc < 0) return rc;
+            s->ahead[i] = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : UINT64_MAX;
+            s->asked[i] = true;
+            sqlite3_reset(stmt);
+        }
+        if (s->ahead[i] == UINT64_MAX) continue;
+        if (best == UINT64_MAX || (reverse ? s->ahead[i] > best : s->ahead[i] < best))
+            best = s->ahead[i];
+    }
+    s->block = best;
+    return best != UINT64_MAX;
+}
+
+static int next_in_blocks(struct scan *s, struct err *err) {
+    for (;;) {
+        if (s->block_open) {
+            int rc = next_row(s, err);
+            if (rc != 0) return rc;
+            s->block_open = false;
+            if (s->range->reverse ? s->block == s->start >> BLOCK_BITS
+                                  : s->block == s->end >> BLOCK_BITS)
+                return 0;
+            s->block += s->range->reverse ? UINT64_MAX : 1;
+        }
+        int rc = nearest_block(s, err);
+        if (rc != 1) return rc;
+        uint64_t first = s->block << BLOCK_BITS, last = first | ((1u << BLOCK_BITS) - 1);
+        if (first > s->end || last < s->start) return 0;
+        cursor_open(s, MAX(first, s->start), MIN(last, s->end));
+        s->block_open = true;
+    }
+}
+
+/* --- source: value ------------------------------------------------------------------- */
+
+static int next_by_value(struct scan *s, struct err *err) {
+    int rc = sqlite_step(s->c, s->cursor, err);
+    if (rc != 1) return rc;
+    s->position = s->sequence = (uint64_t)sqlite3_column_int64(s->cursor, 0);
+    return 1;
+}
+
+static void open_by_value(struct scan *s) {
+    const struct event_filter *f = s->filter;
+    bool reverse = s->range->reverse;
+    const struct uuid *id = f->correlation != NULL ? f->correlation : f->causation;
+    if (f->correlation != NULL)
+        s->cursor = s->c->stmts[reverse ? SQL_CORRELATION_REVERSE : SQL_CORRELATION_FORWARD];
+    else if (f->causation != NULL)
+        s->cursor = s->c->stmts[reverse ? SQL_CAUSATION_REVERSE : SQL_CAUSATION_FORWARD];
+    else
+        s->cursor = s->c->stmts[reverse ? SQL_AGGREGATE_REVERSE : SQL_AGGREGATE_FORWARD];
+    if (id != NULL)
+        sqlite3_bind_blob(s->cursor, 1, id, sizeof *id, SQLITE_STATIC);
+    else
+        sqlite3_bind_text(s->cursor, 1, f->aggregate.ptr, (int)f->aggregate.len, SQLITE_STATIC);
+    sqlite_bind_u64(s->cursor, 2, s->start);
+    sqlite_bind_u64(s->cursor, 3, s->end);
+    s->next = next_by_value;
+}
+
+/* --- source: index ------------------------------------------------------------------- */
+
+static int next_of_table(struct scan *s, struct err *err) {
+    if (!s->table_open) {
+        uint64_t end = MIN(s->end, s->table_end);
+        s->cursor = s->c->stmts[s->range->reverse ? SQL_INDEX_REVERSE : SQL_INDEX_FORWARD];
+        sqlite_bind_u64(s->cursor, 1, index_key(s->range->stream, s->start));
+        sqlite_bind_u64(s->cursor, 2, index_key(s->range->stream, end));
+        s->table_open = true;
+    }
+    int rc = sqlite_step(s->c, s->cursor, err);
+    if (rc != 1) return rc;
+    s->position = (uint64_t)sqlite3_column_int64(s->cursor, 0) & INDEX_VERSION_MAX;
+    s->sequence = (uint64_t)sqlite3_column_int64(s->cursor, 1);
+    return 1;
+}
+
+/* The next entry of the runs, oldest run first, or backwards. */
+static bool next_of_runs(struct scan *s) {
+    const struct index_view *v = &s->snapshot.view;
+    while (s->slice.begin == s->slice.end) {
+        if (s->range->reverse ? s->run == 0 : s->run == v->count) return false;
+        size_t run = s->range->reverse ? --s->run : s->run++;
+        s->slice = index_view_slice(v, run, s->range->stream, s->start, s->end,
+                                    s->snapshot.state.s.next_sequence);
+    }
+    size_t at = s->range->reverse ? --s->slice.end : s->slice.begin++;
+    s->position = s->slice.run->keys[at] & INDEX_VERSION_MAX;
+    s->sequence = index_run_sequence(s->slice.run, at);
+    return true;
+}
+
+static int next_of_index(struct scan *s, struct err *err) {
+    bool forward = !s->range->reverse;
+    for (int turn = 0; turn < 2; turn++) {
+        if ((turn == 0) == forward) {
+            if (!s->table_left) continue;
+            int rc = next_of_table(s, err);
+            if (rc != 0) return rc;
+            s->table_left = false;
+        } else if (next_of_runs(s)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void open_index(struct scan *s) {
+    const struct index_view *v = &s->snapshot.view;
+    s->table_end = INDEX_VERSION_MAX;
+    s->table_left = true;
+    for (size_t i = 0; i < v->count; i++) {
+        struct index_slice slice =
+            index_view_slice(v, i, s->range->stream, 0, INDEX_VERSION_MAX, UINT64_MAX);
+        if (slice.begin == slice.end) continue;
+        uint64_t first = slice.run->keys[slice.begin] & INDEX_VERSION_MAX;
+        s->table_left = first > s->start;
+        s->table_end = first - (first > 0);
+        break;
+    }
+    s->run = s->range->reverse ? v->count : 0;
+    s->next = next_of_index;
+}
+
+/* --- narrowing ----------------------------------------------------------------------- */
+
+/* The last event in [start, position]: 1 and where it is and when it was recorded, or 0. */
+static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *found,
+                 uint64_t *recorded, struct err *err) {
+    if (s->range->stream != 0) {
+        struct last_event e;
+        int rc = sqlite_last_event(s->c, &s->snapshot, s->range->stream, start, position, &e, err);
+        if (rc != 1) return rc;
+        *found = e.version;
+        *recorded = e.recorded;
+        return 1;
+    }
+    sqlite3_stmt *stmt = s->c->stmts[SQL_RECORDED_BEFORE];
+    sqlite_bind_u64(stmt, 1, start);
+    sqlite_bind_u64(stmt, 2, position);
+    int rc = sqlite_step(s->c, stmt, err);
+    if (rc != 1) return rc;
+    *found = (uint64_t)sqlite3_column_int64(stmt, 0);
+    *recorded = (uint64_t)sqlite3_column_int64(stmt, 1);
+    sqlite3_reset(stmt);
+    return 1;
+}
+
+/* The first position in [start, end] whose event was recorded at `since` or later; end + 1: none.
+ */
+static int first_recorded(struct scan *s, uint64_t since, uint64_t *out, struct err *err) {
+    uint64_t low = s->start, high = s->end + 1;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2, found = 0, recorded = 0;
+        int rc = probe(s, low, middle, &found, &recorded, err);
+        if (rc < 0) return rc;
+        if (rc == 1 && recorded >= since)
+            high = found;
+        else
+            low = middle + 1;
+    }
+    *out = low;
+    return 0;
+}
+
+static int narrow(struct scan *s, struct err *err) {
+    const struct event_filter *f = s->filter;
+    uint64_t at = 0;
+    int rc = 0;
+    if (f->since > 0 && !s->empty) {
+        if ((rc = first_recorded(s, f->since, &at, err)) != 0) return rc;
+        s->empty = at > s->end;
+        s->start = at;
+    }
+    if (f->until != 0 && f->until != UINT64_MAX && !s->empty) {
+        if ((rc = first_recorded(s, f->until + 1, &at, err)) != 0) return rc;
+        s->empty = at == s->start;
+        s->end = at - !s->empty;
+    }
+    return 0;
+}
+
+/* --- the filters on a row ------------------------------------------------------------ */
+
+static bool uuid_passes(sqlite3_stmt *row, enum event_column column, const struct uuid *wanted) {
+    if (wanted == NULL) return true;
+    const void *have = sqlite3_column_blob(row, (int)column);
+    return have != NULL && sqlite3_column_bytes(row, (int)column) == (int)sizeof *wanted &&
+           memcmp(have, wanted, sizeof *wanted) == 0;
+}
+
+static bool columns_pass(const struct scan *s) {
+    const struct event_filter *f = s->filter;
+    if (f->type_count > 0) {
+        int64_t type = sqlite3_column_int64(s->row, COL_TYPE);
+        if (!sqlite_types_hold(&s->c->r->type_set, (uint32_t)type)) return false;
+    }
+    uint64_t recorded = (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
+    if (recorded < f->since || (f->until != 0 && recorded > f->until)) return false;
+    if (!uuid_passes(s->row, COL_CORRELATION, f->correlation)) return false;
+    if (!uuid_passes(s->row, COL_CAUSATION, f->causation)) return false;
+    if (f->aggregate.ptr == NULL) return true;
+    const void *have = sqlite3_column_blob(s->row, COL_AGGREGATE);
+    return str_eq(f->aggregate, str_of(have, (size_t)sqlite3_column_bytes(s->row, COL_AGGREGATE)));
+}
+
+/* Whether the stream's name passes: 1 or 0, asked once a stream and page. */
+static int name_passes(struct scan *s, uint64_t number, struct err *err) {
+    const struct event_filter *f = s->filter;
+    if (f->stream_pattern.len == 0 && f->category.len == 0) return 1;
+    struct page_stream *p = page_stream(s->c->r, number);
+    if (p->passes < 0) {
+        const struct stream_name *n = NULL;
+        int rc = sqlite_stream(s->c, number, &n, err);
+        if (rc != 0) return rc;
+        struct str name = stream_name_str(n);
+        p->passes = (f->category.len == 0 || str_eq(stream_category(name), f->category)) &&
+                    (f->stream_pattern.len == 0 || str_match_glob(f->stream_pattern, name, false));
+    }
+    return p->passes;
+}
+
+/* Whether the candidate of the log is trimmed, or its stream deleted: 1 or 0. */
+static int is_hidden(struct scan *s, uint64_t number, struct err *err) {
+    struct page_stream *p = page_stream(s->c->r, number);
+    if (!p->asked) {
+        int rc = sqlite_first_version(s->c, number, &p->first_version, err);
+        if (rc != 0) return rc;
+        p->asked = true;
+    }
+    return (uint64_t)sqlite3_column_int64(s->row, COL_VERSION) < p->first_version;
+}
+
+/* --- the loop ------------------------------------------------------------------------ */
+
+/* The candidate's row: 1, or 0 when it has been removed since it was indexed. */
+static int fetch(struct scan *s, struct err *err) {
+    if (s->row != NULL && s->row == s->cursor) return 1;
+    s->row = s->c->stmts[SQL_EVENT];
+    sqlite3_reset(s->row);
+    sqlite_bind_u64(s->row, 1, s->sequence);
+    return sqlite_step(s->c, s->row, err);
+}
+
+static int take(struct scan *s, uint64_t number, struct err *err) {
+    struct page_stream *p = page_stream(s->c->r, number);
+    if (p->name == NULL) {
+        const struct stream_name *n = NULL;
+        int rc = sqlite_stream(s->c, number, &n, err);
+        if (rc != 0) return rc;
+        p->name = sqlite_stream_copy(n);
+    }
+    struct event *e = NULL;
+    int rc = sqlite_event_of_row(s->c, s->row, p->name, &e, err);
+    if (rc == 0) page_add(s->out, e);
+    return rc;
+}
+
+/* Puts s->row on the candidate: 1, or 0 when it is gone. */
+static int find(struct scan *s, struct err *err) {
+    int rc = fetch(s, err);
+    if (rc != 1 || !s->hides) return rc;
+    rc = is_hidden(s, (uint64_t)sqlite3_column_int64(s->row, COL_STREAM), err);
+    return rc < 0 ? rc : !rc;
+}
+
+static int look_at(struct scan *s, struct err *err) {
+    uint64_t number = (uint64_t)sqlite3_column_int64(s->row, COL_STREAM);
+    if (s->filter != NULL) {
+        if (!columns_pass(s)) return 0;
+        int rc = name_passes(s, number, err);
+        if (rc != 1) return rc;
+    }
+    return take(s, number, err);
+}
+
+static int run(struct scan *s, struct err *err) {
+    const struct read_range *r = s->range;
+    struct page *out = s->out;
+    const size_t count_max = MAX(r->count_max, (size_t)1);
+    const size_t examined_max = MAX(r->examined_max, (size_t)1);
+    size_t examined = 0, gone = 0;
+    out->done = true;
+    out->next = r->end >= s->limit ? s->limit : r->end + 1;
+    out->next = r->reverse ? r->start - (r->start > 0) : MAX(out->next, r->start);
+    if (s->empty) return 0;
+    for (;;) {
+        int rc = s->next(s, err);
+        if (rc != 1) return rc;
+        if ((rc = find(s, err)) < 0) return rc;
+        if (rc == 0 && gone++ < examined_max) continue;
+        bool full = rc == 0 || out->count >= count_max || examined >= examined_max ||
+                    (out->count > 0 && out->bytes >= r->bytes_max);
+        if (full) {
+            out->done = false;
+            out->next = s->position;
+            return 0;
+        }
+        if ((rc = look_at(s, err)) != 0) return rc;
+        examined++;
+    }
+}
+
+static int open_source(struct scan *s, struct err *err) {
+    const struct event_filter *f = s->filter;
+    if (f != NULL && f->type_count > 0) {
+        int rc = sqlite_types_resolve(s->c, f, err);
+        if (rc != 0) return rc;
+        if (s->c->r->type_set.count == 0) s->empty = true;
+    }
+    if (s->empty) return 0;
+    if (s->range->stream != 0) {
+        open_index(s);
+    } else if (f != NULL &&
+               (f->correlation != NULL || f->causation != NULL || f->aggregate.len > 0)) {
+        open_by_value(s);
+    } else if (f != NULL && f->type_count > 0 && s->c->r->type_set.count <= BLOCK_TYPES_MAX) {
+        s->block = (s->range->reverse ? s->end : s->start) >> BLOCK_BITS;
+        s->next = next_in_blocks;
+    } else {
+        cursor_open(s, s->start, s->end);
+        s->next = next_row;
+    }
+    return 0;
+}
+
+static int any_hidden(struct scan *s, struct err *err) {
+    sqlite3_stmt *stmt = s->c->stmts[SQL_ANY_HIDDEN];
+    int rc = sqlite_step(s->c, stmt, err);
+    if (rc < 0) return rc;
+    s->hides = rc == 1 && sqlite3_column_int(stmt, 0) != 0;
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+/* How far the snapshot goes, and with it the range. */
+static int clamp(struct scan *s, struct err *err) {
+    struct stream_extent extent = {0, s->snapshot.state.s.next_sequence};
+    int rc;
+    if (s->range->stream == 0)
+        rc = any_hidden(s, err);
+    else
+        rc = sqlite_stream_extent(s->c, &s->snapshot, s->range->stream, &extent, err);
+    if (rc < 0) return rc;
+    s->start = MAX(s->range->start, extent.first_version);
+    s->limit = extent.next_version;
+    s->empty = s->start >= s->limit || s->start > s->range->end;
+    s->end = s->empty ? s->start : MIN(s->range->end, s->limit - 1);
+    return 0;
+}
+
+int sqlite_read_events(struct backend_conn *c, const struct read_range *range, struct page *out,
+                       struct err *err) {
+    assert(range->start <= range->end);
+    assert(range->stream <= INDEX_STREAM_MAX);
+    struct scan s = {.c = c, .range = range, .out = out};
+    if (range->filter != NULL && !event_filter_empty(range->filter)) s.filter = range->filter;
+    int rc = sqlite_snapshot_begin(c, range->stream != 0, &s.snapshot, err);
+    if (rc != 0) return rc;
+    out->applied = s.snapshot.state.s.applied;
+    rc = clamp(&s, err);
+    if (rc == 0 && s.filter != NULL) rc = narrow(&s, err);
+    if (rc == 0) rc = open_source(&s, err);
+    if (rc == 0) rc = run(&s, err);
+    page_streams_clear(c->r);
+    if (s.cursor != NULL) sqlite3_reset(s.cursor);
+    if (s.row != NULL) sqlite3_reset(s.row);
+    sqlite_snapshot_end(c, &s.snapshot);
+    return rc;
+}

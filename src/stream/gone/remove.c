@@ -1,0 +1,455 @@
+/* Trimming, removing, erasing, deleting, renaming; see remove.h. */
+#include "stream/gone/remove.h"
+
+#include "base/alloc.h"
+#include "stream/entry.h"
+#include "stream/internal.h"
+
+/* ---- trimming and removing ---- */
+
+struct note_event {
+    struct undo undo;
+    struct stream *stream;
+    struct event *event; /* one reference */
+};
+
+static void put_front(struct model *m, struct undo *u) {
+    struct note_event *note = CONTAINER_OF(u, struct note_event, undo);
+    stream_push_front(m, note->stream, note->event);
+}
+
+static void drop_event(struct model *m, struct undo *u) {
+    event_drop(m, CONTAINER_OF(u, struct note_event, undo)->event);
+}
+
+static void cut_tail(struct model *m, struct stream *s, uint64_t first) {
+    while (s->tail_count > 0 && stream_tail_first(s) < first) {
+        struct note_event *note = model_note(m, sizeof *note, put_front);
+        if (note != NULL) {
+            note->undo.keep = drop_event;
+            note->stream = s;
+            note->event = event_ref(s->tail[s->tail_head]);
+        }
+        stream_drop_front(m, s);
+    }
+}
+
+struct note_holes {
+    struct undo undo;
+    struct stream *stream;
+    struct holes cut; /* ranges that went from its front */
+};
+
+static void uncut(struct model *m, struct undo *u) {
+    struct note_holes *note = CONTAINER_OF(u, struct note_holes, undo);
+    holes_prepend(&note->stream->extra->holes, &note->cut);
+    holes_clear(&note->cut);
+    model_account(m, note->stream);
+}
+
+static void forget_cut(struct model *m, struct undo *u) {
+    UNUSED(m);
+    holes_clear(&CONTAINER_OF(u, struct note_holes, undo)->cut);
+}
+
+/* The stream begins with the first version from `first` on that exists. */
+static void cut_front(struct model *m, struct stream *s, uint64_t first) {
+    struct stream_extra *x = s->extra;
+    x->first_version = holes_skip(&x->holes, first);
+    struct note_holes *note = model_note(m, sizeof *note, uncut);
+    if (note != NULL) {
+        note->undo.keep = forget_cut;
+        note->stream = s;
+        holes_copy_below(&note->cut, &x->holes, x->first_version);
+    }
+    holes_cut(&x->holes, x->first_version);
+    cut_tail(m, s, x->first_version);
+}
+
+/* Readers of what is removed wait for the frame that does it. */
+static void note_removal(struct model *m, struct stream *s, uint64_t highest) {
+    struct stream_extra *x = s->extra;
+    if (x->removed_frame <= model_settled(m)) x->removed_high = 0;
+    x->removed_frame = m->decided + 1;
+    x->removed_high = MAX(x->removed_high, highest);
+}
+
+uint64_t model_trim_point(const struct stream *s, uint64_t keep) {
+    uint64_t length = stream_length(s), first = stream_first_version(s);
+    if (keep >= length) return first;
+    if (keep == 0) return s->next_version;
+    if (s->extra == NULL || s->extra->holes.count == 0) return s->next_version - keep;
+    const struct holes *h = &s->extra->holes;
+    uint64_t at = s->next_version;
+    for (size_t i = h->count; i-- > 0;) {
+        uint64_t after = at - h->ranges[i].last - 1;
+        if (after >= keep) return at - keep;
+        keep -= after;
+        at = h->ranges[i].first;
+    }
+    return at - keep;
+}
+
+uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
+    if (first <= stream_first_version(s)) return 0;
+    struct stream_extra *x = stream_extra(m, s);
+    assert(first <= s->next_version);
+    uint64_t removed = first - x->first_version - holes_between(&x->holes, x->first_version, first);
+    stream_note_extra(m, s);
+    note_removal(m, s, first - 1);
+    cut_front(m, s, first);
+    model_hide(m, s->name->rec.number, x->first_version, false, m->decided + 1);
+    stream_touch(m, s, true);
+    stream_record_state(m, s);
+    model_account(m, s);
+    return removed;
+}
+
+struct note_removed {
+    struct undo undo;
+    struct stream *stream;
+    struct event *in_tail, *in_log; /* NULL: not there */
+    uint64_t version;
+};
+
+static void unremove(struct model *m, struct undo *u) {
+    UNUSED(m);
+    struct note_removed *note = CONTAINER_OF(u, struct note_removed, undo);
+    holes_remove(&note->stream->extra->holes, note->version);
+    if (note->in_tail != NULL) note->in_tail->removed = 0;
+    if (note->in_log != NULL) note->in_log->removed = 0;
+}
+
+/* It is a hole, and marked in what memory has of it. */
+static void remove_one(struct model *m, struct stream *s, uint64_t version, uint64_t sequence) {
+    struct event *in_tail = version >= stream_tail_first(s) ? stream_event(s, version) : NULL;
+    struct event *in_log =
+        sequence >= m->log_first && sequence < m->next_sequence ? model_event(m, sequence) : NULL;
+    if (in_tail != NULL) in_tail->removed = 1;
+    if (in_log != NULL) in_log->removed = 1;
+    holes_add(&s->extra->holes, version);
+    struct note_removed *note = model_note(m, sizeof *note, unremove);
+    if (note == NULL) return;
+    note->stream = s;
+    note->in_tail = in_tail;
+    note->in_log = in_log;
+    note->version = version;
+}
+
+void model_remove(struct model *m, struct stream *s, struct event *const *events, size_t n) {
+    assert(n > 0);
+    struct stream_extra *x = stream_extra(m, s);
+    stream_note_extra(m, s);
+    struct remove_record *r = model_record(m, RECORD_REMOVE, sizeof *r + n * sizeof r->events[0]);
+    r->stream = s->name->rec.number;
+    for (size_t i = 0; i < n; i++) {
+        const struct event_record *e = &events[i]->rec;
+        /* Ascending, as the record says; the caller may have them in any order. */
+        size_t at = i;
+        while (at > 0 && r->events[at - 1].version > e->version) {
+            r->events[at] = r->events[at - 1];
+            at--;
+        }
+        r->events[at] = (struct removed_event){e->version, e->sequence};
+        assert(stream_has_version(s, e->version));
+        struct entry_id id = {e->entry_ms, e->entry_seq};
+        if (entry_id_cmp(id, x->deleted) > 0) x->deleted = id;
+        note_removal(m, s, e->version);
+        remove_one(m, s, e->version, e->sequence);
+    }
+    cut_front(m, s, x->first_version);
+    model_hide(m, s->name->rec.number, x->first_version, true, m->decided + 1);
+    stream_touch(m, s, true);
+    stream_record_state(m, s);
+    model_account(m, s);
+}
+
+/* ---- erasing ---- */
+
+struct note_erase {
+    struct undo undo;
+    struct stream *stream;
+    struct event *old; /* one reference; NULL: memory did not have it */
+    bool in_tail, in_log;
+    uint64_t last_frame, changed_frame;
+};
+
+static void unerase(struct model *m, struct undo *u) {
+    struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
+    struct stream *s = note->stream;
+    s->last_frame = note->last_frame;
+    s->changed_frame = note->changed_frame;
+    if (note->old == NULL) return;
+    if (note->in_log && note->old->rec.flags & EVENT_CLIENT_ID)
+        model_replace_id(m, model_event(m, note->old->rec.sequence), note->old);
+    stream_replace(m, s, note->old, note->in_tail, note->in_log);
+    event_drop(m, note->old);
+}
+
+static void keep_erased(struct model *m, struct undo *u) {
+    struct note_erase *note = CONTAINER_OF(u, struct note_erase, undo);
+    if (note->old != NULL) event_drop(m, note->old);
+}
+
+struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
+    struct event_view v;
+    event_view(&e->rec, &v);
+    struct event_fields f = {
+        .sequence = e->rec.sequence,
+        .version = e->rec.version,
+        .timestamp = e->rec.timestamp,
+        .recorded = e->rec.recorded,
+        .entry_ms = e->rec.entry_ms,
+        .entry_seq = e->rec.entry_seq,
+        .event_id = e->rec.event_id,
+        .partition_key = v.partition_key,
+        .transaction = v.transaction,
+        .correlation = v.correlation,
+        .causation = v.causation,
+        .content_hash = v.content_hash,
+        .type = v.type,
+        .aggregate = v.aggregate,
+        .flags = (uint16_t)(EVENT_ERASED | (e->rec.flags & EVENT_FIELDS)),
+    };
+    bool in_tail = f.version >= stream_tail_first(s);
+    bool in_log = f.sequence >= m->log_first && f.sequence < m->next_sequence;
+    struct event *old = in_log    ? model_event(m, f.sequence)
+                        : in_tail ? stream_event(s, f.version)
+                                  : NULL;
+    struct event *erased = event_create(&f, e->name);
+    erased->frame = old != NULL ? old->frame : 0;
+    event_count(m, erased);
+    struct note_erase *note = model_note(m, sizeof *note, unerase);
+    if (note != NULL) {
+        note->undo.keep = keep_erased;
+        *note = (struct note_erase){note->undo,      s,      old != NULL ? event_ref(old) : NULL,
+                                    in_tail,         in_log, s->last_frame,
+                                    s->changed_frame};
+    }
+    if (old != NULL) {
+        model_bury(m, event_ref(old));
+        if (e->rec.flags & EVENT_CLIENT_ID && in_log) model_replace_id(m, old, erased);
+        stream_replace(m, s, erased, in_tail, in_log);
+    }
+    model_bury(m, erased); /* for the reply */
+    model_add_erased(m, erased);
+    struct erase_record *r = model_record(m, RECORD_ERASE, sizeof *r);
+    *r = (struct erase_record){s->name->rec.number, f.version, f.sequence};
+    stream_touch(m, s, true);
+    return erased;
+}
+
+/* ---- deleting ---- */
+
+struct note_delete {
+    struct undo undo;
+    struct stream *stream;
+    struct stream saved; /* its content */
+};
+
+static void take_content(struct model *m, struct stream *s) {
+    s->name->resident = NULL;
+    s->tail = NULL;
+    s->tail_head = s->tail_count = s->tail_cap = 0;
+    s->extra = NULL;
+    s->next_version = 0;
+    s->entry_ms = s->entry_seq = 0;
+    UNUSED(m);
+}
+
+static void free_content(struct model *m, struct stream *content) {
+    m->bytes -= content->tail_cap * sizeof *content->tail;
+    for (uint32_t i = 0; i < content->tail_count; i++)
+        event_drop(m, content->tail[content->tail_head + i]);
+    xfree(content->tail);
+    stream_extra_free(m, content);
+    stream_name_unref(content->name);
+}
+
+static void undelete(struct model *m, struct undo *u) {
+    struct note_delete *note = CONTAINER_OF(u, struct note_delete, undo);
+    struct stream *s = note->stream, *old = &note->saved;
+    stream_name_unref(s->name);
+    s->name = old->name;
+    s->name->resident = s;
+    s->next_version = old->next_version;
+    s->tail = old->tail;
+    s->tail_head = old->tail_head;
+    s->tail_count = old->tail_count;
+    s->tail_cap = old->tail_cap;
+    s->extra = old->extra;
+    s->entry_ms = old->entry_ms;
+    s->entry_seq = old->entry_seq;
+    s->last_frame = old->last_frame;
+    s->changed_frame = old->changed_frame;
+    s->state = STREAM_LIVE;
+    m->live_in_memory++;
+    m->stream_count++;
+    if (s->extra != NULL) {
+        cgroups_moved(s);
+        expiring_update(m, s);
+        m->expiring_all += s->extra->expires != 0;
+    }
+}
+
+static void delete_for_good(struct model *m, struct undo *u) {
+    free_content(m, &CONTAINER_OF(u, struct note_delete, undo)->saved);
+}
+
+void model_delete(struct model *m, struct stream *s) {
+    assert(s->state == STREAM_LIVE);
+    uint64_t number = s->name->rec.number;
+    expiring_remove(m, s);
+    if (s->extra != NULL && s->extra->expires != 0 && m->expiring_all > 0) m->expiring_all--;
+    struct stream content = *s;
+    struct note_delete *note = model_note(m, sizeof *note, undelete);
+    take_content(m, s);
+    s->name = stream_name_create(0, 0, stream_name_str(content.name));
+    s->name->resident = s;
+    s->state = STREAM_ABSENT;
+    m->live_in_memory--;
+    m->stream_count--;
+    stream_touch(m, s, true);
+    /* A string has no events that readers of the log could meet. */
+    if (content.next_version > 0) model_hide(m, number, UINT64_MAX, false, m->decided + 1);
+    struct number_record *r = model_record(m, RECORD_DELETE, sizeof *r);
+    r->number = number;
+    if (note == NULL) {
+        free_content(m, &content);
+        return;
+    }
+    note->undo.keep = delete_for_good;
+    note->stream = s;
+    note->saved = content;
+}
+
+/* ---- renaming ---- */
+
+struct note_rename {
+    struct undo undo;
+    struct stream *from, *to;
+    struct stream_name *old, *new_name;
+    uint64_t from_frames[2], to_frames[2];
+};
+
+static void move_content(struct model *m, struct stream *from, struct stream *to) {
+    to->next_version = from->next_version;
+    to->tail = from->tail;
+    to->tail_head = from->tail_head;
+    to->tail_count = from->tail_count;
+    to->tail_cap = from->tail_cap;
+    to->largest = from->largest;
+    to->extra = from->extra;
+    to->entry_ms = from->entry_ms;
+    to->entry_seq = from->entry_seq;
+    to->state = STREAM_LIVE;
+    from->state = STREAM_ABSENT;
+    take_content(m, from);
+    if (to->extra == NULL) return;
+    cgroups_moved(to);
+    if (to->extra->expires_at != 0) m->expiring[to->extra->expires_at - 1] = to;
+}
+
+/* The events in memory keep the name that they were made with: see renamed.c. */
+static void unrename(struct model *m, struct undo *u) {
+    struct note_rename *note = CONTAINER_OF(u, struct note_rename, undo);
+    struct stream *from = note->from, *to = note->to;
+    struct str to_name = stream_name_str(to->name);
+    move_content(m, to, from);
+    stream_name_unref(from->name);
+    from->name = note->old;
+    from->name->resident = from;
+    struct stream_name *name = stream_name_create(0, 0, to_name);
+    stream_name_unref(to->name);
+    to->name = name;
+    name->resident = to;
+    from->last_frame = note->from_frames[0];
+    from->changed_frame = note->from_frames[1];
+    to->last_frame = note->to_frames[0];
+    to->changed_frame = note->to_frames[1];
+}
+
+static void rename_for_good(struct model *m, struct undo *u) {
+    UNUSED(m);
+    stream_name_unref(CONTAINER_OF(u, struct note_rename, undo)->old);
+}
+
+void model_rename(struct model *m, struct stream *from, struct stream *to) {
+    assert(from->state == STREAM_LIVE);
+    assert(to->state == STREAM_ABSENT);
+    struct stream_name *old = from->name;
+    struct stream_name *name =
+        stream_name_create(old->rec.number, old->rec.created, stream_name_str(to->name));
+    name->rec.is_string = old->rec.is_string;
+    struct note_rename *note = model_note(m, sizeof *note, unrename);
+    if (note != NULL) {
+        note->undo.keep = rename_for_good;
+        note->from = from;
+        note->to = to;
+        note->old = stream_name_ref(old);
+        note->from_frames[0] = from->last_frame;
+        note->from_frames[1] = from->changed_frame;
+        note->to_frames[0] = to->last_frame;
+        note->to_frames[1] = to->changed_frame;
+    }
+    move_content(m, from, to);
+    stream_name_unref(to->name);
+    to->name = name;
+    name->resident = to;
+    model_note_renamed(m, name, m->decided + 1);
+    from->name = stream_name_create(0, 0, stream_name_str(old));
+    from->name->resident = from;
+    stream_name_unref(old);
+    stream_touch(m, from, true);
+    stream_touch(m, to, true);
+    memcpy(model_record(m, RECORD_RENAME, sizeof name->rec + name->rec.name_len), &name->rec,
+           sizeof name->rec + name->rec.name_len);
+}
+
+/* ---- strings ---- */
+
+struct note_value {
+    struct undo undo;
+    struct stream *stream;
+    char *value;
+    size_t len;
+    uint64_t last_frame, changed_frame;
+};
+
+static void value_back(struct model *m, struct undo *u) {
+    struct note_value *note = CONTAINER_OF(u, struct note_value, undo);
+    struct stream *s = note->stream;
+    xfree(s->extra->value);
+    s->extra->value = note->value;
+    s->extra->value_len = note->len;
+    s->last_frame = note->last_frame;
+    s->changed_frame = note->changed_frame;
+    model_account(m, s);
+}
+
+static void value_keep(struct model *m, struct undo *u) {
+    UNUSED(m);
+    xfree(CONTAINER_OF(u, struct note_value, undo)->value);
+}
+
+void model_set_string(struct model *m, struct stream *s, struct str value) {
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, true);
+    assert(stream_is_string(s));
+    model_set_expires(m, s, 0);
+    struct stream_extra *x = stream_extra(m, s);
+    struct note_value *note = model_note(m, sizeof *note, value_back);
+    if (note != NULL) {
+        note->undo.keep = value_keep;
+        *note = (struct note_value){note->undo,      s, x->value, x->value_len, s->last_frame,
+                                    s->changed_frame};
+    } else {
+        xfree(x->value);
+    }
+    x->value = value.len > 0 ? xmemdup(value.ptr, value.len) : NULL;
+    x->value_len = value.len;
+    struct value_record *r = model_record(m, RECORD_VALUE, sizeof *r + value.len);
+    r->stream = s->name->rec.number;
+    if (value.len > 0) memcpy(r->bytes, value.ptr, value.len);
+    stream_touch(m, s, true);
+    model_account(m, s);
+}

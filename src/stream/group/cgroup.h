@@ -1,0 +1,88 @@
+/* Consumer groups of a stream: position, consumers, pending entries. What changes goes into the
+ * frame being built as records; none of these ends it (model_commit). All times are ms since 1970
+ * (the store's clock, model.recorded). Loop thread. */
+#ifndef STREAM_GROUP_CGROUP_H
+#define STREAM_GROUP_CGROUP_H
+
+#include "stream/model.h"
+#include "stream/group/pending.h"
+
+#define CURSOR_UNKNOWN UINT64_MAX
+
+struct consumer {
+    uint32_t number;       /* in its group, from 1 */
+    bool times_changed;    /* seen or active differ from what was last recorded */
+    uint64_t seen, active; /* active CONSUMER_NEVER_ACTIVE */
+    struct str name;       /* behind the struct */
+};
+
+struct cgroup {
+    struct stream *stream;
+    uint64_t number, created;
+    struct entry_id last; /* delivered */
+    int64_t entries_read; /* -1: not known */
+    uint64_t cursor;      /* version: no event below it is beyond `last`, all others are; or
+                             CURSOR_UNKNOWN, always when `last` is beyond the stream's last id */
+    uint64_t last_frame;  /* that changed it */
+    uint64_t handed_back; /* the place that was given last to a pending entry without an owner */
+    struct pending pending;
+    struct consumer **consumers; /* ascending names */
+    uint32_t consumer_count, consumer_cap;
+    struct consumer **by_number; /* [number - 1]; NULL: gone */
+    uint32_t number_cap, next_number;
+    struct str name; /* behind the struct */
+};
+
+/* NULL: there is none. s may be ABSENT. */
+struct cgroup *cgroup_find(const struct stream *s, struct str name);
+struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, struct entry_id last,
+                          int64_t entries_read);
+void cgroup_drop(struct model *m, struct cgroup *g);
+/* XGROUP SETID, and moving on after a delivery. */
+void cgroup_set_position(struct model *m, struct cgroup *g, struct entry_id last,
+                         int64_t entries_read);
+
+struct consumer *cgroup_consumer(const struct cgroup *g, struct str name); /* NULL: none */
+/* By number, as pending entries say; NULL for 0 (nobody's). */
+static inline struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32_t number) {
+    return number == 0 ? NULL : g->by_number[number - 1];
+}
+struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name);
+/* With what it has pending. */
+void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c);
+/* It asked for something now; active: and got it. Soft: written to disk now and then, or with what
+ * is delivered. */
+void consumer_seen(struct model *m, struct consumer *c, bool active);
+
+/* Deliveries. The id is that of an event which exists (or has existed: claims). */
+/* An entry becomes pending, or changes its owner, time and count if it is already. c NULL: nobody
+ * owns it, as after XNACK. */
+void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t version,
+                 struct consumer *c, uint64_t delivered, uint32_t deliveries);
+/* Handed back (XNACK): nobody's, to be claimed first. */
+void cgroup_release(struct model *m, struct cgroup *g, struct pending_entry *e,
+                    uint32_t deliveries);
+/* true: it was pending. */
+bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id);
+
+/* Events beyond the group's position, exactly, as far as decided. cursor: the group's, or the
+ * version of the id after `last` (model_find_entry). */
+uint64_t cgroup_backlog(const struct cgroup *g, uint64_t cursor);
+/* Redis' lag: false when it cannot be told. first: id of the stream's first entry that exists, NULL
+ * when it has none. */
+bool cgroup_lag(const struct cgroup *g, const struct entry_id *first, uint64_t *out);
+/* How many entries were ever added up to the one at `at`; -1 when it cannot be told. first: as
+ * above. What Redis' streamEstimateDistanceFromFirstEverEntry says. */
+int64_t cgroup_estimate_read(const struct stream *s, const struct entry_id *first,
+                             struct entry_id at);
+/* Whether an entry with an id at or above `from` was ever deleted one by one: then counting what
+ * was read is no longer exact (Redis' streamRangeHasTombstones). */
+bool stream_has_tombstones(const struct stream *s, struct entry_id from);
+
+/* Writes consumers' times that were not recorded yet, of all groups of s. Before it is evicted, and
+ * at shutdown. true: there were some (a record was added). */
+bool stream_record_times(struct model *m, struct stream *s);
+/* The same for all streams in memory, a frame each: at shutdown. */
+void model_record_times(struct model *m);
+
+#endif

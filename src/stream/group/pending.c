@@ -1,0 +1,293 @@
+/* The pending entries of a consumer group: nodes from a pool, an index by id over all and one for
+ * each consumer, and the lists of owned and unowned entries. */
+#include "stream/group/pending.h"
+
+#include "base/alloc.h"
+
+/* A consumer that owns entries. Its number is the node's hash: numbers are the caller's, nobody
+ * can aim them at one bucket, and so equal hashes are equal numbers. */
+struct pending_consumer {
+    struct hash_node node;
+    struct pending_order order;
+};
+
+void pending_init(struct pending *p) {
+    *p = (struct pending){0};
+}
+
+size_t pending_bytes(const struct pending *p) {
+    return p->pool.bytes + hash_bytes_used(&p->consumers);
+}
+
+/* ---- Consumers ---- */
+
+static struct pending_consumer *consumer_find(const struct pending *p, uint32_t number) {
+    struct hash_node *n = hash_first(&p->consumers, number);
+    return n != NULL ? CONTAINER_OF(n, struct pending_consumer, node) : NULL;
+}
+
+static struct pending_consumer *consumer_create(struct pending *p, uint32_t number) {
+    struct pending_consumer *c = xcalloc(1, sizeof *c);
+    hash_insert(&p->consumers, &c->node, number);
+    p->pool.bytes += sizeof *c;
+    return c;
+}
+
+static void consumer_destroy(struct pending *p, struct pending_consumer *c) {
+    pending_order_clear(&c->order, &p->pool);
+    hash_remove(&p->consumers, &c->node);
+    p->pool.bytes -= sizeof *c;
+    xfree(c);
+}
+
+/* The index of a consumer or of all; NULL if the consumer has no entries. */
+static const struct pending_order *consumer_order(const struct pending *p, uint32_t consumer) {
+    assert(consumer != PENDING_UNOWNED); /* those have no index */
+    if (consumer == PENDING_ALL) return &p->all;
+    const struct pending_consumer *c = consumer_find(p, consumer);
+    return c != NULL ? &c->order : NULL;
+}
+
+uint32_t pending_count_of(const struct pending *p, uint32_t consumer) {
+    if (consumer == PENDING_UNOWNED) return p->unowned;
+    const struct pending_order *o = consumer_order(p, consumer);
+    return o != NULL ? o->count : 0;
+}
+
+/* ---- Lists ---- */
+
+static struct pending_entry *entry_at(const struct pending *p, uint32_t handle) {
+    return handle != PENDING_NONE ? pending_pool_at(&p->pool, handle) : NULL;
+}
+
+/* Puts an entry behind another one, or first (NULL). */
+static void list_insert(struct pending *p, struct pending_list *l, struct pending_entry *before,
+                        struct pending_entry *e) {
+    e->prev = before != NULL ? before->handle : PENDING_NONE;
+    e->next = before != NULL ? before->next : l->first;
+    struct pending_entry *after = entry_at(p, e->next);
+    if (before != NULL)
+        before->next = e->handle;
+    else
+        l->first = e->handle;
+    if (after != NULL)
+        after->prev = e->handle;
+    else
+        l->last = e->handle;
+}
+
+static void list_remove(struct pending *p, struct pending_list *l, struct pending_entry *e) {
+    struct pending_entry *before = entry_at(p, e->prev), *after = entry_at(p, e->next);
+    if (before != NULL)
+        before->next = e->next;
+    else
+        l->first = e->next;
+    if (after != NULL)
+        after->prev = e->prev;
+    else
+        l->last = e->prev;
+}
+
+/* The last entry of the idle list that is not newer; NULL if all are. Two searches take turns, so
+ * that the shorter one decides: from the end back, and from the last place found, whichever way. */
+static struct pending_entry *idle_place(const struct pending *p, uint64_t ms) {
+    struct pending_entry *last = entry_at(p, p->idle.last), *near = entry_at(p, p->placed);
+    if (last == NULL || last->delivered_ms <= ms) return last;
+    if (entry_at(p, p->idle.first)->delivered_ms > ms) return NULL;
+    if (near == NULL) near = entry_at(p, p->idle.first);
+    /* The first is not newer and the last is: neither search leaves the list. */
+    bool upward = near->delivered_ms <= ms;
+    for (;;) {
+        last = entry_at(p, last->prev);
+        if (last->delivered_ms <= ms) return last;
+        struct pending_entry *step = entry_at(p, upward ? near->next : near->prev);
+        if (upward && step->delivered_ms > ms) return near;
+        if (!upward && step->delivered_ms <= ms) return step;
+        near = step;
+    }
+}
+
+static void idle_insert(struct pending *p, struct pending_entry *e) {
+    list_insert(p, &p->idle, idle_place(p, e->delivered_ms), e);
+    /* The end needs no search, and must not hide where the others go. */
+    if (e->next != PENDING_NONE) p->placed = e->handle;
+}
+
+static void idle_remove(struct pending *p, struct pending_entry *e) {
+    if (p->placed == e->handle) p->placed = e->prev;
+    list_remove(p, &p->idle, e);
+}
+
+struct pending_entry *pending_oldest(const struct pending *p) {
+    return entry_at(p, p->idle.first);
+}
+
+struct pending_entry *pending_next_idle(const struct pending *p, const struct pending_entry *e) {
+    assert(e->consumer != PENDING_UNOWNED);
+    return entry_at(p, e->next);
+}
+
+struct pending_entry *pending_first_nacked(const struct pending *p) {
+    return entry_at(p, p->nacked.first);
+}
+
+struct pending_entry *pending_next_nacked(const struct pending *p, const struct pending_entry *e) {
+    assert(e->consumer == PENDING_UNOWNED);
+    return entry_at(p, e->next);
+}
+
+/* ---- Changes ---- */
+
+static void index_insert(struct pending *p, struct pending_entry *e) {
+    struct pending_consumer *c = consumer_find(p, e->consumer);
+    if (c == NULL) c = consumer_create(p, e->consumer);
+    pending_order_insert(&c->order, &p->pool, e);
+}
+
+static void index_remove(struct pending *p, struct pending_entry *e) {
+    struct pending_consumer *c = consumer_find(p, e->consumer);
+    assert(c != NULL);
+    pending_order_remove(&c->order, &p->pool, e);
+    if (c->order.count == 0) consumer_destroy(p, c);
+}
+
+/* Into the list of owned or unowned entries, as consumer and delivered_ms say. */
+static void entry_link(struct pending *p, struct pending_entry *e) {
+    if (e->consumer != PENDING_UNOWNED) {
+        idle_insert(p, e);
+    } else {
+        list_insert(p, &p->nacked, entry_at(p, p->nacked.last), e);
+        p->unowned++;
+    }
+}
+
+static void entry_unlink(struct pending *p, struct pending_entry *e) {
+    if (e->consumer != PENDING_UNOWNED) {
+        idle_remove(p, e);
+    } else {
+        list_remove(p, &p->nacked, e);
+        p->unowned--;
+    }
+}
+
+struct pending_entry *pending_find(const struct pending *p, struct entry_id id) {
+    struct pending_entry *e =
+        pending_order_at(&p->all, &p->pool, pending_order_seek(&p->all, &p->pool, id));
+    return e != NULL && entry_id_cmp(e->id, id) == 0 ? e : NULL;
+}
+
+struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_t version,
+                                  uint32_t consumer, uint64_t delivered_ms, uint32_t deliveries) {
+    assert(consumer != PENDING_ALL);
+    struct pending_entry *e = pending_pool_alloc(&p->pool);
+    e->id = id;
+    e->delivered_ms = consumer != PENDING_UNOWNED ? delivered_ms : 0;
+    e->version = version;
+    e->consumer = consumer;
+    e->deliveries = deliveries;
+    pending_order_insert(&p->all, &p->pool, e);
+    if (consumer != PENDING_UNOWNED) index_insert(p, e);
+    entry_link(p, e);
+    p->changes++;
+    return e;
+}
+
+void pending_remove(struct pending *p, struct pending_entry *e) {
+    assert(e->handle != PENDING_NONE); /* else it is removed already */
+    if (e->consumer != PENDING_UNOWNED) index_remove(p, e);
+    entry_unlink(p, e);
+    pending_order_remove(&p->all, &p->pool, e);
+    pending_pool_free(&p->pool, e);
+    p->changes++;
+}
+
+void pending_assign(struct pending *p, struct pending_entry *e, uint32_t consumer) {
+    assert(consumer != PENDING_ALL);
+    bool relink = consumer == PENDING_UNOWNED || e->consumer == PENDING_UNOWNED;
+    if (consumer == e->consumer && !relink) return;
+    if (relink) entry_unlink(p, e);
+    if (e->consumer != PENDING_UNOWNED) index_remove(p, e);
+    e->consumer = consumer;
+    if (consumer != PENDING_UNOWNED)
+        index_insert(p, e);
+    else
+        e->delivered_ms = 0;
+    if (relink) entry_link(p, e);
+    p->changes++;
+}
+
+void pending_deliver(struct pending *p, struct pending_entry *e, uint64_t delivered_ms) {
+    assert(e->consumer != PENDING_UNOWNED);
+    idle_remove(p, e);
+    e->delivered_ms = delivered_ms;
+    idle_insert(p, e);
+}
+
+static void consumer_destroy_each(struct hash_node *n, void *arg) {
+    consumer_destroy(arg, CONTAINER_OF(n, struct pending_consumer, node));
+}
+
+void pending_clear(struct pending *p) {
+    hash_each(&p->consumers, consumer_destroy_each, p);
+    hash_clear(&p->consumers);
+    pending_order_clear(&p->all, &p->pool);
+    pending_pool_clear(&p->pool);
+    assert(p->pool.bytes == 0);
+    uint64_t changes = p->changes + 1; /* for cursors */
+    pending_init(p);
+    p->changes = changes;
+}
+
+/* ---- Cursors ---- */
+
+struct pending_cursor pending_seek(const struct pending *p, uint32_t consumer,
+                                   struct entry_id from) {
+    assert(consumer != PENDING_UNOWNED);
+    return (struct pending_cursor){.pending = p, .consumer = consumer, .id = from};
+}
+
+struct pending_cursor pending_seek_back(const struct pending *p, uint32_t consumer,
+                                        struct entry_id from) {
+    struct pending_cursor c = pending_seek(p, consumer, from);
+    c.backward = true;
+    return c;
+}
+
+/* The place of the entry to give next; it may be the end. False if there is none downward. */
+static bool cursor_place(struct pending_cursor *c, const struct pending_order *o) {
+    const struct pending_pool *pool = &c->pending->pool;
+    if (c->settled && c->changes == c->pending->changes) {
+        if (c->backward) return pending_order_backward(o, &c->place);
+        return pending_order_forward(o, &c->place);
+    }
+    c->place = pending_order_seek(o, pool, c->id);
+    const struct pending_entry *e = pending_order_at(o, pool, c->place);
+    bool here = e != NULL && entry_id_cmp(e->id, c->id) == 0 && !c->given;
+    if (here) return true;
+    if (c->backward) return pending_order_backward(o, &c->place);
+    if (e != NULL && entry_id_cmp(e->id, c->id) == 0) return pending_order_forward(o, &c->place);
+    return e != NULL;
+}
+
+struct pending_entry *pending_next(struct pending_cursor *c) {
+    const struct pending_order *o = consumer_order(c->pending, c->consumer);
+    if (o == NULL || !cursor_place(c, o)) {
+        c->settled = false; /* entries may appear beyond */
+        return NULL;
+    }
+    struct pending_entry *e = pending_order_at(o, &c->pending->pool, c->place);
+    c->id = e->id;
+    c->changes = c->pending->changes;
+    c->given = c->settled = true;
+    return e;
+}
+
+struct pending_entry *pending_first(const struct pending *p, uint32_t consumer) {
+    struct pending_cursor c = pending_seek(p, consumer, ENTRY_ID_MIN);
+    return pending_next(&c);
+}
+
+struct pending_entry *pending_last(const struct pending *p, uint32_t consumer) {
+    struct pending_cursor c = pending_seek_back(p, consumer, ENTRY_ID_MAX);
+    return pending_next(&c);
+}

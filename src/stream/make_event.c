@@ -1,0 +1,181 @@
+/* What every way of appending shares: streams come to be, ids are made, events are pushed. */
+#include "stream/internal.h"
+
+#include "base/alloc.h"
+#include "stream/entry.h"
+
+/* ---- coming to be ---- */
+
+struct note_stream {
+    struct undo undo;
+    struct stream *stream;
+    uint64_t last_frame, changed_frame;
+};
+
+static void stream_unmake(struct model *m, struct undo *u) {
+    struct note_stream *note = CONTAINER_OF(u, struct note_stream, undo);
+    struct stream *s = note->stream;
+    s->state = STREAM_ABSENT;
+    s->name->rec.number = 0;
+    s->name->rec.is_string = 0;
+    s->last_frame = note->last_frame;
+    s->changed_frame = note->changed_frame;
+    /* What was in it is taken back already; what held it must go as well: the one who gives the
+     * stream its earlier content back expects nothing there. */
+    assert(s->tail_count == 0);
+    m->bytes -= s->tail_cap * sizeof *s->tail;
+    xfree(s->tail);
+    s->tail = NULL;
+    s->tail_head = s->tail_cap = 0;
+    stream_extra_free(m, s);
+    m->live_in_memory--;
+    m->stream_count--;
+    m->next_stream--;
+}
+
+void stream_come_to_be(struct model *m, struct stream *s, bool is_string) {
+    assert(s->state == STREAM_ABSENT);
+    struct note_stream *note = model_note(m, sizeof *note, stream_unmake);
+    if (note != NULL) {
+        note->stream = s;
+        note->last_frame = s->last_frame;
+        note->changed_frame = s->changed_frame;
+    }
+    struct stream_record *r = &s->name->rec;
+    r->number = m->next_stream++;
+    r->created = m->recorded;
+    r->is_string = is_string;
+    s->state = STREAM_LIVE;
+    s->next_version = 0;
+    s->entry_ms = s->entry_seq = 0;
+    m->live_in_memory++;
+    m->stream_count++;
+    stream_touch(m, s, true);
+    memcpy(model_record(m, RECORD_STREAM, sizeof *r + r->name_len), r, sizeof *r + r->name_len);
+}
+
+/* ---- ids ---- */
+
+bool entry_id_next(struct entry_id *id) {
+    if (id->seq < UINT64_MAX) {
+        id->seq++;
+        return true;
+    }
+    if (id->ms == UINT64_MAX) return false;
+    *id = (struct entry_id){id->ms + 1, 0};
+    return true;
+}
+
+/* After all that the server made, and after the stream's last. A stream whose ids a producer has
+ * moved ahead goes on from there, and does not take the others with it. */
+bool model_next_entry_id(struct model *m, const struct stream *s, struct entry_id *out) {
+    struct entry_id id = {m->recorded, 0}, last = stream_last_id(s);
+    if (m->entry_ms >= id.ms) {
+        id = (struct entry_id){m->entry_ms, m->entry_seq};
+        if (!entry_id_next(&id)) return false;
+    }
+    if (entry_id_cmp(last, id) >= 0) {
+        id = last;
+        if (!entry_id_next(&id)) return false;
+        if (last.ms > m->recorded) {
+            *out = id;
+            return true;
+        }
+    }
+    m->entry_ms = id.ms;
+    m->entry_seq = id.seq;
+    *out = id;
+    return true;
+}
+
+/* ---- events ---- */
+
+struct note_push {
+    struct undo undo;
+    struct stream *stream;
+    struct entry_id last;
+    uint64_t last_frame, changed_frame;
+};
+
+static void unpush(struct model *m, struct undo *u) {
+    struct note_push *note = CONTAINER_OF(u, struct note_push, undo);
+    struct stream *s = note->stream;
+    struct event *e = model_event(m, --m->next_sequence);
+    stream_unpush(m, s);
+    model_log_forget(m, e);
+    s->entry_ms = note->last.ms;
+    s->entry_seq = note->last.seq;
+    s->last_frame = note->last_frame;
+    s->changed_frame = note->changed_frame;
+}
+
+struct event *model_push(struct model *m, struct stream *s, struct event_fields *f) {
+    struct note_push *note = model_note(m, sizeof *note, unpush);
+    if (note != NULL) {
+        note->stream = s;
+        note->last = stream_last_id(s);
+        note->last_frame = s->last_frame;
+        note->changed_frame = s->changed_frame;
+    }
+    f->sequence = m->next_sequence;
+    f->version = s->next_version;
+    f->recorded = m->recorded;
+    if (f->content_hash == NULL) { /* no id of the client's */
+        uint16_t hash =
+            f->partition_key != NULL ? partition_hash(f->partition_key) : s->name->partition_hash;
+        event_id_make(m->recorded, hash, f->sequence, m->id_key, &f->event_id);
+    }
+    struct event *e = event_create(f, s->name);
+    e->frame = m->decided + 1;
+    event_count(m, e);
+    model_log_push(m, e);
+    stream_push(m, s, event_ref(e));
+    if (f->content_hash != NULL) model_add_id(m, e);
+    if (m->run.count > 0) model_flush_run(m);
+    batch_add(m->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
+    return e;
+}
+
+/* ---- graves ---- */
+
+void model_bury(struct model *m, struct event *e) {
+    if (m->grave_first + m->grave_count == m->grave_cap) {
+        if (m->grave_first > 0) {
+            memmove(m->graves, m->graves + m->grave_first, m->grave_count * sizeof *m->graves);
+            m->grave_first = 0;
+        } else {
+            m->grave_cap = m->grave_cap == 0 ? 16 : m->grave_cap * 2;
+            m->graves = xrealloc(m->graves, m->grave_cap * sizeof *m->graves);
+        }
+    }
+    m->graves[m->grave_first + m->grave_count++] = (struct grave){e, m->decided + 1};
+}
+
+void model_exhume(struct model *m, uint64_t floor) {
+    while (m->grave_count > 0 && m->graves[m->grave_first].frame <= floor) {
+        event_drop(m, m->graves[m->grave_first++].event);
+        m->grave_count--;
+    }
+    if (m->grave_count == 0) m->grave_first = 0;
+}
+
+void model_unbury(struct model *m, uint64_t durable) {
+    while (m->grave_count > 0) {
+        struct grave *g = &m->graves[m->grave_first + m->grave_count - 1];
+        if (g->frame <= durable) return;
+        m->grave_count--;
+        struct event *e = g->event;
+        uint64_t q = e->rec.sequence;
+        bool in_log = !(e->rec.flags & EVENT_ERASED) && q >= m->log_first && q < m->next_sequence &&
+                      model_event(m, q)->rec.stream == e->rec.stream;
+        if (!in_log) {
+            event_drop(m, e);
+            continue;
+        }
+        struct event **at = &m->log[q & m->log_mask];
+        m->log_bytes += e->size - (*at)->size;
+        if (e->rec.flags & EVENT_CLIENT_ID) model_replace_id(m, *at, e);
+        event_drop(m, *at);
+        *at = e;
+    }
+}
