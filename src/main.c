@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/reserve.h"
+#include "base/version.h"
 #include "server/server.h"
 
 /* jemalloc's defaults, read by it before main. Events fill memory by the gigabyte: huge pages take

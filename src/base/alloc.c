@@ -3,6 +3,8 @@
  * acknowledged. Sizes that come from outside are limited at the parser, never here. */
 #include "base/alloc.h"
 
+#include <malloc.h>
+
 static void out_of_memory(size_t n) __attribute__((noreturn, cold));
 
 void *xmalloc(size_t n) {
@@ -40,4 +42,27 @@ void *xmemdup(const void *p, size_t n) {
 static void out_of_memory(size_t n) {
     fprintf(stderr, "cairn: out of memory allocating %zu bytes\n", n);
     abort();
+}
+
+/* jemalloc's, if the program is linked with it. */
+extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
+    __attribute__((weak));
+
+const char *allocator_name(void) {
+    return mallctl != NULL ? "jemalloc" : "libc";
+}
+
+void allocator_read(uint64_t *used, uint64_t *held) {
+    if (mallctl != NULL) {
+        uint64_t epoch = 1;
+        size_t v = 0, len = sizeof epoch;
+        mallctl("epoch", &epoch, &len, &epoch, len);
+        len = sizeof v;
+        if (mallctl("stats.allocated", &v, &len, NULL, 0) == 0) *used = v;
+        if (mallctl("stats.resident", &v, &len, NULL, 0) == 0) *held = v;
+        if (*used > 0) return;
+    }
+    struct mallinfo2 m = mallinfo2();
+    *used = m.uordblks + m.hblkhd;
+    *held = m.arena + m.hblkhd;
 }

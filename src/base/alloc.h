@@ -12,4 +12,8 @@ char *xstrdup(const char *s);
 void *xmemdup(const void *p, size_t n); /* n may be 0: a valid pointer to free */
 #define xfree free
 
+/* Bytes allocated, and bytes that the allocator holds for them. Any thread; a slow call. */
+void allocator_read(uint64_t *used, uint64_t *held);
+const char *allocator_name(void); /* jemalloc or libc */
+
 #endif

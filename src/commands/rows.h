@@ -1,8 +1,9 @@
-/* What the files of the command table share: see table.c. Nobody else includes this. */
+/* How a row of the command table is written: for the rows.c of each family. Nobody else includes
+ * this. */
 #ifndef COMMANDS_ROWS_H
 #define COMMANDS_ROWS_H
 
-#include "commands/commands.h"
+#include "server/command/command.h"
 
 #define WRITE  CMD_WRITE
 #define READ   CMD_READ
@@ -13,28 +14,29 @@
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR)
 
-#define ROW(n, fn, min, max, fl, grp, syn, sum)                                                    \
+/* Further fields of struct command may stand behind the summary: .key_use = "RW delete". */
+#define ROW(n, fn, min, max, fl, grp, syn, sum, ...)                                               \
     {                                                                                              \
         .name = n, .run = fn, .argc_min = min, .argc_max = max, .flags = fl, .group = grp,         \
-        .since = "0.1.0", .syntax = syn, .summary = sum                                            \
+        .since = "0.1.0", .syntax = syn, .summary = sum, ##__VA_ARGS__                             \
     }
 /* Keys at argc first..last (negative: from the end), every step-th. */
-#define KEYS_ROW(n, fn, min, max, fl, first, last, step, grp, syn, sum)                            \
+#define KEYS_ROW(n, fn, min, max, fl, first, last, step, grp, syn, sum, ...)                       \
     {                                                                                              \
         .name = n, .run = fn, .argc_min = min, .argc_max = max, .flags = fl, .group = grp,         \
         .since = "0.1.0", .syntax = syn, .summary = sum, .first_key = first, .last_key = last,     \
-        .key_step = step                                                                           \
+        .key_step = step, ##__VA_ARGS__                                                            \
     }
 /* One key: the first argument; of a subcommand. */
-#define KEY_ROW(n, fn, min, max, fl, grp, syn, sum)                                                \
-    KEYS_ROW(n, fn, min, max, fl, 1, 1, 1, grp, syn, sum)
-#define SUB_KEY_ROW(n, fn, min, max, fl, grp, syn, sum)                                            \
-    KEYS_ROW(n, fn, min, max, fl, 2, 2, 1, grp, syn, sum)
+#define KEY_ROW(n, fn, min, max, fl, grp, syn, sum, ...)                                           \
+    KEYS_ROW(n, fn, min, max, fl, 1, 1, 1, grp, syn, sum, ##__VA_ARGS__)
+#define SUB_KEY_ROW(n, fn, min, max, fl, grp, syn, sum, ...)                                       \
+    KEYS_ROW(n, fn, min, max, fl, 2, 2, 1, grp, syn, sum, ##__VA_ARGS__)
 /* Keys at places that `find` knows (server/command/keys.c). */
-#define FIND_KEYS_ROW(n, fn, min, max, fl, find, grp, syn, sum)                                    \
+#define FIND_KEYS_ROW(n, fn, min, max, fl, find, grp, syn, sum, ...)                               \
     {                                                                                              \
         .name = n, .run = fn, .argc_min = min, .argc_max = max, .flags = fl, .group = grp,         \
-        .since = "0.1.0", .syntax = syn, .summary = sum, .find_keys = find                         \
+        .since = "0.1.0", .syntax = syn, .summary = sum, .find_keys = find, ##__VA_ARGS__          \
     }
 #define CONTAINER(n, fl, grp, sum, subs)                                                           \
     {                                                                                              \
@@ -43,10 +45,5 @@
     }
 #define END                                                                                        \
     { .name = NULL }
-
-/* subcommands.c */
-extern struct command client_commands[], config_commands[], command_commands[], slowlog_commands[],
-    latency_commands[], memory_commands[], object_commands[], function_commands[],
-    script_commands[], acl_commands[], xgroup_commands[], xinfo_commands[];
 
 #endif

@@ -7,13 +7,12 @@
 #include "config/internal.h"
 
 #include "base/alloc.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "server/server.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, LINE_WORDS_MAX = 64 };
 

@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "record/event.h"
-#include "store/journal/journal.h"
 
 #define RECORDS_FIRST 64u
 #define FRAMES_FIRST  32u
@@ -94,7 +93,7 @@ uint64_t batch_end_frame(struct batch *b) {
     }
     b->frame_end[b->frame_count++] = b->record_count;
     b->bytes += sizeof b->frame_end[0];
-    b->journal_bytes += journal_frame_bytes(b->records + begin, b->record_count - begin);
+    b->journal_bytes += frame_bytes(b->records + begin, b->record_count - begin);
     /* The last event's sequence; a flush starts them again, so that none before it counts. */
     for (uint32_t i = b->record_count; i-- > begin;) {
         const struct record *r = &b->records[i];

@@ -51,10 +51,9 @@ struct batch {
     uint32_t *frame_end; /* [i]: index past the last record of frame first_frame + i */
     struct record *records;
     uint32_t record_count, record_cap;
-    size_t bytes; /* memory that it pins: bodies and bookkeeping */
-    size_t
-        journal_bytes; /* what its frames take in the journal (journal_frame_bytes), no padding */
-    bool erases;       /* holds a RECORD_ERASE */
+    size_t bytes;             /* memory that it pins: bodies and bookkeeping */
+    size_t journal_bytes;     /* what its frames take in the journal (frame_bytes), no padding */
+    bool erases;              /* holds a RECORD_ERASE */
     uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct batch *queue_next; /* the thread's that has it queued (store/applier.c) */
@@ -62,6 +61,19 @@ struct batch {
     uint64_t queued_us;       /* monotonic time at which the applier got it */
     void *arena;              /* private */
 };
+
+/* What a frame takes in the journal, which bounds it: heads, bodies padded to 8 bytes. The journal
+ * asserts that its structures are of these sizes. */
+#define FRAME_HEAD_BYTES  16u
+#define RECORD_HEAD_BYTES 8u
+static inline size_t record_bytes(uint32_t len) {
+    return RECORD_HEAD_BYTES + (((size_t)len + 7) & ~(size_t)7);
+}
+static inline size_t frame_bytes(const struct record *records, size_t n) {
+    size_t bytes = FRAME_HEAD_BYTES;
+    for (size_t i = 0; i < n; i++) bytes += record_bytes(records[i].len);
+    return bytes;
+}
 
 struct batch *batch_create(uint64_t first_frame);
 void batch_destroy(struct batch *b); /* NULL is fine */

@@ -125,6 +125,9 @@ __attribute__((always_inline)) static inline void event_fetch_ahead(struct event
             __builtin_prefetch((const char *)events[k] + line * LINE_BYTES);
 }
 
+#define STREAM_NAME_MAX 512 /* bytes */
+/* 1 to STREAM_NAME_MAX bytes without NUL, CR and LF. */
+bool stream_name_valid(struct str name);
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name);
 static inline struct stream_name *stream_name_ref(struct stream_name *n) {
     n->refs++;

@@ -2,9 +2,10 @@
  * wait for the applier. */
 #include "server/cron.h"
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "base/reserve.h"
-#include "commands/admin/info.h"
+#include "server/server.h"
 
 static void visit_clients(struct server *srv) {
     /* Each run looks at the oldest tenth and moves them to the end. */

@@ -10,11 +10,6 @@
 #include "server/stats/stats.h"
 #include "stream/model.h"
 
-#define CAIRN_VERSION "0.1.0"
-/* What clients that look at redis_version are told: whose behaviour we follow. */
-#define REDIS_VERSION  "7.2.4"
-#define VALKEY_VERSION "8.1.1"
-
 struct listener;
 
 struct server {

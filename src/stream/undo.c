@@ -3,7 +3,6 @@
 #include "stream/undo.h"
 
 #include "base/alloc.h"
-#include "store/journal/journal.h"
 #include "stream/internal.h"
 
 void *model_note(struct model *m, size_t size, void (*back)(struct model *m, struct undo *u)) {
@@ -71,7 +70,7 @@ void model_undo(struct model *m) {
 size_t model_frame_bytes(const struct model *m) {
     const struct batch *b = m->open;
     uint32_t begin = frame_begin(b), count = b->record_count - begin;
-    return journal_frame_bytes(count > 0 ? b->records + begin : NULL, count) +
+    return frame_bytes(count > 0 ? b->records + begin : NULL, count) +
            m->run.count * sizeof(struct pending_item);
 }
 

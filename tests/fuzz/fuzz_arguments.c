@@ -60,15 +60,11 @@ static void learn_words(struct known *k) {
     }
 }
 
-static void learn_commands(struct command *table) {
-    for (struct command *cmd = table; cmd->name != NULL; cmd++) {
-        /* The server's own affairs are fuzz_commands': here they would change all later inputs. */
-        if (cmd->flags & CMD_ADMIN) continue;
-        if (cmd->subcommands != NULL) learn_commands(cmd->subcommands);
-        if (cmd->run == NULL || known_count == COMMANDS_MAX) continue;
-        known[known_count].command = cmd;
-        learn_words(&known[known_count++]);
-    }
+static void learn_command(struct command *cmd, void *arg) {
+    UNUSED(arg);
+    if (cmd->run == NULL || known_count == COMMANDS_MAX) return;
+    known[known_count].command = cmd;
+    learn_words(&known[known_count++]);
 }
 
 static const char *const keys[] = {"a", "a-1", "b-1", "c"};
@@ -224,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct buf requests[CONNECTIONS];
     int fds[CONNECTIONS];
     start_once();
-    if (known_count == 0) learn_commands(command_table);
+    if (known_count == 0) command_each(learn_command, NULL);
     for (int i = 0; i < CONNECTIONS; i++) {
         fds[i] = connect_pair();
         buf_init(&requests[i], 0);

@@ -25,7 +25,7 @@ TEST(frames_get_consecutive_numbers_and_keep_their_records) {
         records += 1 + i % 4;
         CHECK_INT(batch_end_frame(b), 100 + i);
         CHECK_INT(b->frame_end[i], records);
-        journal_bytes += journal_frame_bytes(b->records + records - (1 + i % 4), 1 + i % 4);
+        journal_bytes += frame_bytes(b->records + records - (1 + i % 4), 1 + i % 4);
     }
     CHECK_INT(b->frame_count, 1000);
     CHECK_INT(batch_last_frame(b), 1099);

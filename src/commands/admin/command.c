@@ -1,7 +1,8 @@
 /* COMMAND: the command table in the nested shapes of Redis 7.2, for clients and for redis-cli. What
  * Redis tells and the table does not hold (tips, complexity) is left empty. DOCS is in
  * command_docs.c. */
-#include "commands/commands.h"
+#include "commands/admin/family.h"
+#include "commands/stream/family.h"
 #include "server/server.h"
 
 #include "base/alloc.h"
@@ -10,21 +11,6 @@ static size_t subcommand_count(const struct command *cmd) {
     size_t n = 0;
     for (const struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++) n++;
     return n;
-}
-
-static size_t command_count(void) {
-    size_t n = 0;
-    while (command_table[n].name != NULL) n++;
-    return n;
-}
-
-const struct command *command_find_full(struct str name) {
-    const char *bar = name.len > 0 ? memchr(name.ptr, '|', name.len) : NULL;
-    if (bar == NULL) return command_find_top(name);
-    size_t len = (size_t)(bar - name.ptr);
-    struct str words[2] = {str_of(name.ptr, len), str_of(bar + 1, name.len - len - 1)};
-    const struct command *cmd = command_find(words, 2);
-    return cmd != NULL && cmd->container != NULL ? cmd : NULL;
 }
 
 /* Flags and categories are sets of simple strings; names that apply are gathered first. */
@@ -163,15 +149,19 @@ enum outcome cmd_command(struct client *c, const struct request *r) {
         reply_unknown_subcommand(c, command_find_top(r->argv[0]), r->argv[1]);
         return REPLIED;
     }
-    reply_array(c, command_count());
-    for (const struct command *cmd = command_table; cmd->name != NULL; cmd++) reply_info(c, cmd);
+    size_t n;
+    struct command *const *all = commands_all(&n);
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) reply_info(c, all[i]);
     return REPLIED;
 }
 
 /* COMMAND COUNT */
 enum outcome cmd_command_count(struct client *c, const struct request *r) {
     UNUSED(r);
-    reply_int(c, (int64_t)command_count());
+    size_t n;
+    commands_all(&n);
+    reply_int(c, (int64_t)n);
     return REPLIED;
 }
 
@@ -211,17 +201,18 @@ static bool listed(const struct list_filter *f, const struct command *cmd) {
     return false;
 }
 
-static size_t list_commands(struct client *c, const struct list_filter *f,
-                            const struct command *cmd, bool reply) {
-    size_t n = 0;
-    for (; cmd != NULL && cmd->name != NULL; cmd++) {
-        if (listed(f, cmd)) {
-            n++;
-            if (reply) reply_bulk_c(c, command_full_name(cmd));
-        }
-        n += list_commands(c, f, cmd->subcommands, reply);
-    }
-    return n;
+struct listing {
+    struct client *c;
+    const struct list_filter *filter;
+    size_t count;
+    bool reply;
+};
+
+static void list_one(struct command *cmd, void *arg) {
+    struct listing *l = arg;
+    if (!listed(l->filter, cmd)) return;
+    l->count++;
+    if (l->reply) reply_bulk_c(l->c, command_full_name(cmd));
 }
 
 /* COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]: subcommands too, as
@@ -244,8 +235,11 @@ enum outcome cmd_command_list(struct client *c, const struct request *r) {
             return REPLIED;
         }
     }
-    reply_array(c, list_commands(c, &f, command_table, false));
-    list_commands(c, &f, command_table, true);
+    struct listing list = {.c = c, .filter = &f};
+    command_each(list_one, &list);
+    reply_array(c, list.count);
+    list.reply = true;
+    command_each(list_one, &list);
     return REPLIED;
 }
 

@@ -1,6 +1,6 @@
 /* COMMAND DOCS: the arguments come from the syntax text of the row (syntax.h), in the nested maps
  * of Redis 7.2. */
-#include "commands/commands.h"
+#include "commands/admin/family.h"
 #include "server/command/syntax.h"
 
 static const char *value_type(const struct command *cmd, struct str name) {
@@ -109,9 +109,9 @@ static void reply_docs(struct client *c, const struct command *cmd) {
 enum outcome cmd_command_docs(struct client *c, const struct request *r) {
     size_t n = 0;
     if (r->argc == 2) {
-        while (command_table[n].name != NULL) n++;
+        struct command *const *all = commands_all(&n);
         reply_map(c, n);
-        for (size_t i = 0; i < n; i++) reply_docs(c, &command_table[i]);
+        for (size_t i = 0; i < n; i++) reply_docs(c, all[i]);
         return REPLIED;
     }
     for (size_t i = 2; i < r->argc; i++) n += command_find_full(r->argv[i]) != NULL;

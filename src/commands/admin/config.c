@@ -1,5 +1,5 @@
 /* CONFIG: GET SET REWRITE RESETSTAT over config.h. */
-#include "commands/commands.h"
+#include "commands/admin/family.h"
 #include "server/server.h"
 
 struct collect {

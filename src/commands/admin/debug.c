@@ -1,6 +1,6 @@
 /* DEBUG: what tests need, locked by enable-debug-command. Nothing here can lose or change events.
  */
-#include "commands/commands.h"
+#include "commands/admin/family.h"
 #include "server/server.h"
 
 #include "base/log.h"

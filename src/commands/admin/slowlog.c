@@ -1,9 +1,9 @@
 /* SLOWLOG, and what there is of LATENCY: the histograms of the commands. Latency events are not
  * sampled: their questions are answered as Redis answers when nothing has been sampled. */
-#include "commands/commands.h"
+#include "commands/admin/family.h"
 #include "server/server.h"
-#include "server/stats/slowlog_internal.h"
-#include "server/stats/internal.h"
+#include "server/stats/slowlog.h"
+#include "server/stats/stats.h"
 
 #include <strings.h>
 
@@ -136,8 +136,9 @@ enum outcome cmd_latency_histogram(struct client *c, const struct request *r) {
     for (int reply = 0; reply < 2; reply++) {
         if (reply) reply_map(c, n);
         if (r->argc == 2) {
-            for (const struct command *cmd = command_table; cmd->name != NULL; cmd++)
-                n += histograms_of(c, cmd, reply);
+            size_t count;
+            struct command *const *all = commands_all(&count);
+            for (size_t k = 0; k < count; k++) n += histograms_of(c, all[k], reply);
             continue;
         }
         for (size_t i = 2; i < r->argc; i++) {

@@ -3,7 +3,7 @@
  */
 #include "commands/connection/client_filter.h"
 #include "commands/connection/client_name.h"
-#include "commands/commands.h"
+#include "commands/connection/family.h"
 #include "server/server.h"
 
 /* CLIENT ID */

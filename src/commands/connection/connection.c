@@ -1,9 +1,11 @@
-/* Commands of the connection itself: HELLO PING ECHO QUIT RESET SELECT AUTH. Texts and order of
- * checks are Redis'. */
-#include "commands/commands.h"
+/* Commands of the connection itself: HELLO PING ECHO QUIT RESET SELECT AUTH TIME. Texts and order
+ * of checks are Redis'. */
+#include "commands/connection/family.h"
 #include "server/server.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/version.h"
 
 #include "commands/connection/client_name.h"
 #include "server/client/transaction.h"
@@ -173,5 +175,15 @@ enum outcome cmd_select(struct client *c, const struct request *r) {
         c->db = (uint64_t)db;
         reply_ok(c);
     }
+    return REPLIED;
+}
+
+/* TIME */
+enum outcome cmd_time(struct client *c, const struct request *r) {
+    UNUSED(r);
+    uint64_t now = clock_wall_us();
+    reply_array(c, 2);
+    resp_put_bulk_u64(&c->out, now / 1000000);
+    resp_put_bulk_u64(&c->out, now % 1000000);
     return REPLIED;
 }

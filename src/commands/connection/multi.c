@@ -9,11 +9,12 @@
  * Redis. */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "commands/admin/monitor.h"
-#include "commands/commands.h"
+#include "server/command/monitor.h"
+#include "commands/connection/family.h"
 #include "server/wait/need.h"
 #include "server/server.h"
 #include "server/client/transaction.h"
+#include "server/wait/applied.h"
 
 /* MULTI */
 enum outcome cmd_multi(struct client *c, const struct request *r) {
@@ -69,7 +70,7 @@ static bool require_all(struct client *c, const struct transaction *t) {
         all = need_stream(c, LIST_ENTRY(it, struct watch, all)->name, &s) && all;
     for (size_t i = 0; i < t->count; i++) {
         const struct queued *q = t->queue[i];
-        if (!command_has_keys(q->cmd) || q->cmd->flags & CMD_FOREIGN) continue;
+        if (!command_has_keys(q->cmd) || q->cmd->flags & CMD_ABSENT) continue;
         struct str *keys = xmalloc(q->request.argc * sizeof *keys);
         size_t n = command_keys(q->cmd, q->argv, q->request.argc, keys);
         for (size_t k = 0; k < n; k++) all = need_stream(c, keys[k], &s) && all;

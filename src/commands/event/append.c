@@ -1,12 +1,11 @@
 /* EAPPEND and EMAPPEND. */
 #include "base/alloc.h"
 #include "commands/event/args.h"
-#include "commands/commands.h"
+#include "commands/event/family.h"
 #include "commands/event/reply.h"
 #include "commands/event/expected.h"
 #include "server/wait/need.h"
 #include "server/server.h"
-#include "commands/stream/args.h"
 #include "stream/append.h"
 
 #define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
@@ -77,11 +76,11 @@ static bool parse_option(struct client *c, struct append *a, enum option o, stru
         return arg_uuid_or_reply(c, value, "causation id", &a->ids[2]);
     case OPT_AGGREGATE:
         f->aggregate = value;
-        if (value.len >= 1 && value.len <= NAME_MAX_BYTES &&
+        if (value.len >= 1 && value.len <= STREAM_NAME_MAX &&
             memchr(value.ptr, '\0', value.len) == NULL)
             return true;
         reply_error(c, "INVALIDARG invalid aggregate id: 1 to %d bytes without NUL",
-                    NAME_MAX_BYTES);
+                    STREAM_NAME_MAX);
         return false;
     case OPT_PAYLOAD:
         f->payload = value;
@@ -107,10 +106,10 @@ static size_t parse_event(struct client *c, const struct request *r, size_t at, 
         return 0;
     }
     a->fields.type = r->argv[at + 1];
-    if (a->fields.type.len > NAME_MAX_BYTES ||
+    if (a->fields.type.len > STREAM_NAME_MAX ||
         memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
         reply_error(c, "INVALIDARG event name must be at most %d bytes in length and without NUL",
-                    NAME_MAX_BYTES);
+                    STREAM_NAME_MAX);
         return 0;
     }
     unsigned seen = 0;
@@ -297,4 +296,19 @@ enum outcome cmd_emappend(struct client *c, const struct request *r) {
 out:
     free(appends);
     return outcome;
+}
+
+/* EMAPPEND key (stream type options)+: its streams are where its events begin. */
+size_t keys_of_emappend(const struct str *argv, size_t argc, struct str *keys) {
+    static const char *const words[] = {
+        "EVENT_ID",  "PARTITION_KEY", "EXPECTED_VERSION", "TIMESTAMP", "CORRELATION",
+        "CAUSATION", "AGGREGATE",     "PAYLOAD",          "METADATA",  NULL};
+    size_t n = 0;
+    for (size_t i = 2; i + 1 < argc;) {
+        if (keys != NULL) keys[n] = argv[i];
+        n++;
+        i += 2;
+        while (i + 1 < argc && arg_is_any_of(argv[i], words)) i += 2;
+    }
+    return n;
 }

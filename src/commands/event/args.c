@@ -5,22 +5,13 @@ bool arg_is(struct str arg, struct str keyword) {
     return arg.len == keyword.len && str_eq_nocase(arg, keyword);
 }
 
-static bool has_line_bytes(struct str s) {
-    return memchr(s.ptr, '\0', s.len) != NULL || memchr(s.ptr, '\r', s.len) != NULL ||
-           memchr(s.ptr, '\n', s.len) != NULL;
-}
-
-bool arg_is_stream_name(struct str arg) {
-    return arg.len >= 1 && arg.len <= NAME_MAX_BYTES && !has_line_bytes(arg);
-}
-
 bool arg_stream_or_reply(struct client *c, struct str arg) {
-    if (arg.len < 1 || arg.len > NAME_MAX_BYTES) {
+    if (arg.len < 1 || arg.len > STREAM_NAME_MAX) {
         reply_error(c, "INVALIDARG stream id must be between 1 and %d bytes in length, but got %zu",
-                    NAME_MAX_BYTES, arg.len);
+                    STREAM_NAME_MAX, arg.len);
         return false;
     }
-    if (has_line_bytes(arg)) {
+    if (!stream_name_valid(arg)) {
         reply_error(c, "INVALIDARG stream id cannot contain NUL, CR or LF bytes");
         return false;
     }
@@ -67,5 +58,11 @@ bool arg_partition_or_reply(struct client *c, struct str arg) {
     }
     if (n == 0) return true;
     reply_error(c, "CLUSTERDOWN partition unavailable: the store is one partition, 0");
+    return false;
+}
+
+bool arg_is_any_of(struct str word, const char *const *names) {
+    for (; *names != NULL; names++)
+        if (arg_is(word, str_c(*names))) return true;
     return false;
 }

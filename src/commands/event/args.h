@@ -5,11 +5,10 @@
 
 #include "server/command/command.h"
 
-#define NAME_MAX_BYTES 512
-
 /* Keywords are compared without case. */
 bool arg_is(struct str arg, struct str keyword);
-bool arg_is_stream_name(struct str arg);
+/* One of the names, which end with NULL. */
+bool arg_is_any_of(struct str arg, const char *const *names);
 /* A stream's name: 1..512 bytes without NUL, CR, LF. */
 bool arg_stream_or_reply(struct client *c, struct str arg);
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out);

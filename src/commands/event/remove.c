@@ -1,13 +1,13 @@
 /* Taking away, the E face: ETRUNCATE EERASE EDELETE. */
 #include "commands/event/args.h"
-#include "commands/commands.h"
+#include "record/entry_id.h"
+#include "commands/event/family.h"
 #include "commands/event/expected.h"
-#include "commands/keys/keys.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
-#include "commands/stream/args.h"
 #include "stream/gone/remove.h"
+#include "server/wait/blocking.h"
 
 /* ---- ETRUNCATE ---- */
 
@@ -37,7 +37,7 @@ static bool parse_truncate(struct client *c, const struct request *r, struct tru
     struct str value = r->argv[r->argc - 1];
     if (t->kind != BEFORE_ENTRY)
         return arg_u64_or_reply(c, value, t->kind == BEFORE_TIME ? "time" : "version", &t->number);
-    if (xarg_id(value, 0, &t->entry)) return true;
+    if (entry_id_parse(value, 0, &t->entry, NULL)) return true;
     reply_error(c, "INVALIDARG invalid entry id: '%.*s' is not ms-seq or ms",
                 (int)MIN(value.len, (size_t)64), value.ptr);
     return false;
@@ -85,7 +85,7 @@ enum outcome cmd_etruncate(struct client *c, const struct request *r) {
         if (t.kind == BEFORE_TIME && !need_time(c, s, t.number, &first)) return PARKED;
         removed = model_trim(&c->srv->model, s, first);
     }
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, (int64_t)removed);
     return REPLIED;
 }
@@ -112,7 +112,7 @@ enum outcome cmd_eerase(struct client *c, const struct request *r) {
     bool there = s->state == STREAM_LIVE && s->name->rec.number == e->rec.stream &&
                  stream_has_version(s, e->rec.version) && !(e->rec.flags & EVENT_ERASED);
     if (there) model_erase(m, s, e);
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, there);
     return REPLIED;
 }
@@ -143,8 +143,8 @@ enum outcome cmd_edelete(struct client *c, const struct request *r) {
         return REPLIED;
     }
     bool there = s->state == STREAM_LIVE;
-    if (there) key_delete(c, s);
-    keys_commit(c);
+    if (there) blocking_delete_key(c->srv, s);
+    client_commit(c, 0);
     reply_int(c, there);
     return REPLIED;
 }

@@ -1,12 +1,12 @@
 /* ESCAN, EPSCAN, EGET: reading events. */
 #include "base/alloc.h"
 #include "commands/event/args.h"
-#include "commands/commands.h"
+#include "commands/event/family.h"
 #include "commands/event/reply.h"
 #include "server/wait/need.h"
 #include "server/server.h"
-#include "commands/stream/args.h"
 #include "stream/read.h"
+#include "server/wait/applied.h"
 
 #define PAGE_AFTER_REMOVED                                                                         \
     1000 /* events, at least, of the page behind one that was all removed                          \

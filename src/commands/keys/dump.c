@@ -3,11 +3,11 @@
  * frame; entry ids, contents and consumer groups are those of the original. */
 #include "commands/event/args.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/keys/family.h"
 #include "commands/stream/entry_read.h"
 #include "commands/keys/keys.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
 #include "stream/dump/rdb.h"
@@ -100,11 +100,11 @@ static bool fits_or_reply(struct client *c, const struct dump *d, size_t name_le
 static void put(struct client *c, struct stream *s, struct str name, const struct dump *d,
                 uint64_t expires) {
     struct model *m = &c->srv->model;
-    if (s->state == STREAM_LIVE) key_delete(c, s);
+    if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
     dump_restore(m, s, d);
     if (expires != 0) model_set_expires(m, s, expires);
     c->srv->stats.events_appended += d->event_count;
-    keys_commit(c);
+    client_commit(c, 0);
     blocking_key_changed(c->srv, name);
 }
 
@@ -185,8 +185,8 @@ static void restore(struct client *c, const struct request *r, const struct rest
     buf_init(&bytes, store_frame_max(c->srv->store));
     if (parse_payload(c, r->argv[3], &bytes, &d) && fits_or_reply(c, &d, name.len)) {
         if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.recorded) { /* it has expired already */
-            if (s->state == STREAM_LIVE) key_delete(c, s);
-            keys_commit(c);
+            if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
+            client_commit(c, 0);
         } else {
             put(c, s, name, &d, (uint64_t)a->ttl);
         }
@@ -276,7 +276,7 @@ enum outcome cmd_copy(struct client *c, const struct request *r) {
     }
     if (!arg_stream_or_reply(c, name)) return REPLIED;
     if (replace && protected_or_reply(c, name)) return REPLIED;
-    if (!need_keys_named(c, r->argv + 1, 2)) return PARKED;
+    if (!need_streams(c, r->argv + 1, 2)) return PARKED;
     need_stream(c, r->argv[1], &from);
     need_stream(c, name, &to);
     client_gate(c, MAX(from->changed_frame, to->changed_frame));

@@ -1,13 +1,14 @@
 /* Deadlines: EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST. All times
  * are kept in ms since 1970, on the store's clock; see expiry.h. */
 #include "commands/event/args.h"
-#include "commands/commands.h"
+#include "commands/keys/family.h"
 #include "commands/keys/keys.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
 #include "stream/gone/remove.h"
+#include "server/wait/blocking.h"
 
 enum condition { IF_NONE = 1, IF_SOME = 2, IF_GREATER = 4, IF_LESS = 8 };
 
@@ -80,11 +81,11 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
     }
     if (when <= (int64_t)m->recorded) {
         c->srv->stats.expired_keys++;
-        key_delete(c, s);
+        blocking_delete_key(c->srv, s);
     } else {
         model_set_expires(m, s, (uint64_t)when);
     }
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, 1);
     return REPLIED;
 }
@@ -147,7 +148,7 @@ enum outcome cmd_persist(struct client *c, const struct request *r) {
     client_gate(c, s->changed_frame);
     bool expires = s->state == STREAM_LIVE && s->extra != NULL && s->extra->expires != 0;
     if (expires) model_set_expires(&c->srv->model, s, 0);
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, expires);
     return REPLIED;
 }

@@ -1,39 +1,29 @@
-/* The keyspace, as Redis has it: DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX RANDOMKEY SCAN KEYS
- * OBJECT. A key is a stream or a string. */
+/* The keyspace, as Redis has it: DBSIZE DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX RANDOMKEY SCAN
+ * KEYS OBJECT. A key is a stream or a string. */
 #include "base/alloc.h"
 #include "commands/event/args.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
-#include "commands/keys/list.h"
+#include "commands/keys/family.h"
+#include "server/wait/key_list.h"
 #include "commands/keys/keys.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
 #include "stream/gone/remove.h"
+#include "server/wait/applied.h"
 
 #define RECORD_OF_DELETE 64 /* bytes in the journal, at most */
 #define SCAN_DEFAULT     10
 #define RANDOM_TRIES     16
 #define RANDOM_AMONG     100
 
-bool need_keys_named(struct client *c, const struct str *names, size_t n) {
-    struct stream *s;
-    bool all = true;
-    for (size_t i = 0; i < n; i++) all = need_stream(c, names[i], &s) && all;
-    return all;
-}
-
-void key_delete(struct client *c, struct stream *s) {
-    blocking_key_changed(c->srv, stream_name_str(s->name));
-    model_delete(&c->srv->model, s);
-}
-
-void keys_commit(struct client *c) {
-    uint64_t frame = model_commit(&c->srv->model);
-    if (frame == 0) return;
-    c->last_frame = frame;
-    client_gate(c, frame);
+/* DBSIZE: streams that exist, in memory or not. */
+enum outcome cmd_dbsize(struct client *c, const struct request *r) {
+    UNUSED(r);
+    client_gate(c, c->srv->model.decided);
+    reply_int(c, (int64_t)c->srv->model.stream_count);
+    return REPLIED;
 }
 
 /* ---- DEL ---- */
@@ -50,16 +40,16 @@ enum outcome cmd_del(struct client *c, const struct request *r) {
                     n);
         return REPLIED;
     }
-    if (!need_keys_named(c, names, n)) return PARKED;
+    if (!need_streams(c, names, n)) return PARKED;
     for (size_t i = 0; i < n; i++) {
         struct stream *s;
         need_stream(c, names[i], &s);
         client_gate(c, s->changed_frame);
         if (s->state != STREAM_LIVE) continue;
-        key_delete(c, s);
+        blocking_delete_key(c->srv, s);
         deleted++;
     }
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, deleted);
     return REPLIED;
 }
@@ -69,7 +59,7 @@ enum outcome cmd_del(struct client *c, const struct request *r) {
 /* EXISTS key [key ...], TOUCH key [key ...] */
 enum outcome cmd_exists(struct client *c, const struct request *r) {
     int64_t found = 0;
-    if (!need_keys_named(c, r->argv + 1, r->argc - 1)) return PARKED;
+    if (!need_streams(c, r->argv + 1, r->argc - 1)) return PARKED;
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
         need_stream(c, r->argv[i], &s);
@@ -143,7 +133,7 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
     if (!arg_stream_or_reply(c, r->argv[2]) || protected_or_reply(c, r->argv[1]) ||
         protected_or_reply(c, r->argv[2]))
         return REPLIED;
-    if (!need_keys_named(c, r->argv + 1, 2)) return PARKED;
+    if (!need_streams(c, r->argv + 1, 2)) return PARKED;
     need_stream(c, r->argv[1], &from);
     need_stream(c, r->argv[2], &to);
     client_gate(c, from->changed_frame);
@@ -159,9 +149,9 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
             reply_ok(c);
         return REPLIED;
     }
-    if (to->state == STREAM_LIVE) key_delete(c, to);
+    if (to->state == STREAM_LIVE) blocking_delete_key(c->srv, to);
     model_rename(m, from, to);
-    keys_commit(c);
+    client_commit(c, 0);
     blocking_key_changed(c->srv, r->argv[1]);
     blocking_key_changed(c->srv, r->argv[2]);
     if (only_new)

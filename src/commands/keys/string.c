@@ -1,10 +1,10 @@
 /* Strings, as far as users of streams have them: SET GET MSET MGET INCR. */
 #include "commands/event/args.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/keys/family.h"
 #include "commands/keys/keys.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
 #include "stream/gone/remove.h"
@@ -13,7 +13,7 @@
 
 void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires) {
     struct model *m = &c->srv->model;
-    if (s->state == STREAM_LIVE && !stream_is_string(s)) key_delete(c, s);
+    if (s->state == STREAM_LIVE && !stream_is_string(s)) blocking_delete_key(c->srv, s);
     model_set_string(m, s, value);
     if (expires != 0) model_set_expires(m, s, expires);
 }
@@ -133,19 +133,19 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
     }
     uint64_t kept = a.keep_ttl && live && s->extra != NULL ? s->extra->expires : 0;
     if (a.expires != 0 && a.expires <= c->srv->model.recorded) {
-        if (live) key_delete(c, s);
+        if (live) blocking_delete_key(c->srv, s);
     } else {
         string_set(c, s, r->argv[2], a.expires != 0 ? a.expires : kept);
         blocking_key_changed(c->srv, r->argv[1]);
     }
-    keys_commit(c);
+    client_commit(c, 0);
     if (!a.get) reply_ok(c);
     return REPLIED;
 }
 
 /* MGET key [key ...]: null for what is no string. */
 enum outcome cmd_mget(struct client *c, const struct request *r) {
-    if (!need_keys_named(c, r->argv + 1, r->argc - 1)) return PARKED;
+    if (!need_streams(c, r->argv + 1, r->argc - 1)) return PARKED;
     reply_array(c, r->argc - 1);
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
@@ -187,7 +187,7 @@ enum outcome cmd_mset(struct client *c, const struct request *r) {
         string_set(c, s, r->argv[i + 1], 0);
         blocking_key_changed(c->srv, r->argv[i]);
     }
-    keys_commit(c);
+    client_commit(c, 0);
     reply_ok(c);
     return REPLIED;
 }
@@ -211,7 +211,7 @@ enum outcome cmd_incr(struct client *c, const struct request *r) {
     }
     char text[20];
     string_set(c, s, str_of(text, i64_to_dec(n, text)), s->extra != NULL ? s->extra->expires : 0);
-    keys_commit(c);
+    client_commit(c, 0);
     reply_int(c, n);
     return REPLIED;
 }

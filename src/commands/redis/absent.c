@@ -206,8 +206,8 @@ static struct command commands[ARRAY_LEN(rows)];
 static struct hash_table by_name;
 
 /* Any of them, with any arguments. */
-static enum outcome cmd_foreign(struct client *c, const struct request *r) {
-    const struct command *cmd = foreign_find(r->argv, r->argc);
+static enum outcome cmd_absent(struct client *c, const struct request *r) {
+    const struct command *cmd = absent_find(r->argv, r->argc);
     reply_error(c,
                 "ERR '%s' is a command of Redis that Cairn does not have: it is an event store "
                 "with streams, and %s",
@@ -215,17 +215,17 @@ static enum outcome cmd_foreign(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-void foreign_init(void) {
+void absent_init(void) {
     hash_init(&by_name);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct row *row = &rows[i];
         size_t arity = (size_t)(row->arity < 0 ? -row->arity : row->arity);
         commands[i] = (struct command){
             .name = row->name,
-            .run = cmd_foreign,
+            .run = cmd_absent,
             .argc_min = arity,
             .argc_max = row->arity < 0 ? 0 : arity,
-            .flags = CMD_FOREIGN,
+            .flags = CMD_ABSENT,
             .first_key = row->first_key,
             .last_key = row->last_key,
             .key_step = row->key_step,
@@ -243,7 +243,7 @@ static struct command *find(const char *name, size_t len) {
     return NULL;
 }
 
-struct command *foreign_find(const struct str *argv, size_t argc) {
+struct command *absent_find(const struct str *argv, size_t argc) {
     char name[64];
     size_t len = 0;
     for (size_t word = 0; word < MIN(argc, (size_t)2); word++) {

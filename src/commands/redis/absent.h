@@ -6,8 +6,8 @@
 
 #include "server/command/command.h"
 
-void foreign_init(void);
-/* By name, or by name and subcommand; flags CMD_FOREIGN. NULL: not known either. */
-struct command *foreign_find(const struct str *argv, size_t argc);
+void absent_init(void);
+/* By name, or by name and subcommand; flags CMD_ABSENT. NULL: not known either. */
+struct command *absent_find(const struct str *argv, size_t argc);
 
 #endif

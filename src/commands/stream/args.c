@@ -1,16 +1,8 @@
 /* See args.h. */
 #include "commands/stream/args.h"
 
-#include <ctype.h>
-
 #include "base/alloc.h"
 #include "server/server.h"
-
-#define ID_TEXT_MAX 127 /* as Redis */
-
-void reply_wrong_type(struct client *c) {
-    reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
-}
 
 /* ---- numbers ---- */
 
@@ -45,45 +37,22 @@ bool xarg_timeout_or_reply(struct client *c, struct str arg, uint64_t *ms) {
 
 /* ---- ids ---- */
 
-/* White space and a plus sign in front, and zeros, are taken as by strtoull. */
-static bool id_half(struct str s, uint64_t *out) {
-    while (s.len > 0 && isspace((unsigned char)s.ptr[0])) s = str_of(s.ptr + 1, s.len - 1);
-    return str_to_u64(s, out);
-}
-
-static bool id_parse(struct str arg, uint64_t missing_seq, struct entry_id *out, bool *auto_seq) {
-    if (arg.len > ID_TEXT_MAX) return false;
-    const char *dash = arg.len > 0 ? memchr(arg.ptr, '-', arg.len) : NULL;
-    if (auto_seq != NULL) *auto_seq = false;
-    if (dash == NULL) {
-        out->seq = missing_seq;
-        return id_half(arg, &out->ms);
-    }
-    size_t ms_len = (size_t)(dash - arg.ptr);
-    struct str seq = str_of(dash + 1, arg.len - ms_len - 1);
-    if (!id_half(str_of(arg.ptr, ms_len), &out->ms)) return false;
-    if (auto_seq == NULL || !str_eq(seq, STR("*"))) return id_half(seq, &out->seq);
-    *auto_seq = true;
-    out->seq = 0;
-    return true;
-}
-
 static bool id_or_reply(struct client *c, bool valid) {
     if (!valid) reply_error(c, "ERR Invalid stream ID specified as stream command argument");
     return valid;
 }
 
 bool xarg_id(struct str arg, uint64_t missing_seq, struct entry_id *out) {
-    return id_parse(arg, missing_seq, out, NULL);
+    return entry_id_parse(arg, missing_seq, out, NULL);
 }
 
 bool xarg_id_or_reply(struct client *c, struct str arg, uint64_t missing_seq,
                       struct entry_id *out) {
-    return id_or_reply(c, id_parse(arg, missing_seq, out, NULL));
+    return id_or_reply(c, entry_id_parse(arg, missing_seq, out, NULL));
 }
 
 bool xarg_new_id_or_reply(struct client *c, struct str arg, struct entry_id *out, bool *auto_seq) {
-    return id_or_reply(c, id_parse(arg, 0, out, auto_seq));
+    return id_or_reply(c, entry_id_parse(arg, 0, out, auto_seq));
 }
 
 /* One end of a range; *exclusive: a '(' stood in front. */
@@ -116,12 +85,6 @@ bool xarg_end_or_reply(struct client *c, struct str arg, struct entry_id *out) {
     if (!exclusive || entry_id_previous(out)) return true;
     reply_error(c, "ERR invalid end ID for the interval");
     return false;
-}
-
-size_t entry_id_format(struct entry_id id, char *out) {
-    size_t n = u64_to_dec(id.ms, out);
-    out[n++] = '-';
-    return n + u64_to_dec(id.seq, out + n);
 }
 
 /* ---- blocks of ids ---- */

@@ -5,11 +5,8 @@
 #define COMMANDS_STREAM_ARGS_H
 
 #include "commands/event/args.h"
+#include "record/entry_id.h"
 #include "stream/entry.h"
-
-#define ENTRY_ID_TEXT_MAX 41 /* two numbers of 20 digits and a dash */
-#define ENTRY_ID_MIN      ((struct entry_id){0, 0})
-#define ENTRY_ID_MAX      ((struct entry_id){UINT64_MAX, UINT64_MAX})
 
 /* A signed 64-bit number in its shortest form: no '+', no leading zero. Replies nothing. */
 bool xarg_i64(struct str arg, int64_t *out);
@@ -26,8 +23,6 @@ bool xarg_new_id_or_reply(struct client *c, struct str arg, struct entry_id *out
 /* The ends of a range, both inclusive when they return: `-`, `+`, an id, `(` and an id. */
 bool xarg_start_or_reply(struct client *c, struct str arg, struct entry_id *out);
 bool xarg_end_or_reply(struct client *c, struct str arg, struct entry_id *out);
-/* Writes `ms-seq`, at most ENTRY_ID_TEXT_MAX bytes without NUL; returns how many. */
-size_t entry_id_format(struct entry_id id, char *out);
 
 /* What becomes of consumer groups' references to an entry that is removed. */
 enum refs {
@@ -69,8 +64,5 @@ struct xadd_args {
 };
 bool xargs_xadd_or_reply(struct client *c, const struct request *r, struct xadd_args *a);
 bool xargs_xtrim_or_reply(struct client *c, const struct request *r, struct trim_args *t);
-
-/* Errors that several commands reply. */
-void reply_wrong_type(struct client *c);
 
 #endif

@@ -166,3 +166,23 @@ bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struc
     }
     return true;
 }
+
+/* XREAD, XREADGROUP: the first half of what stands behind STREAMS. */
+size_t keys_of_xread(const struct str *argv, size_t argc, struct str *keys) {
+    static const char *const valued[] = {"COUNT", "MAXCOUNT", "MAXSIZE", "BLOCK", "CLAIM", NULL};
+    for (size_t i = 1; i < argc; i++) {
+        if (arg_is_any_of(argv[i], valued)) {
+            i++;
+        } else if (arg_is(argv[i], STR("GROUP"))) {
+            i += 2;
+        } else if (arg_is(argv[i], STR("STREAMS"))) {
+            size_t rest = argc - i - 1;
+            if (rest % 2 != 0) return 0;
+            for (size_t k = 0; keys != NULL && k < rest / 2; k++) keys[k] = argv[i + 1 + k];
+            return rest / 2;
+        } else if (!arg_is(argv[i], STR("NOACK"))) {
+            return 0;
+        }
+    }
+    return 0;
+}

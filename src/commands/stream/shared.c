@@ -46,9 +46,9 @@ void reply_no_group_for_key(struct client *c, const struct stream *s, struct str
 }
 
 bool xname_or_reply(struct client *c, struct str name, const char *what) {
-    if (name.len <= NAME_MAX_BYTES) return true;
+    if (name.len <= STREAM_NAME_MAX) return true;
     reply_error(c, "INVALIDARG %s name must be at most %d bytes in length, but got %zu", what,
-                NAME_MAX_BYTES, name.len);
+                STREAM_NAME_MAX, name.len);
     return false;
 }
 
@@ -69,12 +69,6 @@ size_t pending_room(const struct client *c) {
     size_t max = store_frame_max(c->srv->store);
     size_t taken = model_frame_bytes(&c->srv->model) + FRAME_OVERHEAD;
     return taken < max ? MAX((max - taken) / sizeof(struct pending_item), (size_t)1) : 1;
-}
-
-void xgroup_commit(struct client *c, const struct cgroup *g) {
-    uint64_t frame = model_commit(&c->srv->model);
-    if (frame != 0) c->last_frame = frame;
-    client_gate(c, MAX(frame, g->last_frame));
 }
 
 /* ---- places ---- */

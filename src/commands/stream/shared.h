@@ -26,10 +26,6 @@ bool fits_frame_or_reply(struct client *c, size_t bytes);
 /* How many entries can become pending, or change, in the frame being built; at least 1. */
 size_t pending_room(const struct client *c);
 
-/* Ends a command that may have changed g, and gates its reply: it also waits for what others
- * changed. */
-void xgroup_commit(struct client *c, const struct cgroup *g);
-
 /* Delivery counts as clients see them, and back. */
 static inline int64_t deliveries_shown(uint32_t deliveries) {
     return deliveries == DELIVERIES_MAX ? INT64_MAX : (int64_t)deliveries;

@@ -1,10 +1,10 @@
 /* XACK, XACKDEL, XNACK: what becomes of entries that a consumer has dealt with, or could not. */
 #include "base/alloc.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/trim.h"
 #include "commands/stream/shared.h"
@@ -28,7 +28,7 @@ enum outcome cmd_xack(struct client *c, const struct request *r) {
         if (!xarg_id_or_reply(c, r->argv[3 + i], 0, &id)) return REPLIED;
     for (size_t i = 0; i < n; i++)
         acked += xarg_id(r->argv[3 + i], 0, &id) && cgroup_ack(&c->srv->model, g, id);
-    xgroup_commit(c, g);
+    client_commit(c, g->last_frame);
     reply_int(c, acked);
     return REPLIED;
 }
@@ -69,7 +69,7 @@ static void ack_and_delete(struct client *c, struct cgroup *g, const struct entr
     int *results = xmalloc(n * sizeof *results);
     decide(m, g, ids, events, results, n, refs);
     entries_remove(m, g->stream, events, n);
-    xgroup_commit(c, g);
+    client_commit(c, g->last_frame);
     if (refs != REFS_KEEP) client_gate(c, g->stream->last_frame); /* other groups matter too */
     reply_array(c, n);
     for (size_t i = 0; i < n; i++) reply_int(c, results[i]);
@@ -235,7 +235,7 @@ static enum outcome run_nack(struct client *c, const struct request *r, struct c
     bool known = need_others(c, g, a, others);
     if (known) {
         int64_t n = nack_all(&c->srv->model, g, a, others);
-        xgroup_commit(c, g);
+        client_commit(c, g->last_frame);
         if (n > 0) blocking_key_changed(c->srv, r->argv[1]);
         reply_int(c, n);
     }

@@ -1,9 +1,9 @@
 /* XADD, XLEN, XTRIM, XSETID. */
 #include "base/alloc.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/trim.h"
 #include "commands/stream/shared.h"
@@ -14,13 +14,6 @@
 #define RECORD_OVERHEAD   512 /* an event's and its stream's fixed parts in the journal, at most */
 #define FIELD_OVERHEAD    32  /* a string's head and end, at most */
 #define IDEMPOTENT_ID_MAX 64  /* bytes of a producer's name or id that are kept as they are */
-
-/* Ends a command that may have changed contents, and gates its reply. */
-static void commit(struct client *c, struct stream *s) {
-    uint64_t frame = model_commit(&c->srv->model);
-    if (frame != 0) c->last_frame = frame;
-    client_gate(c, MAX(frame, s->changed_frame));
-}
 
 /* ---- XADD ---- */
 
@@ -33,7 +26,7 @@ static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t na
         return false;
     }
     /* The value of a field `type` stands twice. */
-    size_t frame = bytes + RECORD_OVERHEAD + NAME_MAX_BYTES + name_len + a->count * FIELD_OVERHEAD;
+    size_t frame = bytes + RECORD_OVERHEAD + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
     if (frame <= frame_max) return true;
     reply_error(c,
                 "TOOLARGE the entry takes up to %zu bytes in the journal, one frame can be %zu "
@@ -128,7 +121,7 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
     if (a->producer.ptr != NULL) model_idempotent_add(m, s, msg.producer, msg.id, msg.max, id);
     if (a->trim.kind != TRIM_NONE) trim_apply(c, trim);
     c->srv->stats.events_appended++;
-    commit(c, s);
+    client_commit(c, s->changed_frame);
     reply_entry_id(c, id);
 }
 
@@ -203,7 +196,7 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     if (trim_require(c, &trim, s, &args)) {
         uint64_t gone = trim_apply(c, &trim);
-        commit(c, s);
+        client_commit(c, s->changed_frame);
         reply_int(c, (int64_t)gone);
     } else {
         outcome = PARKED;
@@ -279,7 +272,7 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     model_set_last_id(&c->srv->model, s, a.id, a.added >= 0 ? (uint64_t)a.added : UINT64_MAX,
                       deleted ? &a.deleted : NULL);
     forget_cursors(s);
-    commit(c, s);
+    client_commit(c, s->changed_frame);
     reply_ok(c);
     return REPLIED;
 }

@@ -1,5 +1,5 @@
 /* XCFGSET: for how long and for how many messages of a producer XADD IDMP looks back. */
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "server/wait/need.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
@@ -59,9 +59,7 @@ enum outcome cmd_xcfgset(struct client *c, const struct request *r) {
     if (max == 0) max = s->extra != NULL ? s->extra->idempotent_max : 0;
     bool changes = (seconds != 0 && seconds != seconds_now) || (max != 0 && max != max_now);
     model_set_idempotent(m, s, seconds, max, changes);
-    uint64_t frame = model_commit(m);
-    if (frame != 0) c->last_frame = frame;
-    client_gate(c, s->changed_frame);
+    client_commit(c, s->changed_frame);
     reply_ok(c);
     return REPLIED;
 }

@@ -2,7 +2,7 @@
  * of them has to be loaded; then all of them change in one frame. */
 #include "base/alloc.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"
@@ -85,7 +85,7 @@ static void reply_claimed(struct client *c, const struct claim *claim, const str
 
 /* Ends the command: its frame, its gate, those who wait for what can be claimed. */
 static void claimed(struct client *c, const struct claim *claim, struct str key) {
-    xgroup_commit(c, claim->group);
+    client_commit(c, claim->group->last_frame);
     client_gate(c, claim->group->stream->changed_frame); /* what is gone */
     if (claim->delivered < c->srv->model.recorded)
         blocking_key_changed(c->srv, key);

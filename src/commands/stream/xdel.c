@@ -1,8 +1,8 @@
 /* XDEL, XDELEX: removing single entries by id. */
 #include "base/alloc.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 #include "server/server.h"
 #include "commands/stream/trim.h"
 #include "commands/stream/shared.h"
@@ -33,12 +33,6 @@ static size_t *find_repeated(struct event *const *events, size_t n) {
             first[places[i].index] = first[places[i - 1].index];
     free(places);
     return first;
-}
-
-static void commit(struct client *c, struct stream *s) {
-    uint64_t frame = model_commit(&c->srv->model);
-    if (frame != 0) c->last_frame = frame;
-    client_gate(c, MAX(frame, s->last_frame)); /* groups matter too: ACKED */
 }
 
 /* The stream of a key that may lose entries. */
@@ -72,7 +66,7 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
         if (first[i] != i) events[i] = NULL;
     free(first);
     size_t found = entries_remove(&c->srv->model, s, events, n);
-    commit(c, s);
+    client_commit(c, s->last_frame); /* groups matter too: ACKED */
     reply_int(c, (int64_t)found);
 out:
     free(ids);
@@ -108,7 +102,7 @@ static void delete_and_reply(struct client *c, struct stream *s, const struct en
         decide(c, s, ids, events, results, n, refs);
         entries_remove(&c->srv->model, s, events, n);
     }
-    commit(c, s);
+    client_commit(c, s->last_frame); /* groups matter too: ACKED */
     reply_array(c, n);
     for (size_t i = 0; i < n; i++) reply_int(c, s->state == STREAM_LIVE ? results[i] : NOT_FOUND);
     free(results);

@@ -1,6 +1,6 @@
 /* XGROUP: consumer groups and their consumers come and go. */
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "server/wait/need.h"
 #include "server/server.h"
 #include "commands/stream/args.h"
@@ -75,7 +75,7 @@ static bool create_or_reply(struct client *c, const struct request *r, struct st
         return false;
     }
     struct entry_id id = a->is_last ? stream_last_id(s) : a->id;
-    xgroup_commit(c, cgroup_add(m, s, name, id, a->entries_read));
+    client_commit(c, cgroup_add(m, s, name, id, a->entries_read)->last_frame);
     return true;
 }
 
@@ -119,7 +119,7 @@ enum outcome cmd_xgroup_setid(struct client *c, const struct request *r) {
     else if (!str_eq(id, STR("-")) && !xarg_id_or_reply(c, id, 0, &a.id))
         return REPLIED;
     cgroup_set_position(&c->srv->model, g, a.id, a.entries_read);
-    xgroup_commit(c, g);
+    client_commit(c, g->last_frame);
     blocking_key_changed(c->srv, r->argv[2]); /* there may be something to read again */
     reply_ok(c);
     return REPLIED;
@@ -154,7 +154,7 @@ enum outcome cmd_xgroup_createconsumer(struct client *c, const struct request *r
     if (!xname_or_reply(c, r->argv[4], "consumer")) return REPLIED;
     bool is_new = cgroup_consumer(g, r->argv[4]) == NULL;
     if (is_new) cgroup_add_consumer(&c->srv->model, g, r->argv[4]);
-    xgroup_commit(c, g);
+    client_commit(c, g->last_frame);
     reply_int(c, is_new);
     return REPLIED;
 }
@@ -187,7 +187,7 @@ enum outcome cmd_xgroup_delconsumer(struct client *c, const struct request *r) {
         }
         cgroup_drop_consumer(m, g, consumer);
     }
-    xgroup_commit(c, g);
+    client_commit(c, g->last_frame);
     /* (Who only loses what it had is not woken: reading again would bring the consumer back.) */
     if (release && pending > 0) blocking_key_changed(c->srv, r->argv[2]);
     reply_int(c, pending);

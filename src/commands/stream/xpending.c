@@ -1,5 +1,5 @@
 /* XPENDING: what a group's consumers have not acknowledged. */
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"
 #include "server/server.h"

@@ -1,5 +1,5 @@
 /* XRANGE, XREVRANGE. */
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"

@@ -1,7 +1,7 @@
 /* XREAD. See xreadgroup.c for the reading of groups. */
 #include "base/alloc.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"
@@ -15,7 +15,7 @@ struct source {
     struct entry_list list;
 };
 
-static bool need_streams(struct client *c, const struct xread_args *a, struct source *sources) {
+static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
     bool all = true;
     for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
     return all;
@@ -119,7 +119,7 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(a);
     bool known = true;
-    if (!need_streams(c, a, sources)) return PARKED;
+    if (!need_sources(c, a, sources)) return PARKED;
     if (!parse_ids_or_reply(c, a, sources)) return REPLIED;
     for (size_t i = 0; i < a->n; i++) known = read_source(c, a, &sources[i], &budget) && known;
     if (!known) return PARKED;

@@ -3,7 +3,7 @@
  * reply does not wait for that frame: were it lost, the entries would be delivered again. */
 #include "base/alloc.h"
 #include "server/wait/blocking.h"
-#include "commands/commands.h"
+#include "commands/stream/family.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "server/wait/need.h"
@@ -47,7 +47,7 @@ static void reply_no_source(struct client *c, const struct stream *s, struct str
 
 /* ---- what is asked for ---- */
 
-static bool need_streams(struct client *c, const struct xread_args *a, struct source *sources) {
+static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
     bool all = true;
     for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
     return all;
@@ -351,7 +351,7 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     struct budget budget = budget_of(a);
     budget.entries = MIN(budget.entries, frame_room(c));
     bool known = true, served = false;
-    if (!need_streams(c, a, sources)) return PARKED;
+    if (!need_sources(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)
         if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
     for (size_t i = 0; i < a->n; i++) known = find(c, a, sources, i, &budget) && known;

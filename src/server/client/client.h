@@ -105,6 +105,9 @@ void client_wrote(struct client *c);
 /* The reply being written depends on this frame. Call it before or after writing, once or more.
  * Inside EXEC that reply is EXEC's. */
 void client_gate(struct client *c, uint64_t frame);
+/* Ends the frame of a command that may have changed something. Its reply waits for that frame, and
+ * for `also` (a frame; 0: none), which is what it tells of others' changes. */
+void client_commit(struct client *c, uint64_t also);
 /* The last frame whose events this connection may be shown without waiting: what is settled, and
  * its own (its replies are behind its own gates anyway). */
 uint64_t client_horizon(const struct client *c);
@@ -136,6 +139,7 @@ void reply_error(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct str reply_error_text(const struct client *c, uint64_t offset);
 void reply_syntax_error(struct client *c);                      /* ERR syntax error */
 void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
+void reply_wrong_type(struct client *c); /* WRONGTYPE Operation against a key ... */
 void reply_int(struct client *c, int64_t v);
 void reply_bulk(struct client *c, struct str s);
 void reply_bulk_c(struct client *c, const char *s);

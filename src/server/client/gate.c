@@ -60,6 +60,12 @@ void client_gate(struct client *c, uint64_t frame) {
     if (c->gate_count == 1) list_append(&b->gated, &c->gated);
 }
 
+void client_commit(struct client *c, uint64_t also) {
+    uint64_t frame = model_commit(&c->srv->model);
+    if (frame != 0) c->last_frame = frame;
+    client_gate(c, MAX(frame, also));
+}
+
 uint64_t client_horizon(const struct client *c) {
     return MAX(model_settled(&c->srv->model), c->last_frame);
 }

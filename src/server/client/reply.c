@@ -41,6 +41,10 @@ void reply_wrong_args(struct client *c, const char *full_name) {
     reply_error(c, "ERR wrong number of arguments for '%s' command", full_name);
 }
 
+void reply_wrong_type(struct client *c) {
+    reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+
 void reply_int(struct client *c, int64_t v) {
     resp_put_int(&c->out, v);
 }

@@ -4,15 +4,17 @@
 #include <ctype.h>
 
 #include "base/clock.h"
+#include "server/command/monitor.h"
 #include "server/wait/blocking.h"
-#include "commands/admin/monitor.h"
-#include "commands/commands.h"
-#include "commands/redis/absent.h"
 #include "server/wait/need.h"
 #include "server/server.h"
 #include "server/client/transaction.h"
 
+#define COMMANDS_MAX 512 /* without subcommands */
+
 static struct hash_table by_name;
+static struct command *all[COMMANDS_MAX];
+static size_t all_count;
 
 static uint64_t name_hash(const char *lower, size_t len) {
     return hash_bytes(lower, len);
@@ -26,11 +28,38 @@ static void prepare(struct command *cmd, const struct command *container) {
 
 void commands_init(void) {
     hash_init(&by_name);
-    foreign_init();
-    for (struct command *cmd = command_table; cmd->name != NULL; cmd++) {
-        prepare(cmd, NULL);
-        hash_insert(&by_name, &cmd->node, name_hash(cmd->name, strlen(cmd->name)));
+    all_count = 0;
+    for (const struct command_family *f = command_families; f->name != NULL; f++) {
+        if (f->init != NULL) f->init();
+        for (struct command *cmd = f->commands; cmd->name != NULL; cmd++) {
+            prepare(cmd, NULL);
+            hash_insert(&by_name, &cmd->node, name_hash(cmd->name, strlen(cmd->name)));
+            assert(all_count < ARRAY_LEN(all));
+            all[all_count++] = cmd;
+        }
     }
+}
+
+struct command *const *commands_all(size_t *count) {
+    *count = all_count;
+    return all;
+}
+
+void command_each(void (*each)(struct command *cmd, void *arg), void *arg) {
+    for (size_t i = 0; i < all_count; i++) {
+        each(all[i], arg);
+        for (struct command *sub = all[i]->subcommands; sub != NULL && sub->name != NULL; sub++)
+            each(sub, arg);
+    }
+}
+
+/* What no row has, but a family knows. */
+static struct command *find_beyond(const struct str *argv, size_t argc) {
+    for (const struct command_family *f = command_families; f->name != NULL; f++) {
+        struct command *cmd = f->find != NULL ? f->find(argv, argc) : NULL;
+        if (cmd != NULL) return cmd;
+    }
+    return NULL;
 }
 
 struct command *command_find_top(struct str name) {
@@ -50,12 +79,21 @@ struct command *command_find_top(struct str name) {
 
 struct command *command_find(const struct str *argv, size_t argc) {
     struct command *cmd = command_find_top(argv[0]);
-    if (cmd == NULL) return foreign_find(argv, argc);
+    if (cmd == NULL) return find_beyond(argv, argc);
     if (cmd->subcommands == NULL || argc < 2) return cmd;
     for (struct command *sub = cmd->subcommands; sub->name != NULL; sub++)
         if (str_eq_nocase(str_c(sub->name), argv[1])) return sub;
-    struct command *foreign = foreign_find(argv, 2);
-    return foreign != NULL ? foreign : cmd;
+    struct command *beyond = find_beyond(argv, 2);
+    return beyond != NULL ? beyond : cmd;
+}
+
+const struct command *command_find_full(struct str name) {
+    const char *bar = name.len > 0 ? memchr(name.ptr, '|', name.len) : NULL;
+    if (bar == NULL) return command_find_top(name);
+    size_t len = (size_t)(bar - name.ptr);
+    struct str words[2] = {str_of(name.ptr, len), str_of(bar + 1, name.len - len - 1)};
+    const struct command *cmd = command_find(words, 2);
+    return cmd != NULL && cmd->container != NULL ? cmd : NULL;
 }
 
 const char *command_full_name(const struct command *cmd) {
@@ -134,7 +172,7 @@ bool server_writable_or_reply(struct client *c, unsigned flags) {
 
 /* What the request may do: of EXEC, what its commands may do. */
 static unsigned flags_of(const struct client *c, const struct command *cmd) {
-    bool exec = cmd->run == cmd_exec && transaction_open(c);
+    bool exec = cmd->flags & CMD_EXEC && transaction_open(c);
     return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ) : 0);
 }
 
@@ -171,7 +209,7 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
 /* The command was refused: between MULTI and EXEC, EXEC will be; if it is EXEC, it is over. */
 static void refused(struct client *c, const struct command *cmd) {
     if (!transaction_open(c)) return;
-    if (cmd == NULL || cmd->run != cmd_exec) {
+    if (cmd == NULL || !(cmd->flags & CMD_EXEC)) {
         transaction_fail(c);
         return;
     }
@@ -213,9 +251,9 @@ static void after_reply(struct client *c) {
 /* Runs it and keeps its books. */
 static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
     struct server *srv = c->srv;
-    bool first = c->need == NULL && !c->wait.set, exec = cmd->run == cmd_exec;
+    bool first = c->need == NULL && !c->wait.set, exec = cmd->flags & CMD_EXEC;
     bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
-    bool behind = exec || cmd->run == cmd_reset; /* who resets does not see it */
+    bool behind = exec || cmd->flags & CMD_RESET; /* who resets does not see it */
     c->last_command = cmd;
     if (monitored && first && !behind) monitor_feed(c, r);
     if (c->need != NULL) need_begin(c);

@@ -10,6 +10,8 @@
 #include "base/hash.h"
 #include "server/client/client.h"
 
+struct info_section;
+
 enum outcome { REPLIED, PARKED };
 
 struct request {
@@ -34,8 +36,9 @@ enum command_flag {
     CMD_UNQUEUED = 1 << 8,   /* runs at once between MULTI and EXEC */
     CMD_NO_SLOWLOG = 1 << 9, /* what it runs is logged instead */
     CMD_FREES = 1 << 11,     /* a write that makes room: allowed when the disk is nearly full */
-    CMD_FOREIGN =
-        1 << 10, /* of a type that Redis has and Cairn does not: commands/redis/absent.c */
+    CMD_EXEC = 1 << 12,      /* runs what was queued: its flags count as well */
+    CMD_RESET = 1 << 13,     /* MONITOR sees it when it is over, not before */
+    CMD_ABSENT = 1 << 10,    /* Redis has it and Cairn does not: commands/redis/absent.c */
 };
 
 struct command_stats {
@@ -48,8 +51,9 @@ struct command {
     command_fn *run;           /* NULL: a container only */
     size_t argc_min, argc_max; /* with the name (and the subcommand's); argc_max 0: any */
     unsigned flags;
-    int first_key, last_key, key_step;            /* as Redis' COMMAND says; 0: no keys, or: */
-    keys_fn *find_keys;                           /* they stand elsewhere; NULL: not so */
+    int first_key, last_key, key_step;    /* as Redis' COMMAND says; 0: no keys, or: */
+    keys_fn *find_keys;                   /* they stand elsewhere; NULL: not so */
+    const char *key_use, *second_key_use; /* what becomes of keys; NULL: as command_key_use says */
     const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
     struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
     /* filled at start: */
@@ -58,18 +62,32 @@ struct command {
     struct hash_node node;
 };
 
-extern struct command command_table[]; /* terminated by a NULL name */
+/* A family of commands: its rows, its sections of INFO, and names beyond its rows. */
+struct command_family {
+    const char *name;
+    struct command *commands;            /* terminated by a NULL name */
+    const struct info_section *sections; /* likewise; NULL: none (server/stats/info.h) */
+    void (*init)(void);                  /* NULL: nothing to do */
+    /* Commands that answer although no row has them and no list shows them. NULL: none. */
+    struct command *(*find)(const struct str *argv, size_t argc);
+};
+extern const struct command_family command_families[]; /* commands/families.c; NULL name: end */
 
 void commands_init(void);
-/* By name, any case; for a container with its subcommand in argv[1]. Also those of
- * commands/redis/absent.c, which the other ones leave out. NULL: unknown. */
+/* All commands, families in order, subcommands left out. The array is static. */
+struct command *const *commands_all(size_t *count);
+/* Calls each(command, arg) for every row: each command, then its subcommands. */
+void command_each(void (*each)(struct command *cmd, void *arg), void *arg);
+/* By name, any case; for a container with its subcommand in argv[1]. Also those that only a
+ * family's find knows, which the other functions leave out. NULL: unknown. */
 struct command *command_find(const struct str *argv, size_t argc);
 struct command *command_find_top(struct str name);
+/* "get" or "config|get"; NULL: unknown. */
+const struct command *command_find_full(struct str name);
 bool command_has_keys(const struct command *cmd);
 /* See keys_fn; there is room for argc keys. The arguments may be wrong: then there may be none. */
 size_t command_keys(const struct command *cmd, const struct str *argv, size_t argc,
                     struct str *keys);
-keys_fn keys_of_emappend, keys_of_xread;
 /* What becomes of the i-th key (0: the first): the flags of Redis' key specifications, with a blank
  * between them. Static. */
 const char *command_key_use(const struct command *cmd, size_t i);
@@ -77,13 +95,6 @@ const char *command_key_use(const struct command *cmd, size_t i);
 const char *command_full_name(const struct command *cmd);
 /* Finds and runs the request, with every check before and the statistics after. */
 enum outcome command_run(struct client *c, const struct request *r);
-/* A FLUSHALL has been decided and not applied: what the backend has is of before it. While that is
- * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
- * it, to be run again when something was applied). */
-bool flush_is_applied(struct client *c);
-/* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
-bool all_is_applied(struct client *c);
-enum outcome wait_for_apply(struct client *c);
 /* The error for a container without a known subcommand. */
 void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);
 /* Replies the HELP text: `lines` terminated by NULL; a headline is put in front. */

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "server/server.h"
-#include "server/stats/slowlog_internal.h"
 
 enum { ARGS_MAX = 32, ARG_BYTES_MAX = 128 };
 

@@ -10,7 +10,6 @@
 #include "base/buf.h"
 #include "server/server.h"
 #include "server/stats/slowlog.h"
-#include "server/stats/internal.h"
 
 enum { ERROR_KINDS_MAX = 128, ERROR_WORD_MAX = 64 };
 
@@ -37,11 +36,10 @@ void stats_clear(struct stats *s) {
     slowlog_reset(s);
 }
 
-static void command_reset(struct command *cmd) {
+static void command_reset(struct command *cmd, void *arg) {
+    UNUSED(arg);
     xfree(cmd->stats.histogram);
     cmd->stats = (struct command_stats){0};
-    for (struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++)
-        command_reset(sub);
 }
 
 void stats_reset(struct stats *s) {
@@ -51,7 +49,7 @@ void stats_reset(struct stats *s) {
     memset(s, 0, offsetof(struct stats, errors));
     s->blocked_clients = kept.blocked_clients;
     s->rate.commands = s->rate.bytes_in = s->rate.bytes_out = 0;
-    for (struct command *cmd = command_table; cmd->name != NULL; cmd++) command_reset(cmd);
+    command_each(command_reset, NULL);
 }
 
 /* The first word, if it looks like a code; else ERR. */

@@ -39,4 +39,18 @@ void stats_cron(struct stats *s, uint64_t now_ms);
 /* Percentile of a command's histogram in us. */
 double stats_percentile(const struct command *cmd, double percentile);
 
+enum {
+    HISTOGRAM_STEPS = 16, /* buckets for each power of two of microseconds */
+    HISTOGRAM_BUCKETS = HISTOGRAM_STEPS * 34,
+};
+
+/* Highest microsecond that falls into the bucket. */
+uint64_t histogram_upper(size_t bucket);
+
+struct error_count { /* node of stats.errors */
+    struct hash_node node;
+    uint64_t count;
+    char word[];
+};
+
 #endif

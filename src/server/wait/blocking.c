@@ -13,6 +13,7 @@
 #include "server/wait/need.h"
 #include "server/server.h"
 #include "stream/group/cgroup.h"
+#include "stream/gone/remove.h"
 #include "stream/read.h"
 
 enum set_kind { SET_ENTRIES, SET_GROUP, SET_NOTHING };
@@ -374,6 +375,11 @@ static void recheck_claimers(struct server *srv, struct blocked_set *set) {
         w->recheck_ms = srv->now_ms + w->min_idle + 1;
         set_due(srv->blocking, w);
     }
+}
+
+void blocking_delete_key(struct server *srv, struct stream *s) {
+    blocking_key_changed(srv, stream_name_str(s->name));
+    model_delete(&srv->model, s);
 }
 
 void blocking_delivered(struct server *srv, struct str name, struct str group) {

@@ -41,6 +41,8 @@ void blocking_reply_over(struct client *c);
 /* The command has replied, or the connection goes. */
 void blocking_finish(struct client *c);
 
+/* Deletes a LIVE stream or string, in the frame being built; who waits for it is told. */
+void blocking_delete_key(struct server *srv, struct stream *s);
 /* Something else than a new entry happened to a key: it was deleted, renamed, created by another
  * command, got another type, a group of it went, entries were handed back (XNACK). */
 void blocking_key_changed(struct server *srv, struct str name);

@@ -3,7 +3,6 @@
 #include "server/wait/need.h"
 
 #include "base/alloc.h"
-#include "commands/event/args.h"
 #include "server/server.h"
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
@@ -149,7 +148,7 @@ static struct stream *nowhere(void) {
 
 bool need_stream(struct client *c, struct str name, struct stream **out) {
     struct model *m = &c->srv->model;
-    *out = arg_is_stream_name(name) ? model_stream(m, name) : nowhere();
+    *out = stream_name_valid(name) ? model_stream(m, name) : nowhere();
     if (*out != NULL) {
         expiry_check(c->srv, *out);
         return true;
@@ -161,6 +160,13 @@ bool need_stream(struct client *c, struct str name, struct stream **out) {
 }
 
 /* ---- events by id ---- */
+
+bool need_streams(struct client *c, const struct str *names, size_t n) {
+    struct stream *s;
+    bool all = true;
+    for (size_t i = 0; i < n; i++) all = need_stream(c, names[i], &s) && all;
+    return all;
+}
 
 bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     struct model *m = &c->srv->model;

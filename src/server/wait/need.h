@@ -9,8 +9,10 @@
 #include "stream/read.h"
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
- * first. What cannot be a stream's name (arg_is_stream_name) is ABSENT. */
+ * first. What cannot be a stream's name (stream_name_valid) is ABSENT. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
+/* All of them; true: need_stream gives each at once. */
+bool need_streams(struct client *c, const struct str *names, size_t n);
 /* The event with this id. true: known, *out is the event or NULL when there is none (valid during
  * this run of the command). */
 bool need_event(struct client *c, const struct uuid *id, struct event **out);

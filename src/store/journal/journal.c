@@ -200,8 +200,7 @@ static void writer_zeros(struct writer *w, size_t n) {
 
 static void writer_frame(struct writer *w, uint64_t number, const struct record *records, size_t n,
                          uint32_t crc_init) {
-    struct segment_frame frame = {.length = (uint32_t)journal_frame_bytes(records, n),
-                                  .number = number};
+    struct segment_frame frame = {.length = (uint32_t)frame_bytes(records, n), .number = number};
     uint8_t *start = w->at, *crc_from = start + sizeof frame.crc;
     uint32_t crc = crc_init;
     memcpy(start, &frame, sizeof frame);
@@ -353,7 +352,7 @@ static uint32_t frames_that_fit(const struct batch *b, uint32_t from, uint64_t r
     *bytes = 0;
     for (; to < b->frame_count; to++) {
         uint32_t first = batch_record_begin(b, to);
-        uint64_t more = journal_frame_bytes(b->records + first, b->frame_end[to] - first);
+        uint64_t more = frame_bytes(b->records + first, b->frame_end[to] - first);
         if (segment_round(sizeof(struct segment_batch) + *bytes + more) > room) break;
         *bytes += more;
     }
@@ -389,12 +388,6 @@ static int write_batch(struct journal *j, const struct batch *b, uint64_t claim,
 }
 
 /* ---- public ---- */
-
-size_t journal_frame_bytes(const struct record *records, size_t n) {
-    size_t bytes = sizeof(struct segment_frame);
-    for (size_t i = 0; i < n; i++) bytes += segment_body_bytes(records[i].len);
-    return bytes;
-}
 
 size_t journal_frame_max(const struct journal *j) {
     size_t room = j->segment_bytes - JOURNAL_BLOCK - sizeof(struct segment_batch);

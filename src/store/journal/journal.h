@@ -54,9 +54,7 @@ uint64_t journal_last_frame(const struct journal *j);
  */
 int journal_start(struct journal *j, uint64_t next_frame, struct err *err);
 
-/* Bytes that a frame with these records takes (without batch header and padding). */
-size_t journal_frame_bytes(const struct record *records, size_t n);
-/* The largest journal_frame_bytes that fits in a segment. */
+/* The largest frame_bytes that fits in a segment. */
 size_t journal_frame_max(const struct journal *j);
 
 /* Writes one batch at the end (a new segment when it does not fit; the old one is synced first).

@@ -114,14 +114,14 @@ static bool add_frame(struct recovery *r, const uint8_t *frame, size_t len, uint
         struct segment_record head;
         memcpy(&head, frame + at, sizeof head);
         const uint8_t *body = frame + at + sizeof head;
-        if (segment_body_bytes(head.len) > len - at) return false;
+        if (record_bytes(head.len) > len - at) return false;
         if (head.reserved[0] != 0 || head.reserved[1] != 0 || head.reserved[2] != 0) return false;
         void *copy = batch_alloc(r->out, head.len);
         if (head.len > 0) memcpy(copy, body, head.len);
         struct record record = {.body = copy, .len = head.len, .kind = head.kind};
         if (!record_valid(&record)) return false;
         batch_add(r->out, (enum record_kind)head.kind, copy, head.len);
-        at += segment_body_bytes(head.len);
+        at += record_bytes(head.len);
     }
     batch_end_frame(r->out);
     r->out_bytes += len;

@@ -14,6 +14,7 @@
 #include "base/base.h"
 #include "base/err.h"
 #include "base/uuid.h"
+#include "record/batch.h"
 #include "store/journal/journal.h"
 
 enum segment_flag {
@@ -58,14 +59,14 @@ struct segment_frame {
     uint32_t length; /* of the frame with this header: a multiple of 8 */
     uint64_t number;
 };
-_Static_assert(sizeof(struct segment_frame) == 16, "journal format");
+_Static_assert(sizeof(struct segment_frame) == FRAME_HEAD_BYTES, "journal format");
 
 struct segment_record {
     uint8_t kind;
     uint8_t reserved[3]; /* 0 */
     uint32_t len;        /* of the body, which is padded with zeros to a multiple of 8 */
 };
-_Static_assert(sizeof(struct segment_record) == 8, "journal format");
+_Static_assert(sizeof(struct segment_record) == RECORD_HEAD_BYTES, "journal format");
 
 /* A segment in memory. */
 struct segment {
@@ -85,9 +86,6 @@ struct segment {
 
 static inline uint64_t segment_round(uint64_t bytes) {
     return (bytes + JOURNAL_BLOCK - 1) & ~(uint64_t)(JOURNAL_BLOCK - 1);
-}
-static inline size_t segment_body_bytes(uint32_t len) {
-    return sizeof(struct segment_record) + (((size_t)len + 7) & ~(size_t)7);
 }
 
 /* The initial value of a segment's CRCs: bytes that another use of the file, or another store,

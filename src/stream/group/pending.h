@@ -23,7 +23,7 @@
 
 #include "base/base.h"
 #include "base/hash.h"
-#include "stream/entry_id.h"
+#include "record/entry_id.h"
 #include "stream/group/pending_order.h"
 #include "stream/group/pending_pool.h"
 

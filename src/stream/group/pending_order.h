@@ -18,7 +18,7 @@
 #define STREAM_GROUP_PENDING_ORDER_H
 
 #include "base/base.h"
-#include "stream/entry_id.h"
+#include "record/entry_id.h"
 #include "stream/group/pending_pool.h"
 
 struct pending_order_chunk;

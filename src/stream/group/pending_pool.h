@@ -13,7 +13,7 @@
 #define STREAM_GROUP_PENDING_POOL_H
 
 #include "base/base.h"
-#include "stream/entry_id.h"
+#include "record/entry_id.h"
 
 /* Handle 0 is no node. */
 #define PENDING_NONE UINT32_C(0)

@@ -1,5 +1,5 @@
 /* The parts of CLIENT that only need an answer here: client-side caching, capabilities, HELP. */
-#include "commands/commands.h"
+#include "commands/connection/family.h"
 
 /* Whether the options of TRACKING are well-formed. */
 static bool tracking_options(const struct request *r) {

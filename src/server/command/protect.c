@@ -1,5 +1,5 @@
 /* See protect.h. */
-#include "commands/keys/protect.h"
+#include "server/command/protect.h"
 
 #include "server/server.h"
 

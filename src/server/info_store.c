@@ -1,5 +1,5 @@
 /* INFO persistence, store, journal, cache, keyspace. */
-#include "commands/admin/info.h"
+#include "server/stats/info.h"
 
 #include "server/server.h"
 

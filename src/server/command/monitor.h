@@ -1,6 +1,6 @@
 /* MONITOR's feed: every command that runs, to every connection that asked for it. Loop thread. */
-#ifndef COMMANDS_ADMIN_MONITOR_H
-#define COMMANDS_ADMIN_MONITOR_H
+#ifndef SERVER_COMMAND_MONITOR_H
+#define SERVER_COMMAND_MONITOR_H
 
 #include "server/command/command.h"
 

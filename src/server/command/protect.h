@@ -1,6 +1,6 @@
 /* Streams that nothing may be taken away from: option protected-streams. Loop thread. */
-#ifndef COMMANDS_KEYS_PROTECT_H
-#define COMMANDS_KEYS_PROTECT_H
+#ifndef SERVER_COMMAND_PROTECT_H
+#define SERVER_COMMAND_PROTECT_H
 
 #include "server/client/client.h"
 

@@ -1,9 +1,9 @@
-/* See list.h. A name that the backend lists holds if memory does not know the stream, or knows
+/* See key_list.h. A name that the backend lists holds if memory does not know the stream, or knows
  * it by the same number: what has changed since the backend's snapshot is in memory. Streams that
  * were created or renamed since are found by their records in the frames that are not applied.
  * After a void memory has forgotten what it knew (model.replay): then those records tell of
  * deletions too. */
-#include "commands/keys/list.h"
+#include "server/wait/key_list.h"
 
 #include "base/alloc.h"
 #include "server/wait/expiry.h"

@@ -1,8 +1,8 @@
 /* Listing streams and strings by number: for ESTREAMS, SCAN, KEYS and RANDOMKEY. The backend lists
  * what is applied; what memory knows better (created, renamed, deleted since) is laid over it. The
  * cursor of all of them is a stream's number. Loop thread. */
-#ifndef COMMANDS_KEYS_LIST_H
-#define COMMANDS_KEYS_LIST_H
+#ifndef SERVER_WAIT_KEY_LIST_H
+#define SERVER_WAIT_KEY_LIST_H
 
 #include "server/client/client.h"
 

@@ -1,52 +1,20 @@
-/* INFO server, clients, memory, stats, replication, cpu: Redis' names, since that is what clients
- * and monitoring look for; what does not exist here has the value of a Redis that does not use it.
- */
-#include "commands/admin/info.h"
+/* INFO server, clients, memory, replication, cpu: Redis' names, since that is what clients and
+ * monitoring look for; what does not exist here has the value of a Redis that does not use it. */
+#include "server/stats/info.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
+#include "base/version.h"
 #include "base/reserve.h"
 #include "server/wait/blocking.h"
 #include "server/server.h"
 #include "server/client/transaction.h"
 
 typedef unsigned long long ull;
-
-/* jemalloc's, if the program is linked with it. */
-extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
-    __attribute__((weak));
-
-void info_put_u64(struct buf *out, const char *name, uint64_t v) {
-    buf_printf(out, "%s:%llu\r\n", name, (ull)v);
-}
-
-void info_put_text(struct buf *out, const char *name, const char *text) {
-    buf_printf(out, "%s:", name);
-    for (; *text != '\0'; text++) {
-        char ch = (unsigned char)*text < ' ' ? '?' : *text;
-        buf_put(out, &ch, 1);
-    }
-    buf_put(out, "\r\n", 2);
-}
-
-void info_put_bytes(struct buf *out, const char *name, uint64_t v) {
-    static const char units[] = "BKMGTPE";
-    double d = (double)v;
-    size_t unit = 0;
-    while (d >= 1024 && units[unit + 1] != '\0') {
-        d /= 1024;
-        unit++;
-    }
-    info_put_u64(out, name, v);
-    if (unit == 0)
-        buf_printf(out, "%s_human:%lluB\r\n", name, (ull)v);
-    else
-        buf_printf(out, "%s_human:%.2f%c\r\n", name, d, units[unit]);
-}
 
 void info_server(struct server *srv, struct buf *out) {
     struct utsname os = {0};
@@ -120,21 +88,6 @@ void info_clients(struct server *srv, struct buf *out) {
                  paused ? srv->pause_until_ms - srv->now_ms : 0);
 }
 
-void allocator_read(uint64_t *used, uint64_t *held) {
-    if (mallctl != NULL) {
-        uint64_t epoch = 1;
-        size_t v = 0, len = sizeof epoch;
-        mallctl("epoch", &epoch, &len, &epoch, len);
-        len = sizeof v;
-        if (mallctl("stats.allocated", &v, &len, NULL, 0) == 0) *used = v;
-        if (mallctl("stats.resident", &v, &len, NULL, 0) == 0) *held = v;
-        if (*used > 0) return;
-    }
-    struct mallinfo2 m = mallinfo2();
-    *used = m.uordblks + m.hblkhd;
-    *held = m.arena + m.hblkhd;
-}
-
 static uint64_t resident_bytes(void) {
     unsigned long size, resident = 0;
     FILE *f = fopen("/proc/self/statm", "re");
@@ -166,37 +119,7 @@ void info_memory(struct server *srv, struct buf *out) {
     info_put_text(out, "maxmemory_human", "0B");
     info_put_text(out, "maxmemory_policy", "noeviction");
     buf_printf(out, "mem_fragmentation_ratio:%.2f\r\n", (double)rss / (double)MAX(used, 1u));
-    info_put_text(out, "mem_allocator", mallctl != NULL ? "jemalloc" : "libc");
-}
-
-void info_stats(struct server *srv, struct buf *out) {
-    const struct stats *s = &srv->stats;
-    info_put_u64(out, "total_connections_received", s->connections_received);
-    info_put_u64(out, "total_commands_processed", s->commands_processed);
-    info_put_u64(out, "instantaneous_ops_per_sec", s->rate.commands_per_s);
-    info_put_u64(out, "total_net_input_bytes", s->bytes_in);
-    info_put_u64(out, "total_net_output_bytes", s->bytes_out);
-    buf_printf(out, "instantaneous_input_kbps:%.2f\r\n", (double)s->rate.bytes_in_per_s / 1024);
-    buf_printf(out, "instantaneous_output_kbps:%.2f\r\n", (double)s->rate.bytes_out_per_s / 1024);
-    info_put_u64(out, "rejected_connections", s->connections_rejected);
-    info_put_u64(out, "expired_keys", srv->stats.expired_keys);
-    info_put_u64(out, "evicted_keys", 0);
-    info_put_u64(out, "evicted_clients", s->evicted_clients);
-    info_put_u64(out, "keyspace_hits", srv->model.hits);
-    info_put_u64(out, "keyspace_misses", srv->model.misses);
-    info_put_u64(out, "pubsub_channels", 0);
-    info_put_u64(out, "pubsub_patterns", 0);
-    info_put_u64(out, "latest_fork_usec", 0);
-    info_put_u64(out, "total_forks", 0);
-    info_put_u64(out, "unexpected_error_replies", 0);
-    info_put_u64(out, "total_error_replies", s->error_replies);
-    info_put_u64(out, "unknown_commands", s->unknown_commands);
-    info_put_u64(out, "protocol_errors", s->protocol_errors);
-    info_put_u64(out, "events_appended", s->events_appended);
-    info_put_u64(out, "appends_repeated", s->appends_repeated);
-    info_put_u64(out, "events_read", s->events_read);
-    info_put_u64(out, "throttled_commands", s->throttled);
-    info_put_u64(out, "voids", s->voids);
+    info_put_text(out, "mem_allocator", allocator_name());
 }
 
 void info_replication(struct server *srv, struct buf *out) {

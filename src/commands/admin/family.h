@@ -1,0 +1,31 @@
+/* The functions of the commands about the store and the server, by the file that holds them; the
+ * rows are in rows.c. */
+#ifndef COMMANDS_ADMIN_FAMILY_H
+#define COMMANDS_ADMIN_FAMILY_H
+
+#include "server/command/command.h"
+
+/* command.c */
+command_fn cmd_command, cmd_command_count, cmd_command_info, cmd_command_list, cmd_command_getkeys,
+    cmd_command_getkeysandflags, cmd_command_help;
+/* command_docs.c */
+command_fn cmd_command_docs;
+/* config.c */
+command_fn cmd_config_get, cmd_config_set, cmd_config_rewrite, cmd_config_resetstat,
+    cmd_config_help;
+/* debug.c */
+command_fn cmd_debug;
+/* info.c */
+command_fn cmd_info;
+/* memory.c */
+command_fn cmd_memory_usage, cmd_memory_doctor, cmd_memory_help;
+/* monitor.c */
+command_fn cmd_monitor;
+/* slowlog.c */
+command_fn cmd_slowlog_get, cmd_slowlog_len, cmd_slowlog_reset, cmd_slowlog_help,
+    cmd_latency_latest, cmd_latency_history, cmd_latency_reset, cmd_latency_doctor,
+    cmd_latency_histogram, cmd_latency_help;
+/* store.c */
+command_fn cmd_esync, cmd_waitaof, cmd_wait, cmd_backup, cmd_flushall, cmd_shutdown;
+
+#endif

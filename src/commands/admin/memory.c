@@ -1,0 +1,43 @@
+/* MEMORY: what a stream takes; INFO has the figures of the server. */
+#include "commands/admin/family.h"
+#include "server/server.h"
+
+/* MEMORY USAGE stream [SAMPLES count]: what the stream takes in memory now, its newest events
+ * included; a stream that is on disk only takes nothing and is answered with null, as one that does
+ * not exist. */
+enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
+    if (r->argc == 4 || (r->argc == 5 && !str_eq_nocase(r->argv[3], STR("SAMPLES")))) {
+        reply_syntax_error(c);
+        return REPLIED;
+    }
+    struct stream *s = model_peek(&c->srv->model, r->argv[2]);
+    if (s == NULL) {
+        reply_null(c);
+        return REPLIED;
+    }
+    size_t bytes = sizeof *s + r->argv[2].len + s->tail_cap * sizeof *s->tail;
+    for (uint32_t i = 0; i < s->tail_count; i++) bytes += s->tail[s->tail_head + i]->size;
+    client_gate(c, c->srv->model.decided);
+    reply_int(c, (int64_t)bytes);
+    return REPLIED;
+}
+
+/* MEMORY DOCTOR */
+enum outcome cmd_memory_doctor(struct client *c, const struct request *r) {
+    UNUSED(r);
+    resp_put_verbatim(&c->out, c->resp, STR("INFO memory and INFO cache have the figures."));
+    return REPLIED;
+}
+
+enum outcome cmd_memory_help(struct client *c, const struct request *r) {
+    UNUSED(r);
+    static const char *const lines[] = {
+        "DOCTOR",
+        "    Return memory problems reports.",
+        "USAGE <stream> [SAMPLES <count>]",
+        "    Return memory in bytes used by <stream> and its events that are in memory.",
+        NULL,
+    };
+    reply_help(c, "MEMORY", lines);
+    return REPLIED;
+}

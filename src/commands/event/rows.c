@@ -1,0 +1,47 @@
+/* The rows of the E commands: events by stream, version and sequence. */
+#include "commands/rows.h"
+
+#include "commands/families.h"
+#include "commands/event/family.h"
+
+#define EVENT_OPTIONS                                                                              \
+    " [EXPECTED_VERSION <version | ANY | EXISTS | EMPTY>] [TIMESTAMP milliseconds]"                \
+    " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id] [PAYLOAD payload] [METADATA metadata]"
+#define EAPPEND_OPTIONS  " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
+#define EMAPPEND_OPTIONS " [EVENT_ID event-id]" EVENT_OPTIONS
+
+struct command event_commands[] = {
+    KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
+            "Appends an event to a stream."),
+    FIND_KEYS_ROW("emappend", cmd_emappend, 4, 0, WRITE, keys_of_emappend, "event",
+                  "partition-key stream type" EMAPPEND_OPTIONS " [stream type" EMAPPEND_OPTIONS
+                  " ...]",
+                  "Appends events to one or more streams: all of them or none."),
+    ROW("eget", cmd_eget, 2, 2, READ, "event", "event-id", "Returns an event by its id."),
+    KEY_ROW("escan", cmd_escan, 4, 0, READ, "event",
+            "stream start end [PARTITION_KEY uuid] [REV] [COUNT count] "
+            "[TYPE pattern [pattern ...]] [SINCE milliseconds] [UNTIL milliseconds]",
+            "Returns the events of a stream in a range of versions."),
+    ROW("epscan", cmd_epscan, 4, 0, READ, "event",
+        "partition start end [REV] [COUNT count] [TYPE pattern [pattern ...]] "
+        "[SINCE milliseconds] [UNTIL milliseconds] [STREAM pattern] [CATEGORY category] "
+        "[CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]",
+        "Returns the events of the store in a range of sequences."),
+    KEY_ROW("esver", cmd_esver, 2, 4, READ | FAST, "event", "stream [PARTITION_KEY uuid]",
+            "Returns the last version of a stream.", .key_use = "RO"),
+    ROW("epseq", cmd_epseq, 2, 2, READ | FAST, "event", "partition",
+        "Returns the last sequence of the store."),
+    ROW("estreams", cmd_estreams, 2, 0, READ, "event",
+        "cursor [MATCH pattern] [CATEGORY category] [COUNT count]", "Iterates over the streams."),
+    KEY_ROW("einfo", cmd_einfo, 2, 2, READ, "event", "stream", "Describes a stream.",
+            .key_use = "RO"),
+    KEY_ROW("etruncate", cmd_etruncate, 4, 5, WRITE | FREES, "event",
+            "stream BEFORE <version | ENTRY id | TIME milliseconds>",
+            "Removes the oldest events of a stream.", .key_use = "RW delete"),
+    ROW("eerase", cmd_eerase, 2, 2, WRITE | FREES, "event", "event-id",
+        "Erases an event's payload and metadata."),
+    KEY_ROW("edelete", cmd_edelete, 2, 4, WRITE | FREES, "event",
+            "stream [EXPECTED_VERSION <version | ANY | EXISTS | EMPTY>]", "Deletes a stream.",
+            .key_use = "RM delete"),
+    END,
+};

@@ -1,0 +1,19 @@
+/* INFO modules and cluster: neither exists here, and clients ask. */
+#include "commands/families.h"
+#include "server/stats/info.h"
+
+static void info_modules(struct server *srv, struct buf *out) {
+    UNUSED(srv);
+    UNUSED(out);
+}
+
+static void info_cluster(struct server *srv, struct buf *out) {
+    UNUSED(srv);
+    info_put_u64(out, "cluster_enabled", 0);
+}
+
+const struct info_section redis_sections[] = {
+    {"modules", "Modules", info_modules, true},
+    {"cluster", "Cluster", info_cluster, true},
+    {.name = NULL},
+};

@@ -1,0 +1,48 @@
+/* What MONITOR shows: every command that runs, in Redis' line format, to every connection that
+ * asked for it. The lines go to the monitoring connection as simple strings between its replies. A
+ * monitor that does not read is not buffered for without bound: above the output limit it misses
+ * lines. */
+#include "server/command/monitor.h"
+
+#include "server/server.h"
+#include "server/stats/slowlog.h"
+
+static void put_quoted(struct buf *out, struct str s) {
+    static const char special[] = "\\\"\n\r\t\a\b", letter[] = "\\\"nrtab";
+    buf_put(out, "\"", 1);
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.ptr[i];
+        const char *at = ch != '\0' ? strchr(special, ch) : NULL;
+        if (at != NULL)
+            buf_printf(out, "\\%c", letter[at - special]);
+        else if (ch < ' ' || ch > '~')
+            buf_printf(out, "\\x%02x", ch);
+        else
+            buf_put(out, &s.ptr[i], 1);
+    }
+    buf_put(out, "\"", 1);
+}
+
+void monitor_feed(struct client *c, const struct request *r) {
+    struct server *srv = c->srv;
+    struct buf line;
+    buf_init(&line, 0);
+    buf_printf(&line, "%llu.%06llu [%llu %s]", (unsigned long long)(srv->wall_ms / 1000),
+               (unsigned long long)(srv->wall_ms % 1000 * 1000), (unsigned long long)c->db,
+               c->is_unix ? "unix:" : c->addr);
+    if (c->is_unix) {
+        line.len--; /* over the bracket */
+        buf_printf(&line, "%s]", srv->config.unixsocket);
+    }
+    for (size_t i = 0; i < r->argc; i++) {
+        buf_put(&line, " ", 1);
+        put_quoted(&line, request_secret(r, i) ? STR("(redacted)") : r->argv[i]);
+    }
+    LIST_FOR_EACH (it, &srv->monitors) {
+        struct client *m = LIST_ENTRY(it, struct client, monitor);
+        if (client_out_pending(m) + line.len > srv->config.client_output_bytes_max) continue;
+        resp_put_simple(&m->out, buf_str(&line));
+        client_wrote(m);
+    }
+    buf_clear(&line);
+}

@@ -1,0 +1,27 @@
+/* See applied.h. The connection waits on srv->waiting, which every apply runs again. */
+#include "server/wait/applied.h"
+
+#include "server/server.h"
+
+enum outcome wait_for_apply(struct client *c) {
+    c->park = PARK_WAIT;
+    c->srv->stats.blocked_clients++;
+    list_append(&c->srv->waiting, &c->parked);
+    return PARKED;
+}
+
+bool all_is_applied(struct client *c) {
+    struct server *srv = c->srv;
+    if (!c->wait.set) {
+        c->wait.set = true;
+        c->wait.frame = srv->model.decided;
+        c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
+        if (store_writable(srv->store)) model_submit(&srv->model);
+        store_flush(srv->store);
+    }
+    return store_applied(srv->store) >= c->wait.frame;
+}
+
+bool flush_is_applied(struct client *c) {
+    return c->srv->model.flushed.frame == 0 || all_is_applied(c);
+}

@@ -1,0 +1,16 @@
+/* Waiting until what was decided is applied, for commands that ask the backend for more than
+ * memory can lay over its answer. Loop thread. */
+#ifndef SERVER_WAIT_APPLIED_H
+#define SERVER_WAIT_APPLIED_H
+
+#include "server/command/command.h"
+
+/* A FLUSHALL has been decided and not applied: what the backend has is of before it. While that is
+ * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
+ * it, to be run again when something was applied). */
+bool flush_is_applied(struct client *c);
+/* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
+bool all_is_applied(struct client *c);
+enum outcome wait_for_apply(struct client *c);
+
+#endif
