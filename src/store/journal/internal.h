@@ -1,5 +1,5 @@
-/* What journal.c (writing, the pool of segments) and recover.c (opening) share. Nobody
- * else includes this. */
+/* What journal.c (writing), write.c (one write), pool.c (the files) and recover.c (opening) share.
+ * Nobody else includes this. */
 #ifndef STORE_JOURNAL_INTERNAL_H
 #define STORE_JOURNAL_INTERNAL_H
 
@@ -78,5 +78,30 @@ struct journal {
 };
 
 struct journal *journal_create(const struct journal_config *config);
+
+/* pool.c */
+/* Call with the lock held, after the pool has changed. */
+void journal_pool_changed(struct journal *j);
+/* A spare, or a new file: zeroed, or only reserved. NULL: err. */
+struct segment *journal_pool_take(struct journal *j, bool zeroed, struct err *err);
+/* A segment that nobody needs any more: back into the pool or out of the world. */
+void journal_pool_give(struct journal *j, struct segment *s);
+void journal_pool_zero_stale(struct journal *j);
+void journal_pool_remove_doomed(struct journal *j);
+
+/* write.c */
+/* Writes frames [from, to) of b, `bytes` in all, as one written batch at the end of the last
+ * segment, where they fit. */
+int journal_write_part(struct journal *j, const struct batch *b, uint32_t from, uint32_t to,
+                       uint64_t bytes, uint64_t claim, struct err *err);
+/* Writes the last segment's header alone. */
+int journal_write_header(struct journal *j, struct err *err);
+/* Index of the frame's first record in the batch. */
+static inline uint32_t batch_record_begin(const struct batch *b, uint32_t frame) {
+    return frame == 0 ? 0 : b->frame_end[frame - 1];
+}
+
+/* Call after the list of segments, the last one's end or the applied frame has changed. */
+void journal_account(struct journal *j);
 
 #endif
