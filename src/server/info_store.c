@@ -99,8 +99,8 @@ void info_cache(struct server *srv, struct buf *out) {
     info_put_u64(out, "block_size_bytes", 0); /* it is not kept in blocks */
     info_put_u64(out, "evictions", m->evicted_streams + m->evicted_events);
     info_put_u64(out, "live_streams_in_memory", m->live_in_memory);
-    info_put_u64(out, "log_tail_events", m->next_sequence - m->log_first);
-    info_put_u64(out, "log_tail_bytes", m->log_bytes);
+    info_put_u64(out, "log_tail_events", m->next_sequence - m->log.first);
+    info_put_u64(out, "log_tail_bytes", m->log.bytes);
     info_put_u64(out, "client_ids_in_memory", m->ids.count);
     info_put_text(out, "id_filter",
                   m->known.state == KNOWN_IDS_COMPLETE  ? "complete"
@@ -116,5 +116,5 @@ void info_cache(struct server *srv, struct buf *out) {
 void info_keyspace(struct server *srv, struct buf *out) {
     if (srv->model.stream_count == 0) return;
     buf_printf(out, "db0:keys=%llu,expires=%llu,avg_ttl=0\r\n", (ull)srv->model.stream_count,
-               (ull)MIN(srv->model.expiring_all, srv->model.stream_count));
+               (ull)MIN(srv->model.deadlines.all, srv->model.stream_count));
 }

@@ -10,8 +10,8 @@
 #define CLOCK_LOOK_AT      64
 
 bool evict_log_event(struct model *m, uint64_t floor) {
-    if (m->log_first == m->next_sequence) return false;
-    struct event *e = model_event(m, m->log_first);
+    if (m->log.first == m->next_sequence) return false;
+    struct event *e = model_event(m, m->log.first);
     if (e->frame > floor) return false;
     struct stream *s = model_stream_by_event(m, e);
     if (s != NULL && s->state == STREAM_LIVE) {
@@ -20,7 +20,7 @@ bool evict_log_event(struct model *m, uint64_t floor) {
             m->evicted_events++;
         }
     }
-    m->log_first++;
+    m->log.first++;
     if (e->rec.flags & EVENT_CLIENT_ID) known_ids_add(m, &e->rec.event_id);
     model_log_forget(m, e);
     return true;
@@ -62,7 +62,7 @@ void model_evict(struct model *m) {
     if (m->bytes <= m->bytes_max) return;
     uint64_t floor = store_floor(m->store);
     for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {
-        bool log_first = m->log_bytes >= m->bytes / 2;
+        bool log_first = m->log.bytes >= m->bytes / 2;
         if (log_first && evict_log_event(m, floor)) continue;
         if (evict_stream(m, floor)) continue;
         if (log_first || !evict_log_event(m, floor)) return;

@@ -11,11 +11,15 @@ void stream_destroy(struct model *m, struct stream *s);
 void stream_push(struct model *m, struct stream *s, struct event *e);
 void stream_drop_front(struct model *m, struct stream *s);
 struct stream *model_stream_by_event(struct model *m, const struct event *e);
+void log_tail_init(struct model *m, uint64_t next_sequence);
 void model_log_push(struct model *m, struct event *e);
 void model_log_forget(struct model *m, struct event *e);
 /* Evicts the log tail's oldest event, unless its frame is beyond floor. */
 bool evict_log_event(struct model *m, uint64_t floor);
 void model_add_id(struct model *m, struct event *e);
+void model_remove_id(struct model *m, const struct event *e);
+/* All but those that are being loaded. */
+void model_drop_streams(struct model *m);
 void event_count(struct model *m, struct event *e);    /* from now on in the cache's account */
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */
 void stream_unpush(struct model *m, struct stream *s); /* takes the last event off again */

@@ -19,7 +19,10 @@
 #include "base/list.h"
 #include "store/store.h"
 #include "stream/gone/holes.h"
-#include "stream/ids/id_filter.h"
+#include "stream/gone/state.h"
+#include "stream/ids/known_ids.h"
+#include "stream/log_tail.h"
+#include "stream/pack.h"
 #include "stream/undo.h"
 
 enum stream_state {
@@ -58,7 +61,8 @@ struct stream_extra {
     struct entry_id deleted; /* the highest that was deleted one by one; 0-0: none */
     uint64_t added_beyond;   /* entries_added - next_version (modulo 2^64) */
     uint64_t expires;        /* ms since 1970; 0: never */
-    size_t expires_at;       /* place in the model's heap, from 1; 0: not in it */
+    struct heap_node due;    /* in the model's deadlines, by `expires` */
+    struct stream *owner;    /* the stream that it is of */
     /* What was removed by frames that may not be durable: up to removed_high by removed_frame. */
     uint64_t removed_frame, removed_high;
     char *value; /* a string's */
@@ -81,8 +85,8 @@ struct model {
     struct hash_table streams, ids;
     struct list clock; /* streams in memory, the clock hand at its front: second chance */
 
-    struct event **log; /* ring, power of two: sequence s is at log[s & log_mask] */
-    uint64_t log_mask, log_first, next_sequence;
+    struct log_tail log;
+    uint64_t next_sequence;
 
     struct batch *open;
     uint64_t decided; /* last frame */
@@ -92,7 +96,6 @@ struct model {
     uint64_t recorded, entry_ms, entry_seq; /* the store clock */
 
     size_t bytes, bytes_max; /* cache-bytes */
-    size_t log_bytes;        /* of the events in the log tail */
     uint32_t plan;           /* append.c's */
     bool in_transaction;
     struct undo *undo;  /* notes of the transaction, newest first */
@@ -102,25 +105,14 @@ struct model {
         size_t count, cap;
         char *items;
     } run;
-    struct grave { /* events that left everything, and that the journal still borrows */
-        struct event *event;
-        uint64_t frame;
-    } * graves;
-    size_t grave_first, grave_count, grave_cap;
-    struct hash_table erased;  /* erased.c's */
-    struct hash_table hidden;  /* hidden.c's: what was removed, by stream number */
-    struct list hidden_order;  /* ... in the order of the frames that removed it last */
-    uint64_t hidden_frame;     /* the last frame that removed something */
-    struct hash_table renamed; /* renamed.c's: streams that were renamed, by number */
-    uint64_t renamed_frame; /* the last frame that renamed one; 0: none that is not known to all */
-    struct stream **expiring; /* expire.c's: heap by deadline, of streams in memory */
-    size_t expiring_count, expiring_cap;
-    uint64_t expiring_all;  /* streams that have a deadline, also those not in memory (for INFO: a
-                               void makes it inexact until the next start) */
-    uint64_t disk_deadline; /* ms: the first deadline of those not in memory; 0: none */
-    struct replay *replay;  /* replay.c's: durable frames that the backend has not got, after a
-                               void; NULL: streams that are not in memory are in the backend */
-    uint64_t generation;    /* raised when everything is dropped (FLUSH, void) */
+    struct graves graves;
+    struct hash_table erased; /* gone/erased.c's */
+    struct hidden_streams hidden;
+    struct renamed_streams renamed;
+    struct deadlines deadlines;
+    struct replay *replay; /* replay.c's: durable frames that the backend has not got, after a
+                              void; NULL: streams that are not in memory are in the backend */
+    uint64_t generation;   /* raised when everything is dropped (FLUSH, void) */
     uint64_t hits, misses, evicted_events, evicted_streams;
 
     /* What a FLUSH frame dropped that the applier still borrows; frame 0: none. */
@@ -130,22 +122,9 @@ struct model {
         uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
     } flushed;
 
-    struct packing { /* pack.c's: ranges that were read again, until the end of the turn */
-        struct pack_range {
-            struct stream_name *name; /* one reference */
-            uint64_t from, count;     /* versions */
-        } ranges[32];
-        size_t count;
-        uint64_t packed; /* events that were packed so far */
-    } pack;
+    struct packing pack;
 
-    struct known_ids { /* known_ids.c's: client-made ids not in memory */
-        enum { KNOWN_IDS_OFF, KNOWN_IDS_LOADING, KNOWN_IDS_COMPLETE } state;
-        struct id_filter filter;
-        bool asked; /* the request is under way */
-        bool again; /* and what it finds is of before a flush that is void now */
-        struct store_request request;
-    } known;
+    struct known_ids known;
 };
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval);
@@ -216,7 +195,7 @@ static inline struct event *stream_event(const struct stream *s, uint64_t versio
     return s->tail[s->tail_head + (uint32_t)(version - stream_tail_first(s))];
 }
 static inline struct event *model_event(const struct model *m, uint64_t sequence) {
-    return m->log[sequence & m->log_mask];
+    return m->log.ring[sequence & m->log.mask];
 }
 /* Reads the wall clock into the store clock, which never goes back. Once a turn. */
 void model_tick(struct model *m, uint64_t wall_ms);
@@ -224,7 +203,7 @@ void model_tick(struct model *m, uint64_t wall_ms);
 /* The name that the event's stream has now. */
 struct stream_name *model_name_found(const struct model *m, const struct event *e);
 static inline struct stream_name *model_name(const struct model *m, const struct event *e) {
-    return LIKELY(m->renamed.count == 0) ? e->name : model_name_found(m, e);
+    return LIKELY(m->renamed.table.count == 0) ? e->name : model_name_found(m, e);
 }
 /* The event as it is now: erased, or e itself. For events that the store was asked for. */
 struct event *model_erased(const struct model *m, struct event *e);

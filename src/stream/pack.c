@@ -63,7 +63,7 @@ static void pack_run(struct model *m, struct stream *s, struct event *const *eve
     for (size_t i = 0; i < n; i++) {
         struct event *e = events[i];
         uint64_t q = e->rec.sequence;
-        bool in_log = q >= m->log_first && q < m->next_sequence && model_event(m, q) == e;
+        bool in_log = q >= m->log.first && q < m->next_sequence && model_event(m, q) == e;
         copies[i]->counted = 1; /* with its block */
         if (in_log && e->rec.flags & EVENT_CLIENT_ID) model_replace_id(m, e, copies[i]);
         stream_replace(m, s, copies[i], true, in_log);

@@ -39,7 +39,7 @@ static uint64_t view_beyond(const struct view *v, uint64_t frame) {
 }
 
 static struct view view_of(const struct model *m, const struct stream *s) {
-    if (s == NULL) return (struct view){.m = m, .first = m->log_first, .next = m->next_sequence};
+    if (s == NULL) return (struct view){.m = m, .first = m->log.first, .next = m->next_sequence};
     return (struct view){.m = m, .s = s, .first = stream_tail_first(s), .next = s->next_version};
 }
 
@@ -95,7 +95,7 @@ static bool is_gone(struct model *m, struct read *r, const struct event *e, uint
 }
 
 static bool any_gone(const struct model *m, const struct read *r) {
-    return r->stream == NULL ? m->hidden.count > 0 : r->stream->extra != NULL;
+    return r->stream == NULL ? m->hidden.table.count > 0 : r->stream->extra != NULL;
 }
 
 /* false: the read is complete. */
@@ -170,7 +170,7 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     r->next = 0;
     r->unsure = false;
     /* Of the log's events the name shows, and who filters by it depends on it. */
-    r->gate = r->stream == NULL ? m->renamed_frame : 0;
+    r->gate = r->stream == NULL ? m->renamed.frame : 0;
     assert(r->start <= r->end);
     const struct stream_extra *x = r->stream != NULL ? r->stream->extra : NULL;
     if (x != NULL) {

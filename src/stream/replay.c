@@ -134,7 +134,7 @@ static void hide_again(struct model *m, uint64_t frame, const struct record *r) 
     if (r->kind != RECORD_REMOVE) return;
     for (size_t i = 0; i < (r->len - sizeof *removed) / sizeof removed->events[0]; i++) {
         uint64_t q = removed->events[i].sequence;
-        if (q >= m->log_first && q < m->next_sequence) model_event(m, q)->removed = 1;
+        if (q >= m->log.first && q < m->next_sequence) model_event(m, q)->removed = 1;
     }
     model_hide(m, removed->stream, 0, true, frame);
 }

@@ -1,4 +1,5 @@
-/* What only some streams have: kept apart, so that the others stay small. */
+/* Optional state of a stream (groups, holes, deadline, string value, idempotent producers): made on
+ * first use, so that the many streams without it stay small. */
 #include "stream/internal.h"
 
 #include "base/alloc.h"
@@ -14,6 +15,7 @@ void model_account(struct model *m, struct stream *s) {
 struct stream_extra *stream_extra(struct model *m, struct stream *s) {
     if (s->extra != NULL) return s->extra;
     s->extra = xcalloc(1, sizeof *s->extra);
+    s->extra->owner = s;
     model_account(m, s);
     return s->extra;
 }
@@ -48,7 +50,7 @@ static void extra_back(struct model *m, struct undo *u) {
     x->first_version = old->first_version;
     x->deleted = old->deleted;
     x->added_beyond = old->added_beyond;
-    m->expiring_all += (old->expires != 0) - (x->expires != 0);
+    m->deadlines.all += (old->expires != 0) - (x->expires != 0);
     x->expires = old->expires;
     x->removed_frame = old->removed_frame;
     x->removed_high = old->removed_high;

@@ -210,8 +210,8 @@ static void flush_all(void) {
             "left: %llu streams, %zu in memory, %zu bytes; %zu ids, %zu hidden, %zu graves, "
             "%llu in the log\n",
             (unsigned long long)m->stream_count, (size_t)m->streams.count, m->bytes,
-            (size_t)m->ids.count, (size_t)m->hidden.count, m->grave_count,
-            (unsigned long long)(m->next_sequence - m->log_first));
+            (size_t)m->ids.count, (size_t)m->hidden.table.count, m->graves.count,
+            (unsigned long long)(m->next_sequence - m->log.first));
     abort();
 }
 

@@ -458,9 +458,9 @@ static void evict_all(void) {
     }
     m->bytes_max = max;
     CHECK_INT(m->streams.count, 0);
-    CHECK_INT(m->log_first, m->next_sequence);
+    CHECK_INT(m->log.first, m->next_sequence);
     /* What a transaction had erased and was taken back waits for the next frame. */
-    if (m->grave_count == 0) CHECK_INT(m->bytes, m->known.filter.bytes);
+    if (m->graves.count == 0) CHECK_INT(m->bytes, m->known.filter.bytes);
 }
 
 /* Streams go and come back while the log tail still has their events. */
@@ -802,8 +802,8 @@ TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_go
         wait_applied();
         m->bytes_max = 50000; /* half of which is the log tail's */
         model_evict(m);
-        most = MAX(most, m->hidden.count);
-        CHECK(m->log_first < m->next_sequence || i == 0);
+        most = MAX(most, m->hidden.table.count);
+        CHECK(m->log.first < m->next_sequence || i == 0);
     }
     CHECK(most < 500);
     stop();

@@ -101,7 +101,7 @@ enum outcome cmd_eerase(struct client *c, const struct request *r) {
     if (!arg_uuid_or_reply(c, r->argv[1], "event id", &id)) return REPLIED;
     if (!need_event(c, &id, &e)) return PARKED;
     if (e == NULL) {
-        client_gate(c, m->hidden_frame); /* it may just have been removed */
+        client_gate(c, m->hidden.frame); /* it may just have been removed */
         reply_int(c, 0);
         return REPLIED;
     }

@@ -282,7 +282,7 @@ out:
 static bool names_are_applied(struct client *c, const struct scan *s) {
     const struct model *m = &c->srv->model;
     bool by_name = s->filter.stream_pattern.len > 0 || s->filter.category.len > 0;
-    if (!by_name || m->renamed_frame <= store_applied(m->store) || c->srv->executing != NULL)
+    if (!by_name || m->renamed.frame <= store_applied(m->store) || c->srv->executing != NULL)
         return true;
     return all_is_applied(c);
 }
@@ -308,12 +308,12 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!need_event(c, &id, &e)) return PARKED;
-    if (e == NULL) client_gate(c, c->srv->model.hidden_frame); /* it may just have been removed */
+    if (e == NULL) client_gate(c, c->srv->model.hidden.frame); /* it may just have been removed */
     if (e == NULL || e->frame > client_horizon(c)) {
         reply_null(c);
         return REPLIED;
     }
-    client_gate(c, c->srv->model.renamed_frame); /* its stream may just have been */
+    client_gate(c, c->srv->model.renamed.frame); /* its stream may just have been */
     reply_event(c, e, model_name(&c->srv->model, e));
     c->srv->stats.events_read++;
     return REPLIED;

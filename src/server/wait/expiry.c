@@ -67,7 +67,7 @@ static void on_listed(struct store_request *r) {
     if (r->status == 0 && x->generation == m->generation) {
         /* What is durable and not applied after a void may have deadlines that it does not list. */
         bool all = r->list.done && m->replay == NULL;
-        if (all) m->disk_deadline = r->list.next;
+        if (all) m->deadlines.on_disk = r->list.next;
         size_t loading = load_due(x, &r->list);
         if (loading == 0 && !all) {
             x->again_ms = srv->now_ms + LOOK_AGAIN_MS;
@@ -82,7 +82,7 @@ static void on_listed(struct store_request *r) {
 
 static bool disk_is_due(const struct server *srv) {
     const struct model *m = &srv->model;
-    return m->disk_deadline != 0 && m->disk_deadline <= m->recorded;
+    return m->deadlines.on_disk != 0 && m->deadlines.on_disk <= m->recorded;
 }
 
 /* Deletions are frames: they wait for the applier as all writes do. */
@@ -115,8 +115,8 @@ uint64_t expiry_wait_ms(const struct server *srv) {
     uint64_t next = model_next_deadline(m);
     if (next == 0 || !may_delete(srv)) return UINT64_MAX;
     if (next > m->recorded) return next - m->recorded;
-    bool in_memory = m->expiring_count > 0 && m->expiring[0]->extra->expires <= m->recorded;
-    if (in_memory) return 0;
+    const struct heap_node *due = heap_first(&m->deadlines.heap);
+    if (due != NULL && due->key <= m->recorded) return 0;
     if (x->listing || x->loading > 0) return UINT64_MAX; /* they wake the loop */
     return x->again_ms > srv->now_ms ? x->again_ms - srv->now_ms : 0;
 }

@@ -116,7 +116,7 @@ bool need_keys(struct client *c, const struct key_query *q, struct key_list *out
     };
     for (size_t i = 0; i < list->count; i++) offer(&l, &list->names[i]->rec);
     /* Streams that were created have numbers beyond all that the backend has. */
-    if (list->done || c->srv->model.renamed_frame > list->applied || c->srv->model.replay != NULL)
+    if (list->done || c->srv->model.renamed.frame > list->applied || c->srv->model.replay != NULL)
         offer_memory(&l);
     finish(&l, list->done ? 0 : list->next);
     return true;

@@ -186,9 +186,9 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
         }
     }
     /* Nothing on disk can have it: no such client-made id is there, and no such sequence. */
-    if (event_id_sequence(id, m->id_key) >= m->log_first && known_ids_prove_absent(m, id))
+    if (event_id_sequence(id, m->id_key) >= m->log.first && known_ids_prove_absent(m, id))
         return true;
-    if (m->log_first == 0) return true; /* the whole log is in memory */
+    if (m->log.first == 0) return true; /* the whole log is in memory */
     struct need_item *item = item_create(c, ITEM_EVENT);
     item->request.id = *id;
     ask(item, STORE_READ_ID);

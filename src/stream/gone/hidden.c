@@ -6,7 +6,7 @@
 
 struct hidden {
     struct hash_node node;
-    struct list order; /* model.hidden_order */
+    struct list order; /* model.hidden.order */
     uint64_t stream;
     uint64_t first_version; /* below it everything is gone; UINT64_MAX: deleted */
     uint64_t frame;         /* that did it last */
@@ -19,8 +19,8 @@ static uint64_t number_hash(uint64_t number) {
 
 static struct hidden *find(const struct model *m, uint64_t stream) {
     uint64_t hash = number_hash(stream);
-    for (struct hash_node *n = hash_first(&m->hidden, hash); n != NULL;
-         n = hash_next(&m->hidden, n)) {
+    for (struct hash_node *n = hash_first(&m->hidden.table, hash); n != NULL;
+         n = hash_next(&m->hidden.table, n)) {
         struct hidden *h = CONTAINER_OF(n, struct hidden, node);
         if (h->stream == stream) return h;
     }
@@ -28,7 +28,7 @@ static struct hidden *find(const struct model *m, uint64_t stream) {
 }
 
 static void forget(struct model *m, struct hidden *h) {
-    hash_remove(&m->hidden, &h->node);
+    hash_remove(&m->hidden.table, &h->node);
     list_remove(&h->order);
     m->bytes -= sizeof *h;
     xfree(h);
@@ -43,7 +43,7 @@ struct note_hidden {
 static void unhide(struct model *m, struct undo *u) {
     struct note_hidden *note = CONTAINER_OF(u, struct note_hidden, undo);
     struct hidden *h = find(m, note->saved.stream);
-    m->hidden_frame = note->hidden_frame;
+    m->hidden.frame = note->hidden_frame;
     if (note->saved.frame == 0) {
         forget(m, h);
         return;
@@ -60,22 +60,22 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
         h = xcalloc(1, sizeof *h);
         h->stream = stream;
         m->bytes += sizeof *h;
-        hash_insert(&m->hidden, &h->node, number_hash(stream));
+        hash_insert(&m->hidden.table, &h->node, number_hash(stream));
     }
     list_remove(&h->order);
-    list_append(&m->hidden_order, &h->order);
+    list_append(&m->hidden.order, &h->order);
     struct note_hidden *note = model_note(m, sizeof *note, unhide);
     if (note != NULL) {
         note->saved = *h;
-        note->hidden_frame = m->hidden_frame;
+        note->hidden_frame = m->hidden.frame;
     }
-    m->hidden_frame = h->frame = frame;
+    m->hidden.frame = h->frame = frame;
     h->first_version = MAX(h->first_version, first_version);
     if (singles) h->singles_frame = h->frame;
 }
 
 bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint64_t *gate) {
-    if (m->hidden.count == 0) return false;
+    if (m->hidden.table.count == 0) return false;
     const struct hidden *h = find(m, e->rec.stream);
     if (h == NULL) return false;
     bool hides = e->removed || e->rec.version < h->first_version;
@@ -93,21 +93,21 @@ bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint
 }
 
 static struct hidden *first(const struct model *m) {
-    return LIST_ENTRY(m->hidden_order.next, struct hidden, order);
+    return LIST_ENTRY(m->hidden.order.next, struct hidden, order);
 }
 
 void hidden_clear(struct model *m) {
-    while (!list_empty(&m->hidden_order)) forget(m, first(m));
-    m->hidden_frame = 0;
+    while (!list_empty(&m->hidden.order)) forget(m, first(m));
+    m->hidden.frame = 0;
 }
 
 /* Where all of the log tail is newer than the removal, and the backend has it, nothing that was
  * removed can be met. (One whose removal was taken back may stand too far behind: it stays longer.)
  */
 void model_forget_hidden(struct model *m) {
-    if (list_empty(&m->hidden_order)) return;
+    if (list_empty(&m->hidden.order)) return;
     uint64_t passed = store_floor(m->store);
-    if (m->log_first < m->next_sequence)
-        passed = MIN(passed, model_event(m, m->log_first)->frame - 1);
-    while (!list_empty(&m->hidden_order) && first(m)->frame <= passed) forget(m, first(m));
+    if (m->log.first < m->next_sequence)
+        passed = MIN(passed, model_event(m, m->log.first)->frame - 1);
+    while (!list_empty(&m->hidden.order) && first(m)->frame <= passed) forget(m, first(m));
 }

@@ -124,7 +124,7 @@ static void unremove(struct model *m, struct undo *u) {
 static void remove_one(struct model *m, struct stream *s, uint64_t version, uint64_t sequence) {
     struct event *in_tail = version >= stream_tail_first(s) ? stream_event(s, version) : NULL;
     struct event *in_log =
-        sequence >= m->log_first && sequence < m->next_sequence ? model_event(m, sequence) : NULL;
+        sequence >= m->log.first && sequence < m->next_sequence ? model_event(m, sequence) : NULL;
     if (in_tail != NULL) in_tail->removed = 1;
     if (in_log != NULL) in_log->removed = 1;
     holes_add(&s->extra->holes, version);
@@ -212,7 +212,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
         .flags = (uint16_t)(EVENT_ERASED | (e->rec.flags & EVENT_FIELDS)),
     };
     bool in_tail = f.version >= stream_tail_first(s);
-    bool in_log = f.sequence >= m->log_first && f.sequence < m->next_sequence;
+    bool in_log = f.sequence >= m->log.first && f.sequence < m->next_sequence;
     struct event *old = in_log    ? model_event(m, f.sequence)
                         : in_tail ? stream_event(s, f.version)
                                   : NULL;
@@ -288,7 +288,7 @@ static void undelete(struct model *m, struct undo *u) {
     if (s->extra != NULL) {
         cgroups_moved(s);
         expiring_update(m, s);
-        m->expiring_all += s->extra->expires != 0;
+        m->deadlines.all += s->extra->expires != 0;
     }
 }
 
@@ -300,7 +300,7 @@ void model_delete(struct model *m, struct stream *s) {
     assert(s->state == STREAM_LIVE);
     uint64_t number = s->name->rec.number;
     expiring_remove(m, s);
-    if (s->extra != NULL && s->extra->expires != 0 && m->expiring_all > 0) m->expiring_all--;
+    if (s->extra != NULL && s->extra->expires != 0 && m->deadlines.all > 0) m->deadlines.all--;
     struct stream content = *s;
     struct note_delete *note = model_note(m, sizeof *note, undelete);
     take_content(m, s);
@@ -346,8 +346,8 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     from->state = STREAM_ABSENT;
     take_content(m, from);
     if (to->extra == NULL) return;
+    to->extra->owner = to;
     cgroups_moved(to);
-    if (to->extra->expires_at != 0) m->expiring[to->extra->expires_at - 1] = to;
 }
 
 /* The events in memory keep the name that they were made with: see renamed.c. */

@@ -16,8 +16,8 @@ static uint64_t number_hash(uint64_t number) {
 
 static struct renamed *find(const struct model *m, uint64_t stream) {
     uint64_t hash = number_hash(stream);
-    for (struct hash_node *n = hash_first(&m->renamed, hash); n != NULL;
-         n = hash_next(&m->renamed, n)) {
+    for (struct hash_node *n = hash_first(&m->renamed.table, hash); n != NULL;
+         n = hash_next(&m->renamed.table, n)) {
         struct renamed *r = CONTAINER_OF(n, struct renamed, node);
         if (r->name->rec.number == stream) return r;
     }
@@ -25,7 +25,7 @@ static struct renamed *find(const struct model *m, uint64_t stream) {
 }
 
 static void drop(struct model *m, struct renamed *r) {
-    hash_remove(&m->renamed, &r->node);
+    hash_remove(&m->renamed.table, &r->node);
     stream_name_unref(r->name);
     xfree(r);
 }
@@ -40,7 +40,7 @@ struct note_renamed {
 static void restore(struct model *m, struct undo *u) {
     struct note_renamed *note = CONTAINER_OF(u, struct note_renamed, undo);
     struct renamed *r = find(m, note->number);
-    m->renamed_frame = note->last_before;
+    m->renamed.frame = note->last_before;
     if (note->before == NULL) {
         drop(m, r);
         return;
@@ -61,7 +61,7 @@ void model_note_renamed(struct model *m, struct stream_name *name, uint64_t fram
     if (note != NULL) {
         note->undo.keep = keep;
         note->number = name->rec.number;
-        note->last_before = m->renamed_frame;
+        note->last_before = m->renamed.frame;
         if (r != NULL) {
             note->before = stream_name_ref(r->name);
             note->frame_before = r->frame;
@@ -70,12 +70,12 @@ void model_note_renamed(struct model *m, struct stream_name *name, uint64_t fram
     if (r == NULL) {
         r = xcalloc(1, sizeof *r);
         r->name = stream_name_ref(name);
-        hash_insert(&m->renamed, &r->node, number_hash(name->rec.number));
+        hash_insert(&m->renamed.table, &r->node, number_hash(name->rec.number));
     } else {
         stream_name_unref(r->name);
         r->name = stream_name_ref(name);
     }
-    m->renamed_frame = r->frame = frame;
+    m->renamed.frame = r->frame = frame;
 }
 
 struct stream_name *model_name_found(const struct model *m, const struct event *e) {
@@ -88,13 +88,13 @@ static void drop_node(struct hash_node *n, void *arg) {
 }
 
 void renamed_clear(struct model *m) {
-    hash_each(&m->renamed, drop_node, m);
-    m->renamed_frame = 0;
+    hash_each(&m->renamed.table, drop_node, m);
+    m->renamed.frame = 0;
 }
 
 /* All of the log tail is newer than the last renaming, and every page that may come. */
 void model_forget_renamed(struct model *m) {
-    if (m->renamed.count == 0 || m->renamed_frame > store_floor(m->store)) return;
-    if (m->log_first == m->next_sequence || model_event(m, m->log_first)->frame > m->renamed_frame)
+    if (m->renamed.table.count == 0 || m->renamed.frame > store_floor(m->store)) return;
+    if (m->log.first == m->next_sequence || model_event(m, m->log.first)->frame > m->renamed.frame)
         renamed_clear(m);
 }

@@ -1,0 +1,86 @@
+/* The registry of those who wait: keys, under each its sets, under each the waiters. */
+#include "server/wait/internal.h"
+
+#include "base/alloc.h"
+
+static uint64_t name_hash(struct str name) {
+    return hash_bytes(name.ptr, name.len);
+}
+
+struct blocked_key *blocked_key_find(struct blocking *b, struct str name) {
+    for (struct hash_node *n = hash_first(&b->keys, name_hash(name)); n != NULL;
+         n = hash_next(&b->keys, n)) {
+        struct blocked_key *key = CONTAINER_OF(n, struct blocked_key, node);
+        if (str_eq(str_of(key->name, key->name_len), name)) return key;
+    }
+    return NULL;
+}
+
+struct blocked_key *blocked_key_get(struct blocking *b, struct str name) {
+    struct blocked_key *key = blocked_key_find(b, name);
+    if (key != NULL) return key;
+    key = xcalloc(1, sizeof *key + name.len);
+    key->name_len = name.len;
+    memcpy(key->name, name.ptr, name.len);
+    list_init(&key->ready);
+    list_init(&key->sets);
+    hash_insert(&b->keys, &key->node, name_hash(name));
+    return key;
+}
+
+struct blocked_set *blocked_set_find(struct blocked_key *key, enum set_kind kind,
+                                     struct str group) {
+    LIST_FOR_EACH (it, &key->sets) {
+        struct blocked_set *set = LIST_ENTRY(it, struct blocked_set, node);
+        if (set->kind == kind && str_eq(str_of(set->group, set->group_len), group)) return set;
+    }
+    return NULL;
+}
+
+static bool has_group_set(const struct blocked_key *key) {
+    LIST_FOR_EACH (it, &key->sets)
+        if (LIST_ENTRY(it, struct blocked_set, node)->kind == SET_GROUP) return true;
+    return false;
+}
+
+struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key, enum set_kind kind,
+                                    struct str group) {
+    struct blocked_set *set = blocked_set_find(key, kind, group);
+    if (set != NULL) return set;
+    if (kind == SET_GROUP && !has_group_set(key)) b->keys_on_nokey++;
+    set = xcalloc(1, sizeof *set + group.len);
+    set->key = key;
+    set->kind = kind;
+    set->group_len = group.len;
+    if (group.len > 0) memcpy(set->group, group.ptr, group.len);
+    list_init(&set->waiters);
+    list_init(&set->node);
+    list_append(&key->sets, &set->node);
+    return set;
+}
+
+void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key) {
+    if (key->links > 0 || key->serving) return;
+    assert(list_empty(&key->sets));
+    list_remove(&key->ready);
+    hash_remove(&b->keys, &key->node);
+    free(key);
+}
+
+void blocked_set_free_if_unused(struct blocking *b, struct blocked_set *set) {
+    if (set->links > 0 || set->serving) return;
+    list_remove(&set->node);
+    if (set->kind == SET_GROUP && !has_group_set(set->key)) b->keys_on_nokey--;
+    free(set);
+}
+
+void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims) {
+    struct blocked_set *set = link->set;
+    struct blocked_key *key = set->key;
+    list_remove(&link->node);
+    set->links--;
+    if (claims) set->claimers--;
+    blocked_set_free_if_unused(b, set);
+    key->links--;
+    blocked_key_free_if_unused(b, key);
+}

@@ -1,0 +1,218 @@
+/* What happens to a key, and running the commands that it concerns.
+ *
+ * What becomes visible is found by walking the log forward, once, from where the last walk ended,
+ * and only while somebody waits. A key that something happened to goes on the list `ready`. */
+#include "server/wait/internal.h"
+
+#include "server/server.h"
+#include "stream/gone/remove.h"
+#include "stream/group/cgroup.h"
+#include "stream/read.h"
+
+/* ---- what happens ---- */
+
+static void make_ready(struct blocking *b, struct blocked_key *key) {
+    if (!list_linked(&key->ready)) list_append(&b->ready, &key->ready);
+}
+
+static void key_changed(struct blocking *b, struct blocked_key *key) {
+    key->changed = true;
+    key->changed_frame = 0;
+    make_ready(b, key);
+}
+
+void blocking_key_changed(struct server *srv, struct str name) {
+    struct blocking *b = srv->blocking;
+    struct blocked_key *key = b->keys.count > 0 ? blocked_key_find(b, name) : NULL;
+    if (key != NULL) key_changed(b, key);
+}
+
+static void change_one(struct hash_node *n, void *arg) {
+    key_changed(arg, CONTAINER_OF(n, struct blocked_key, node));
+}
+
+void blocking_all_changed(struct server *srv) {
+    hash_each(&srv->blocking->keys, change_one, srv->blocking);
+}
+
+static void recheck_claimers(struct server *srv, struct blocked_set *set) {
+    LIST_FOR_EACH (it, &set->waiters) {
+        struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
+        if (!w->claims || w->recheck_ms != 0) continue; /* an earlier one is looked at sooner */
+        w->recheck_ms = srv->now_ms + w->min_idle + 1;
+        blocked_set_due(srv->blocking, w);
+    }
+}
+
+void blocking_delete_key(struct server *srv, struct stream *s) {
+    blocking_key_changed(srv, stream_name_str(s->name));
+    model_delete(&srv->model, s);
+}
+
+void blocking_delivered(struct server *srv, struct str name, struct str group) {
+    struct blocking *b = srv->blocking;
+    struct blocked_key *key = b->keys.count > 0 ? blocked_key_find(b, name) : NULL;
+    struct blocked_set *set = key != NULL ? blocked_set_find(key, SET_GROUP, group) : NULL;
+    if (set == NULL || set->claimers == 0) return;
+    if (set->serving)
+        set->delivered = true;
+    else
+        recheck_claimers(srv, set);
+}
+
+/* Notes the streams of the events that have become visible since the last time. */
+static void find_ready(struct server *srv) {
+    struct blocking *b = srv->blocking;
+    struct model *m = &srv->model;
+    uint64_t settled = model_settled(m);
+    const struct stream_name *last = NULL;
+    if (b->generation != m->generation) {
+        b->generation = m->generation;
+        b->sequence = m->log.first;
+    }
+    b->sequence = MAX(b->sequence, m->log.first);
+    for (; b->sequence < m->next_sequence; b->sequence++) {
+        const struct event *e = model_event(m, b->sequence);
+        assert(e != NULL);
+        if (e->frame > settled) break;
+        if (e->name == last) continue;
+        last = e->name;
+        struct blocked_key *key = blocked_key_find(b, stream_name_str(model_name(m, e)));
+        if (key == NULL) continue;
+        key->has_new = true;
+        make_ready(b, key);
+    }
+}
+
+/* ---- serving ---- */
+
+/* Runs the command now, not with the others that were woken in this turn: whether there is
+ * something for the next one depends on what it took. */
+static void run(struct client *c) {
+    if (c->park != PARK_WAIT) return; /* it is being loaded for, or paused */
+    client_resume(c);
+    list_remove(&c->resume);
+    client_process(c);
+}
+
+/* The stream of a key; NULL: it is not in memory. */
+static struct stream *stream_of(struct server *srv, const struct blocked_key *key) {
+    return model_stream(&srv->model, str_of(key->name, key->name_len));
+}
+
+/* Whether the group has something that its members were not delivered, or is gone: then its
+ * members have to hear of it. */
+static bool group_has_new(struct server *srv, const struct blocked_set *set) {
+    const struct stream *s = stream_of(srv, set->key);
+    if (s == NULL || s->state != STREAM_LIVE || stream_is_string(s)) return true;
+    const struct cgroup *g = cgroup_find(s, str_of(set->group, set->group_len));
+    if (g == NULL || g->cursor == CURSOR_UNKNOWN) return true;
+    uint64_t end = model_visible_end(&srv->model, s, model_settled(&srv->model));
+    uint64_t next = MAX(g->cursor, stream_first_version(s));
+    if (s->extra != NULL) next = holes_skip(&s->extra->holes, next);
+    return next < end;
+}
+
+/* The highest id that may be seen, roughly: the maximum when it is not in memory. */
+static bool last_visible(struct server *srv, const struct blocked_key *key, struct entry_id *out) {
+    const struct stream *s = stream_of(srv, key);
+    *out = (struct entry_id){UINT64_MAX, UINT64_MAX};
+    if (s == NULL) return true;
+    if (s->state != STREAM_LIVE || stream_is_string(s) || stream_length(s) == 0) return false;
+    uint64_t end = model_visible_end(&srv->model, s, model_settled(&srv->model));
+    if (end > stream_tail_first(s)) *out = event_entry_id(stream_event(s, end - 1));
+    return true;
+}
+
+/* Goes through the waiters in their order; each may vanish, with others, while one is run. Those
+ * that are dealt with go to `done`, and all of them come back in front of who came meanwhile. */
+static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
+    struct list todo, done;
+    struct entry_id last = {0, 0};
+    if (set->kind == SET_NOTHING) return;
+    if (set->kind == SET_ENTRIES && !last_visible(srv, set->key, &last)) return;
+    list_init(&todo);
+    list_init(&done);
+    list_splice(&todo, &set->waiters);
+    while (!list_empty(&todo)) {
+        struct blocked_link *link = LIST_ENTRY(todo.next, struct blocked_link, node);
+        bool claims = all && link->client->wait.blocked->claims;
+        if (set->kind == SET_GROUP && !claims && !group_has_new(srv, set)) {
+            if (set->claimers == 0 || !all) break;
+        } else if (set->kind == SET_GROUP || entry_id_cmp(last, link->after) > 0) {
+            list_remove(&link->node);
+            list_append(&done, &link->node);
+            run(link->client);
+            continue;
+        }
+        list_remove(&link->node);
+        list_append(&done, &link->node);
+    }
+    list_splice(&done, &todo);
+    list_splice(&done, &set->waiters);
+    list_splice(&set->waiters, &done);
+}
+
+static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
+    struct blocking *b = srv->blocking;
+    key->serving = true;
+    for (struct list *it = key->sets.next, *next; it != &key->sets; it = next) {
+        struct blocked_set *set = LIST_ENTRY(it, struct blocked_set, node);
+        set->serving = true;
+        serve_set(srv, set, all);
+        set->serving = false;
+        if (set->delivered) recheck_claimers(srv, set);
+        set->delivered = false;
+        next = it->next;
+        blocked_set_free_if_unused(b, set);
+    }
+    key->serving = false;
+    blocked_key_free_if_unused(b, key);
+}
+
+void blocking_serve(struct server *srv) {
+    struct blocking *b = srv->blocking;
+    if (b->keys.count == 0) return;
+    find_ready(srv);
+    uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
+    struct list later;
+    list_init(&later);
+    while (!list_empty(&b->ready)) {
+        struct blocked_key *key = LIST_ENTRY(b->ready.next, struct blocked_key, ready);
+        list_remove(&key->ready);
+        /* A change is not told before it is durable. */
+        if (key->changed && (key->changed_frame == 0 || key->changed_frame > decided))
+            key->changed_frame = decided;
+        bool all = key->changed && key->changed_frame <= settled;
+        if (key->changed && !all)
+            list_append(&later, &key->ready);
+        else
+            key->changed = false;
+        if (!all && !key->has_new) continue;
+        key->has_new = false;
+        serve_key(srv, key, all);
+    }
+    list_splice(&b->ready, &later);
+}
+
+/* Whether a key on the list can be served before something else happens. */
+static bool ready_now(const struct server *srv) {
+    const struct blocking *b = srv->blocking;
+    const struct model *m = &srv->model;
+    uint64_t settled = model_settled(m);
+    LIST_FOR_EACH (it, &b->ready) {
+        const struct blocked_key *key = LIST_ENTRY(it, struct blocked_key, ready);
+        if (key->has_new || key->changed_frame == 0 || key->changed_frame <= settled) return true;
+    }
+    if (b->keys.count == 0 || b->sequence < m->log.first || b->sequence >= m->next_sequence)
+        return false;
+    const struct event *e = model_event(m, b->sequence);
+    return e->frame <= settled;
+}
+
+uint64_t blocking_due(const struct server *srv) {
+    const struct blocking *b = srv->blocking;
+    if (ready_now(srv)) return 0;
+    const struct heap_node *n = heap_first(&b->due);
+    return n != NULL ? n->key : UINT64_MAX;
+}

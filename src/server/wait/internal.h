@@ -1,0 +1,85 @@
+/* What the files of blocking*.c share. Nobody else includes this.
+ *
+ *   key "orders" --+-- set "group a": waiters, first come first
+ *                  +-- set "group b": ...
+ *                  '-- set of XREAD:  ...
+ *
+ * A waiter is one connection under one key (struct blocked_link). */
+#ifndef SERVER_WAIT_INTERNAL_H
+#define SERVER_WAIT_INTERNAL_H
+
+#include "base/hash.h"
+#include "base/heap.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+
+enum set_kind { SET_ENTRIES, SET_GROUP, SET_NOTHING };
+
+struct blocked_key {
+    struct hash_node node; /* blocking.keys */
+    struct list ready;     /* blocking.ready */
+    struct list sets;
+    size_t links;           /* in all of its sets */
+    bool serving;           /* must stay */
+    bool changed;           /* other than by new entries ... */
+    uint64_t changed_frame; /* ... by this frame or an earlier one; 0: not known yet */
+    bool has_new;           /* entries have become visible */
+    size_t name_len;
+    char name[];
+};
+
+struct blocked_set {
+    struct list node; /* blocked_key.sets */
+    struct blocked_key *key;
+    enum set_kind kind;
+    struct list waiters; /* struct blocked_link */
+    size_t links;
+    size_t claimers; /* links of commands with CLAIM */
+    bool serving;
+    bool delivered; /* meanwhile: those who claim have something to look at later */
+    size_t group_len;
+    char group[];
+};
+
+struct blocked_link {
+    struct list node; /* blocked_set.waiters */
+    struct blocked_set *set;
+    struct client *client;
+    struct entry_id after; /* SET_ENTRIES */
+};
+
+/* What a connection waits for: client.wait.blocked. */
+struct blocked {
+    struct client *client;
+    struct entry_id *ids; /* '$' */
+    struct blocked_link *links;
+    size_t link_count;
+    bool claims;
+    uint64_t min_idle;
+    uint64_t deadline_ms, recheck_ms; /* monotonic; 0: none */
+    struct heap_node due;             /* in blocking.due, by the earlier of them */
+};
+
+struct blocking {
+    struct hash_table keys;
+    struct list ready;
+    uint64_t keys_on_nokey; /* with a SET_GROUP */
+    uint64_t sequence;      /* of the log: everything before it has been looked at */
+    uint64_t generation;    /* of the model, that `sequence` belongs to */
+    struct heap due;        /* of struct blocked */
+};
+
+/* blocking.c: its deadline or its time to look again has changed. */
+void blocked_set_due(struct blocking *b, struct blocked *w);
+
+/* blocking_keys.c; `find` returns NULL when there is none, `get` makes one. */
+struct blocked_key *blocked_key_find(struct blocking *b, struct str name);
+struct blocked_key *blocked_key_get(struct blocking *b, struct str name);
+struct blocked_set *blocked_set_find(struct blocked_key *key, enum set_kind kind, struct str group);
+struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key, enum set_kind kind,
+                                    struct str group);
+void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims);
+void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key);
+void blocked_set_free_if_unused(struct blocking *b, struct blocked_set *set);
+
+#endif
