@@ -22,7 +22,7 @@ store           : record store/journal/journal.h
 stream          : record store stream/*
 stream/gone     : record store stream
 stream/group    : record stream stream/gone
-stream/ids      : record stream stream/gone
+stream/ids      : record store stream stream/gone
 stream/dump     : record stream stream/*
 config          : store
 server          : proto record store stream/* config server/*

@@ -7,12 +7,9 @@
 #include "base/alloc.h"
 #include "store/store.h"
 
-void (*config_changed)(const char *name, void *arg);
-void *config_changed_arg;
-
 const struct option *option_find(struct str name) {
-    for (const struct option *o = option_table; o->name != NULL; o++)
-        if (str_eq_nocase(name, str_c(o->name))) return o;
+    OPTION_EACH(o)
+    if (str_eq_nocase(name, str_c(o->name))) return o;
     return NULL;
 }
 
@@ -223,7 +220,7 @@ void option_print(const struct option *o, const struct config *c, struct buf *ou
 void config_defaults(struct config *c) {
     memset(c, 0, sizeof *c);
     c->durability_interval_ms = 1000;
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         struct option_value v;
         struct err err;
         int status = option_parse(o, str_c(o->initial), &v, &err);
@@ -233,9 +230,9 @@ void config_defaults(struct config *c) {
 }
 
 void config_free(struct config *c) {
-    for (const struct option *o = option_table; o->name != NULL; o++)
-        if (o->type == OPTION_STRING || o->type == OPTION_WORDS)
-            xfree(*(char **)((char *)c + o->offset));
+    OPTION_EACH(o)
+    if (o->type == OPTION_STRING || o->type == OPTION_WORDS)
+        xfree(*(char **)((char *)c + o->offset));
     xfree(c->file);
     memset(c, 0, sizeof *c);
 }
@@ -310,8 +307,7 @@ int config_set(struct config *c, const struct str *names, const struct str *valu
     for (size_t i = 0; i < n && status == OK; i++)
         if (found[i] != NULL) option_assign(found[i], c, &parsed[i]);
     for (size_t i = 0; i < n && status == OK; i++)
-        if (found[i] != NULL && config_changed != NULL)
-            config_changed(found[i]->name, config_changed_arg);
+        if (found[i] != NULL && c->changed != NULL) c->changed(found[i]->name, c->changed_arg);
     for (size_t i = 0; i < n; i++) option_value_clear(&parsed[i]);
     xfree(parsed);
     xfree(found);
@@ -322,7 +318,7 @@ void config_get(const struct config *c, struct str pattern,
                 void (*each)(const char *name, const char *value, void *arg), void *arg) {
     struct buf value;
     buf_init(&value, 0);
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         if (o->flags & OPTION_SWITCH || !str_match_glob(pattern, str_c(o->name), true)) continue;
         buf_reset(&value);
         option_print(o, c, &value);

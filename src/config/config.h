@@ -15,6 +15,9 @@ enum debug_allowed { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* LOCAL: loopback and 
 
 struct config {
     char *file; /* absolute path of the configuration file, or NULL */
+    /* Called by config_set for each option that it changed. NULL: nobody wants to know. */
+    void (*changed)(const char *name, void *arg);
+    void *changed_arg;
     /* network */
     uint64_t port;
     char *bind; /* addresses, blank separated */
@@ -61,8 +64,4 @@ MUST_CHECK int config_set(struct config *c, const struct str *names, const struc
 void config_get(const struct config *c, struct str pattern,
                 void (*each)(const char *name, const char *value, void *arg), void *arg);
 MUST_CHECK int config_rewrite(const struct config *c, struct err *err);
-/* Called after config_set changed an option at run time (one call an option). Set by the server. */
-extern void (*config_changed)(const char *name, void *arg);
-extern void *config_changed_arg;
-
 #endif

@@ -328,8 +328,8 @@ static void rewrite_lines(const struct config *c, const struct buf *old, bool *w
         int n = split_line(line, &scratch, words, NULL);
         const struct option *o = n > 0 ? option_find(words[0]) : NULL;
         if (o != NULL && !(o->flags & OPTION_SWITCH)) {
-            if (written[o - option_table]) continue;
-            written[o - option_table] = true;
+            if (written[option_index(o)]) continue;
+            written[option_index(o)] = true;
             buf_reset(&text);
             join(words + 1, (size_t)n - 1, &text);
             if (!same_value(o, c, buf_str(&text))) {
@@ -341,8 +341,8 @@ static void rewrite_lines(const struct config *c, const struct buf *old, bool *w
         buf_put_str(out, line);
         buf_put(out, "\n", 1);
     }
-    for (const struct option *o = option_table; o->name != NULL; o++) {
-        if (o->flags & OPTION_SWITCH || written[o - option_table]) continue;
+    OPTION_EACH(o) {
+        if (o->flags & OPTION_SWITCH || written[option_index(o)]) continue;
         if (same_value(o, c, str_c(o->initial))) continue;
         option_print_line(o, c, out);
         buf_put(out, "\n", 1);
@@ -391,6 +391,7 @@ int config_rewrite(const struct config *c, struct err *err) {
     buf_init(&old, 0);
     buf_init(&text, 0);
     bool written[128] = {false};
+    assert(option_index(NULL) <= ARRAY_LEN(written));
     struct stat st;
     /* The password may be in it: a file that has to be made anew is its owner's alone. */
     mode_t mode = 0600;
@@ -438,7 +439,7 @@ void config_print_help(FILE *f) {
            "  --help, -h       this text\n"
            "  --version, -v    the version\n"
            "  --sample-conf    an option file that explains every option\n");
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         if (o->section != NULL) fprintf(f, "\n%s\n", o->section);
         if (o->flags & OPTION_SWITCH) {
             fprintf(f, "  --%s\n", o->name);
@@ -460,7 +461,7 @@ void config_print_sample(FILE *f) {
                "quotes. Options marked\n"
                "# (CONFIG SET) can also be changed while the server runs; CONFIG REWRITE then "
                "keeps them.\n");
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         if (o->flags & OPTION_SWITCH) continue;
         if (o->section != NULL) fprintf(f, "\n######## %s\n", o->section);
         fputs("\n", f);

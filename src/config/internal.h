@@ -43,7 +43,20 @@ struct option {
     const char *help;
 };
 
-extern const struct option option_table[]; /* terminated by a NULL name */
+/* The tables, each terminated by a NULL name. */
+extern const struct option network_options[], store_options[], stream_options[],
+    operation_options[];
+extern const struct option *const option_tables[]; /* all of them; terminated by NULL */
+#define OPTION_EACH(o)                                                                             \
+    for (const struct option *const *table_##o = option_tables; *table_##o != NULL; table_##o++)   \
+        for (const struct option *o = *table_##o; o->name != NULL; o++)
+/* Its place among all options; of NULL: how many there are. */
+size_t option_index(const struct option *o);
+
+#define KB          ((int64_t)1024)
+#define MB          (KB * 1024)
+#define GB          (MB * 1024)
+#define FIELD(name) offsetof(struct config, name) /* of a row */
 
 /* Options of Redis that clients ask for and whose value is fixed here. */
 struct option_fixed {

@@ -359,8 +359,8 @@ int server_start(struct server *srv, struct err *err) {
             "durability interval: replies do not wait for the disk; the journal is synced every "
             "%llu ms",
             (unsigned long long)srv->config.durability_interval_ms);
-    config_changed = on_config_changed;
-    config_changed_arg = srv;
+    srv->config.changed = on_config_changed;
+    srv->config.changed_arg = srv;
     log_notice("ready to receive connections on %s:%llu", srv->config.bind,
                (unsigned long long)srv->config.port);
     log_notice("Ready to accept connections");

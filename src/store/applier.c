@@ -1,52 +1,19 @@
-/* The applier thread and the helper (the journal's threads are in journal_thread.c).
- *
- *   applier: collects for a moment (apply_delay_ms or apply_bytes), turns batches into rows in one
- *            transaction, raises `applied`; uses what time is left for the backend's deferred work.
- *            With durability `backend` it is also the stage that acknowledges.
- *   helper:  whatever may take long and is nobody's hot path: preparing segments, watching disk
- * space.
- *
- * None of them decides anything about events; none frees a batch. */
+/* The applier thread: collects for a moment (apply_delay_ms or apply_bytes), turns batches into
+ * rows in one transaction, raises `applied`; uses what time is left for the backend's deferred
+ * work. With durability `backend` it is also the stage that acknowledges. It decides nothing about
+ * events and frees no batch. */
 #include "store/internal.h"
 
-#include <errno.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/pace.h"
 
 #define PROBE_INTERVAL_MS 200
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
-#define BACKGROUND_NICE   10
 #define IDLE_MAINTAIN_MS  1000
-#define SCRUB_INTERVAL_MS 10000
-
-void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    uint64_t ns = (uint64_t)at.tv_nsec + ms * 1000000u;
-    at.tv_sec += (time_t)(ns / 1000000000u);
-    at.tv_nsec = (long)(ns % 1000000000u);
-    pthread_cond_timedwait(cond, &s->lock, &at);
-}
-
-/* Whether the calling thread gives way to the loop and the journal. A nice value and not
- * SCHED_IDLE: a thread that gets nothing at all while it holds a lock of the file system would hold
- * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the
- * bound producers wait for it. */
-static void set_background(bool background) {
-    int nice = background ? BACKGROUND_NICE : 0;
-    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
-        log_debug("setpriority: %s", strerror(errno));
-    pace_set(background);
-}
 
 bool applier_give(struct store *s, struct batch *b) {
     bool was_idle = s->to_applier.head == NULL;
@@ -68,8 +35,6 @@ static void batch_vec_add(struct batch_vec *v, struct batch *b) {
     }
     v->items[v->count++] = b;
 }
-
-/* ---- applier ---- */
 
 static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
     atomic_fetch_add(&s->apply_retries, 1);
@@ -159,7 +124,7 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
     }
 }
 
-static void *applier_main(void *arg) {
+void *applier_main(void *arg) {
     struct store *s = arg;
     struct batch_vec taken = {0};
     pthread_setname_np(pthread_self(), "applier");
@@ -181,7 +146,7 @@ static void *applier_main(void *arg) {
                        bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
         pthread_mutex_unlock(&s->lock);
         if (stop) break;
-        if (patient != background) set_background(background = patient);
+        if (patient != background) thread_set_background(background = patient);
         if (taken.count > 0) {
             if (apply_batches(s, &taken)) {
                 uint64_t last = batch_last_frame(taken.items[taken.count - 1]);
@@ -211,101 +176,4 @@ static void *applier_main(void *arg) {
     }
     free(taken.items);
     return NULL;
-}
-
-/* ---- helper ---- */
-
-static void watch_disk(struct store *s) {
-    struct statvfs v;
-    char dir[sizeof s->path];
-    snprintf(dir, sizeof dir, "%s", s->path);
-    char *slash = strrchr(dir, '/');
-    if (slash == NULL)
-        snprintf(dir, sizeof dir, ".");
-    else if (slash == dir)
-        slash[1] = '\0';
-    else
-        *slash = '\0';
-    if (statvfs(dir, &v) != 0) return;
-    uint64_t available = (uint64_t)v.f_bavail * v.f_frsize;
-    uint64_t min = atomic_load(&s->disk_free_min);
-    atomic_store(&s->disk_free, available);
-    bool low = min > 0 && available < min;
-    if (atomic_exchange(&s->disk_low, low) == low) return;
-    if (low)
-        log_warning("disk: %llu bytes free, less than disk-free-min; writes are refused",
-                    (unsigned long long)available);
-    else
-        log_notice("disk: enough space again; writes are accepted");
-    store_notify(s);
-}
-
-/* Scrubbing rewrites all segments that are free: not for each erasure. */
-static void scrub_when_due(struct store *s, uint64_t *due_ms) {
-    uint64_t applies = atomic_load(&s->erasing_applies), now = clock_mono_ms();
-    if (s->journal_slot_count == 0 || applies == s->scrubbed || now < *due_ms) return;
-    s->scrubbed = applies;
-    *due_ms = now + SCRUB_INTERVAL_MS;
-    pthread_mutex_lock(&s->lock);
-    s->scrub = true;
-    pthread_cond_signal(&s->journal_wake);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void *helper_main(void *arg) {
-    struct store *s = arg;
-    uint64_t scrub_due_ms = 0;
-    pthread_setname_np(pthread_self(), "helper");
-    set_background(true);
-    pthread_mutex_lock(&s->lock);
-    while (!s->stopping) {
-        pthread_mutex_unlock(&s->lock);
-        if (s->backend->durable) watch_disk(s);
-        scrub_when_due(s, &scrub_due_ms);
-        struct err err;
-        if (s->journal != NULL && journal_wants_prepare(s->journal) &&
-            journal_prepare(s->journal, &err) != 0)
-            log_verbose("journal: preparing a segment: %s", err.text);
-        pthread_mutex_lock(&s->lock);
-        if (!s->stopping) store_wait_ms(s, &s->helper_wake, 1000);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return NULL;
-}
-
-/* ---- start and stop ---- */
-
-int threads_start(struct store *s, struct err *err) {
-    /* With interval nothing waits for a sync: one thread does. */
-    if (s->journal != NULL)
-        s->journal_slot_count = s->config.durability == DURABILITY_INTERVAL ? 1 : JOURNAL_SLOTS;
-    for (unsigned i = 0; i < s->journal_slot_count; i++) {
-        struct journal_slot *slot = &s->journal_slots[i];
-        slot->store = s;
-        slot->slot = i;
-        if (pthread_create(&slot->thread, NULL, journal_main, slot) != 0)
-            return err_errno(err, "cannot start a thread");
-    }
-    if (pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
-        pthread_create(&s->helper_thread, NULL, helper_main, s) != 0)
-        return err_errno(err, "cannot start a thread");
-    return 0;
-}
-
-void threads_stop(struct store *s) {
-    /* The journal first: what it still makes durable must reach the applier. */
-    pthread_mutex_lock(&s->lock);
-    s->stopping = true;
-    if (s->journal != NULL) journal_hurry(s->journal);
-    pthread_cond_broadcast(&s->journal_wake);
-    pthread_cond_broadcast(&s->helper_wake);
-    pthread_mutex_unlock(&s->lock);
-    for (unsigned i = 0; i < s->journal_slot_count; i++)
-        pthread_join(s->journal_slots[i].thread, NULL);
-    pthread_join(s->helper_thread, NULL);
-    pthread_mutex_lock(&s->lock);
-    s->journal_stopped = true;
-    pthread_cond_broadcast(&s->applier_wake);
-    pthread_mutex_unlock(&s->lock);
-    pthread_join(s->applier_thread, NULL);
 }

@@ -95,11 +95,19 @@ struct store {
     unsigned reader_count;
 };
 
-void store_notify(struct store *s);                                     /* wakes the loop */
-void *journal_main(void *slot);                                         /* journal_thread.c */
+void store_notify(struct store *s); /* wakes the loop */
+/* The threads: journal_thread.c (of a struct journal_slot), applier.c, helper.c (of a struct
+ * store). */
+void *journal_main(void *slot);
+void *applier_main(void *store);
+void *helper_main(void *store);
+/* Whether the calling thread gives way to the loop and the journal. */
+void thread_set_background(bool background);
 void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms); /* with the lock */
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
+/* Opens the journal, and brings what it holds beyond the backend into the backend. */
+MUST_CHECK int store_recover(struct store *s, struct err *err);
 MUST_CHECK int threads_start(struct store *s, struct err *err);
 void threads_stop(struct store *s); /* finishes what is queued (as far as it can be) */
 MUST_CHECK int readers_start(struct store *s, struct err *err);

@@ -15,8 +15,6 @@
 #include "base/log.h"
 #include "store/internal.h"
 
-#define REPLAY_BYTES (32u << 20)
-
 /* ---- open and recover ---- */
 
 static int take_lock(struct store *s, struct err *err) {
@@ -29,62 +27,6 @@ static int take_lock(struct store *s, struct err *err) {
     return err_set(err, ERR_REFUSED,
                    "the store %s is in use by another server (it holds %s); one server a store",
                    s->path, path);
-}
-
-struct replay {
-    struct store *s;
-    struct batch *batches[256];
-    size_t count, bytes;
-    uint64_t frames;
-};
-
-static int replay_apply(struct replay *r, struct err *err) {
-    int rc = 0;
-    if (r->count > 0) rc = r->s->backend->apply(r->s->writer, r->batches, r->count, err);
-    for (size_t i = 0; i < r->count; i++) batch_destroy(r->batches[i]);
-    r->count = r->bytes = 0;
-    bool more = false;
-    if (rc == 0) rc = r->s->backend->maintain(r->s->writer, false, &more, err);
-    return rc;
-}
-
-static int replay_batch(struct batch *b, void *arg, struct err *err) {
-    struct replay *r = arg;
-    r->batches[r->count++] = b;
-    r->bytes += b->bytes;
-    r->frames += b->frame_count;
-    if (r->count < ARRAY_LEN(r->batches) && r->bytes < REPLAY_BYTES) return 0;
-    return replay_apply(r, err);
-}
-
-/* Brings what the journal holds beyond the backend into the backend. */
-static int recover(struct store *s, struct err *err) {
-    struct journal_config config = {
-        .store_id = s->state.store_id,
-        .epoch = s->state.epoch,
-        .segment_bytes = s->config.segment_bytes,
-    };
-    char dir[sizeof s->path + 16];
-    snprintf(dir, sizeof dir, "%s-journal.d", s->path);
-    config.dir = dir;
-    struct stat st;
-    bool there = stat(dir, &st) == 0;
-    if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
-    struct replay r = {.s = s};
-    uint64_t start = clock_mono_ms();
-    int rc = journal_open(&s->journal, &config, s->state.applied, s->state.journal_open,
-                          replay_batch, &r, err);
-    if (rc == 0)
-        rc = replay_apply(&r, err);
-    else
-        for (size_t i = 0; i < r.count; i++) batch_destroy(r.batches[i]);
-    if (rc != 0) return rc;
-    if (r.frames > 0) {
-        log_notice("recovered %llu frames from the journal in %llu ms",
-                   (unsigned long long)r.frames, (unsigned long long)(clock_mono_ms() - start));
-        rc = s->backend->load_state(s->writer, &s->state, err);
-    }
-    return rc;
 }
 
 static void store_free(struct store *s) {
@@ -146,7 +88,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
     if (s->backend->durable && (rc = take_lock(s, err)) != 0) goto fail;
     if ((rc = s->backend->open_writer(&s->writer, s->path, err)) != 0) goto fail;
     if ((rc = s->backend->load_state(s->writer, &s->state, err)) != 0) goto fail;
-    if (s->backend->durable && (rc = recover(s, err)) != 0) goto fail;
+    if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
     s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
     *out = s;
     return 0;

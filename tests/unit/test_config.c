@@ -56,7 +56,7 @@ static const char *value_of(const struct config *c, const char *name) {
 TEST(the_default_of_every_row_is_a_legal_value_and_prints_as_one) {
     struct config c;
     config_defaults(&c);
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         struct option_value v;
         struct err err;
         char *printed = xstrdup(value_of(&c, o->name));
@@ -85,7 +85,7 @@ static const char *number(const struct option *o, __int128 v) {
 
 TEST(numbers_are_taken_from_min_to_max_and_not_beyond) {
     int rows = 0;
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         if (o->type != OPTION_INT && o->type != OPTION_SIGNED && o->type != OPTION_BYTES &&
             o->type != OPTION_OCTAL)
             continue;
@@ -339,7 +339,7 @@ TEST(help_names_every_option) {
     config_print_help(f);
     CHECK(fclose(f) == 0);
     const char *text = read_file("help");
-    for (const struct option *o = option_table; o->name != NULL; o++) {
+    OPTION_EACH(o) {
         char word[64];
         snprintf(word, sizeof word, "--%s", o->name);
         CHECK(strstr(text, word) != NULL);

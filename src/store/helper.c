@@ -1,0 +1,68 @@
+/* The helper thread: housekeeping off every hot path: preparing segments, watching free space,
+ * telling the journal when erased events are to be scrubbed. */
+#include "store/internal.h"
+
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define SCRUB_INTERVAL_MS 10000
+
+static void watch_disk(struct store *s) {
+    struct statvfs v;
+    char dir[sizeof s->path];
+    snprintf(dir, sizeof dir, "%s", s->path);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL)
+        snprintf(dir, sizeof dir, ".");
+    else if (slash == dir)
+        slash[1] = '\0';
+    else
+        *slash = '\0';
+    if (statvfs(dir, &v) != 0) return;
+    uint64_t available = (uint64_t)v.f_bavail * v.f_frsize;
+    uint64_t min = atomic_load(&s->disk_free_min);
+    atomic_store(&s->disk_free, available);
+    bool low = min > 0 && available < min;
+    if (atomic_exchange(&s->disk_low, low) == low) return;
+    if (low)
+        log_warning("disk: %llu bytes free, less than disk-free-min; writes are refused",
+                    (unsigned long long)available);
+    else
+        log_notice("disk: enough space again; writes are accepted");
+    store_notify(s);
+}
+
+/* Scrubbing rewrites all segments that are free: not for each erasure. */
+static void scrub_when_due(struct store *s, uint64_t *due_ms) {
+    uint64_t applies = atomic_load(&s->erasing_applies), now = clock_mono_ms();
+    if (s->journal_slot_count == 0 || applies == s->scrubbed || now < *due_ms) return;
+    s->scrubbed = applies;
+    *due_ms = now + SCRUB_INTERVAL_MS;
+    pthread_mutex_lock(&s->lock);
+    s->scrub = true;
+    pthread_cond_signal(&s->journal_wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void *helper_main(void *arg) {
+    struct store *s = arg;
+    uint64_t scrub_due_ms = 0;
+    pthread_setname_np(pthread_self(), "helper");
+    thread_set_background(true);
+    pthread_mutex_lock(&s->lock);
+    while (!s->stopping) {
+        pthread_mutex_unlock(&s->lock);
+        if (s->backend->durable) watch_disk(s);
+        scrub_when_due(s, &scrub_due_ms);
+        struct err err;
+        if (s->journal != NULL && journal_wants_prepare(s->journal) &&
+            journal_prepare(s->journal, &err) != 0)
+            log_verbose("journal: preparing a segment: %s", err.text);
+        pthread_mutex_lock(&s->lock);
+        if (!s->stopping) store_wait_ms(s, &s->helper_wake, 1000);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}

@@ -1,0 +1,68 @@
+/* Starting and stopping the journal's threads, the applier and the helper, and what they share. */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/pace.h"
+
+#define BACKGROUND_NICE 10
+
+void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    uint64_t ns = (uint64_t)at.tv_nsec + ms * 1000000u;
+    at.tv_sec += (time_t)(ns / 1000000000u);
+    at.tv_nsec = (long)(ns % 1000000000u);
+    pthread_cond_timedwait(cond, &s->lock, &at);
+}
+
+/* Whether the calling thread gives way to the loop and the journal. A nice value and not
+ * SCHED_IDLE: a thread that gets nothing at all while it holds a lock of the file system would hold
+ * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the
+ * bound producers wait for it. */
+void thread_set_background(bool background) {
+    int nice = background ? BACKGROUND_NICE : 0;
+    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
+        log_debug("setpriority: %s", strerror(errno));
+    pace_set(background);
+}
+
+int threads_start(struct store *s, struct err *err) {
+    /* With interval nothing waits for a sync: one thread does. */
+    if (s->journal != NULL)
+        s->journal_slot_count = s->config.durability == DURABILITY_INTERVAL ? 1 : JOURNAL_SLOTS;
+    for (unsigned i = 0; i < s->journal_slot_count; i++) {
+        struct journal_slot *slot = &s->journal_slots[i];
+        slot->store = s;
+        slot->slot = i;
+        if (pthread_create(&slot->thread, NULL, journal_main, slot) != 0)
+            return err_errno(err, "cannot start a thread");
+    }
+    if (pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
+        pthread_create(&s->helper_thread, NULL, helper_main, s) != 0)
+        return err_errno(err, "cannot start a thread");
+    return 0;
+}
+
+void threads_stop(struct store *s) {
+    /* The journal first: what it still makes durable must reach the applier. */
+    pthread_mutex_lock(&s->lock);
+    s->stopping = true;
+    if (s->journal != NULL) journal_hurry(s->journal);
+    pthread_cond_broadcast(&s->journal_wake);
+    pthread_cond_broadcast(&s->helper_wake);
+    pthread_mutex_unlock(&s->lock);
+    for (unsigned i = 0; i < s->journal_slot_count; i++)
+        pthread_join(s->journal_slots[i].thread, NULL);
+    pthread_join(s->helper_thread, NULL);
+    pthread_mutex_lock(&s->lock);
+    s->journal_stopped = true;
+    pthread_cond_broadcast(&s->applier_wake);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->applier_thread, NULL);
+}
