@@ -3,9 +3,9 @@
  * write its terminator, and reserving nothing still yields a pointer. */
 #include "base/buf.h"
 
-#include "base/alloc.h"
-
 #include <stdarg.h>
+
+#include "base/alloc.h"
 
 #define BUF_CAP_MIN ((size_t)64)
 

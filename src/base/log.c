@@ -3,14 +3,14 @@
  * processes and rotation work too. Nothing is buffered: what is logged before a crash is there. */
 #include "base/log.h"
 
-#include "base/clock.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define LOG_LINE_MAX 4096 /* PIPE_BUF: also atomic into a pipe */
 

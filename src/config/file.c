@@ -6,13 +6,13 @@
  * the value that the line says, so comments, order and the way a person wrote a size survive. */
 #include "config/internal.h"
 
-#include "base/alloc.h"
-#include "base/version.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/version.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, LINE_WORDS_MAX = 64 };
 

@@ -3,10 +3,10 @@
  * is decided here and nowhere else. */
 #include "proto/resp.h"
 
-#include "base/alloc.h"
-
 #include <math.h>
 #include <stdarg.h>
+
+#include "base/alloc.h"
 
 #define HEAD_MAX 24 /* a type byte, 20 digits, CR LF */
 

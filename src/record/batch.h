@@ -11,8 +11,8 @@
 #define RECORD_BATCH_H
 
 #include "base/base.h"
-#include "base/list.h"
 #include "base/err.h"
+#include "base/list.h"
 
 /* CHECKLIST for a new kind: its body in store/record.h, docs/journal.md, record_valid(), every
  * backend's apply(), the model's replay (stream/replay.c), the fuzz corpus. Numbers are never

@@ -1,8 +1,8 @@
 /* Whether records from a file make sense, kind by kind. */
 #include "record/record.h"
 
-#include "record/event.h"
 #include "record/batch.h"
+#include "record/event.h"
 
 /* A body with a fixed part and a non-empty array of equal items behind it. */
 static bool is_array(const struct record *r, size_t head, size_t item) {

@@ -16,12 +16,12 @@ static void visit_clients(struct server *srv) {
         list_append(&srv->clients, &c->all);
         uint64_t timeout_ms = srv->config.timeout_s * 1000;
         if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor &&
-            srv->now_ms - c->last_active_ms > timeout_ms) {
+            srv->clock.now_ms - c->last_active_ms > timeout_ms) {
             log_verbose("client %llu %s: idle, closed", (unsigned long long)c->id, c->addr);
             client_close(c);
             continue;
         }
-        if (srv->now_ms - c->last_active_ms > 2000) client_trim(c);
+        if (srv->clock.now_ms - c->last_active_ms > 2000) client_trim(c);
         srv->stats.client_peak_input = MAX(srv->stats.client_peak_input, c->in.cap);
         srv->stats.client_peak_output = MAX(srv->stats.client_peak_output, c->out.cap);
     }
@@ -38,9 +38,9 @@ static void bound_memory(struct server *srv) {
 }
 
 void cron_run(struct server *srv) {
-    if (srv->now_ms < srv->cron_at_ms) return;
-    srv->cron_at_ms = srv->now_ms + CRON_INTERVAL_MS;
-    stats_cron(&srv->stats, srv->now_ms);
+    if (srv->clock.now_ms < srv->cron_at_ms) return;
+    srv->cron_at_ms = srv->clock.now_ms + CRON_INTERVAL_MS;
+    stats_cron(&srv->stats, srv->clock.now_ms);
     visit_clients(srv);
     bound_memory(srv);
     server_resume_throttled(srv);

@@ -8,18 +8,18 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/version.h"
 #include "base/reserve.h"
-#include "server/wait/blocking.h"
-#include "server/server.h"
+#include "base/version.h"
 #include "server/client/transaction.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
 
 typedef unsigned long long ull;
 
 void info_server(struct server *srv, struct buf *out) {
     struct utsname os = {0};
     uname(&os);
-    uint64_t uptime_s = (srv->now_ms - srv->started_ms) / 1000;
+    uint64_t uptime_s = (srv->clock.now_ms - srv->clock.started_ms) / 1000;
     char exe[1024] = "";
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[MAX(n, 0)] = '\0';
@@ -57,7 +57,7 @@ static uint64_t list_length(const struct list *l) {
 }
 
 void info_clients(struct server *srv, struct buf *out) {
-    bool paused = srv->pause_until_ms > srv->now_ms;
+    bool paused = srv->pause.until_ms > srv->clock.now_ms;
     info_put_u64(out, "connected_clients", srv->client_count);
     info_put_u64(out, "cluster_connections", 0);
     info_put_u64(out, "maxclients", srv->config.maxclients);
@@ -82,10 +82,10 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_text(out, "paused_reason", paused ? "client_pause" : "none");
     info_put_text(out, "paused_actions",
                   !paused                  ? "none"
-                  : srv->pause_writes_only ? "write"
+                  : srv->pause.writes_only ? "write"
                                            : "all");
     info_put_u64(out, "paused_timeout_milliseconds",
-                 paused ? srv->pause_until_ms - srv->now_ms : 0);
+                 paused ? srv->pause.until_ms - srv->clock.now_ms : 0);
 }
 
 static uint64_t resident_bytes(void) {

@@ -13,20 +13,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/wait/blocking.h"
+#include "stream/group/cgroup.h"
+#include "server/client/transaction.h"
 #include "server/command/command.h"
 #include "server/cron.h"
 #include "server/listener.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
-#include "stream/group/cgroup.h"
-#include "server/client/transaction.h"
 
-#define READ_BUFFER       (64u * 1024)
-#define SLOW_SYNC_US      UINT64_C(600)
-#define SLOW_SYNC_SLOTS   3              /* at most JOURNAL_SLOTS */
-#define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
-#define BATCH_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
-#define STOP_PATIENCE_MS  5000
+#define READ_BUFFER      (64u * 1024)
+#define STOP_PATIENCE_MS 5000
 
 /* ---- the store's callbacks ---- */
 
@@ -36,14 +32,8 @@ static void resume_all(struct list *parked) {
 
 static void on_durable(struct batch *b, void *arg) {
     struct server *srv = arg;
-    uint64_t now = clock_mono_us(), took = now - b->submitted_us;
-    srv->commit.sync_us = (srv->commit.sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
-    uint32_t released = clients_durable(srv, b);
+    commit_durable(srv, b, clients_durable(srv, b));
     resume_all(&srv->waiting); /* WAITAOF */
-    uint32_t all = srv->commit.in_flight + srv->commit.writers;
-    srv->commit.population = MAX(all, srv->commit.population - srv->commit.population / 16);
-    srv->commit.in_flight -= MIN(released, srv->commit.in_flight);
-    srv->commit.hold_until_us = released > 0 ? now + MIN(srv->commit.sync_us / 2, HOLD_MAX_US) : 0;
 }
 
 static void on_applied(uint64_t frame, void *arg) {
@@ -114,12 +104,12 @@ struct client *server_client_by_id(struct server *srv, uint64_t id) {
 /* ---- turns ---- */
 
 void server_read_clock(struct server *srv) {
-    if (!srv->clock_stale) return;
-    srv->clock_stale = false;
-    srv->now_us = clock_mono_us();
-    srv->now_ms = srv->now_us / 1000;
-    srv->wall_ms = clock_wall_ms();
-    model_tick(&srv->model, srv->wall_ms);
+    if (!srv->clock.stale) return;
+    srv->clock.stale = false;
+    srv->clock.now_us = clock_mono_us();
+    srv->clock.now_ms = srv->clock.now_us / 1000;
+    srv->clock.wall_ms = clock_wall_ms();
+    model_tick(&srv->model, srv->clock.wall_ms);
 }
 
 static void on_store(void *arg, int what) {
@@ -154,50 +144,6 @@ static void run_resumed(struct server *srv) {
     }
 }
 
-/* A slow disk is worth more than one sync under way. */
-static unsigned sync_slots(const struct server *srv) {
-    return srv->commit.sync_us < SLOW_SYNC_US ? 1 : SLOW_SYNC_SLOTS;
-}
-
-/* Whether the open batch holds its share of the writers: with a slow disk they go in cohorts, one
- * for each sync that may be under way. */
-static bool is_cohort(const struct server *srv, uint32_t percent) {
-    return srv->commit.writers * sync_slots(srv) * 100 >= srv->commit.population * percent;
-}
-
-/* Whether an idle journal should be held back. The connections that have just been answered will
- * send their next commands within a moment; a write that starts with the first of them would make
- * the others wait for two syncs. With a quick disk it is enough to take what has arrived already:
- * until a look finds nothing new. With a slow one a cohort is waited for, half a sync at the most.
- */
-static bool hold_back(struct server *srv) {
-    uint64_t now = clock_mono_us();
-    if (now >= srv->commit.hold_until_us || is_cohort(srv, 90)) return false;
-    if (srv->commit.sync_us < SLOW_SYNC_US) {
-        srv->commit.look_again = srv->turn_callbacks > 0;
-        return srv->commit.look_again;
-    }
-    if (!srv->commit.alarm_set) loop_alarm(srv->loop, srv->commit.hold_until_us - now);
-    srv->commit.alarm_set = true;
-    return true;
-}
-
-static void submit(struct server *srv) {
-    srv->commit.alarm_set = false;
-    srv->commit.in_flight += srv->commit.writers;
-    srv->commit.writers = 0;
-    model_submit(&srv->model);
-}
-
-/* Starts the next write of the journal when that is idle; a large batch goes at once. */
-static void hand_over(struct server *srv) {
-    const struct batch *open = srv->model.open;
-    if (open->frame_count == 0) return;
-    if (open->bytes >= BATCH_BYTES_LARGE ||
-        (store_idle(srv->store, sync_slots(srv)) && !hold_back(srv)))
-        submit(srv);
-}
-
 static void flush_all(struct server *srv) {
     while (!list_empty(&srv->to_flush)) {
         struct client *c = LIST_ENTRY(srv->to_flush.next, struct client, flush);
@@ -206,21 +152,16 @@ static void flush_all(struct server *srv) {
     }
 }
 
-void server_between_clients(struct server *srv) {
-    if (sync_slots(srv) == 1 || srv->commit.writers == 0 || !is_cohort(srv, 100)) return;
-    if (store_writable(srv->store) && store_idle(srv->store, sync_slots(srv))) submit(srv);
-}
-
 static void check_deadlines(struct server *srv) {
     blocking_check_deadlines(srv);
     LIST_FOR_EACH_SAFE (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
-        if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->now_ms) continue;
+        if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->clock.now_ms) continue;
         c->wait.timed_out = true;
         client_resume(c);
     }
-    if (srv->pause_until_ms != 0 && srv->now_ms >= srv->pause_until_ms) {
-        srv->pause_until_ms = 0;
+    if (srv->pause.until_ms != 0 && srv->clock.now_ms >= srv->pause.until_ms) {
+        srv->pause.until_ms = 0;
         resume_all(&srv->paused);
     }
 }
@@ -231,7 +172,7 @@ static void after_turn(struct server *srv) {
     expiry_run(srv);
     blocking_serve(srv);
     run_resumed(srv);
-    hand_over(srv);
+    commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
     model_pack(&srv->model);
@@ -239,23 +180,25 @@ static void after_turn(struct server *srv) {
     while (!list_empty(&srv->closed))
         client_free(LIST_ENTRY(srv->closed.next, struct client, closed));
     cron_run(srv);
-    srv->clock_stale = true;
+    srv->clock.stale = true;
 }
 
 static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume)) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0) return 0;
-    uint64_t wait_ms = srv->cron_at_ms > srv->now_ms ? srv->cron_at_ms - srv->now_ms : 1;
+    uint64_t wait_ms =
+        srv->cron_at_ms > srv->clock.now_ms ? srv->cron_at_ms - srv->clock.now_ms : 1;
     wait_ms = MIN(wait_ms, expiry_wait_ms(srv));
     LIST_FOR_EACH (it, &srv->waiting) {
         struct client *c = LIST_ENTRY(it, struct client, parked);
         if (c->wait.deadline_ms == 0) continue;
-        uint64_t left = c->wait.deadline_ms > srv->now_ms ? c->wait.deadline_ms - srv->now_ms : 1;
+        uint64_t left =
+            c->wait.deadline_ms > srv->clock.now_ms ? c->wait.deadline_ms - srv->clock.now_ms : 1;
         wait_ms = MIN(wait_ms, left);
     }
     if (blocking != UINT64_MAX)
-        wait_ms = MIN(wait_ms, blocking > srv->now_ms ? blocking - srv->now_ms : 1);
+        wait_ms = MIN(wait_ms, blocking > srv->clock.now_ms ? blocking - srv->clock.now_ms : 1);
     return wait_ms * 1000;
 }
 
@@ -349,10 +292,10 @@ int server_start(struct server *srv, struct err *err) {
     model_init(&srv->model, srv->store, srv->config.cache_bytes,
                srv->config.durability == DURABILITY_INTERVAL);
     srv->store_io = loop_io_create(srv->loop, store_fd(srv->store), on_store, srv);
-    srv->clock_stale = true;
+    srv->clock.stale = true;
     server_read_clock(srv);
-    srv->started_ms = srv->now_ms;
-    srv->started_wall_s = srv->wall_ms / 1000;
+    srv->clock.started_ms = srv->clock.now_ms;
+    srv->clock.started_wall_s = srv->clock.wall_ms / 1000;
     if ((rc = listeners_open(srv, err)) != 0) return rc;
     if (srv->config.durability == DURABILITY_INTERVAL)
         log_warning(
@@ -401,8 +344,7 @@ static int finish(struct server *srv) {
 }
 
 void server_turn(struct server *srv, uint64_t wait_us) {
-    srv->turn_callbacks = loop_turn(srv->loop, srv->commit.look_again ? 0 : wait_us);
-    srv->commit.look_again = false;
+    commit_turn(srv, wait_us);
     after_turn(srv);
 }
 

@@ -3,12 +3,15 @@
 #define SERVER_SERVER_H
 
 #include "base/hash.h"
-#include "server/client/client.h"
-#include "config/config.h"
-#include "server/wait/expiry.h"
-#include "server/client/input.h"
-#include "server/stats/stats.h"
 #include "stream/model.h"
+#include "config/config.h"
+#include "server/client/client.h"
+#include "server/client/exec.h"
+#include "server/client/input.h"
+#include "server/clock.h"
+#include "server/commit.h"
+#include "server/stats/stats.h"
+#include "server/wait/expiry.h"
 
 struct listener;
 
@@ -27,36 +30,17 @@ struct server {
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */
 
-    uint64_t now_ms; /* monotonic, read once a turn */
-    uint64_t now_us; /* monotonic, read at the start of a turn and after each command */
-    uint64_t wall_ms;
-    uint64_t started_wall_s, started_ms;
+    struct server_clock clock;
     char run_id[41];
-    /* When to hand the open batch to the journal (server.c: hand_over). */
-    struct {
-        uint64_t sync_us;    /* how long a batch takes to become durable, smoothed */
-        uint32_t writers;    /* connections with a reply that waits for the open batch */
-        uint32_t in_flight;  /* ... for batches under way */
-        uint32_t population; /* how many such connections there are, all in all */
-        uint64_t hold_until_us;
-        bool alarm_set, look_again;
-    } commit;
-    uint64_t pause_until_ms; /* CLIENT PAUSE; 0: none */
-    bool pause_writes_only;
-    int turn_callbacks;       /* of the last turn */
-    bool clock_stale;         /* a new turn has begun */
+    struct commit_pace commit;
+    struct client_pause pause;
     bool stopping, read_only; /* read_only: the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
     bool flush_waits;    /* a FLUSHALL waits until another one is forgotten: cron runs it again */
     struct need *backup; /* the running BACKUP's, or NULL */
     struct expiry expiry;
-    struct client *executing; /* whose EXEC runs its commands now; NULL: nobody's */
-    struct {
-        bool abort;          /* its command has replied an error that takes all of it back */
-        uint64_t frame;      /* the highest that its replies depend on */
-        uint64_t command_at; /* where the reply of its command begins in c->out */
-    } exec;
+    struct exec_state exec;
     struct stats stats;
 };
 
@@ -64,9 +48,6 @@ struct server {
 void server_read_clock(struct server *srv);
 int server_start(struct server *srv, struct err *err);
 int server_run(struct server *srv); /* until told to stop; the exit status */
-/* In the middle of a turn, after a connection's commands have run: with a slow disk a cohort of
- * writers is handed over before the rest is looked at, so that syncs overlap. */
-void server_between_clients(struct server *srv);
 /* One turn of the loop that waits at most so long. */
 void server_turn(struct server *srv, uint64_t wait_us);
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */

@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "base/uuid.h"
-#include "record/event.h"
 #include "record/batch.h"
+#include "record/event.h"
 #include "record/record.h"
 
 /* What the loop needs to go on where the store stands. */

@@ -1,10 +1,11 @@
 /* Evicting. The oldest events of the log tail go first, out of their streams' tails too; when the
  * log tail is not what fills the cache, whole streams go, those not used lately first. Nothing
  * beyond the store's floor ever goes. */
-#include "base/alloc.h"
-#include "stream/group/cgroup.h"
 #include "stream/internal.h"
+
+#include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "stream/group/cgroup.h"
 
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64

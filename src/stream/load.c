@@ -2,8 +2,9 @@
  * collects waiters; when the reader thread has found its head it turns LIVE or ABSENT, and they are
  * woken. Nothing in memory can be newer than what the backend says: a stream leaves memory only
  * when all its frames are applied, and gets no new ones while it is not there. */
-#include "base/alloc.h"
 #include "stream/internal.h"
+
+#include "base/alloc.h"
 
 struct stream_load {
     struct store_request request;

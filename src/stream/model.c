@@ -4,8 +4,8 @@
 #include "stream/model.h"
 
 #include "base/alloc.h"
-#include "stream/internal.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval) {
     const struct store_state *st = store_state(s);

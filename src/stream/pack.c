@@ -6,8 +6,9 @@
  * A block is freed with the last of its events. As the log tail is evicted in the order of
  * sequences, a stream then has one block of which a part is gone: blocks are small, and streams
  * that would be few blocks are left alone. */
-#include "store/store.h"
 #include "stream/internal.h"
+
+#include "store/store.h"
 
 #define BLOCK_BYTES     4096 /* a page, which the allocator aligns */
 #define BLOCK_EVENTS    64

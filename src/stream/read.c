@@ -4,8 +4,8 @@
 #include "stream/read.h"
 
 #include "base/alloc.h"
-#include "stream/internal.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 #define READ_BYTES_MAX     (8u << 20)
 #define PREFETCH_AHEAD     8

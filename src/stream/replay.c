@@ -3,9 +3,10 @@
  * the store until they are applied; an index by stream says which records are whose. A load's own
  * snapshot says which of them it has already; those beyond it are there as long as the load is
  * outstanding (store_floor). */
+#include "stream/internal.h"
+
 #include "base/alloc.h"
 #include "stream/group/cgroup.h"
-#include "stream/internal.h"
 
 struct replay_item {
     uint64_t frame;

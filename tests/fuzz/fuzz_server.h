@@ -67,7 +67,7 @@ static void check_alive(void) {
     if (write(fd, "PING\r\n", 6) != 6) abort();
     for (int i = 0; i < 1000 && read(fd, reply, 7) <= 0; i++) turns(1);
     /* requirepass may have been set, the server paused: any answer will do, none will not. */
-    if (reply[0] != '+' && reply[0] != '-' && server.pause_until_ms == 0) abort();
+    if (reply[0] != '+' && reply[0] != '-' && server.pause.until_ms == 0) abort();
     close(fd);
     turns(2);
 }
@@ -75,7 +75,7 @@ static void check_alive(void) {
 /* Takes back what a command may have asked of the server as a whole. */
 static void calm_down(void) {
     turns(4);
-    server.pause_until_ms = 0;
+    server.pause.until_ms = 0;
     server.stopping = false; /* SHUTDOWN only sets it */
 }
 

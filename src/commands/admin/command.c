@@ -1,11 +1,10 @@
 /* COMMAND: the command table in the nested shapes of Redis 7.2, for clients and for redis-cli. What
  * Redis tells and the table does not hold (tips, complexity) is left empty. DOCS is in
  * command_docs.c. */
+#include "base/alloc.h"
+#include "server/server.h"
 #include "commands/admin/family.h"
 #include "commands/stream/family.h"
-#include "server/server.h"
-
-#include "base/alloc.h"
 
 static size_t subcommand_count(const struct command *cmd) {
     size_t n = 0;

@@ -1,7 +1,7 @@
 /* COMMAND DOCS: the arguments come from the syntax text of the row (syntax.h), in the nested maps
  * of Redis 7.2. */
-#include "commands/admin/family.h"
 #include "server/command/syntax.h"
+#include "commands/admin/family.h"
 
 static const char *value_type(const struct command *cmd, struct str name) {
     static const char *const integers[] = {

@@ -1,6 +1,6 @@
 /* CONFIG: GET SET REWRITE RESETSTAT over config.h. */
-#include "commands/admin/family.h"
 #include "server/server.h"
+#include "commands/admin/family.h"
 
 struct collect {
     const struct request *r;

@@ -1,12 +1,11 @@
 /* DEBUG: what tests need, locked by enable-debug-command. Nothing here can lose or change events.
  */
-#include "commands/admin/family.h"
-#include "server/server.h"
-
-#include "base/log.h"
-
 #include <math.h>
 #include <time.h>
+
+#include "base/log.h"
+#include "server/server.h"
+#include "commands/admin/family.h"
 
 static bool is_local(const struct client *c) {
     return c->is_unix || strncmp(c->addr, "127.", 4) == 0 || strncmp(c->addr, "[::1]", 5) == 0;

@@ -1,8 +1,8 @@
 /* INFO [section ...]. As with Redis, no section means `default`; `all` is every section and
  * `everything` those of modules too, of which there are none. */
-#include "commands/admin/family.h"
 #include "server/server.h"
 #include "server/stats/info.h"
+#include "commands/admin/family.h"
 
 static bool wanted(const struct request *r, const struct info_section *s) {
     if (r->argc == 1) return s->in_default;

@@ -1,6 +1,6 @@
 /* MEMORY: what a stream takes; INFO has the figures of the server. */
-#include "commands/admin/family.h"
 #include "server/server.h"
+#include "commands/admin/family.h"
 
 /* MEMORY USAGE stream [SAMPLES count]: what the stream takes in memory now, its newest events
  * included; a stream that is on disk only takes nothing and is answered with null, as one that does

@@ -1,11 +1,11 @@
 /* MONITOR, the command; what it shows is written by server/command/monitor.c. */
-#include "commands/admin/family.h"
 #include "server/server.h"
+#include "commands/admin/family.h"
 
 /* MONITOR */
 enum outcome cmd_monitor(struct client *c, const struct request *r) {
     UNUSED(r);
-    if (c->srv->executing == c) {
+    if (c->srv->exec.client == c) {
         reply_error(c, "ERR MONITOR isn't allowed for DENY BLOCKING client");
         return REPLIED;
     }

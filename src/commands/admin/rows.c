@@ -1,8 +1,8 @@
 /* The rows of the store, the options, what the server tells about itself. */
 #include "commands/rows.h"
 
-#include "commands/families.h"
 #include "commands/admin/family.h"
+#include "commands/families.h"
 
 static struct command config_commands[] = {
     ROW("get", cmd_config_get, 3, 0, ADMIN, "server", "parameter [parameter ...]",

@@ -1,11 +1,11 @@
 /* SLOWLOG, and what there is of LATENCY: the histograms of the commands. Latency events are not
  * sampled: their questions are answered as Redis answers when nothing has been sampled. */
-#include "commands/admin/family.h"
+#include <strings.h>
+
 #include "server/server.h"
 #include "server/stats/slowlog.h"
 #include "server/stats/stats.h"
-
-#include <strings.h>
+#include "commands/admin/family.h"
 
 /* SLOWLOG GET [count]: newest first; 10 unless told, -1 all. */
 enum outcome cmd_slowlog_get(struct client *c, const struct request *r) {

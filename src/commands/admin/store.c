@@ -1,12 +1,12 @@
 /* Commands about the store as a whole: ESYNC WAITAOF WAIT, BACKUP, FLUSHALL, SHUTDOWN. */
 #include "base/alloc.h"
 #include "base/log.h"
-#include "commands/event/args.h"
-#include "server/wait/blocking.h"
-#include "commands/admin/family.h"
-#include "server/wait/need.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/admin/family.h"
+#include "commands/event/args.h"
 
 /* ---- waiting for stages ---- */
 
@@ -29,7 +29,7 @@ enum outcome cmd_esync(struct client *c, const struct request *r) {
         reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
         return REPLIED;
     }
-    if (begins) c->wait.deadline_ms = timeout > 0 ? c->srv->now_ms + timeout : 0;
+    if (begins) c->wait.deadline_ms = timeout > 0 ? c->srv->clock.now_ms + timeout : 0;
     return wait_for_apply(c);
 }
 
@@ -52,7 +52,7 @@ enum outcome cmd_waitaof(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     bool durable = store_durable(srv->store) >= c->last_frame;
     bool begins = !c->wait.set;
-    if (durable || srv->executing == c ||
+    if (durable || srv->exec.client == c ||
         (c->wait.set && (c->wait.timed_out || c->wait.unblocked))) {
         reply_array(c, 2);
         reply_int(c, durable);
@@ -63,7 +63,7 @@ enum outcome cmd_waitaof(struct client *c, const struct request *r) {
         c->wait.set = true;
         c->wait.frame = c->last_frame;
         c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
-        c->wait.deadline_ms = timeout > 0 ? srv->now_ms + timeout : 0;
+        c->wait.deadline_ms = timeout > 0 ? srv->clock.now_ms + timeout : 0;
         if (store_writable(srv->store)) model_submit(&srv->model);
     }
     return wait_for_apply(c);

@@ -1,10 +1,10 @@
 /* CLIENT: what a connection says about itself, and what an operator does to connections. As
  * Valkey 8.1, less client-side caching: there are no values to cache, so tracking can only be off.
  */
+#include "server/server.h"
 #include "commands/connection/client_filter.h"
 #include "commands/connection/client_name.h"
 #include "commands/connection/family.h"
-#include "server/server.h"
 
 /* CLIENT ID */
 enum outcome cmd_client_id(struct client *c, const struct request *r) {
@@ -167,10 +167,10 @@ enum outcome cmd_client_pause(struct client *c, const struct request *r) {
         return REPLIED;
     }
     /* A pause that lasts longer, or forbids more, is not weakened by a new one. */
-    bool running = srv->pause_until_ms > srv->now_ms;
-    uint64_t until = srv->now_ms + (uint64_t)ms;
-    srv->pause_writes_only = running ? srv->pause_writes_only && writes_only : writes_only;
-    srv->pause_until_ms = running ? MAX(until, srv->pause_until_ms) : until;
+    bool running = srv->pause.until_ms > srv->clock.now_ms;
+    uint64_t until = srv->clock.now_ms + (uint64_t)ms;
+    srv->pause.writes_only = running ? srv->pause.writes_only && writes_only : writes_only;
+    srv->pause.until_ms = running ? MAX(until, srv->pause.until_ms) : until;
     reply_ok(c);
     return REPLIED;
 }
@@ -178,7 +178,7 @@ enum outcome cmd_client_pause(struct client *c, const struct request *r) {
 /* CLIENT UNPAUSE */
 enum outcome cmd_client_unpause(struct client *c, const struct request *r) {
     UNUSED(r);
-    c->srv->pause_until_ms = 0;
+    c->srv->pause.until_ms = 0;
     LIST_FOR_EACH_SAFE (it, &c->srv->paused) client_resume(LIST_ENTRY(it, struct client, parked));
     reply_ok(c);
     return REPLIED;

@@ -109,6 +109,6 @@ bool client_filter_match(const struct client_filter *f, const struct client *c,
     if (text_differs(f->name, c->name)) return false;
     if (text_differs(f->lib_name, c->lib_name) || text_differs(f->lib_ver, c->lib_ver))
         return false;
-    uint64_t age_s = (c->srv->now_ms - c->created_ms) / 1000;
+    uint64_t age_s = (c->srv->clock.now_ms - c->created_ms) / 1000;
     return f->max_age_s == 0 || age_s >= (uint64_t)f->max_age_s;
 }

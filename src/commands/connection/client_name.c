@@ -4,9 +4,9 @@
 #include "commands/connection/client_name.h"
 
 #include "base/alloc.h"
+#include "server/client/transaction.h"
 #include "server/command/command.h"
 #include "server/server.h"
-#include "server/client/transaction.h"
 
 enum { NAME_BYTES_MAX = 4096 };
 
@@ -46,11 +46,11 @@ void client_describe(const struct client *c, struct buf *out) {
     typedef unsigned long long ull;
     char flags[16];
     const struct server *srv = c->srv;
-    buf_printf(out,
-               "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s capa= db=%llu",
-               (ull)c->id, c->addr, c->laddr, c->fd, or_empty(c->name),
-               (ull)(srv->now_ms - c->created_ms) / 1000,
-               (ull)(srv->now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
+    buf_printf(
+        out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s capa= db=%llu",
+        (ull)c->id, c->addr, c->laddr, c->fd, or_empty(c->name),
+        (ull)(srv->clock.now_ms - c->created_ms) / 1000,
+        (ull)(srv->clock.now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
     const struct transaction *t = c->transaction;
     buf_printf(out,
                " sub=0 psub=0 ssub=0 multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=0 "

@@ -1,14 +1,12 @@
 /* Commands of the connection itself: HELLO PING ECHO QUIT RESET SELECT AUTH TIME. Texts and order
  * of checks are Redis'. */
-#include "commands/connection/family.h"
-#include "server/server.h"
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/version.h"
-
-#include "commands/connection/client_name.h"
 #include "server/client/transaction.h"
+#include "server/server.h"
+#include "commands/connection/client_name.h"
+#include "commands/connection/family.h"
 
 #define NO_PASSWORD                                                                                \
     "ERR AUTH <password> called without any password configured for the default user. Are you "    \

@@ -9,12 +9,12 @@
  * Redis. */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "server/command/monitor.h"
-#include "commands/connection/family.h"
-#include "server/wait/need.h"
-#include "server/server.h"
 #include "server/client/transaction.h"
+#include "server/command/monitor.h"
+#include "server/server.h"
 #include "server/wait/applied.h"
+#include "server/wait/need.h"
+#include "commands/connection/family.h"
 
 /* MULTI */
 enum outcome cmd_multi(struct client *c, const struct request *r) {
@@ -55,7 +55,7 @@ enum outcome cmd_watch(struct client *c, const struct request *r) {
 /* UNWATCH. Inside EXEC there is nothing left to do for it: EXEC has looked, and forgets it all. */
 enum outcome cmd_unwatch(struct client *c, const struct request *r) {
     UNUSED(r);
-    if (c->srv->executing != c) transaction_clear(c);
+    if (c->srv->exec.client != c) transaction_clear(c);
     reply_ok(c);
     return REPLIED;
 }
@@ -92,7 +92,7 @@ static struct saved save(const struct client *c) {
 
 static void take_back(struct client *c, const struct saved *saved) {
     struct server *srv = c->srv;
-    srv->executing = NULL;
+    srv->exec.client = NULL;
     model_undo(&srv->model);
     memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
     c->last_frame = saved->last_frame;
@@ -165,7 +165,7 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
     struct saved saved = save(c);
     size_t at;
     model_begin(&srv->model);
-    srv->executing = c;
+    srv->exec.client = c;
     srv->exec.frame = 0;
     srv->exec.abort = false;
     reply_array(c, t->count);
@@ -180,7 +180,7 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
         break;
     }
     uint64_t frame = model_end(&srv->model);
-    srv->executing = NULL;
+    srv->exec.client = NULL;
     if (frame != 0) c->last_frame = frame;
     client_gate(c, MIN(MAX(frame, srv->exec.frame), srv->model.decided));
     keep_books(c, t);

@@ -1,8 +1,8 @@
 /* The rows of the connection and its transactions. */
 #include "commands/rows.h"
 
-#include "commands/families.h"
 #include "commands/connection/family.h"
+#include "commands/families.h"
 
 static struct command client_commands[] = {
     ROW("caching", cmd_client_caching, 3, 3, 0, "connection", "<YES | NO>",

@@ -1,12 +1,12 @@
 /* EAPPEND and EMAPPEND. */
 #include "base/alloc.h"
+#include "stream/append.h"
+#include "server/server.h"
+#include "server/wait/need.h"
 #include "commands/event/args.h"
+#include "commands/event/expected.h"
 #include "commands/event/family.h"
 #include "commands/event/reply.h"
-#include "commands/event/expected.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "stream/append.h"
 
 #define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
 #define RECORD_OVERHEAD  512 /* an event's and its stream's fixed parts in the journal, at most */
@@ -172,7 +172,7 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
     case APPEND_DUPLICATE_ID: {
         char id[UUID_TEXT_LEN];
         uuid_format(&a->fields.event_id, id);
-        if (c->srv->executing == c) c->srv->exec.abort = true;
+        if (c->srv->exec.client == c) c->srv->exec.abort = true;
         if (a->has_id)
             reply_error(c, "DUPLICATEID %.*s%s: %s", UUID_TEXT_LEN, id, which, result->why);
         else

@@ -1,8 +1,8 @@
 /* See expected.h. */
 #include "commands/event/expected.h"
 
-#include "commands/event/args.h"
 #include "server/server.h"
+#include "commands/event/args.h"
 
 bool expected_or_reply(struct client *c, struct str value, enum expected *kind, uint64_t *version) {
     if (str_to_u64(value, version))
@@ -32,7 +32,7 @@ void reply_wrong_version(struct client *c, const struct uuid *partition_key, str
     else
         snprintf(expected, sizeof expected, "%s", words[kind]);
     uuid_format(partition_key, key_text);
-    if (c->srv->executing == c) c->srv->exec.abort = true;
+    if (c->srv->exec.client == c) c->srv->exec.abort = true;
     reply_error(c,
                 "WRONGVER current stream version is %s but expected %s for partition key %.*s and "
                 "stream id %.*s",

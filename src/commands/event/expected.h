@@ -2,8 +2,8 @@
 #ifndef COMMANDS_EVENT_EXPECTED_H
 #define COMMANDS_EVENT_EXPECTED_H
 
-#include "server/client/client.h"
 #include "stream/append.h"
+#include "server/client/client.h"
 
 /* A number, any, exists or empty. */
 bool expected_or_reply(struct client *c, struct str value, enum expected *kind, uint64_t *version);

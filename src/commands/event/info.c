@@ -1,11 +1,11 @@
 /* What streams there are and how far they and the store go: ESVER EPSEQ EINFO ESTREAMS. */
-#include "commands/event/args.h"
-#include "commands/event/family.h"
-#include "commands/event/reply.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
 #include "server/wait/key_list.h"
 #include "server/wait/need.h"
+#include "commands/event/args.h"
+#include "commands/event/family.h"
+#include "commands/event/reply.h"
 
 #define STREAMS_DEFAULT 100
 #define STREAMS_MAX     100000

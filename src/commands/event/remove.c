@@ -1,13 +1,13 @@
 /* Taking away, the E face: ETRUNCATE EERASE EDELETE. */
-#include "commands/event/args.h"
 #include "record/entry_id.h"
-#include "commands/event/family.h"
-#include "commands/event/expected.h"
-#include "server/wait/need.h"
+#include "stream/gone/remove.h"
 #include "server/command/protect.h"
 #include "server/server.h"
-#include "stream/gone/remove.h"
 #include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/event/args.h"
+#include "commands/event/expected.h"
+#include "commands/event/family.h"
 
 /* ---- ETRUNCATE ---- */
 

@@ -3,8 +3,8 @@
  * printf. */
 #include "commands/event/reply.h"
 
-#include "server/server.h"
 #include "record/fields.h"
+#include "server/server.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define RECORD_ROOM      1024 /* all keys, ids and numbers of a record together take less */

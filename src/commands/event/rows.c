@@ -1,8 +1,8 @@
 /* The rows of the E commands: events by stream, version and sequence. */
 #include "commands/rows.h"
 
-#include "commands/families.h"
 #include "commands/event/family.h"
+#include "commands/families.h"
 
 #define EVENT_OPTIONS                                                                              \
     " [EXPECTED_VERSION <version | ANY | EXISTS | EMPTY>] [TIMESTAMP milliseconds]"                \

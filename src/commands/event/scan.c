@@ -1,12 +1,12 @@
 /* ESCAN, EPSCAN, EGET: reading events. */
 #include "base/alloc.h"
+#include "stream/read.h"
+#include "server/server.h"
+#include "server/wait/applied.h"
+#include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/event/family.h"
 #include "commands/event/reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "stream/read.h"
-#include "server/wait/applied.h"
 
 #define PAGE_AFTER_REMOVED                                                                         \
     1000 /* events, at least, of the page behind one that was all removed                          \
@@ -282,7 +282,7 @@ out:
 static bool names_are_applied(struct client *c, const struct scan *s) {
     const struct model *m = &c->srv->model;
     bool by_name = s->filter.stream_pattern.len > 0 || s->filter.category.len > 0;
-    if (!by_name || m->renamed.frame <= store_applied(m->store) || c->srv->executing != NULL)
+    if (!by_name || m->renamed.frame <= store_applied(m->store) || c->srv->exec.client != NULL)
         return true;
     return all_is_applied(c);
 }

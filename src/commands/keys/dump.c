@@ -1,17 +1,17 @@
 /* DUMP, RESTORE, COPY: a key's whole content as bytes, and new keys from it; see stream/rdb.h and,
  * for COPY, stream/dump.h. What is restored or copied is new events, with new event ids, in one
  * frame; entry ids, contents and consumer groups are those of the original. */
-#include "commands/event/args.h"
-#include "server/wait/blocking.h"
-#include "commands/keys/family.h"
-#include "commands/stream/entry_read.h"
-#include "commands/keys/keys.h"
-#include "server/wait/need.h"
-#include "server/command/protect.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
 #include "stream/dump/rdb.h"
 #include "stream/gone/remove.h"
+#include "server/command/protect.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/event/args.h"
+#include "commands/keys/family.h"
+#include "commands/keys/keys.h"
+#include "commands/stream/args.h"
+#include "commands/stream/entry_read.h"
 
 #define DUMP_BYTES_MAX ((size_t)256 << 20)
 #define READ_STEP      1000 /* events between two looks at how many bytes they are */

@@ -1,14 +1,14 @@
 /* Deadlines: EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST. All times
  * are kept in ms since 1970, on the store's clock; see expiry.h. */
+#include "stream/gone/remove.h"
+#include "server/command/protect.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/keys/family.h"
 #include "commands/keys/keys.h"
-#include "server/wait/need.h"
-#include "server/command/protect.h"
-#include "server/server.h"
 #include "commands/stream/args.h"
-#include "stream/gone/remove.h"
-#include "server/wait/blocking.h"
 
 enum condition { IF_NONE = 1, IF_SOME = 2, IF_GREATER = 4, IF_LESS = 8 };
 

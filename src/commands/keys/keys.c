@@ -1,17 +1,18 @@
 /* The keyspace, as Redis has it: DBSIZE DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX RANDOMKEY SCAN
  * KEYS OBJECT. A key is a stream or a string. */
-#include "base/alloc.h"
-#include "commands/event/args.h"
-#include "server/wait/blocking.h"
-#include "commands/keys/family.h"
-#include "server/wait/key_list.h"
 #include "commands/keys/keys.h"
-#include "server/wait/need.h"
+
+#include "base/alloc.h"
+#include "stream/gone/remove.h"
 #include "server/command/protect.h"
 #include "server/server.h"
-#include "commands/stream/args.h"
-#include "stream/gone/remove.h"
 #include "server/wait/applied.h"
+#include "server/wait/blocking.h"
+#include "server/wait/key_list.h"
+#include "server/wait/need.h"
+#include "commands/event/args.h"
+#include "commands/keys/family.h"
+#include "commands/stream/args.h"
 
 #define RECORD_OF_DELETE 64 /* bytes in the journal, at most */
 #define SCAN_DEFAULT     10

@@ -1,13 +1,13 @@
 /* Strings, as far as users of streams have them: SET GET MSET MGET INCR. */
-#include "commands/event/args.h"
-#include "server/wait/blocking.h"
-#include "commands/keys/family.h"
-#include "commands/keys/keys.h"
-#include "server/wait/need.h"
+#include "stream/gone/remove.h"
 #include "server/command/protect.h"
 #include "server/server.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/event/args.h"
+#include "commands/keys/family.h"
+#include "commands/keys/keys.h"
 #include "commands/stream/args.h"
-#include "stream/gone/remove.h"
 
 #define RECORD_OVERHEAD 512 /* of a key's records in the journal, without value and name */
 

@@ -1,11 +1,10 @@
 /* Small commands of Redis that clients, tools and test suites send, each with the honest answer for
  * a store that has streams only, one node, one user, no scripts. */
-#include "commands/redis/family.h"
-#include "server/server.h"
-
 #include "base/clock.h"
 #include "base/version.h"
+#include "server/server.h"
 #include "server/wait/need.h"
+#include "commands/redis/family.h"
 
 /* LOLWUT [VERSION version] */
 enum outcome cmd_lolwut(struct client *c, const struct request *r) {

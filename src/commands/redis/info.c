@@ -1,6 +1,6 @@
 /* INFO modules and cluster: neither exists here, and clients ask. */
-#include "commands/families.h"
 #include "server/stats/info.h"
+#include "commands/families.h"
 
 static void info_modules(struct server *srv, struct buf *out) {
     UNUSED(srv);

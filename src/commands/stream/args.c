@@ -26,7 +26,7 @@ bool xarg_timeout_or_reply(struct client *c, struct str arg, uint64_t *ms) {
         reply_error(c, "ERR timeout is not an integer or out of range");
     else if (v < 0)
         reply_error(c, "ERR timeout is negative");
-    else if (v > INT64_MAX - (int64_t)c->srv->wall_ms)
+    else if (v > INT64_MAX - (int64_t)c->srv->clock.wall_ms)
         reply_error(c, "ERR timeout is out of range");
     else {
         *ms = (uint64_t)v;

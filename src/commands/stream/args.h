@@ -4,9 +4,9 @@
 #ifndef COMMANDS_STREAM_ARGS_H
 #define COMMANDS_STREAM_ARGS_H
 
-#include "commands/event/args.h"
 #include "record/entry_id.h"
 #include "stream/entry.h"
+#include "commands/event/args.h"
 
 /* A signed 64-bit number in its shortest form: no '+', no leading zero. Replies nothing. */
 bool xarg_i64(struct str arg, int64_t *out);

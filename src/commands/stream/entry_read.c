@@ -2,9 +2,9 @@
 #include "commands/stream/entry_read.h"
 
 #include "base/alloc.h"
-#include "server/wait/need.h"
-#include "server/server.h"
 #include "stream/entry.h"
+#include "server/server.h"
+#include "server/wait/need.h"
 
 static void take(struct entry_list *l, struct read *r) {
     l->gate = MAX(l->gate, r->gate);

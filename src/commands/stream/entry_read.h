@@ -3,9 +3,9 @@
 #ifndef COMMANDS_STREAM_ENTRY_READ_H
 #define COMMANDS_STREAM_ENTRY_READ_H
 
-#include "server/client/client.h"
 #include "stream/group/cgroup.h"
 #include "stream/read.h"
+#include "server/client/client.h"
 
 struct entry_list {
     struct event **events; /* borrowed until the command has replied */

@@ -3,8 +3,8 @@
  */
 #include "commands/stream/entry_reply.h"
 
-#include "server/server.h"
 #include "record/fields.h"
+#include "server/server.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define ID_ROOM          64  /* heads of arrays and an id */

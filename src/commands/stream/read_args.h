@@ -2,8 +2,8 @@
 #ifndef COMMANDS_STREAM_READ_ARGS_H
 #define COMMANDS_STREAM_READ_ARGS_H
 
-#include "commands/stream/entry_read.h"
 #include "commands/stream/args.h"
+#include "commands/stream/entry_read.h"
 
 struct xread_args {
     bool is_group; /* XREADGROUP */

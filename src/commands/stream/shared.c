@@ -1,8 +1,8 @@
 /* See shared.h. */
 #include "commands/stream/shared.h"
 
-#include "server/wait/need.h"
 #include "server/server.h"
+#include "server/wait/need.h"
 #include "commands/stream/args.h"
 
 #define FRAME_OVERHEAD 4096 /* heads of records, names, what commands change beside */

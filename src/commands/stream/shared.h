@@ -4,8 +4,8 @@
 #ifndef COMMANDS_STREAM_SHARED_H
 #define COMMANDS_STREAM_SHARED_H
 
-#include "server/command/command.h"
 #include "stream/group/cgroup.h"
+#include "server/command/command.h"
 
 /* The stream of a key, LIVE or ABSENT; not a string. */
 bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum outcome *outcome);

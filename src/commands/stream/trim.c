@@ -3,10 +3,10 @@
 #include "commands/stream/trim.h"
 
 #include "base/alloc.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "stream/group/cgroup.h"
 #include "stream/gone/remove.h"
+#include "stream/group/cgroup.h"
+#include "server/server.h"
+#include "server/wait/need.h"
 
 /* ---- single entries ---- */
 

@@ -3,8 +3,8 @@
 #ifndef COMMANDS_STREAM_TRIM_H
 #define COMMANDS_STREAM_TRIM_H
 
-#include "commands/stream/args.h"
 #include "stream/read.h"
+#include "commands/stream/args.h"
 
 struct trim {
     const struct trim_args *args;

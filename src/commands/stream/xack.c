@@ -1,13 +1,13 @@
 /* XACK, XACKDEL, XNACK: what becomes of entries that a consumer has dealt with, or could not. */
 #include "base/alloc.h"
-#include "server/wait/blocking.h"
-#include "commands/stream/family.h"
-#include "commands/stream/entry_read.h"
-#include "server/wait/need.h"
 #include "server/command/protect.h"
 #include "server/server.h"
-#include "commands/stream/trim.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/family.h"
 #include "commands/stream/shared.h"
+#include "commands/stream/trim.h"
 
 /* XACK key group id [id ...] */
 enum outcome cmd_xack(struct client *c, const struct request *r) {

@@ -1,15 +1,15 @@
 /* XADD, XLEN, XTRIM, XSETID. */
 #include "base/alloc.h"
-#include "commands/stream/family.h"
-#include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/command/protect.h"
-#include "server/server.h"
-#include "commands/stream/trim.h"
-#include "commands/stream/shared.h"
+#include "stream/gone/remove.h"
 #include "stream/group/cgroup.h"
 #include "stream/ids/idempotent.h"
-#include "stream/gone/remove.h"
+#include "server/command/protect.h"
+#include "server/server.h"
+#include "server/wait/need.h"
+#include "commands/stream/entry_reply.h"
+#include "commands/stream/family.h"
+#include "commands/stream/shared.h"
+#include "commands/stream/trim.h"
 
 #define RECORD_OVERHEAD   512 /* an event's and its stream's fixed parts in the journal, at most */
 #define FIELD_OVERHEAD    32  /* a string's head and end, at most */

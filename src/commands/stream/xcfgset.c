@@ -1,10 +1,10 @@
 /* XCFGSET: for how long and for how many messages of a producer XADD IDMP looks back. */
-#include "commands/stream/family.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
-#include "commands/stream/shared.h"
 #include "stream/gone/remove.h"
+#include "server/server.h"
+#include "server/wait/need.h"
+#include "commands/stream/args.h"
+#include "commands/stream/family.h"
+#include "commands/stream/shared.h"
 
 /* A number from 1 to max behind argv[*at], which moves to it. */
 static bool parse_number(struct client *c, const struct request *r, size_t *at, const char *name,

@@ -1,13 +1,13 @@
 /* XCLAIM, XAUTOCLAIM: pending entries get another owner. First it is found out which ones, and what
  * of them has to be loaded; then all of them change in one frame. */
 #include "base/alloc.h"
+#include "server/server.h"
 #include "server/wait/blocking.h"
-#include "commands/stream/family.h"
+#include "server/wait/need.h"
+#include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
+#include "commands/stream/family.h"
 #include "commands/stream/shared.h"
 
 #define PORTION         1000                 /* entries that are looked up together */

@@ -1,11 +1,11 @@
 /* XDEL, XDELEX: removing single entries by id. */
 #include "base/alloc.h"
-#include "commands/stream/family.h"
-#include "commands/stream/entry_read.h"
 #include "server/command/protect.h"
 #include "server/server.h"
-#include "commands/stream/trim.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/family.h"
 #include "commands/stream/shared.h"
+#include "commands/stream/trim.h"
 
 struct place {
     const struct event *event;

@@ -1,11 +1,11 @@
 /* XGROUP: consumer groups and their consumers come and go. */
-#include "server/wait/blocking.h"
-#include "commands/stream/family.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
-#include "commands/stream/shared.h"
 #include "stream/entry.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
+#include "commands/stream/args.h"
+#include "commands/stream/family.h"
+#include "commands/stream/shared.h"
 
 /* ---- CREATE, SETID ---- */
 

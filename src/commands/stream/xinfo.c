@@ -1,12 +1,12 @@
 /* XINFO: streams, their groups, the groups' consumers. */
-#include "commands/stream/family.h"
+#include "stream/ids/idempotent.h"
+#include "server/server.h"
+#include "server/wait/need.h"
+#include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
+#include "commands/stream/family.h"
 #include "commands/stream/shared.h"
-#include "stream/ids/idempotent.h"
 
 #define FULL_COUNT 10
 

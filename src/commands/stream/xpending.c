@@ -1,9 +1,9 @@
 /* XPENDING: what a group's consumers have not acknowledged. */
-#include "commands/stream/family.h"
-#include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
 #include "server/server.h"
+#include "server/wait/need.h"
 #include "commands/stream/args.h"
+#include "commands/stream/entry_reply.h"
+#include "commands/stream/family.h"
 #include "commands/stream/shared.h"
 
 /* ---- the summary ---- */

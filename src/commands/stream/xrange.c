@@ -1,10 +1,10 @@
 /* XRANGE, XREVRANGE. */
-#include "commands/stream/family.h"
+#include "server/server.h"
+#include "server/wait/need.h"
+#include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/args.h"
+#include "commands/stream/family.h"
 
 struct range_args {
     struct entry_id start, end; /* inclusive */

@@ -1,11 +1,11 @@
 /* XREAD. See xreadgroup.c for the reading of groups. */
 #include "base/alloc.h"
+#include "server/server.h"
 #include "server/wait/blocking.h"
-#include "commands/stream/family.h"
+#include "server/wait/need.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
+#include "commands/stream/family.h"
 #include "commands/stream/read_args.h"
 
 /* One of the keys. */
@@ -60,7 +60,7 @@ static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
                                struct source *sources) {
     struct entry_id *kept = NULL;
     bool again = false;
-    bool may_wait = a->block && c->srv->executing == NULL;
+    bool may_wait = a->block && c->srv->exec.client == NULL;
     for (size_t i = 0; may_wait && kept == NULL && i < a->n; i++)
         if (str_eq(a->ids[i], STR("$"))) again = blocking_ids(c, a->n, &kept);
     for (size_t i = 0; i < a->n; i++) {
@@ -102,7 +102,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
 
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
-    if (!a->block || c->srv->executing != NULL) {
+    if (!a->block || c->srv->exec.client != NULL) {
         for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;

@@ -2,14 +2,14 @@
  * then it is delivered at once: what became pending and how far the group got are one frame. The
  * reply does not wait for that frame: were it lost, the entries would be delivered again. */
 #include "base/alloc.h"
+#include "server/server.h"
 #include "server/wait/blocking.h"
-#include "commands/stream/family.h"
+#include "server/wait/need.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
-#include "server/wait/need.h"
-#include "server/server.h"
-#include "commands/stream/shared.h"
+#include "commands/stream/family.h"
 #include "commands/stream/read_args.h"
+#include "commands/stream/shared.h"
 
 #define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
 #define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
@@ -316,7 +316,7 @@ static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
         const struct pending_entry *e = pending_oldest(&sources[i].group->pending);
         if (e == NULL) continue;
         uint64_t idle = now - MIN(now, e->delivered_ms);
-        uint64_t at = c->srv->now_ms + (a->min_idle > idle ? a->min_idle - idle : 0) + 1;
+        uint64_t at = c->srv->clock.now_ms + (a->min_idle > idle ? a->min_idle - idle : 0) + 1;
         if (first == 0 || at < first) first = at;
     }
     return first;
@@ -324,7 +324,7 @@ static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
 
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
-    if (!a->block || c->srv->executing != NULL) {
+    if (!a->block || c->srv->exec.client != NULL) {
         for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;

@@ -8,11 +8,11 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "server/wait/blocking.h"
 #include "server/client/input.h"
-#include "server/wait/need.h"
-#include "server/server.h"
 #include "server/client/transaction.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "server/wait/need.h"
 
 #define READ_CHUNK        (64u * 1024) /* the shared read buffer */
 #define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
@@ -32,7 +32,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     c->is_unix = is_unix;
     c->resp = (int)srv->config.default_resp;
     c->authenticated = srv->config.requirepass[0] == '\0';
-    c->created_ms = c->last_active_ms = srv->now_ms;
+    c->created_ms = c->last_active_ms = srv->clock.now_ms;
     c->reading = true;
     buf_init(&c->in, 0);
     buf_init(&c->out, 0);
@@ -185,7 +185,7 @@ static void client_read(struct client *c) {
         return;
     }
     if (n == 0) return;
-    c->last_active_ms = c->srv->now_ms;
+    c->last_active_ms = c->srv->clock.now_ms;
     c->bytes_in += (uint64_t)n;
     c->srv->stats.bytes_in += (uint64_t)n;
     if (!shared) {
@@ -278,7 +278,7 @@ static void on_io(void *arg, int what) {
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) {
         client_read(c);
-        server_between_clients(c->srv);
+        commit_between_clients(c->srv);
     }
 }
 

@@ -16,8 +16,8 @@
 
 #include "base/list.h"
 #include "proto/resp.h"
-#include "server/loop.h"
 #include "stream/model.h"
+#include "server/loop.h"
 
 struct server;
 struct command;
@@ -37,6 +37,11 @@ enum park {
     PARK_THROTTLE, /* a write while the applier is too far behind */
     PARK_WAIT,     /* the command waits for something (ESYNC ...): c->wait */
     PARK_PAUSE,    /* CLIENT PAUSE */
+};
+
+struct client_pause {  /* CLIENT PAUSE: the server's */
+    uint64_t until_ms; /* monotonic; 0: none */
+    bool writes_only;
 };
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };

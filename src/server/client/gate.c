@@ -35,7 +35,7 @@ static void gate_push(struct client *c, struct gate gate) {
 
 void client_gate(struct client *c, uint64_t frame) {
     struct model *m = &c->srv->model;
-    if (c->srv->executing == c) {
+    if (c->srv->exec.client == c) {
         c->srv->exec.frame = MAX(c->srv->exec.frame, frame);
         return;
     }

@@ -2,8 +2,8 @@
 #include "server/client/transaction.h"
 
 #include "base/alloc.h"
-#include "server/wait/expiry.h"
 #include "server/server.h"
+#include "server/wait/expiry.h"
 
 struct transaction *transaction_of(struct client *c) {
     struct transaction *t = c->transaction;

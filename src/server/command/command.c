@@ -4,11 +4,11 @@
 #include <ctype.h>
 
 #include "base/clock.h"
+#include "server/client/transaction.h"
 #include "server/command/monitor.h"
+#include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
-#include "server/server.h"
-#include "server/client/transaction.h"
 
 #define COMMANDS_MAX 512 /* without subcommands */
 
@@ -146,8 +146,8 @@ static bool must_wait_for_applier(struct server *srv) {
 
 /* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
 static bool paused(struct server *srv, unsigned flags) {
-    if (srv->pause_until_ms == 0 || srv->now_ms >= srv->pause_until_ms) return false;
-    return !srv->pause_writes_only || (flags & CMD_WRITE);
+    if (srv->pause.until_ms == 0 || srv->clock.now_ms >= srv->pause.until_ms) return false;
+    return !srv->pause.writes_only || (flags & CMD_WRITE);
 }
 
 static enum outcome park(struct client *c, enum park why, struct list *on) {
@@ -269,7 +269,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
             assert(need_pending(c));
             c->park = PARK_LOAD;
         }
-        srv->now_us = clock_mono_us();
+        srv->clock.now_us = clock_mono_us();
         return PARKED;
     }
     assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
@@ -277,8 +277,8 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     uint64_t end = clock_mono_us();
     cmd->stats.calls++;
     if (c->reply_was_error) cmd->stats.failed++;
-    stats_command(c, cmd, r, end - srv->now_us);
-    srv->now_us = end;
+    stats_command(c, cmd, r, end - srv->clock.now_us);
+    srv->clock.now_us = end;
     return REPLIED;
 }
 

@@ -27,8 +27,8 @@ void monitor_feed(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     struct buf line;
     buf_init(&line, 0);
-    buf_printf(&line, "%llu.%06llu [%llu %s]", (unsigned long long)(srv->wall_ms / 1000),
-               (unsigned long long)(srv->wall_ms % 1000 * 1000), (unsigned long long)c->db,
+    buf_printf(&line, "%llu.%06llu [%llu %s]", (unsigned long long)(srv->clock.wall_ms / 1000),
+               (unsigned long long)(srv->clock.wall_ms % 1000 * 1000), (unsigned long long)c->db,
                c->is_unix ? "unix:" : c->addr);
     if (c->is_unix) {
         line.len--; /* over the bracket */

@@ -61,7 +61,7 @@ void slowlog_add(struct client *c, const struct command *cmd, const struct reque
     size_t argc = MIN(r->argc, (size_t)ARGS_MAX);
     struct slowlog_entry *e = xcalloc(1, sizeof *e + argc * sizeof e->argv[0]);
     e->id = s->slowlog_next_id++;
-    e->time_s = c->srv->wall_ms / 1000;
+    e->time_s = c->srv->clock.wall_ms / 1000;
     e->usec = usec;
     snprintf(e->addr, sizeof e->addr, "%s", c->addr);
     e->name = xstrdup(c->name != NULL ? c->name : "");

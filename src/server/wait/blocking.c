@@ -40,11 +40,12 @@ void blocked_set_due(struct blocking *b, struct blocked *w) {
 
 void blocking_check_deadlines(struct server *srv) {
     struct heap *due = &srv->blocking->due;
-    for (struct heap_node *n; (n = heap_first(due)) != NULL && n->key <= srv->now_ms;) {
+    for (struct heap_node *n; (n = heap_first(due)) != NULL && n->key <= srv->clock.now_ms;) {
         struct blocked *w = CONTAINER_OF(n, struct blocked, due);
         heap_remove(due, n);
         w->recheck_ms = 0;
-        if (w->deadline_ms != 0 && w->deadline_ms <= srv->now_ms) w->client->wait.timed_out = true;
+        if (w->deadline_ms != 0 && w->deadline_ms <= srv->clock.now_ms)
+            w->client->wait.timed_out = true;
         client_resume(w->client);
     }
 }
@@ -91,7 +92,7 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     w->claims = on->claims;
     w->min_idle = on->min_idle;
     /* The clock's reading is rounded down; nobody is to wait less than what was asked for. */
-    w->deadline_ms = on->timeout_ms > 0 ? c->srv->now_ms + on->timeout_ms + 1 : 0;
+    w->deadline_ms = on->timeout_ms > 0 ? c->srv->clock.now_ms + on->timeout_ms + 1 : 0;
     struct str group = kind == SET_GROUP ? on->group : STR("");
     for (size_t i = 0; i < on->n; i++) {
         struct blocked_link *link = &w->links[i];

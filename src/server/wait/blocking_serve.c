@@ -4,10 +4,10 @@
  * and only while somebody waits. A key that something happened to goes on the list `ready`. */
 #include "server/wait/internal.h"
 
-#include "server/server.h"
 #include "stream/gone/remove.h"
 #include "stream/group/cgroup.h"
 #include "stream/read.h"
+#include "server/server.h"
 
 /* ---- what happens ---- */
 
@@ -39,7 +39,7 @@ static void recheck_claimers(struct server *srv, struct blocked_set *set) {
     LIST_FOR_EACH (it, &set->waiters) {
         struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
         if (!w->claims || w->recheck_ms != 0) continue; /* an earlier one is looked at sooner */
-        w->recheck_ms = srv->now_ms + w->min_idle + 1;
+        w->recheck_ms = srv->clock.now_ms + w->min_idle + 1;
         blocked_set_due(srv->blocking, w);
     }
 }

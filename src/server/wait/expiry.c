@@ -4,9 +4,9 @@
 #include "server/wait/expiry.h"
 
 #include "base/alloc.h"
-#include "server/wait/blocking.h"
-#include "server/server.h"
 #include "stream/gone/remove.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
 
 #define LISTED_AT_ONCE 2000
 #define LOOK_AGAIN_MS  100 /* when what is listed is deleted already, and not applied yet */
@@ -34,7 +34,7 @@ struct due {
 static void on_loaded(struct waiter *w, int status, const struct err *err) {
     struct expiry *x = CONTAINER_OF(w, struct due, waiter)->expiry;
     UNUSED(err);
-    if (status != 0) x->again_ms = x->srv->now_ms + LOOK_AGAIN_MS;
+    if (status != 0) x->again_ms = x->srv->clock.now_ms + LOOK_AGAIN_MS;
     if (--x->loading > 0) return;
     xfree(x->due);
     x->due = NULL;
@@ -70,11 +70,11 @@ static void on_listed(struct store_request *r) {
         if (all) m->deadlines.on_disk = r->list.next;
         size_t loading = load_due(x, &r->list);
         if (loading == 0 && !all) {
-            x->again_ms = srv->now_ms + LOOK_AGAIN_MS;
+            x->again_ms = srv->clock.now_ms + LOOK_AGAIN_MS;
             store_flush(srv->store);
         }
     } else {
-        x->again_ms = srv->now_ms + LOOK_AGAIN_MS;
+        x->again_ms = srv->clock.now_ms + LOOK_AGAIN_MS;
     }
     if (r->status == 0) stream_list_clear(&r->list);
     store_release(srv->store, r);
@@ -97,7 +97,8 @@ void expiry_run(struct server *srv) {
     uint64_t next = model_next_deadline(m);
     if (next == 0 || next > m->recorded || !may_delete(srv)) return;
     model_expire(m, m->recorded, before_delete, srv);
-    if (!disk_is_due(srv) || x->listing || x->loading > 0 || srv->now_ms < x->again_ms) return;
+    if (!disk_is_due(srv) || x->listing || x->loading > 0 || srv->clock.now_ms < x->again_ms)
+        return;
     x->srv = srv;
     x->listing = true;
     x->generation = m->generation;
@@ -118,5 +119,5 @@ uint64_t expiry_wait_ms(const struct server *srv) {
     const struct heap_node *due = heap_first(&m->deadlines.heap);
     if (due != NULL && due->key <= m->recorded) return 0;
     if (x->listing || x->loading > 0) return UINT64_MAX; /* they wake the loop */
-    return x->again_ms > srv->now_ms ? x->again_ms - srv->now_ms : 0;
+    return x->again_ms > srv->clock.now_ms ? x->again_ms - srv->clock.now_ms : 0;
 }

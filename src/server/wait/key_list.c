@@ -6,9 +6,9 @@
 #include "server/wait/key_list.h"
 
 #include "base/alloc.h"
+#include "server/server.h"
 #include "server/wait/expiry.h"
 #include "server/wait/need.h"
-#include "server/server.h"
 
 struct listing {
     struct client *c;
@@ -76,7 +76,7 @@ static void offer_memory(struct listing *l) {
     LIST_FOR_EACH (it, store_batches(m->store)) offer_group(l, LIST_ENTRY(it, struct batch, node));
     offer_group(l, m->open);
     /* Of EXEC's own frame, which is not closed yet. */
-    if (l->c->srv->executing == l->c) {
+    if (l->c->srv->exec.client == l->c) {
         uint32_t at = m->open->frame_count > 0 ? m->open->frame_end[m->open->frame_count - 1] : 0;
         for (; at < m->open->record_count; at++) offer_record(l, &m->open->records[at]);
     }

@@ -3,9 +3,9 @@
 #include "server/wait/need.h"
 
 #include "base/alloc.h"
-#include "server/server.h"
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
+#include "server/server.h"
 
 enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
 

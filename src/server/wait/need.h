@@ -5,8 +5,8 @@
 #ifndef SERVER_WAIT_NEED_H
 #define SERVER_WAIT_NEED_H
 
-#include "server/client/client.h"
 #include "stream/read.h"
+#include "server/client/client.h"
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
  * first. What cannot be a stream's name (stream_name_valid) is ABSENT. */

@@ -8,9 +8,10 @@
  *
  * The helper thread fills the pool (journal_prepare), zeroes stale files and removes doomed ones,
  * because all of that takes long; the journal thread takes and gives. */
+#include "store/journal/internal.h"
+
 #include "base/alloc.h"
 #include "base/log.h"
-#include "store/journal/internal.h"
 
 /* Free segments that are kept; what a burst left beyond them is removed. */
 #define SPARES_MAX 4

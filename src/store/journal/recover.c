@@ -16,7 +16,7 @@
  * segments in between said about those frames. Segments whose header is lost, or looks blank,
  * are searched for batches of their own: these cannot be replayed without the header, but
  * they say whether something durable was in there. docs/journal.md has the rules for readers. */
-#include "store/journal/journal.h"
+#include "store/journal/internal.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +26,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
-#include "store/journal/internal.h"
+#include "store/journal/journal.h"
 
 #define REPLAY_BYTES  ((size_t)8 << 20) /* bodies of a batch that is handed out */
 #define SCAN_BLOCKS   256               /* read at once when looking for batches */

@@ -1,7 +1,8 @@
 /* One write of the journal: one pwritev. Bodies are copied into one reused buffer, large ones go as
  * they are. A segment's header is written together with its first batch. Journal thread. */
-#include "base/alloc.h"
 #include "store/journal/internal.h"
+
+#include "base/alloc.h"
 
 /* Bodies of this size and more are not copied. */
 #define BODY_BORROWED ((size_t)64 << 10)

@@ -2,11 +2,11 @@
 #ifndef STORE_MEMORY_INTERNAL_H
 #define STORE_MEMORY_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/hash.h"
 #include "base/list.h"
 #include "store/backend.h"
-
-#include <pthread.h>
 
 /* What one producer has added to one stream, oldest first. */
 struct memory_producer {

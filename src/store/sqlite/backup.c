@@ -6,11 +6,11 @@
  * own there (a new id, no journal), is checked, synced, and renamed. */
 #include "store/sqlite/internal.h"
 
-#include "base/alloc.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
 
 #define STEP_PAGES 256
 

@@ -9,8 +9,8 @@
 #define STORE_SQLITE_CHANGES_H
 
 #include "base/hash.h"
-#include "record/event.h"
 #include "record/batch.h"
+#include "record/event.h"
 #include "record/record.h"
 
 struct stream_change {

@@ -5,10 +5,10 @@
  * merge, done by the writer outside the mutex, since runs never change once they are visible. */
 #include "store/sqlite/index_tail.h"
 
-#include "base/alloc.h"
-
 #include <pthread.h>
 #include <stdatomic.h>
+
+#include "base/alloc.h"
 
 struct index_tail {
     pthread_mutex_t mutex; /* runs, run_count, refs, start, generation */

@@ -3,15 +3,15 @@
 #ifndef STORE_SQLITE_INTERNAL_H
 #define STORE_SQLITE_INTERNAL_H
 
-#include "base/buf.h"
-#include "store/backend.h"
-#include "store/sqlite/index_tail.h"
-#include "store/sqlite/changes.h"
-#include "store/sqlite/gone.h"
-#include "store/sqlite/schema.h"
-
 #include <sqlite3.h>
 #include <stdatomic.h>
+
+#include "base/buf.h"
+#include "store/backend.h"
+#include "store/sqlite/changes.h"
+#include "store/sqlite/gone.h"
+#include "store/sqlite/index_tail.h"
+#include "store/sqlite/schema.h"
 
 /* The row of table `store`. */
 struct sqlite_state {

@@ -21,10 +21,10 @@
  * own mutexes are off. */
 #include "store/sqlite/internal.h"
 
+#include <pthread.h>
+
 #include "base/alloc.h"
 #include "base/pace.h"
-
-#include <pthread.h>
 
 #define WRITER_CACHE_KB        "16384"
 #define READER_CACHE_KB        "4096"

@@ -16,8 +16,8 @@
 #define STREAM_DUMP_DUMP_H
 
 #include "base/buf.h"
-#include "stream/group/cgroup.h"
 #include "stream/entry.h"
+#include "stream/group/cgroup.h"
 
 #define DUMP_VERSION 1
 

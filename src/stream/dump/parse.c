@@ -1,7 +1,8 @@
 /* Checking a dump, which may be any bytes; see dump.h. The checksum tells damage, not malice: so
  * everything that the model relies on is checked, too. */
-#include "record/fields.h"
 #include "stream/dump/internal.h"
+
+#include "record/fields.h"
 
 #define RECORD_OVERHEAD 16   /* a record's head and padding in the journal, at most */
 #define FRAME_OVERHEAD  1024 /* the frame's head, the records of the stream itself */

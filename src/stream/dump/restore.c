@@ -1,9 +1,10 @@
 /* A parsed dump becomes a stream or a string; see dump.h. All changes are those that the model's
  * functions make: they record, and they can be taken back. */
-#include "base/alloc.h"
 #include "stream/dump/internal.h"
-#include "stream/internal.h"
+
+#include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 /* The version of a pending entry whose event is not in the dump: no event has it, as with one that
  * was deleted. (A stream that has grown to its last version would have one: 2^32 events away.) */

@@ -1,7 +1,7 @@
 /* Deadlines of the streams in memory: a heap, the next one first. Those of others stay on
  * disk; the model only knows the first of them, and the server loads the streams that are due. */
-#include "stream/internal.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 #define EXPIRED_PER_CALL 256
 

@@ -1,8 +1,8 @@
 /* What was removed from streams, for readers of the log: the log tail and pages of older snapshots
  * still hold such events. One entry a stream, by number, as long as any of them may be met. */
 #include "base/alloc.h"
-#include "stream/internal.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 struct hidden {
     struct hash_node node;

@@ -4,8 +4,8 @@
 #ifndef STREAM_GROUP_CGROUP_H
 #define STREAM_GROUP_CGROUP_H
 
-#include "stream/model.h"
 #include "stream/group/pending.h"
+#include "stream/model.h"
 
 #define CURSOR_UNKNOWN UINT64_MAX
 

@@ -4,8 +4,8 @@
 #include "stream/ids/idempotent.h"
 
 #include "base/alloc.h"
-#include "stream/internal.h"
 #include "stream/gone/remove.h"
+#include "stream/internal.h"
 
 struct producer;
 

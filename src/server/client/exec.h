@@ -1,0 +1,16 @@
+/* The EXEC that runs its commands now (commands/connection/multi.c). Loop thread. */
+#ifndef SERVER_CLIENT_EXEC_H
+#define SERVER_CLIENT_EXEC_H
+
+#include "base/base.h"
+
+struct client;
+
+struct exec_state {
+    struct client *client; /* whose EXEC it is; NULL: nobody's */
+    bool abort;            /* its command has replied an error that takes all of it back */
+    uint64_t frame;        /* the highest that its replies depend on */
+    uint64_t command_at;   /* where the reply of its command begins in client->out */
+};
+
+#endif

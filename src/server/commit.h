@@ -1,0 +1,32 @@
+/* The pace of commits: when the open batch is handed to the journal, so that as many writers as can
+ * be share a sync and none waits for two. Loop thread. */
+#ifndef SERVER_COMMIT_H
+#define SERVER_COMMIT_H
+
+#include "base/base.h"
+
+struct batch;
+struct server;
+
+struct commit_pace {
+    uint64_t sync_us;    /* how long a batch takes to become durable, smoothed */
+    uint32_t writers;    /* connections with a reply that waits for the open batch */
+    uint32_t in_flight;  /* ... for batches under way */
+    uint32_t population; /* how many such connections there are, all in all */
+    uint64_t hold_until_us;
+    bool alarm_set, look_again;
+    int turn_callbacks; /* of the last turn */
+};
+
+/* Starts the next write of the journal when that is idle; a large batch goes at once. Once a turn.
+ */
+void commit_hand_over(struct server *srv);
+/* In the middle of a turn, after a connection's commands have run: with a slow disk a cohort of
+ * writers is handed over before the rest is looked at, so that syncs overlap. */
+void commit_between_clients(struct server *srv);
+/* b is durable, and so many connections were released by it. */
+void commit_durable(struct server *srv, const struct batch *b, uint32_t released);
+/* Waits in the loop for at most so long, and handles what has happened. */
+void commit_turn(struct server *srv, uint64_t wait_us);
+
+#endif
