@@ -1,0 +1,89 @@
+# docs/commands.md: its examples print what stands there; no command and no option is missing in it.
+# And no link of the documentation leads nowhere.
+source -encoding utf-8 [file join $::top tests lib page.tcl]
+
+# The page's sections, by heading: "### NAME" to the next heading.
+proc page_sections {text} {
+    set sections {}
+    set name ""
+    foreach line [split $text \n] {
+        if {[regexp {^#+ (.*)$} $line -> name]} { set body "" } else { append body $line \n }
+        if {$name ne ""} { dict set sections $name $body }
+    }
+    return $sections
+}
+proc has_word {text word} { return [regexp "(?:^|\[^A-Z0-9_-\])${word}(?:\$|\[^A-Z0-9_-\])" $text] }
+
+# As GitHub makes anchors of headings.
+proc anchors {text} {
+    set all {}
+    foreach {_ heading} [regexp -all -inline -line {^#+ (.*)$} $text] {
+        lappend all [string map {" " -} [regsub -all {[^\w\- ]} [string tolower $heading] ""]]
+    }
+    return $all
+}
+proc without_code {text} {
+    return [regsub -all {`[^`]+`} [regsub -all -line {^    .*$} $text ""] ""]
+}
+
+set ::page docs/commands.md
+set ::here {}
+
+with_server {store sqlite:./cairn.db enable-flush no} {
+    set text [page_text]
+    set sessions 0
+    foreach {line block} [page_blocks $text] {
+        if {![shows_session $block]} continue
+        incr sessions
+        test "docs/commands.md, line $line: [string range [lindex $block 0] 2 70]" { run_block $block }
+    }
+    test "docs/commands.md has examples" { assert {$sessions > 50} }
+
+    test "docs/commands.md has every command and every subcommand" {
+        set missing {}
+        foreach name [r COMMAND LIST] {
+            foreach word [split [string toupper $name] "|"] {
+                if {![has_word $text $word]} { lappend missing $name }
+            }
+        }
+        assert_equal {} $missing "not in the page"
+    }
+
+    # The sections of other commands of Redis only say what differs.
+    test "A command's section in docs/commands.md has every word of its syntax" {
+        set missing {}
+        set looked_at 0
+        foreach {heading body} [page_sections $text] {
+            foreach name [split $heading ", "] {
+                if {![regexp {^[A-Z]+$} $name]} continue
+                incr looked_at
+                foreach {_ token} [regexp -all -inline {\mtoken \{?([A-Z][A-Z_-]+)\M} [r COMMAND DOCS $name]] {
+                    if {![has_word $body $token]} { lappend missing "$name $token" }
+                }
+            }
+        }
+        assert {$looked_at > 35}
+        assert_equal {} $missing "not in the section"
+    }
+}
+
+test "The links of the documentation lead somewhere" {
+    set broken {}
+    set looked_at 0
+    foreach page [concat README.md [glob -directory $::top -tails docs/*.md]] {
+        set text [encoding convertfrom utf-8 [read_file [file join $::top $page]]]
+        foreach {_ target} [regexp -all -inline {\]\(([^()\s]+)\)} [without_code $text]] {
+            if {[string match *:* $target]} continue
+            incr looked_at
+            lassign [split $target #] path anchor
+            set file [file join $::top [file dirname $page] $path]
+            if {$path eq ""} { set file [file join $::top $page] }
+            if {![file exists $file]} { lappend broken "$page: $target"; continue }
+            if {$anchor eq ""} continue
+            set there [encoding convertfrom utf-8 [read_file $file]]
+            if {$anchor ni [anchors $there]} { lappend broken "$page: $target" }
+        }
+    }
+    assert {$looked_at > 100}
+    assert_equal {} $broken "links"
+}
