@@ -3,7 +3,7 @@
 #   make             src/cairn-server, bench/cairn-bench
 #   make deps        installs what is needed to build and test (Debian packages, deps/packages.txt)
 #   make test        deps, build, everything that can fail; ends with "N passed, N failed"
-#   make check       format and layers only
+#   make check       format, layers and pages only
 #   make test-asan test-tsan   the suites under the sanitizers
 #   make fuzz crash-test soak bench bench-long   longer things
 #   make redis-compat    Valkey's and Redis' own test suites, and client libraries, against the server
@@ -67,6 +67,7 @@ deps:
 
 check:
 	sh utils/check-layers.sh
+	sh utils/check-docs.sh
 	sh utils/check-format.sh
 
 unit: $(UNIT)

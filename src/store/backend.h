@@ -29,7 +29,7 @@ struct store_state {
     uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
     uint64_t id_key;              /* 46 bits, see event_id_make */
-    bool journal_open;            /* a journal may hold frames beyond `applied` (rule 7) */
+    bool journal_open; /* a journal may hold frames beyond `applied` (docs/design.md, rule 7) */
 };
 
 /* A stream as the backend has it. Owned by the caller: stream_head_clear. */

@@ -1,6 +1,6 @@
 /* The store's loop side: opening and recovery, handing over, watermarks, pins. See store.h for the
- * picture and DESIGN's durability contract for the promises. Threads are in applier.c and
- * readers.c. */
+ * picture and docs/design.md (the durability contract) for the promises. Threads are in
+ * journal_thread.c, applier.c and readers.c. */
 #include "store/store.h"
 
 #include <errno.h>

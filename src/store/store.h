@@ -114,8 +114,9 @@ struct store_request {
 };
 
 void store_request(struct store *s, struct store_request *r);
-/* Ends the pin that the request put on frames beyond the applied number at its start (rule 8). Each
- * request that was asked must be released once, in or after its done(). */
+/* Ends the pin that the request put on frames beyond the applied number at its start
+ * (docs/design.md, rule 8). Each request that was asked must be released once, in or after its
+ * done(). */
 void store_release(struct store *s, struct store_request *r);
 /* Frames at or below it may leave memory: applied, and seen so by every unreleased request. */
 uint64_t store_floor(const struct store *s);

@@ -1,8 +1,8 @@
 /* Commands that wait for entries of streams (BLOCK), parked without polling. A waiting connection
  * is registered under the names of its keys; it runs its command again, in the order in which the
- * connections came, when something became visible in one of them (durable, see DESIGN: blocked
- * readers are served when durable), when a key or a group went or changed its type, when its time
- * is up or when it is unblocked. Those who wait in one group are only run while there is something
+ * connections came, when something became visible in one of them (that is: durable; docs/design.md,
+ * rule 10), when a key or a group went or changed its type, when its time is up or when it is
+ * unblocked. Those who wait in one group are only run while there is something
  * for the group, so that a thousand of them do not all run for one entry. Loop thread. */
 #ifndef SERVER_WAIT_BLOCKING_H
 #define SERVER_WAIT_BLOCKING_H
