@@ -1,5 +1,8 @@
 # The session of README.md, as a reader would type it: every command runs against a fresh server, and must print what stands there.
-# lib/page.tcl says how.
+# lib/page.tcl says how. `$ redis-cli` is typed at a terminal: --no-raw stands for that here.
+#
+# The programs under "## From a program" run too, where their library is: Python's is a Debian package that the tests ask for;
+# Node's is looked for where redis-compat/clients/run and Debian put it, and its test is skipped when it is in neither place.
 source -encoding utf-8 [file join $::top tests lib page.tcl]
 
 set ::page README.md
@@ -37,5 +40,50 @@ with_server {store sqlite:./cairn.db enable-flush no} {
         } else {
             test "README.md: [string range $first 2 80]" { run_block $block }
         }
+    }
+}
+
+# The program in a language's block, and what it says that it prints.
+proc program {language} {
+    set page [encoding convertfrom utf-8 [read_file [file join $::top README.md]]]
+    if {![regexp "\\n```$language\\n(.*?)\\n```\\n" $page -> code]} { fail "README.md has no program in $language" }
+    set printed [lmap {- text} [regexp -all -inline -line {^(?:#|//) prints: (.*)$} $code] { set text }]
+    if {$printed eq ""} { fail "README.md does not say what the program in $language prints" }
+    return [list [string map [list 6390 [srv port]] $code] [join $printed \n]]
+}
+proc write_program {name code} {
+    set chan [open [file join [srv dir] $name] w]
+    fconfigure $chan -encoding utf-8
+    puts $chan $code
+    close $chan
+}
+
+with_server {} {
+    test "README.md: the program in Python prints what it says" {
+        # Debian's own, wherever another python3 stands in front of it.
+        set python ""
+        foreach at {/usr/bin/python3 python3} {
+            if {![catch {exec $at -c "import redis"}]} { set python $at; break }
+        }
+        if {$python eq ""} { skip "no redis-py on this machine (Debian: python3-redis)" }
+        lassign [program python] code printed
+        write_program program.py $code
+        assert_equal $printed [exec $python -B [file join [srv dir] program.py] 2>@1]
+        assert_equal 0 [r ESVER order-2]
+    }
+    test "README.md: the program in Node prints what it says" {
+        if {[catch {exec node --version}]} { skip "no node on this machine" }
+        set installed [file join $::top redis-compat/clients/installed/node/node_modules]
+        set library ""
+        foreach at [list $installed/node-redis-6 $installed/node-redis-4 /usr/share/nodejs/redis] {
+            if {[file exists $at]} { set library $at; break }
+        }
+        if {$library eq ""} { skip "no node-redis on this machine (redis-compat/clients/run gets it; Debian: node-redis)" }
+        lassign [program js] code printed
+        write_program program.mjs $code
+        file mkdir [file join [srv dir] node_modules]
+        file link -symbolic [file join [srv dir] node_modules redis] $library
+        assert_equal $printed [exec env NODE_PATH=/usr/share/nodejs node [file join [srv dir] program.mjs] 2>@1]
+        assert_equal 0 [r ESVER order-3]
     }
 }
