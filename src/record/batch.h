@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/list.h"
 
-/* CHECKLIST for a new kind: its body in store/record.h, docs/journal.md, record_valid(), every
+/* CHECKLIST for a new kind: its body in record/record.h, docs/journal.md, record_valid(), every
  * backend's apply(), the model's replay (stream/replay.c), the fuzz corpus. Numbers are never
  * reused. */
 enum record_kind {
@@ -88,7 +88,7 @@ void batch_undo_frame(struct batch *b);
 static inline uint64_t batch_last_frame(const struct batch *b) {
     return b->first_frame + b->frame_count - 1;
 }
-/* Whether a record from a file makes sense (store/record.c). */
+/* Whether a record from a file makes sense (record/record.c). */
 bool record_valid(const struct record *r);
 
 #endif

@@ -6,7 +6,7 @@
  * `struct event_record` and the bytes behind it are the event's body in the
  * journal too (record kind RECORD_EVENT): written by one copy, read in place.
  *
- * CHECKLIST when this layout changes: raise JOURNAL_FORMAT (store/journal.h), update
+ * CHECKLIST when this layout changes: raise JOURNAL_FORMAT (store/journal/journal.h), update
  * docs/journal.md, event_record_valid(), and the fuzz corpus. */
 #ifndef RECORD_EVENT_H
 #define RECORD_EVENT_H

@@ -3,8 +3,8 @@
  * now"), so that applying the last one of several is enough. Numbers of groups are the store's,
  * never reused (but after a FLUSH); numbers of consumers count from 1 in their group.
  *
- * CHECKLIST when a layout changes: raise JOURNAL_FORMAT (store/journal.h), docs/journal.md,
- * record_valid() in store/record.c, the fuzz corpus. */
+ * CHECKLIST when a layout changes: raise JOURNAL_FORMAT (store/journal/journal.h), docs/journal.md,
+ * record_valid() in record/record.c, the fuzz corpus. */
 #ifndef RECORD_RECORD_H
 #define RECORD_RECORD_H
 

@@ -2,7 +2,7 @@
  * the file system. Which segment is used when is journal.c's; what is believed after a crash is
  * recover.c's. Only these include this header.
  *
- * CHECKLIST when a structure here changes: raise JOURNAL_FORMAT (store/journal.h); keep the
+ * CHECKLIST when a structure here changes: raise JOURNAL_FORMAT (store/journal/journal.h); keep the
  * first 16 bytes of the segment header and what its CRC covers as they are, so that an older
  * server can tell that a journal is newer; update docs/journal.md, tests/unit/test_journal.c and
  * tests/fuzz/fuzz_journal.c. */
