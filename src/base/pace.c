@@ -1,3 +1,5 @@
+/* See pace.h: a thread in the background stops for a moment after each stretch of work, so that the
+ * core is free for whoever was woken meanwhile. */
 #include "base/pace.h"
 
 #include <sys/prctl.h>

@@ -92,7 +92,7 @@ enum { PENDING_IS_NEW = 1 };      /* was not pending before this record */
 
 struct pending_item {
     struct entry_id id;
-    uint64_t delivered; /* ms; nobody's: its place among those that were handed back (XNACK) */
+    uint64_t delivered; /* ms; of an unowned entry: its rank among those handed back (XNACK) */
     uint32_t version;   /* of the event in its stream */
     uint32_t consumer;  /* 0: nobody's (XNACK) */
     uint32_t deliveries;

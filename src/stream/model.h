@@ -39,13 +39,13 @@ struct stream {
     uint32_t tail_head, tail_count, tail_cap;
     enum stream_state state;
     uint64_t last_frame; /* that touched it; 0: none since it was loaded */
-    /* (an append touches what is above, 72 bytes, and the entry id) */
+    /* An append touches all of the above, the entry id, changed_frame and extra. */
     uint64_t entry_ms, entry_seq; /* of its last event */
     uint32_t touched : 1;         /* since the clock hand passed it */
     uint32_t pins : 31;           /* somebody needs it to stay */
     uint32_t largest;             /* no event of the tail takes more bytes */
     uint32_t read_from;           /* pack.c's: 1 + where a scattered range was read; 0: never */
-    uint32_t plan;                /* append.c's: the append that `planned` belongs to */
+    uint32_t plan;                /* append.c's: the append (model.plan) that `planned` is of */
     uint64_t planned;             /* next version inside that append */
     struct list clock;            /* model.clock; not while LOADING */
     struct stream_load *load;     /* while LOADING */

@@ -51,7 +51,7 @@ bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t co
     return far;
 }
 
-/* Nobody but the tails refers to it: the journal and the applier borrow what is beyond floor. */
+/* Only the stream tail and the log tail hold references: journal and applier borrow. */
 static bool can_pack(const struct event *e, uint64_t floor) {
     return !e->packed && !e->removed && e->frame <= floor && e->size <= EVENT_BYTES_MAX &&
            !(e->rec.flags & EVENT_ERASED);

@@ -113,9 +113,10 @@ static bool read_page(struct model *m, struct read *r, const struct page *page,
     return false;
 }
 
-/* read_memory for a stream of which all is asked for: looks at no event, as each would be a cache
- * miss, and whoever composes the reply fetches them ahead. false: not without looking, or not
- * quicker: what lies scattered is to be looked at here, which finds its pages for the reply. */
+/* The fast path of read_memory for a stream without a filter: copies pointers only, since to look
+ * at an event is a cache miss, and whoever composes the reply prefetches them. false: the slow path
+ * must look at each; also for scattered events, where touching them now warms the TLB for the
+ * reply. */
 static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high,
                         struct progress *p) {
     struct stream *s = r->stream;

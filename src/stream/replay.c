@@ -248,7 +248,7 @@ static bool deleted_after(const struct replay_stream *s, uint64_t applied) {
     return false;
 }
 
-/* Whether the stream that the backend has under this name is called otherwise by now. */
+/* Whether the stream that the backend has under this name has been renamed since. */
 static bool renamed_after(const struct replay_stream *s, struct str name, uint64_t applied) {
     const struct stream_record *last = NULL;
     for (size_t i = 0; s != NULL && i < s->count; i++)

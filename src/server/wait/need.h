@@ -9,7 +9,8 @@
 #include "server/client/client.h"
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
- * first. What cannot be a stream's name (stream_name_valid) is ABSENT. */
+ * first. A name that no stream can have (stream_name_valid)
+ * yields a shared ABSENT stream. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
 /* All of them; true: need_stream gives each at once. */
 bool need_streams(struct client *c, const struct str *names, size_t n);

@@ -6,8 +6,9 @@
  *   segment  = header block (4096 bytes) + batches, each starting on a 4096-byte boundary
  *   header   = magic, format version, store id, epoch, generation, first frame, supersedes flag,
  *              durable claim, CRC32C
- *   batch    = header (magic, frames, bytes, first frame, durable claim, CRC32C) + frames, zero
- * padded frame    = length, CRC32C, number + records (kind, length, body padded to 8)
+ *   batch    = header (magic, frames, bytes, first frame, durable claim, CRC32C)
+ *              + frames, padded with zeros
+ *   frame    = length, CRC32C, number + records (kind, length, body padded to 8)
  *
  * Every CRC starts from the segment's generation, so what an earlier use of the file left
  * behind never counts. A batch says up to which frame everything was durable when it was written:

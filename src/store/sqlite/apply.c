@@ -53,7 +53,7 @@ void sqlite_apply_free(struct sqlite_writer *w) {
     xfree(w->types);
     xfree(w->blocks);
     changes_free(&w->changes);
-    gone_clear(&w->gone);
+    purged_clear(&w->purged);
     buf_clear(&w->json);
     sqlite_idempotent_forget(w);
 }
@@ -372,15 +372,15 @@ int sqlite_apply(struct backend_conn *c, struct batch *const batches[], size_t n
     if (rc == 0) rc = commit(c, &state, err);
     if (rc == 0) {
         if (state.flushes != w->state.flushes)
-            gone_clear(&w->gone);
+            purged_clear(&w->purged);
         else
-            gone_commit(&w->gone);
+            purged_commit(&w->purged);
         w->state = state;
         w->applied_since += w->index.count + w->index.id_count;
         atomic_store(&w->stat_indexed, state.indexed);
     } else {
         sqlite_rollback(c);
-        gone_rollback(&w->gone);
+        purged_rollback(&w->purged);
         sqlite_apply_forget(w);
         w->stale = true;
     }

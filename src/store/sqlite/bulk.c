@@ -211,8 +211,8 @@ static void index_find(struct bulk_cursor *c) {
     c->run = -1;
     for (size_t i = 0; i < w->merge_runs; i++) {
         const struct index_run *run = index_tail_run(w->index_tail, i);
-        while (w->gone.bytes > 0 && w->merge_at[i].key < run->count &&
-               gone_has(&w->gone, index_run_sequence(run, w->merge_at[i].key)))
+        while (w->purged.bytes > 0 && w->merge_at[i].key < run->count &&
+               purged_has(&w->purged, index_run_sequence(run, w->merge_at[i].key)))
             w->merge_at[i].key++;
         if (w->merge_at[i].key == run->count || run->keys[w->merge_at[i].key] >= key) continue;
         key = run->keys[w->merge_at[i].key];
@@ -278,8 +278,8 @@ static void ids_find(struct bulk_cursor *c) {
     c->run = -1;
     for (size_t i = 0; i < w->merge_runs; i++) {
         const struct index_run *run = index_tail_run(w->index_tail, i);
-        while (w->gone.bytes > 0 && w->merge_at[i].id < run->id_count &&
-               gone_has(&w->gone, run->sequence + run->id_offsets[w->merge_at[i].id]))
+        while (w->purged.bytes > 0 && w->merge_at[i].id < run->id_count &&
+               purged_has(&w->purged, run->sequence + run->id_offsets[w->merge_at[i].id]))
             w->merge_at[i].id++;
         if (w->merge_at[i].id == run->id_count) continue;
         const struct uuid *id = &run->ids[w->merge_at[i].id];

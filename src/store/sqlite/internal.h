@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "store/backend.h"
 #include "store/sqlite/changes.h"
-#include "store/sqlite/gone.h"
+#include "store/sqlite/purged_set.h"
 #include "store/sqlite/index_tail.h"
 #include "store/sqlite/schema.h"
 
@@ -85,9 +85,9 @@ struct sqlite_writer {
     uint64_t merge_least;         /* entries that the slice takes also when its time is up */
     uint64_t applied_since;       /* entries that came since the last slice */
 
-    struct gone_set gone; /* of the entries of the index tail */
-    bool purge_wanted;    /* there may be rows of what is gone */
-    uint64_t purge_turn;  /* the trimmed stream that was purged last */
+    struct purged_set purged; /* of the entries of the index tail */
+    bool purge_wanted;        /* there may be rows of what is gone */
+    uint64_t purge_turn;      /* the trimmed stream that was purged last */
     struct idempotent_notes idempotent;
 
     int log_pages;  /* of the WAL, as of the last commit */

@@ -56,8 +56,8 @@ int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
     index_tail_reset(w->index_tail, NULL, from, from, w->state.flushes);
     index_tail_release(w->index_tail);
     atomic_store(&w->stat_indexed, from);
-    gone_clear(&w->gone);
-    gone_advance(&w->gone, from);
+    purged_clear(&w->purged);
+    purged_advance(&w->purged, from);
     struct index_keys batch = {.entries = xmalloc(REBUILD_CHUNK * sizeof *batch.entries),
                                .ids = xmalloc(REBUILD_CHUNK * sizeof *batch.ids)};
     sqlite3_stmt *stmt = c->stmts[SQL_TAIL];
@@ -139,7 +139,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
         w->state.indexed = end;
         atomic_store(&w->stat_indexed, end);
         index_tail_drop_frozen(w->index_tail);
-        gone_advance(&w->gone, end);
+        purged_advance(&w->purged, end);
         w->merge_runs = 0;
     }
     return 0;

@@ -165,11 +165,11 @@ int sqlite_purge(struct backend_conn *c, struct err *err) {
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc != 0) {
         sqlite_rollback(c);
-        gone_rollback(&w->gone);
+        purged_rollback(&w->purged);
         w->stale = true;
         return rc;
     }
-    gone_commit(&w->gone);
+    purged_commit(&w->purged);
     w->purge_wanted = !done;
     return 0;
 }

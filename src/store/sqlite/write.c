@@ -178,7 +178,7 @@ int sqlite_drop_event(struct backend_conn *c, uint64_t sequence, struct err *err
             code = drop_key(c, tables[i], key, sqlite3_column_bytes(stmt, i), sequence, err);
     }
     sqlite3_reset(stmt);
-    if (sequence >= w->state.indexed) gone_note(&w->gone, sequence);
+    if (sequence >= w->state.indexed) purged_note(&w->purged, sequence);
     return code;
 }
 

@@ -24,7 +24,8 @@ struct cgroup {
     uint64_t cursor;      /* version: no event below it is beyond `last`, all others are; or
                              CURSOR_UNKNOWN, always when `last` is beyond the stream's last id */
     uint64_t last_frame;  /* that changed it */
-    uint64_t handed_back; /* the place that was given last to a pending entry without an owner */
+    uint64_t
+        handed_back; /* rank of the entry that was handed back last (XNACK): the order of claims */
     struct pending pending;
     struct consumer **consumers; /* ascending names */
     uint32_t consumer_count, consumer_cap;
@@ -50,8 +51,8 @@ static inline struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32
 struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name);
 /* With what it has pending. */
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c);
-/* It asked for something now; active: and got it. Soft: written to disk now and then, or with what
- * is delivered. */
+/* Records that the consumer just made a request; `active`: and that it received entries. Soft:
+ * written to disk now and then, or with what is delivered. */
 void consumer_seen(struct model *m, struct consumer *c, bool active);
 
 /* Deliveries. The id is that of an event which exists (or has existed: claims). */

@@ -1,8 +1,9 @@
-#include "store/sqlite/gone.h"
+/* See purged_set.h. */
+#include "store/sqlite/purged_set.h"
 
 #include "base/alloc.h"
 
-void gone_note(struct gone_set *g, uint64_t sequence) {
+void purged_note(struct purged_set *g, uint64_t sequence) {
     if (g->noted_count == g->noted_cap) {
         g->noted_cap = g->noted_cap * 2 + 256;
         g->noted = xrealloc(g->noted, g->noted_cap * sizeof *g->noted);
@@ -10,7 +11,7 @@ void gone_note(struct gone_set *g, uint64_t sequence) {
     g->noted[g->noted_count++] = sequence;
 }
 
-void gone_commit(struct gone_set *g) {
+void purged_commit(struct purged_set *g) {
     for (size_t i = 0; i < g->noted_count; i++) {
         if (g->noted[i] < g->base) continue;
         size_t at = (size_t)(g->noted[i] - g->base), need = at / 8 + 1;
@@ -25,11 +26,11 @@ void gone_commit(struct gone_set *g) {
     g->noted_count = 0;
 }
 
-void gone_rollback(struct gone_set *g) {
+void purged_rollback(struct purged_set *g) {
     g->noted_count = 0;
 }
 
-void gone_advance(struct gone_set *g, uint64_t sequence) {
+void purged_advance(struct purged_set *g, uint64_t sequence) {
     assert(sequence >= g->base);
     size_t drop = (size_t)((sequence - g->base) / 8);
     g->base += (uint64_t)drop * 8;
@@ -43,7 +44,7 @@ void gone_advance(struct gone_set *g, uint64_t sequence) {
     memmove(g->bits, g->bits + drop, g->bytes);
 }
 
-void gone_clear(struct gone_set *g) {
+void purged_clear(struct purged_set *g) {
     xfree(g->bits);
     xfree(g->noted);
     memset(g, 0, sizeof *g);
