@@ -9,9 +9,7 @@ void *xmalloc(size_t n);
 void *xcalloc(size_t count, size_t size); /* zeroed; aborts on overflow */
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
-void *xmemdup(const void *p, size_t n); /* n may be 0: a valid pointer to free */
-#define xfree free
-
+void *xmemdup(const void *p, size_t n);
 /* Bytes allocated, and bytes that the allocator holds for them. Any thread; a slow call. */
 void allocator_read(uint64_t *used, uint64_t *held);
 const char *allocator_name(void); /* jemalloc or libc */

@@ -14,7 +14,7 @@ void buf_init(struct buf *b, size_t max) {
 }
 
 void buf_clear(struct buf *b) {
-    xfree(b->data);
+    free(b->data);
     buf_init(b, b->max);
 }
 

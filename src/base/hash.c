@@ -38,8 +38,8 @@ void hash_init(struct hash_table *t) {
 
 void hash_clear(struct hash_table *t) {
     assert(t->paused == 0);
-    xfree(t->buckets);
-    xfree(t->old);
+    free(t->buckets);
+    free(t->old);
     hash_init(t);
 }
 
@@ -61,7 +61,7 @@ static bool hash_move_bucket(struct hash_table *t) {
     }
     t->old[t->moved++] = NULL;
     if (t->moved > t->old_mask) {
-        xfree(t->old);
+        free(t->old);
         t->old = NULL;
         t->old_mask = t->moved = 0;
     }

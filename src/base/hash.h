@@ -25,6 +25,10 @@ struct hash_table {
 /* Seeded 64-bit hash of bytes. hash_seed() draws the seed; call it once, before. */
 void hash_seed(void);
 uint64_t hash_bytes(const void *p, size_t n);
+/* Of numbers that the server gives itself: nobody can choose them so that they collide. */
+static inline uint64_t hash_u64(uint64_t n) {
+    return n * UINT64_C(0x9e3779b97f4a7c15);
+}
 /* XXH3, 64 bits, seed 0: the same everywhere and ever, for telling damage. */
 uint64_t hash_checksum(const void *p, size_t n);
 

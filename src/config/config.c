@@ -20,7 +20,7 @@ const struct option_fixed *option_fixed_find(struct str name) {
 }
 
 void option_value_clear(struct option_value *v) {
-    xfree(v->text);
+    free(v->text);
     v->text = NULL;
 }
 
@@ -168,7 +168,7 @@ void option_assign(const struct option *o, struct config *c, struct option_value
         break;
     case OPTION_STRING:
     case OPTION_WORDS:
-        xfree(*(char **)field);
+        free(*(char **)field);
         *(char **)field = v->text;
         v->text = NULL;
         break;
@@ -232,8 +232,8 @@ void config_defaults(struct config *c) {
 void config_free(struct config *c) {
     OPTION_EACH(o)
     if (o->type == OPTION_STRING || o->type == OPTION_WORDS)
-        xfree(*(char **)((char *)c + o->offset));
-    xfree(c->file);
+        free(*(char **)((char *)c + o->offset));
+    free(c->file);
     memset(c, 0, sizeof *c);
 }
 
@@ -309,8 +309,8 @@ int config_set(struct config *c, const struct str *names, const struct str *valu
     for (size_t i = 0; i < n && status == OK; i++)
         if (found[i] != NULL && c->changed != NULL) c->changed(found[i]->name, c->changed_arg);
     for (size_t i = 0; i < n; i++) option_value_clear(&parsed[i]);
-    xfree(parsed);
-    xfree(found);
+    free(parsed);
+    free(found);
     return status;
 }
 

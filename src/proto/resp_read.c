@@ -25,8 +25,8 @@ void resp_reader_init(struct resp_reader *r) {
 }
 
 void resp_reader_clear(struct resp_reader *r) {
-    xfree(r->args);
-    xfree(r->inline_copy);
+    free(r->args);
+    free(r->inline_copy);
     resp_reader_init(r);
 }
 
@@ -300,13 +300,13 @@ enum resp_status resp_read(struct resp_reader *r, const char *data, size_t len,
     r->argc = 0;
     if (len == 0) return unfinished(r, 1);
     if (UNLIKELY(r->args_cap > ARGS_CAP_KEPT) && r->scanned == 0) {
-        xfree(r->args);
+        free(r->args);
         r->args = NULL;
         r->args_cap = 0;
     }
     if (LIKELY(data[0] == '*')) return read_array(r, data, len, limits);
     if (r->inline_cap > INLINE_CAP_KEPT) {
-        xfree(r->inline_copy);
+        free(r->inline_copy);
         r->inline_copy = NULL;
         r->inline_cap = 0;
     }

@@ -71,7 +71,7 @@ void resp_put_error(struct buf *b, const char *fmt, ...) {
         put_crlf(at + 1 + len);
         b->len += len + 3;
     }
-    xfree(heap);
+    free(heap);
 }
 
 void resp_put_int(struct buf *b, int64_t v) {
@@ -122,7 +122,7 @@ void resp_put_bulkf(struct buf *b, const char *fmt, ...) {
         va_end(args);
     }
     resp_put_bulk(b, str_of(heap != NULL ? heap : text, (size_t)n));
-    xfree(heap);
+    free(heap);
 }
 
 void resp_put_verbatim(struct buf *b, int resp, struct str text) {

@@ -33,11 +33,11 @@ void batch_destroy(struct batch *b) {
     if (b == NULL) return;
     for (struct chunk *c = b->arena, *next; c != NULL; c = next) {
         next = c->next;
-        xfree(c);
+        free(c);
     }
-    xfree(b->records);
-    xfree(b->frame_end);
-    xfree(b);
+    free(b->records);
+    free(b->frame_end);
+    free(b);
 }
 
 void *batch_alloc(struct batch *b, size_t n) {

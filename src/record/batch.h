@@ -75,6 +75,10 @@ static inline size_t frame_bytes(const struct record *records, size_t n) {
     return bytes;
 }
 
+/* What an event, an entry or a string takes of a frame beyond its own bytes, at most: the fixed
+ * parts of its record and of its stream's. */
+#define FRAME_OVERHEAD_MAX 512u
+
 struct batch *batch_create(uint64_t first_frame);
 void batch_destroy(struct batch *b); /* NULL is fine */
 /* 8-aligned memory that lives as long as the batch. Never moves. */

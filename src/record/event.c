@@ -127,13 +127,13 @@ size_t event_destroy(struct event *e) {
     stream_name_unref(e->name);
     size_t bytes = e->size;
     if (!e->packed) {
-        xfree(e);
+        free(e);
         return bytes;
     }
     struct block *block = *block_of(e);
     if (--block->live > 0) return 0;
     bytes = block->bytes;
-    xfree(block);
+    free(block);
     return bytes;
 }
 
@@ -165,7 +165,7 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
 void stream_name_unref(struct stream_name *n) {
     if (n == NULL) return;
     assert(n->refs > 0);
-    if (--n->refs == 0) xfree(n);
+    if (--n->refs == 0) free(n);
 }
 
 size_t event_record_len(const struct event_record *r) {

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PROBE_INTERVAL_MS 200
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000

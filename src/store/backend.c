@@ -68,13 +68,13 @@ void id_list_add(struct id_list *l, const struct uuid *id) {
 }
 
 void id_list_clear(struct id_list *l) {
-    xfree(l->ids);
+    free(l->ids);
     *l = (struct id_list){0};
 }
 
 void page_clear(struct page *p) {
     for (size_t i = 0; i < p->count; i++) event_unref(p->events[i]);
-    xfree(p->events);
+    free(p->events);
     page_init(p);
 }
 
@@ -93,7 +93,7 @@ void stream_list_add(struct stream_list *l, struct stream_name *n) {
 
 void stream_list_clear(struct stream_list *l) {
     for (size_t i = 0; i < l->count; i++) stream_name_unref(l->names[i]);
-    xfree(l->names);
+    free(l->names);
     stream_list_init(l);
 }
 
@@ -119,15 +119,15 @@ void stream_head_clear(struct stream_head *h) {
     if (d == NULL) return;
     for (size_t i = 0; i < d->group_count; i++) {
         struct group_image *g = &d->groups[i];
-        for (size_t k = 0; k < g->consumer_count; k++) xfree(g->consumers[k]);
-        xfree(g->consumers);
-        xfree(g->pending);
-        xfree(g->record);
+        for (size_t k = 0; k < g->consumer_count; k++) free(g->consumers[k]);
+        free(g->consumers);
+        free(g->pending);
+        free(g->record);
     }
-    for (size_t i = 0; i < d->idempotent_count; i++) xfree(d->idempotent[i]);
-    xfree(d->idempotent);
-    xfree(d->groups);
-    xfree(d->holes);
-    xfree(d->value);
-    xfree(d);
+    for (size_t i = 0; i < d->idempotent_count; i++) free(d->idempotent[i]);
+    free(d->idempotent);
+    free(d->groups);
+    free(d->holes);
+    free(d->value);
+    free(d);
 }

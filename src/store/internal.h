@@ -96,6 +96,9 @@ struct store {
 };
 
 void store_notify(struct store *s); /* wakes the loop */
+/* How often a stage that failed is tried again. */
+#define PROBE_INTERVAL_MS 200
+
 /* The threads: journal_thread.c (of a struct journal_slot), applier.c, helper.c (of a struct
  * store). */
 void *journal_main(void *slot);

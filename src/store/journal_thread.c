@@ -19,8 +19,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PROBE_INTERVAL_MS 200
-
 /* ---- durable ---- */
 
 /* With the lock. */

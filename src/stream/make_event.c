@@ -24,7 +24,7 @@ static void stream_unmake(struct model *m, struct undo *u) {
      * stream its earlier content back expects nothing there. */
     assert(s->tail_count == 0);
     m->bytes -= s->tail_cap * sizeof *s->tail;
-    xfree(s->tail);
+    free(s->tail);
     s->tail = NULL;
     s->tail_head = s->tail_cap = 0;
     stream_extra_free(m, s);

@@ -39,12 +39,8 @@ struct replay {
     uint64_t flush_frame; /* what the backend has from before it does not count; 0: none */
 };
 
-static uint64_t number_hash(uint64_t n) {
-    return n * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static struct replay_stream *find_number(const struct hash_table *t, uint64_t number) {
-    uint64_t hash = number_hash(number);
+    uint64_t hash = hash_u64(number);
     for (struct hash_node *n = hash_first(t, hash); n != NULL; n = hash_next(t, n)) {
         struct replay_stream *s = CONTAINER_OF(n, struct replay_stream, node);
         if (s->number == number) return s;
@@ -57,7 +53,7 @@ static struct replay_stream *get_number(struct hash_table *t, uint64_t number) {
     if (s != NULL) return s;
     s = xcalloc(1, sizeof *s);
     s->number = number;
-    hash_insert(t, &s->node, number_hash(number));
+    hash_insert(t, &s->node, hash_u64(number));
     return s;
 }
 
@@ -95,14 +91,14 @@ static void add_item(struct replay_stream *s, uint64_t frame, const struct recor
 
 static void free_name(struct hash_node *n, void *arg) {
     hash_remove(arg, n);
-    xfree(CONTAINER_OF(n, struct replay_name, node));
+    free(CONTAINER_OF(n, struct replay_name, node));
 }
 
 static void free_number(struct hash_node *n, void *arg) {
     hash_remove(arg, n);
     struct replay_stream *s = CONTAINER_OF(n, struct replay_stream, node);
-    xfree(s->items);
-    xfree(s);
+    free(s->items);
+    free(s);
 }
 
 static void empty(struct replay *p) {
@@ -224,7 +220,7 @@ void replay_drop(struct model *m) {
     hash_clear(&p->names);
     hash_clear(&p->streams);
     hash_clear(&p->groups);
-    xfree(p);
+    free(p);
     m->replay = NULL;
 }
 
@@ -323,7 +319,7 @@ static void replay_record(struct model *m, struct stream *s, const struct replay
     }
     case RECORD_VALUE: {
         struct stream_extra *x = stream_extra(m, s);
-        xfree(x->value);
+        free(x->value);
         x->value_len = r->len - sizeof(struct value_record);
         x->value = x->value_len > 0
                        ? xmemdup(((const struct value_record *)r->body)->bytes, x->value_len)
@@ -380,6 +376,6 @@ void replay_contents(struct model *m, struct stream *s, uint64_t applied) {
         gather(&all, find_number(&p->groups, s->extra->groups[i]->number), applied);
     if (all.count > 1) qsort(all.items, all.count, sizeof *all.items, by_frame);
     for (size_t i = 0; i < all.count; i++) replay_record(m, s, &all.items[i]);
-    xfree(all.items);
+    free(all.items);
     if (s->extra != NULL) model_account(m, s);
 }

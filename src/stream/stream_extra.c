@@ -28,8 +28,8 @@ void stream_extra_free(struct model *m, struct stream *s) {
     cgroups_free(x);
     idempotent_free(x->idempotent);
     holes_clear(&x->holes);
-    xfree(x->value);
-    xfree(x);
+    free(x->value);
+    free(x);
     s->extra = NULL;
 }
 

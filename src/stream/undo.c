@@ -46,7 +46,7 @@ uint64_t model_end(struct model *m) {
     for (struct undo *u = m->undo, *older; u != NULL; u = older) {
         older = u->older;
         if (u->keep != NULL) u->keep(m, u);
-        xfree(u);
+        free(u);
     }
     m->undo = NULL;
     return close_frame(m);
@@ -58,7 +58,7 @@ void model_undo(struct model *m) {
     for (struct undo *u = m->undo, *older; u != NULL; u = older) {
         older = u->older;
         u->back(m, u);
-        xfree(u);
+        free(u);
     }
     m->undo = NULL;
     m->run.count = 0;

@@ -46,7 +46,7 @@ static void check_fields(struct str resp) {
     require(json_valid(buf_str(&json)));
     require(fields_from_json(buf_str(&json), &back));
     require(str_eq(buf_str(&back), resp));
-    xfree(args);
+    free(args);
     buf_clear(&json);
     buf_clear(&back);
 }

@@ -28,7 +28,7 @@ static void check(const uint8_t *data, size_t size) {
     if (status == RDB_OK && dump_parse(buf_str(&out), &d))
         require(d.frame_bytes >= (d.is_string ? d.body.len : d.event_count));
     buf_clear(&out);
-    xfree(payload);
+    free(payload);
 }
 
 static void check_own(const uint8_t *data, size_t size) {

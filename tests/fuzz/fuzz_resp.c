@@ -50,7 +50,7 @@ static void tell(struct buf *story, const char *data, size_t len, const uint8_t 
         } else {
             require(r.needed > have - start);
         }
-        xfree(copy);
+        free(copy);
         if (status == RESP_INVALID || (status == RESP_UNFINISHED && have == len)) break;
         if (status == RESP_UNFINISHED) have = MIN(len, have + 1 + pieces[turn % (HEAD - 1)] % 64);
     }

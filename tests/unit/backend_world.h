@@ -73,7 +73,7 @@ static inline void world_close(struct world *x) {
     world_disconnect(x);
     batch_destroy(x->open);
     world_forget(x);
-    xfree(x->events);
+    free(x->events);
 }
 
 /* The stream of that name, made in its own record if it is new. */

@@ -129,7 +129,7 @@ BOTH(large_payloads_are_kept) {
         world_frame(x);
     }
     world_apply(x);
-    xfree(big);
+    free(big);
     CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), 4);
     struct read_range r = range_of(0, 0, UINT64_MAX);
     r.bytes_max = 1 << 20; /* pages of one or two */
@@ -164,7 +164,7 @@ BOTH(heads_are_right_whatever_is_indexed) {
         for (uint64_t i = 1; i <= x->stream_count; i++) {
             char *name = str_dup(stream_name_str(x->streams[i]));
             struct stream_head h = head_of(x, name);
-            xfree(name);
+            free(name);
             CHECK_INT(h.number, i);
             CHECK_INT(h.next_version, x->versions[i]);
         }
@@ -635,7 +635,7 @@ BOTH(a_flush_in_the_middle_of_an_apply_keeps_what_follows) {
     CHECK_INT(world_check_range(x, range_of(1, 0, UINT64_MAX)), 15);
     CHECK_INT(head_of(x, "b").next_version, 15);
     world_forget(&y);
-    xfree(y.events);
+    free(y.events);
 }
 
 /* --- threads ------------------------------------------------------------------------ */

@@ -98,7 +98,7 @@ static uint64_t make_stream(struct twins *t, unsigned name, bool is_string) {
     uint64_t number = t->stream_end++;
     CHECK(number < STREAMS_MAX);
     struct twin_stream *s = &t->streams[number];
-    xfree(s->sequences);
+    free(s->sequences);
     *s = (struct twin_stream){.live = true, .is_string = is_string, .name = name};
     s->sequences = xcalloc(EVENTS_MAX, sizeof *s->sequences);
     put_name(t, RECORD_STREAM, number, is_string, name);
@@ -732,8 +732,8 @@ static void close_twins(struct twins *t) {
         backends[i]->close(t->w[i]);
     }
     batch_destroy(t->open);
-    for (uint64_t i = 0; i < STREAMS_MAX; i++) xfree(t->streams[i].sequences);
-    xfree(t);
+    for (uint64_t i = 0; i < STREAMS_MAX; i++) free(t->streams[i].sequences);
+    free(t);
 }
 
 TEST(a_random_history_is_the_same_in_both) {

@@ -136,16 +136,16 @@ TEST(printf_may_fill_a_limited_buffer_to_the_last_byte) {
 TEST(allocations_of_nothing_are_valid_pointers) {
     void *a = xmalloc(0), *b = xcalloc(0, 8), *c = xmemdup(NULL, 0), *d = xrealloc(NULL, 0);
     CHECK(a != NULL && b != NULL && c != NULL && d != NULL);
-    xfree(a);
-    xfree(b);
-    xfree(c);
-    xfree(d);
+    free(a);
+    free(b);
+    free(c);
+    free(d);
     char *s = xstrdup("text");
     CHECK(strcmp(s, "text") == 0);
-    xfree(s);
+    free(s);
     unsigned char *z = xcalloc(10, 10);
     for (int i = 0; i < 100; i++) CHECK_INT(z[i], 0);
-    xfree(z);
+    free(z);
 }
 
 TEST(an_impossible_allocation_aborts) {

@@ -63,7 +63,7 @@ TEST(the_default_of_every_row_is_a_legal_value_and_prints_as_one) {
         CHECK_INT(option_parse(o, str_c(printed), &v, &err), OK);
         option_assign(o, &c, &v);
         CHECK(strcmp(value_of(&c, o->name), printed) == 0);
-        xfree(printed);
+        free(printed);
         CHECK(strlen(o->help) > 10);
     }
     CHECK(c.port == 6390);
@@ -330,7 +330,7 @@ TEST(the_sample_file_in_the_tree_is_what_the_table_makes) {
     struct config c;
     struct err err;
     CHECK_INT(load(&c, &err, "plain", NULL, NULL), OK);
-    xfree(made);
+    free(made);
     config_free(&c);
 }
 

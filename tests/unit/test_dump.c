@@ -221,13 +221,13 @@ TEST(a_part_of_a_dump_is_none_and_a_changed_bit_is_found) {
     char *copy;
     for (size_t n = 0; n < b.len; n++) {
         CHECK(!parse_exact(b.data, n, &d, &copy));
-        xfree(copy);
+        free(copy);
     }
     for (size_t bit = 0; bit < b.len * 8; bit++) {
         b.data[bit / 8] = (char)(b.data[bit / 8] ^ (1 << bit % 8));
         CHECK(!parse_exact(b.data, b.len, &d, &copy));
         b.data[bit / 8] = (char)(b.data[bit / 8] ^ (1 << bit % 8));
-        xfree(copy);
+        free(copy);
     }
     buf_clear(&b);
     stop();
@@ -246,7 +246,7 @@ static void parse_and_restore(const char *bytes, size_t n) {
         model_commit(m);
         restored++;
     }
-    xfree(copy);
+    free(copy);
 }
 
 /* The checksum is right each time: who forges a dump can compute it. */
@@ -354,7 +354,7 @@ static void read_and_restore(const char *bytes, size_t n) {
     buf_init(&out, 1u << 16);
     if (rdb_read(str_of(copy, n), &out) == RDB_OK) parse_and_restore(out.data, out.len);
     buf_clear(&out);
-    xfree(copy);
+    free(copy);
 }
 
 TEST(a_forged_payload_is_refused_or_makes_a_stream_that_can_be) {

@@ -54,7 +54,7 @@ static bool reads_as(struct str text, const char *expected) {
     char *copy = xmemdup(text.ptr, text.len);
     buf_reset(&back);
     bool taken = fields_from_json(str_of(copy, text.len), &back);
-    xfree(copy);
+    free(copy);
     bool same = expected == NULL ? !taken && back.len == 0
                                  : taken && str_eq(buf_str(&back), str_c(expected));
     if (!same)
@@ -65,7 +65,7 @@ static bool reads_as(struct str text, const char *expected) {
 static bool valid(struct str bytes) {
     char *copy = xmemdup(bytes.ptr, bytes.len);
     bool is = fields_valid(str_of(copy, bytes.len));
-    xfree(copy);
+    free(copy);
     return is;
 }
 
@@ -147,7 +147,7 @@ TEST(the_protocols_writer_would_write_the_same) {
         CHECK(fields_valid(buf_str(&resp)));
         CHECK_INT(fields_count(buf_str(&resp)), count / 2);
         buf_clear(&expected);
-        xfree(args);
+        free(args);
     }
 }
 
@@ -467,7 +467,7 @@ TEST(heads_of_all_lengths_are_made_from_json) {
         buf_reset(&json);
         fields_to_json(buf_str(&resp), &json);
         CHECK(comes_back());
-        xfree(args);
+        free(args);
     }
     static char text[100001];
     memset(text, 'x', sizeof text);
@@ -510,7 +510,7 @@ TEST(fields_of_any_bytes_come_back_and_the_text_is_json) {
         fields_to_json(buf_str(&resp), &json);
         CHECK(json_valid(buf_str(&json)));
         CHECK(comes_back());
-        for (size_t i = 0; i < count; i++) xfree((void *)args[i].ptr);
+        for (size_t i = 0; i < count; i++) free((void *)args[i].ptr);
     }
 }
 
@@ -531,7 +531,7 @@ TEST(damaged_json_never_gives_invalid_fields) {
         } else {
             CHECK_INT(back.len, 0);
         }
-        xfree((void *)value.ptr);
+        free((void *)value.ptr);
     }
 }
 
@@ -572,5 +572,5 @@ TEST(values_of_megabytes_of_each_kind_come_back) {
         CHECK(json_valid(buf_str(&json)));
         CHECK(comes_back());
     }
-    xfree(value);
+    free(value);
 }

@@ -94,7 +94,7 @@ TEST(random_inserts_and_removes_match_a_plain_array) {
     }
     hash_clear(&t);
     CHECK_INT(t.count, 0);
-    xfree(items);
+    free(items);
 }
 
 TEST(nodes_with_equal_hashes_are_all_found) {
@@ -113,7 +113,7 @@ TEST(nodes_with_equal_hashes_are_all_found) {
     for (size_t i = 0; i < N; i++) hash_remove(&t, &items[i].node);
     CHECK_INT(t.count, 0);
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 TEST(no_single_insert_moves_more_than_a_few_nodes) {
@@ -130,7 +130,7 @@ TEST(no_single_insert_moves_more_than_a_few_nodes) {
     CHECK(t.mask + 1 >= N / 2 && t.mask + 1 <= 2 * N);
     CHECK(hash_bytes_used(&t) >= (t.mask + 1) * sizeof(void *));
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 TEST(an_emptied_table_gives_its_memory_back) {
@@ -144,7 +144,7 @@ TEST(an_emptied_table_gives_its_memory_back) {
     CHECK(hash_bytes_used(&t) < full / 16);
     for (size_t i = N - 10; i < N; i++) CHECK(lookup(&t, i) == &items[i]);
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 static void remove_odd(struct hash_node *n, void *arg) {
@@ -167,7 +167,7 @@ TEST(each_visits_all_once_and_may_remove_its_own_node) {
         hash_each(&t, see, NULL);
         for (size_t i = 0; i < n; i++) CHECK_INT(items[i].seen, i % 2 == 0 ? 2 : 1);
         hash_clear(&t);
-        xfree(items);
+        free(items);
     }
 }
 
@@ -190,7 +190,7 @@ TEST(a_scan_of_a_quiet_table_reports_every_node_once) {
     CHECK_INT(calls, t.mask + 1);
     for (size_t i = 0; i < N; i++) CHECK_INT(items[i].seen, 1);
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 /* Scans, with `step` inserts or removes between the calls; the first `stay` items remain. */
@@ -212,7 +212,7 @@ static void scan_while(size_t before, size_t stay, size_t total, bool grow, size
     } while (cursor != 0);
     for (size_t i = 0; i < stay; i++) CHECK(items[i].seen >= 1);
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 TEST(a_scan_misses_nothing_while_the_table_grows) {
@@ -253,7 +253,7 @@ TEST(a_scan_misses_nothing_while_the_table_swings) {
         } while (cursor != 0);
         for (size_t i = 0; i < STAY; i++) CHECK(items[i].seen >= 1);
         hash_clear(&t);
-        xfree(items);
+        free(items);
     }
 }
 
@@ -270,7 +270,7 @@ TEST(a_scan_takes_any_cursor_and_may_remove_what_it_sees) {
     } while (cursor != 0);
     for (size_t i = 0; i < N; i++) CHECK((lookup(&t, i) != NULL) == (i % 2 == 0));
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }
 
 TEST(random_nodes_reach_every_node_and_survive_sparse_tables) {
@@ -286,5 +286,5 @@ TEST(random_nodes_reach_every_node_and_survive_sparse_tables) {
     for (size_t i = 1; i < 20000; i++) drop(&t, &items[i]);
     for (int i = 0; i < 100; i++) CHECK(hash_random(&t, random_u64()) == &items[0].node);
     hash_clear(&t);
-    xfree(items);
+    free(items);
 }

@@ -38,18 +38,18 @@ struct world {
 static uint64_t count_gone(const struct world *w, uint64_t from, uint64_t to) {
     uint64_t n = 0;
     for (uint64_t i = 0; i < VERSIONS; i++)
-        n += w->purged[i] && w->base + i >= from && w->base + i < to;
+        n += w->gone[i] && w->base + i >= from && w->base + i < to;
     return n;
 }
 
 static uint64_t skip_gone(const struct world *w, uint64_t version) {
-    while (version >= w->base && version < w->base + VERSIONS && w->purged[version - w->base])
+    while (version >= w->base && version < w->base + VERSIONS && w->gone[version - w->base])
         version++;
     return version;
 }
 
 static uint64_t skip_gone_back(const struct world *w, uint64_t version) {
-    while (version >= w->base && version < w->base + VERSIONS && w->purged[version - w->base])
+    while (version >= w->base && version < w->base + VERSIONS && w->gone[version - w->base])
         version--;
     return version;
 }
@@ -57,7 +57,7 @@ static uint64_t skip_gone_back(const struct world *w, uint64_t version) {
 static uint64_t count_blocks(const struct world *w, uint64_t from, uint64_t to, uint64_t size) {
     uint64_t n = 0, counted = UINT64_MAX;
     for (uint64_t v = from; v < to; v++) {
-        bool gone = v >= w->base && v < w->base + VERSIONS && w->purged[v - w->base];
+        bool gone = v >= w->base && v < w->base + VERSIONS && w->gone[v - w->base];
         if (gone || v / size == counted) continue;
         counted = v / size;
         n++;
@@ -81,7 +81,7 @@ static void check_same(const struct world *w) {
     check_ranges(h);
     CHECK_INT(h->versions, count_gone(w, 0, UINT64_MAX));
     for (uint64_t i = 0; i < VERSIONS; i++) {
-        CHECK(holes_contain(h, w->base + i) == w->purged[i]);
+        CHECK(holes_contain(h, w->base + i) == w->gone[i]);
         CHECK_INT(holes_skip(h, w->base + i), skip_gone(w, w->base + i));
         if (w->base + i > 0 && skip_gone_back(w, w->base + i) != UINT64_MAX)
             CHECK_INT(holes_skip_back(h, w->base + i), skip_gone_back(w, w->base + i));
@@ -97,11 +97,11 @@ static void check_same(const struct world *w) {
 
 /* Takes one version out, or puts it back. */
 static void toggle(struct world *w, uint64_t i) {
-    if (w->purged[i])
+    if (w->gone[i])
         holes_remove(&w->holes, w->base + i);
     else
         holes_add(&w->holes, w->base + i);
-    w->purged[i] = !w->purged[i];
+    w->gone[i] = !w->gone[i];
 }
 
 /* Cuts where no range crosses, and takes it back. */
@@ -126,7 +126,7 @@ static void copy(struct world *w) {
 
 static void cut(struct world *w, uint64_t i) {
     holes_cut(&w->holes, w->base + i);
-    for (uint64_t k = 0; k < i && k < VERSIONS; k++) w->purged[k] = false;
+    for (uint64_t k = 0; k < i && k < VERSIONS; k++) w->gone[k] = false;
 }
 
 /* Changes one version, or some neighbours, so that ranges grow, meet and fall apart. */

@@ -36,8 +36,8 @@ static void push(struct index_tail *p, struct plain *a, size_t n) {
     index_tail_push(
         p, &(struct index_keys){.entries = entries, .count = n, .ids = ids, .id_count = id_count},
         start, a->count);
-    xfree(entries);
-    xfree(ids);
+    free(entries);
+    free(ids);
 }
 
 static void unpush(struct plain *a, uint64_t to) {

@@ -209,7 +209,7 @@ TEST(everything_is_given_back_entry_by_entry) {
     pending_init(&p);
     uint32_t *order = shuffled(IDS);
     for (uint32_t i = 0; i < IDS; i++) add(&p, order[i], 1 + i % CONSUMERS, i);
-    xfree(order);
+    free(order);
     order = shuffled(IDS);
     for (uint32_t i = 0; i < IDS; i++) {
         drop(&p, order[i]);
@@ -218,7 +218,7 @@ TEST(everything_is_given_back_entry_by_entry) {
     check_all(&p);
     CHECK(pending_bytes(&p) < 2000);
     pending_clear(&p);
-    xfree(order);
+    free(order);
 }
 
 TEST(an_empty_one_answers_everything) {
@@ -337,8 +337,8 @@ TEST(a_million_entries_take_at_most_64_bytes_each) {
     CHECK_INT(pending_count(&p), MILLION);
     check_bytes_per_entry(&p, 64);
     pending_clear(&p);
-    xfree(order);
-    xfree(entries);
+    free(order);
+    free(entries);
 }
 
 TEST(a_million_entries_in_any_order_and_of_many_consumers_take_at_most_64_bytes_each) {
@@ -353,7 +353,7 @@ TEST(a_million_entries_in_any_order_and_of_many_consumers_take_at_most_64_bytes_
     for (uint32_t i = MILLION; i-- > 0;) pending_add(&p, id_of(i), i, 1 + i / 1000, MILLION - i, 1);
     check_bytes_per_entry(&p, 64);
     pending_clear(&p);
-    xfree(order);
+    free(order);
 }
 
 TEST(a_queue_keeps_its_memory_at_what_is_in_it) {

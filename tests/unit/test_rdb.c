@@ -61,7 +61,7 @@ TEST(a_listpack_gives_back_what_was_put_in) {
     }
     CHECK(listpack_at_end(&in));
     CHECK(!listpack_next(&in, &item));
-    xfree(text);
+    free(text);
     buf_clear(&b);
 }
 

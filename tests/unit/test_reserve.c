@@ -11,7 +11,7 @@
 
 static void *free_all(void *arg) {
     char **blocks = arg;
-    for (size_t i = 0; i < BLOCKS; i++) xfree(blocks[i]);
+    for (size_t i = 0; i < BLOCKS; i++) free(blocks[i]);
     return NULL;
 }
 

@@ -124,7 +124,7 @@ static void check_args(const struct resp_reader *r, const struct request_case *q
  * sanitizer sees a read too far, and every call sees a moved buffer). */
 static enum resp_status feed(struct resp_reader *r, const char *bytes, size_t len, char **copy,
                              const struct resp_limits *l) {
-    xfree(*copy);
+    free(*copy);
     *copy = xmemdup(bytes, len);
     enum resp_status status = resp_read(r, *copy, len, l);
     if (status == RESP_UNFINISHED) CHECK(r->needed > len);
@@ -157,7 +157,7 @@ TEST(every_request_is_read_byte_by_byte) {
         CHECK_INT(feed(&r, q->bytes, q->len, &copy, &limits), RESP_OK);
         check_args(&r, q);
     }
-    xfree(copy);
+    free(copy);
     resp_reader_clear(&r);
 }
 
@@ -176,7 +176,7 @@ TEST(every_request_is_read_from_any_three_pieces) {
             }
         }
     }
-    xfree(copy);
+    free(copy);
     resp_reader_clear(&r);
 }
 
@@ -198,7 +198,7 @@ TEST(every_error_is_found_in_any_two_pieces_with_redis_words) {
             resp_reader_clear(&r);
         }
     }
-    xfree(copy);
+    free(copy);
 }
 
 TEST(errors_come_from_any_byte_in_place_of_the_dollar) {
@@ -398,7 +398,7 @@ TEST(no_byte_of_a_large_bulk_is_looked_at_twice) {
     CHECK_INT(resp_read(&r, bytes, len, &l), RESP_OK);
     CHECK(clock_mono_ms() - start < 1000); /* rescanning would take minutes */
     resp_reader_clear(&r);
-    xfree(bytes);
+    free(bytes);
 }
 
 TEST(a_long_line_that_comes_byte_by_byte_is_searched_once) {
@@ -416,7 +416,7 @@ TEST(a_long_line_that_comes_byte_by_byte_is_searched_once) {
     CHECK_INT(resp_read(&r, bytes, SIZE + 1, &l), RESP_OK);
     CHECK_INT(r.args[0].len, SIZE);
     resp_reader_clear(&r);
-    xfree(bytes);
+    free(bytes);
 }
 
 TEST(garbage_never_reads_past_the_end_or_blocks) {
@@ -438,5 +438,5 @@ TEST(garbage_never_reads_past_the_end_or_blocks) {
         }
         resp_reader_clear(&r);
     }
-    xfree(copy);
+    free(copy);
 }

@@ -305,7 +305,7 @@ TEST(the_wal_stays_bounded) {
         x->b->stats(x->w, &st);
         most = MAX(most, st.log_bytes);
     }
-    xfree(payload);
+    free(payload);
     CHECK(most < 64u << 20); /* of 300 MB written */
     world_close(x);
 }
@@ -355,7 +355,7 @@ TEST(an_apply_that_fails_changes_nothing_and_can_be_repeated) {
         check_all(x);
         if (round == 1) world_maintain(x, true);
     }
-    xfree(payload);
+    free(payload);
     world_close(x);
 }
 

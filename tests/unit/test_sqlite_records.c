@@ -323,7 +323,7 @@ static bool file_holds(const char *path, struct str bytes) {
     CHECK(pread(fd, all, (size_t)n, 0) == n);
     close(fd);
     bool found = memmem(all, (size_t)n, bytes.ptr, bytes.len) != NULL;
-    xfree(all);
+    free(all);
     return found;
 }
 
@@ -336,7 +336,7 @@ TEST(nothing_of_an_erased_event_is_left_in_the_database) {
         x, "s",
         (struct event_fields){.payload = STR("SMALLsecret"), .metadata = STR("METAsecret")});
     struct event *big = world_add(x, "s", (struct event_fields){.payload = str_of(large, 50000)});
-    xfree(large);
+    free(large);
     world_frame(x);
     make_stream(x, "s", 50);
     world_apply(x);

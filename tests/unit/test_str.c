@@ -42,10 +42,10 @@ TEST(starts_with_accepts_the_empty_prefix_and_the_whole) {
 TEST(duplicates_are_terminated_and_hold_any_byte) {
     char *copy = str_dup(STR("a\0b"));
     CHECK(memcmp(copy, "a\0b", 4) == 0);
-    xfree(copy);
+    free(copy);
     copy = str_dup(str_of(NULL, 0));
     CHECK(copy[0] == '\0');
-    xfree(copy);
+    free(copy);
 }
 
 TEST(unsigned_numbers_parse_to_their_whole_range) {

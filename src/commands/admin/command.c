@@ -259,7 +259,7 @@ static void reply_keys(struct client *c, const struct request *r, bool flags) {
         size_t n = command_keys(cmd, argv, argc, keys);
         if (n == 0) {
             reply_error(c, "ERR Invalid arguments specified for command");
-            xfree(keys);
+            free(keys);
             return;
         }
         reply_array(c, n);
@@ -269,7 +269,7 @@ static void reply_keys(struct client *c, const struct request *r, bool flags) {
             if (!flags) continue;
             reply_words(c, command_key_use(cmd, i));
         }
-        xfree(keys);
+        free(keys);
     }
 }
 

@@ -19,7 +19,7 @@ bool client_name_valid_or_reply(struct client *c, struct str name, const char *w
 }
 
 void client_set_text(char **field, struct str text) {
-    xfree(*field);
+    free(*field);
     *field = text.len > 0 ? str_dup(text) : NULL;
 }
 

@@ -74,7 +74,7 @@ static bool require_all(struct client *c, const struct transaction *t) {
         struct str *keys = xmalloc(q->request.argc * sizeof *keys);
         size_t n = command_keys(q->cmd, q->argv, q->request.argc, keys);
         for (size_t k = 0; k < n; k++) all = need_stream(c, keys[k], &s) && all;
-        xfree(keys);
+        free(keys);
     }
     return all;
 }

@@ -9,7 +9,6 @@
 #include "commands/event/reply.h"
 
 #define TIMESTAMP_MS_MAX (UINT64_MAX / 1000000) /* SierraDB keeps nanoseconds in 64 bits */
-#define RECORD_OVERHEAD  512 /* an event's and its stream's fixed parts in the journal, at most */
 
 enum option {
     OPT_EVENT_ID,
@@ -192,7 +191,7 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
 static bool fits_or_reply(struct client *c, const struct append *appends, size_t n) {
     size_t bytes = 0, max = store_frame_max(c->srv->store);
     for (size_t i = 0; i < n; i++)
-        bytes += RECORD_OVERHEAD + appends[i].stream_name.len + appends[i].fields.type.len +
+        bytes += FRAME_OVERHEAD_MAX + appends[i].stream_name.len + appends[i].fields.type.len +
                  appends[i].fields.aggregate.len + appends[i].fields.metadata.len +
                  appends[i].fields.payload.len;
     if (bytes <= max) return true;

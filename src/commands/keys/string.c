@@ -9,8 +9,6 @@
 #include "commands/keys/keys.h"
 #include "commands/stream/args.h"
 
-#define RECORD_OVERHEAD 512 /* of a key's records in the journal, without value and name */
-
 void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires) {
     struct model *m = &c->srv->model;
     if (s->state == STREAM_LIVE && !stream_is_string(s)) blocking_delete_key(c->srv, s);
@@ -95,7 +93,7 @@ static bool parse_set(struct client *c, const struct request *r, struct set_args
 }
 
 static bool fits_or_reply(struct client *c, struct str name, struct str value) {
-    size_t bytes = RECORD_OVERHEAD + name.len + value.len, max = store_frame_max(c->srv->store);
+    size_t bytes = FRAME_OVERHEAD_MAX + name.len + value.len, max = store_frame_max(c->srv->store);
     if (bytes <= max) return true;
     reply_error(c,
                 "TOOLARGE the value takes up to %zu bytes in the journal, one frame can be %zu "
@@ -169,7 +167,7 @@ enum outcome cmd_mset(struct client *c, const struct request *r) {
     for (size_t i = 1; i < r->argc; i += 2) {
         if (!arg_stream_or_reply(c, r->argv[i]) || protected_or_reply(c, r->argv[i]))
             return REPLIED;
-        bytes += RECORD_OVERHEAD + r->argv[i].len + r->argv[i + 1].len;
+        bytes += FRAME_OVERHEAD_MAX + r->argv[i].len + r->argv[i + 1].len;
     }
     if (bytes > max) {
         reply_error(c,

@@ -3,9 +3,6 @@
 
 #include "commands/stream/entry_reply.h"
 
-#define PORTION         1000 /* entries read at a time with MAXSIZE: nobody knows how many fit */
-#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply, whatever was asked for */
-
 static bool group_option_or_reply(struct client *c, const struct xread_args *a, const char *name) {
     if (a->is_group) return true;
     reply_error(c, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
@@ -154,7 +151,7 @@ bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struc
     uint64_t left = MIN(most, b->entries);
     while (left > 0) {
         size_t had = l->count, kept = had;
-        uint64_t portion = b->sized ? MIN(left, (uint64_t)PORTION) : left;
+        uint64_t portion = b->sized ? MIN(left, (uint64_t)READ_PORTION) : left;
         if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, client_horizon(c)))
             return false;
         while (kept < l->count && budget_take(b, l->events[kept])) kept++;

@@ -20,6 +20,9 @@ struct xread_args {
 bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_group,
                           struct xread_args *a);
 
+#define READ_PORTION    1000                 /* entries that are looked up together */
+#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply, whatever was asked for */
+
 /* What is left of the limits while a reply is put together. */
 struct budget {
     uint64_t entries, bytes;

@@ -11,9 +11,8 @@
 #include "commands/stream/shared.h"
 #include "commands/stream/trim.h"
 
-#define RECORD_OVERHEAD   512 /* an event's and its stream's fixed parts in the journal, at most */
-#define FIELD_OVERHEAD    32  /* a string's head and end, at most */
-#define IDEMPOTENT_ID_MAX 64  /* bytes of a producer's name or id that are kept as they are */
+#define FIELD_OVERHEAD    32 /* a string's head and end, at most */
+#define IDEMPOTENT_ID_MAX 64 /* bytes of a producer's name or id that are kept as they are */
 
 /* ---- XADD ---- */
 
@@ -26,7 +25,8 @@ static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t na
         return false;
     }
     /* The value of a field `type` stands twice. */
-    size_t frame = bytes + RECORD_OVERHEAD + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
+    size_t frame =
+        bytes + FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
     if (frame <= frame_max) return true;
     reply_error(c,
                 "TOOLARGE the entry takes up to %zu bytes in the journal, one frame can be %zu "

@@ -8,13 +8,12 @@
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/read_args.h"
 #include "commands/stream/shared.h"
 
-#define PORTION         1000                 /* entries that are looked up together */
-#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply of XAUTOCLAIM */
-#define AUTO_COUNT      100
-#define AUTO_COUNT_MAX  (INT64_MAX / 16)
-#define AUTO_ATTEMPTS   10 /* pending entries that are looked at for each that is asked for */
+#define AUTO_COUNT     100
+#define AUTO_COUNT_MAX (INT64_MAX / 16)
+#define AUTO_ATTEMPTS  10 /* pending entries that are looked at for each that is asked for */
 
 /* How an entry is claimed. */
 struct claim {
@@ -278,8 +277,8 @@ static void collect(struct client *c, const struct claim *claim, struct scan *sc
 static bool load(struct client *c, const struct claim *claim, struct scan *scan) {
     uint64_t bytes = 0;
     if (claim->just_id) return true;
-    for (size_t at = 0; at < scan->n; at += PORTION) {
-        size_t portion = MIN(scan->n - at, (size_t)PORTION);
+    for (size_t at = 0; at < scan->n; at += READ_PORTION) {
+        size_t portion = MIN(scan->n - at, (size_t)READ_PORTION);
         if (!need_events(c, claim, scan->list + at, portion)) return false;
         for (size_t i = at; i < at + portion; i++) {
             if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;

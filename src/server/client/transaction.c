@@ -17,8 +17,8 @@ struct transaction *transaction_of(struct client *c) {
 /* ---- the queue ---- */
 
 static void drop_queue(struct transaction *t) {
-    for (size_t i = 0; i < t->count; i++) xfree(t->queue[i]);
-    xfree(t->queue);
+    for (size_t i = 0; i < t->count; i++) free(t->queue[i]);
+    free(t->queue);
     t->queue = NULL;
     t->count = t->cap = t->bytes = 0;
     t->flags = 0;
@@ -87,7 +87,7 @@ void transaction_unwatch(struct client *c) {
         list_remove(&w->all);
         hash_remove(&t->by_name, &w->node);
         if (w->stream != NULL) stream_unpin(w->stream);
-        xfree(w);
+        free(w);
     }
     t->touched = false;
 }
@@ -135,6 +135,6 @@ void transaction_clear(struct client *c) {
     drop_queue(c->transaction);
     transaction_unwatch(c);
     hash_clear(&c->transaction->by_name);
-    xfree(c->transaction);
+    free(c->transaction);
     c->transaction = NULL;
 }

@@ -38,9 +38,9 @@ static size_t copy_len(const struct request *r, size_t i, const char *copy) {
 
 static void entry_free(struct slowlog_entry *e) {
     list_remove(&e->node);
-    for (size_t i = 0; i < e->argc; i++) xfree((char *)(uintptr_t)e->argv[i].ptr);
-    xfree(e->name);
-    xfree(e);
+    for (size_t i = 0; i < e->argc; i++) free((char *)(uintptr_t)e->argv[i].ptr);
+    free(e->name);
+    free(e);
 }
 
 void slowlog_trim(struct stats *s, uint64_t len_max) {

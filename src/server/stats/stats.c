@@ -22,7 +22,7 @@ void stats_init(struct stats *s) {
 static void error_free(struct hash_node *n, void *arg) {
     struct stats *s = arg;
     hash_remove(&s->errors, n);
-    xfree(CONTAINER_OF(n, struct error_count, node));
+    free(CONTAINER_OF(n, struct error_count, node));
 }
 
 static void errors_clear(struct stats *s) {
@@ -38,7 +38,7 @@ void stats_clear(struct stats *s) {
 
 static void command_reset(struct command *cmd, void *arg) {
     UNUSED(arg);
-    xfree(cmd->stats.histogram);
+    free(cmd->stats.histogram);
     cmd->stats = (struct command_stats){0};
 }
 

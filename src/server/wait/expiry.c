@@ -36,7 +36,7 @@ static void on_loaded(struct waiter *w, int status, const struct err *err) {
     UNUSED(err);
     if (status != 0) x->again_ms = x->srv->clock.now_ms + LOOK_AGAIN_MS;
     if (--x->loading > 0) return;
-    xfree(x->due);
+    free(x->due);
     x->due = NULL;
 }
 
@@ -53,7 +53,7 @@ static size_t load_due(struct expiry *x, const struct stream_list *list) {
         model_load_stream(m, name, &d->waiter);
     }
     if (x->loading == 0) {
-        xfree(x->due);
+        free(x->due);
         x->due = NULL;
     }
     return x->loading;

@@ -123,7 +123,7 @@ bool need_keys(struct client *c, const struct key_query *q, struct key_list *out
 }
 
 void key_list_clear(struct key_list *l) {
-    xfree(l->keys);
+    free(l->keys);
 }
 
 void reply_key_list(struct client *c, const struct key_list *l) {

@@ -366,8 +366,8 @@ void journal_close(struct journal *j) {
         for (struct segment *s; (s = segment_list_pop(lists[i])) != NULL;) segment_close(s);
     if (j->dir_fd >= 0) close(j->dir_fd);
     pthread_mutex_destroy(&j->lock);
-    xfree(j->buffer);
-    xfree(j->iov);
-    xfree(j->dir);
-    xfree(j);
+    free(j->buffer);
+    free(j->iov);
+    free(j->dir);
+    free(j);
 }

@@ -159,7 +159,7 @@ static int hand_out_batch(struct recovery *r, const struct segment *s, uint64_t 
 static void buffer_reserve(struct recovery *r, size_t n) {
     if (r->buffer_cap >= n) return;
     r->buffer_cap = MAX(n, r->buffer_cap * 2);
-    xfree(r->buffer);
+    free(r->buffer);
     r->buffer = xmalloc(r->buffer_cap);
 }
 
@@ -207,7 +207,7 @@ static int scan(struct recovery *r, const struct segment *s, uint64_t offset, sc
         }
         offset += segment_round(got);
     }
-    xfree(blocks);
+    free(blocks);
     return rc;
 }
 
@@ -453,7 +453,7 @@ static int classify(struct recovery *r, struct segment *s, struct foreign *forei
     s = NULL;
 out:
     segment_close(s);
-    xfree(block);
+    free(block);
     return rc;
 }
 
@@ -506,7 +506,7 @@ static int find_segments(struct recovery *r) {
     }
     closedir(dir);
     if (rc == 0) rc = check_foreign(r, foreign);
-    xfree(foreign);
+    free(foreign);
     if (rc != 0 || r->own_count == 0) return rc;
     qsort(r->own, r->own_count, sizeof r->own[0], by_generation);
     j->generation = r->own[r->own_count - 1].segment->header.generation;
@@ -584,9 +584,9 @@ int journal_open(struct journal **out, const struct journal_config *config, uint
         segment_list_push(spare ? &j->spares : &j->doomed, s);
     }
     batch_destroy(r.out);
-    xfree(r.own);
-    xfree(r.lost);
-    xfree(r.buffer);
+    free(r.own);
+    free(r.lost);
+    free(r.buffer);
     j->last_frame = MAX(r.own_count > 0 ? r.expected - 1 : 0, applied);
     j->applied = applied;
     if (rc != 0) {

@@ -197,7 +197,7 @@ static int write_zeros(int fd, uint64_t bytes, const struct segment_pace *pace) 
         else if (n == 0 || errno != EINTR)
             rc = -1;
     }
-    xfree(zeros);
+    free(zeros);
     return rc;
 }
 
@@ -220,7 +220,7 @@ static struct segment *segment_of(const char *path, int fd, uint64_t number, uin
         if (s->other_fds[i] >= 0) continue;
         err_errno(err, "opening %s", path);
         while (i-- > 0) close(s->other_fds[i]);
-        xfree(s);
+        free(s);
         return NULL;
     }
     return s;
@@ -278,7 +278,7 @@ void segment_close(struct segment *s) {
     if (s == NULL) return;
     close(s->fd);
     for (size_t i = 0; i < JOURNAL_SLOTS - 1; i++) close(s->other_fds[i]);
-    xfree(s);
+    free(s);
 }
 
 int segment_zero(struct segment *s, const char *dir, const struct segment_pace *pace,

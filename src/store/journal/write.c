@@ -12,7 +12,7 @@
 static void buffer_reserve(struct journal *j, size_t bytes) {
     if (j->buffer_cap >= bytes) return;
     size_t cap = MAX((size_t)segment_round(bytes + bytes / 2), (size_t)1 << 18);
-    xfree(j->buffer);
+    free(j->buffer);
     j->buffer = aligned_alloc(JOURNAL_BLOCK, cap);
     assert(j->buffer != NULL);
     j->buffer_cap = cap;
@@ -123,7 +123,7 @@ int journal_write_part(struct journal *j, const struct batch *b, uint32_t from, 
         journal_account(j);
     }
     if (j->buffer_cap > BUFFER_KEPT) {
-        xfree(j->buffer);
+        free(j->buffer);
         j->buffer = NULL;
         j->buffer_cap = 0;
     }

@@ -38,7 +38,7 @@ static void add_group(struct memory_store *m, const struct group_record *r) {
 
 static void free_pending(struct hash_node *n, void *arg) {
     hash_remove(arg, n);
-    xfree(CONTAINER_OF(n, struct memory_pending, node));
+    free(CONTAINER_OF(n, struct memory_pending, node));
 }
 
 void memory_drop_group(struct memory_store *m, struct memory_group *g) {
@@ -50,10 +50,10 @@ void memory_drop_group(struct memory_store *m, struct memory_group *g) {
     hash_remove(&m->groups, &g->node);
     hash_each(&g->pending, free_pending, &g->pending);
     hash_clear(&g->pending);
-    for (size_t i = 0; i < g->consumer_count; i++) xfree(g->consumers[i]);
-    xfree(g->consumers);
-    xfree(g->record);
-    xfree(g);
+    for (size_t i = 0; i < g->consumer_count; i++) free(g->consumers[i]);
+    free(g->consumers);
+    free(g->record);
+    free(g);
 }
 
 /* The place of a consumer in its group, or of the first one with a higher number. */
@@ -66,7 +66,7 @@ static size_t consumer_at(const struct memory_group *g, uint32_t number) {
 static void set_consumer(struct memory_group *g, const struct consumer_record *r) {
     size_t at = consumer_at(g, r->number);
     if (at < g->consumer_count && g->consumers[at]->number == r->number) {
-        xfree(g->consumers[at]);
+        free(g->consumers[at]);
     } else {
         g->consumers = memory_grow(g->consumers, &g->consumer_cap, g->consumer_count + 1,
                                    sizeof(struct consumer_record *));
@@ -93,7 +93,7 @@ static void drop_consumer(struct memory_group *g, uint32_t number) {
     size_t at = consumer_at(g, number);
     hash_each(&g->pending, drop_if_of_consumer, &d);
     if (at == g->consumer_count || g->consumers[at]->number != number) return;
-    xfree(g->consumers[at]);
+    free(g->consumers[at]);
     g->consumer_count--;
     memmove(g->consumers + at, g->consumers + at + 1,
             (g->consumer_count - at) * sizeof(struct consumer_record *));
@@ -205,8 +205,8 @@ static struct memory_producer *find_producer(const struct memory_stream *s, stru
 
 static void forget(struct memory_producer *p, struct memory_idempotent *i) {
     list_remove(&i->node);
-    xfree(i->record);
-    xfree(i);
+    free(i->record);
+    free(i);
     p->count--;
 }
 
@@ -223,8 +223,8 @@ static void prune(struct memory_store *m, struct memory_stream *s, struct memory
         forget(p, oldest);
     }
     list_remove(&p->node);
-    xfree((void *)p->name.ptr);
-    xfree(p);
+    free((void *)p->name.ptr);
+    free(p);
 }
 
 void memory_prune_idempotent(struct memory_store *m, struct memory_stream *s, bool all) {

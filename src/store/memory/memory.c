@@ -94,10 +94,10 @@ static void remove_event(struct memory_store *m, uint64_t sequence) {
             next = hash_next(&m->ids, n);
             if (id->sequence != sequence) continue;
             hash_remove(&m->ids, n);
-            xfree(id);
+            free(id);
         }
     }
-    xfree(e);
+    free(e);
     m->events[sequence] = NULL;
 }
 
@@ -125,7 +125,7 @@ static void set_state(struct memory_store *m, const struct stream_state_record *
 static void set_value(struct memory_store *m, const struct value_record *r, size_t len) {
     struct memory_stream *s = memory_stream_at(m, r->stream);
     assert(s != NULL);
-    xfree(s->value);
+    free(s->value);
     s->value = xmemdup(r->bytes, len);
     s->value_len = len;
 }
@@ -138,10 +138,10 @@ static void drop_stream(struct memory_store *m, uint64_t number) {
     memory_prune_idempotent(m, s, true);
     hash_remove(&m->names, &s->node);
     stream_name_unref(s->name);
-    xfree(s->groups);
-    xfree(s->sequences);
-    xfree(s->value);
-    xfree(s);
+    free(s->groups);
+    free(s->sequences);
+    free(s->value);
+    free(s);
     m->streams[number] = NULL;
     m->state.stream_count--;
 }
@@ -192,11 +192,11 @@ static void conn_close(struct backend_conn *c) {
         hash_clear(&m->ids);
         hash_clear(&m->groups);
         pthread_mutex_destroy(&m->mutex);
-        xfree(m->events);
-        xfree(m->streams);
-        xfree(m);
+        free(m->events);
+        free(m->streams);
+        free(m);
     }
-    xfree(c);
+    free(c);
 }
 
 static int load_state(struct backend_conn *w, struct store_state *out, struct err *err) {

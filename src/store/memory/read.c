@@ -282,6 +282,6 @@ int memory_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
     out->done = n == count;
     if (out->done) out->next = next;
     pthread_mutex_unlock(&m->mutex);
-    xfree(found);
+    free(found);
     return 0;
 }

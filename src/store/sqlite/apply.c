@@ -46,12 +46,12 @@ void sqlite_apply_forget(struct sqlite_writer *w) {
 }
 
 void sqlite_apply_free(struct sqlite_writer *w) {
-    for (size_t i = 0; i < SIDE_COUNT; i++) xfree(w->sides[i].entries);
-    xfree(w->index.entries);
-    xfree(w->index.ids);
-    xfree(w->rows);
-    xfree(w->types);
-    xfree(w->blocks);
+    for (size_t i = 0; i < SIDE_COUNT; i++) free(w->sides[i].entries);
+    free(w->index.entries);
+    free(w->index.ids);
+    free(w->rows);
+    free(w->types);
+    free(w->blocks);
     changes_free(&w->changes);
     purged_clear(&w->purged);
     buf_clear(&w->json);

@@ -87,7 +87,7 @@ static int publish(const char *from, const char *to, struct err *err) {
     char *slash = strrchr(dir, '/');
     if (slash != NULL) slash[slash == dir] = '\0';
     int rc = sync_path(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY, err);
-    xfree(dir);
+    free(dir);
     return rc;
 }
 
@@ -126,7 +126,7 @@ int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *
         snprintf(name, n, "%s%s", temporary, leftovers[i]);
         unlink(name);
     }
-    xfree(temporary);
-    xfree(name);
+    free(temporary);
+    free(name);
     return rc;
 }

@@ -33,7 +33,7 @@ static int bulk_connect(sqlite3 *db, struct sqlite_writer *w, const char *column
 }
 
 static int bulk_disconnect(sqlite3_vtab *t) {
-    xfree(t);
+    free(t);
     return SQLITE_OK;
 }
 
@@ -51,7 +51,7 @@ static int bulk_open(sqlite3_vtab *t, sqlite3_vtab_cursor **out) {
 }
 
 static int bulk_close(sqlite3_vtab_cursor *c) {
-    xfree(c);
+    free(c);
     return SQLITE_OK;
 }
 

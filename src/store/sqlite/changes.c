@@ -41,19 +41,19 @@ void changes_reset(struct changes *c) {
     for (struct change_chunk *chunk = kept != NULL ? kept->next : NULL, *next; chunk != NULL;
          chunk = next) {
         next = chunk->next;
-        xfree(chunk);
+        free(chunk);
     }
     hash_clear(&c->stream_table);
     hash_clear(&c->group_table);
     hash_clear(&c->consumer_table);
     hash_clear(&c->pending_table);
-    xfree(c->streams.items);
-    xfree(c->groups.items);
-    xfree(c->consumers.items);
-    xfree(c->pending.items);
-    xfree(c->removed);
-    xfree(c->erased);
-    xfree(c->idempotent);
+    free(c->streams.items);
+    free(c->groups.items);
+    free(c->consumers.items);
+    free(c->pending.items);
+    free(c->removed);
+    free(c->erased);
+    free(c->idempotent);
     *c = (struct changes){.chunks = kept};
     if (kept == NULL) return;
     kept->next = NULL;
@@ -62,7 +62,7 @@ void changes_reset(struct changes *c) {
 
 void changes_free(struct changes *c) {
     changes_reset(c);
-    xfree(c->chunks);
+    free(c->chunks);
     c->chunks = NULL;
 }
 

@@ -57,7 +57,7 @@ static void note(struct idempotent_notes *notes, uint64_t stream, struct str pro
 static void forget_note(struct idempotent_notes *notes, struct idempotent_note *n) {
     if (n->added >= PRUNE_ADDED) notes->due--;
     hash_remove(&notes->table, &n->node);
-    xfree(n);
+    free(n);
 }
 
 static void free_note(struct hash_node *n, void *arg) {

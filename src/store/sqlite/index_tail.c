@@ -40,11 +40,11 @@ static struct index_run *run_create(uint64_t sequence, uint64_t end, size_t coun
 }
 
 static void run_free(struct index_run *run) {
-    xfree(run->keys);
-    xfree(run->offsets);
-    xfree(run->ids);
-    xfree(run->id_offsets);
-    xfree(run);
+    free(run->keys);
+    free(run->offsets);
+    free(run->ids);
+    free(run->id_offsets);
+    free(run);
 }
 
 static uint64_t run_bytes(const struct index_run *run) {
@@ -116,7 +116,7 @@ static void sort_entries(struct index_entry *entries, size_t n) {
         to = swap;
     }
     if (from != entries) memcpy(entries, from, n * sizeof *entries);
-    xfree(scratch);
+    free(scratch);
 }
 
 static void merge_ids(struct index_run *out, const struct index_run *a, const struct index_run *b) {
@@ -188,7 +188,7 @@ void index_tail_destroy(struct index_tail *p) {
     if (p == NULL) return;
     drop_runs(p, 0, p->run_count);
     pthread_mutex_destroy(&p->mutex);
-    xfree(p);
+    free(p);
 }
 
 static struct index_run *run_of(const struct index_keys *batch, uint64_t start, uint64_t end) {

@@ -9,8 +9,8 @@
 #include "base/buf.h"
 #include "store/backend.h"
 #include "store/sqlite/changes.h"
-#include "store/sqlite/purged_set.h"
 #include "store/sqlite/index_tail.h"
+#include "store/sqlite/purged_set.h"
 #include "store/sqlite/schema.h"
 
 /* The row of table `store`. */

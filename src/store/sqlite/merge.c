@@ -74,8 +74,8 @@ int sqlite_index_rebuild(struct backend_conn *c, struct err *err) {
         batch.count = batch.id_count = 0;
     }
     sqlite3_reset(stmt);
-    xfree(batch.entries);
-    xfree(batch.ids);
+    free(batch.entries);
+    free(batch.ids);
     return rc < 0 ? rc : 0;
 }
 

@@ -35,7 +35,7 @@ void purged_advance(struct purged_set *g, uint64_t sequence) {
     size_t drop = (size_t)((sequence - g->base) / 8);
     g->base += (uint64_t)drop * 8;
     if (drop >= g->bytes) {
-        xfree(g->bits);
+        free(g->bits);
         g->bits = NULL;
         g->bytes = 0;
         return;
@@ -45,7 +45,7 @@ void purged_advance(struct purged_set *g, uint64_t sequence) {
 }
 
 void purged_clear(struct purged_set *g) {
-    xfree(g->bits);
-    xfree(g->noted);
+    free(g->bits);
+    free(g->noted);
     memset(g, 0, sizeof *g);
 }

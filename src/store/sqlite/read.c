@@ -25,8 +25,8 @@ static void forget_names(struct sqlite_reader *r) {
 }
 
 static void forget_types(struct sqlite_reader *r) {
-    for (size_t i = 0; i < r->type_cap; i++) xfree((void *)r->type_names[i].ptr);
-    xfree(r->type_names);
+    for (size_t i = 0; i < r->type_cap; i++) free((void *)r->type_names[i].ptr);
+    free(r->type_names);
     r->type_names = NULL;
     r->type_cap = r->type_bytes = 0;
 }
@@ -34,11 +34,11 @@ static void forget_types(struct sqlite_reader *r) {
 void sqlite_reader_free(struct sqlite_reader *r) {
     forget_names(r);
     forget_types(r);
-    xfree(r->names);
-    xfree(r->type_set.patterns);
-    xfree(r->type_set.numbers);
-    xfree(r->streams);
-    xfree(r);
+    free(r->names);
+    free(r->type_set.patterns);
+    free(r->type_set.numbers);
+    free(r->streams);
+    free(r);
 }
 
 int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapshot *s,
@@ -155,7 +155,7 @@ static int type_load(struct backend_conn *c, uint32_t number, struct str *out, s
         memset(r->type_names + r->type_cap, 0, (cap - r->type_cap) * sizeof *r->type_names);
         r->type_cap = cap;
     }
-    xfree((void *)r->type_names[slot].ptr);
+    free((void *)r->type_names[slot].ptr);
     *out = r->type_names[slot] = str_of(xmemdup(text, len), len);
     r->type_bytes += len + 16;
     sqlite3_reset(stmt);

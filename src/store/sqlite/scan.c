@@ -67,7 +67,7 @@ static void page_streams_grow(struct sqlite_reader *r) {
     r->stream_count = 0;
     for (size_t i = 0; i < cap; i++)
         if (old[i].number != 0) *page_stream(r, old[i].number) = old[i];
-    xfree(old);
+    free(old);
 }
 
 /* The slot of a stream in the page being read, new if need be. Valid until the next call. */
@@ -90,7 +90,7 @@ static void page_streams_clear(struct sqlite_reader *r) {
     for (size_t i = 0; i < r->stream_cap; i++)
         if (r->streams[i].name != NULL) stream_name_unref(r->streams[i].name);
     if (r->stream_cap > 65536) {
-        xfree(r->streams);
+        free(r->streams);
         r->streams = NULL;
         r->stream_cap = 0;
     } else {

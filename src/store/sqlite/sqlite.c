@@ -191,11 +191,11 @@ static void conn_close(struct backend_conn *c) {
     if (c->w != NULL) {
         index_tail_destroy(c->w->index_tail);
         sqlite_apply_free(c->w);
-        xfree(c->w);
+        free(c->w);
     }
     if (c->r != NULL) sqlite_reader_free(c->r);
-    xfree(c->path);
-    xfree(c);
+    free(c->path);
+    free(c);
 }
 
 static int log_written(void *arg, sqlite3 *db, const char *name, int pages) {

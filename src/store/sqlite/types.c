@@ -39,7 +39,7 @@ int sqlite_types_resolve(struct backend_conn *c, const struct event_filter *f, s
     }
     if (patterns.len != set->patterns_len ||
         memcmp(patterns.data, set->patterns, patterns.len) != 0) {
-        xfree(set->patterns);
+        free(set->patterns);
         set->patterns = xmemdup(patterns.data, patterns.len);
         set->patterns_len = patterns.len;
         set->count = 0;

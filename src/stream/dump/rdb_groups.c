@@ -123,7 +123,7 @@ static bool read_group(struct rdb_in *in, struct buf *unpacked, const struct dum
         buf_put(in->out, pel.items, (size_t)pel.count * sizeof *pel.items);
         if (!in->out->overflow) memcpy(in->out->data + at, &g, sizeof g);
     }
-    xfree(pel.items);
+    free(pel.items);
     return good;
 }
 

@@ -165,8 +165,8 @@ static void put_entries(struct buf *out, struct event *const *events, size_t n) 
         put_listpack(out, &p, events + i, more);
     }
     buf_clear(&p.pack);
-    xfree(p.first.args);
-    xfree(p.other.args);
+    free(p.first.args);
+    free(p.other.args);
 }
 
 /* ---- groups ---- */

@@ -65,7 +65,7 @@ static void restore_group(struct model *m, struct stream *s, struct str *body) {
         consumers[i]->times_changed = true;
     }
     restore_pending(m, g, consumers, body, d.pending);
-    xfree(consumers);
+    free(consumers);
 }
 
 /* What the stream is beyond its events, when they do not tell. */

@@ -9,12 +9,8 @@ struct erased {
     uint64_t frame;
 };
 
-static uint64_t sequence_hash(uint64_t sequence) {
-    return sequence * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static struct erased *find(const struct model *m, uint64_t sequence) {
-    uint64_t hash = sequence_hash(sequence);
+    uint64_t hash = hash_u64(sequence);
     for (struct hash_node *n = hash_first(&m->erased, hash); n != NULL;
          n = hash_next(&m->erased, n)) {
         struct erased *e = CONTAINER_OF(n, struct erased, node);
@@ -26,7 +22,7 @@ static struct erased *find(const struct model *m, uint64_t sequence) {
 static void drop(struct model *m, struct erased *e) {
     hash_remove(&m->erased, &e->node);
     event_drop(m, e->event);
-    xfree(e);
+    free(e);
 }
 
 struct note_erased {
@@ -43,7 +39,7 @@ void model_add_erased(struct model *m, struct event *e) {
     struct erased *erased = xcalloc(1, sizeof *erased);
     erased->event = event_ref(e);
     erased->frame = m->decided + 1;
-    hash_insert(&m->erased, &erased->node, sequence_hash(e->rec.sequence));
+    hash_insert(&m->erased, &erased->node, hash_u64(e->rec.sequence));
     struct note_erased *note = model_note(m, sizeof *note, forget);
     if (note != NULL) note->sequence = e->rec.sequence;
 }

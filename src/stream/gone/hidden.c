@@ -13,12 +13,8 @@ struct hidden {
     uint64_t singles_frame; /* that removed single events last; 0: none */
 };
 
-static uint64_t number_hash(uint64_t number) {
-    return number * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static struct hidden *find(const struct model *m, uint64_t stream) {
-    uint64_t hash = number_hash(stream);
+    uint64_t hash = hash_u64(stream);
     for (struct hash_node *n = hash_first(&m->hidden.table, hash); n != NULL;
          n = hash_next(&m->hidden.table, n)) {
         struct hidden *h = CONTAINER_OF(n, struct hidden, node);
@@ -31,7 +27,7 @@ static void forget(struct model *m, struct hidden *h) {
     hash_remove(&m->hidden.table, &h->node);
     list_remove(&h->order);
     m->bytes -= sizeof *h;
-    xfree(h);
+    free(h);
 }
 
 struct note_hidden {
@@ -60,7 +56,7 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
         h = xcalloc(1, sizeof *h);
         h->stream = stream;
         m->bytes += sizeof *h;
-        hash_insert(&m->hidden.table, &h->node, number_hash(stream));
+        hash_insert(&m->hidden.table, &h->node, hash_u64(stream));
     }
     list_remove(&h->order);
     list_append(&m->hidden.order, &h->order);

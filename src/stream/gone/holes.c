@@ -157,6 +157,6 @@ void holes_prepend(struct holes *h, const struct holes *front) {
 }
 
 void holes_clear(struct holes *h) {
-    xfree(h->ranges);
+    free(h->ranges);
     *h = (struct holes){0};
 }

@@ -261,7 +261,7 @@ static void free_content(struct model *m, struct stream *content) {
     m->bytes -= content->tail_cap * sizeof *content->tail;
     for (uint32_t i = 0; i < content->tail_count; i++)
         event_drop(m, content->tail[content->tail_head + i]);
-    xfree(content->tail);
+    free(content->tail);
     stream_extra_free(m, content);
     stream_name_unref(content->name);
 }
@@ -419,7 +419,7 @@ struct note_value {
 static void value_back(struct model *m, struct undo *u) {
     struct note_value *note = CONTAINER_OF(u, struct note_value, undo);
     struct stream *s = note->stream;
-    xfree(s->extra->value);
+    free(s->extra->value);
     s->extra->value = note->value;
     s->extra->value_len = note->len;
     s->last_frame = note->last_frame;
@@ -429,7 +429,7 @@ static void value_back(struct model *m, struct undo *u) {
 
 static void value_keep(struct model *m, struct undo *u) {
     UNUSED(m);
-    xfree(CONTAINER_OF(u, struct note_value, undo)->value);
+    free(CONTAINER_OF(u, struct note_value, undo)->value);
 }
 
 void model_set_string(struct model *m, struct stream *s, struct str value) {
@@ -443,7 +443,7 @@ void model_set_string(struct model *m, struct stream *s, struct str value) {
         *note = (struct note_value){note->undo,      s, x->value, x->value_len, s->last_frame,
                                     s->changed_frame};
     } else {
-        xfree(x->value);
+        free(x->value);
     }
     x->value = value.len > 0 ? xmemdup(value.ptr, value.len) : NULL;
     x->value_len = value.len;

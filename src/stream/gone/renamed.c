@@ -10,12 +10,8 @@ struct renamed {
     uint64_t frame;           /* that renamed it last */
 };
 
-static uint64_t number_hash(uint64_t number) {
-    return number * UINT64_C(0x9e3779b97f4a7c15);
-}
-
 static struct renamed *find(const struct model *m, uint64_t stream) {
-    uint64_t hash = number_hash(stream);
+    uint64_t hash = hash_u64(stream);
     for (struct hash_node *n = hash_first(&m->renamed.table, hash); n != NULL;
          n = hash_next(&m->renamed.table, n)) {
         struct renamed *r = CONTAINER_OF(n, struct renamed, node);
@@ -27,7 +23,7 @@ static struct renamed *find(const struct model *m, uint64_t stream) {
 static void drop(struct model *m, struct renamed *r) {
     hash_remove(&m->renamed.table, &r->node);
     stream_name_unref(r->name);
-    xfree(r);
+    free(r);
 }
 
 struct note_renamed {
@@ -70,7 +66,7 @@ void model_note_renamed(struct model *m, struct stream_name *name, uint64_t fram
     if (r == NULL) {
         r = xcalloc(1, sizeof *r);
         r->name = stream_name_ref(name);
-        hash_insert(&m->renamed.table, &r->node, number_hash(name->rec.number));
+        hash_insert(&m->renamed.table, &r->node, hash_u64(name->rec.number));
     } else {
         stream_name_unref(r->name);
         r->name = stream_name_ref(name);

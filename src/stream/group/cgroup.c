@@ -111,11 +111,11 @@ struct cgroup *cgroup_create(struct stream *s, struct str name) {
 }
 
 void cgroup_destroy(struct cgroup *g) {
-    for (uint32_t i = 0; i < g->consumer_count; i++) xfree(g->consumers[i]);
+    for (uint32_t i = 0; i < g->consumer_count; i++) free(g->consumers[i]);
     pending_clear(&g->pending);
-    xfree(g->consumers);
-    xfree(g->by_number);
-    xfree(g);
+    free(g->consumers);
+    free(g->by_number);
+    free(g);
 }
 
 struct consumer *consumer_create(struct str name, uint32_t number) {
@@ -129,7 +129,7 @@ struct consumer *consumer_create(struct str name, uint32_t number) {
 
 void cgroups_free(struct stream_extra *x) {
     for (uint32_t i = 0; i < x->group_count; i++) cgroup_destroy(x->groups[i]);
-    xfree(x->groups);
+    free(x->groups);
     x->groups = NULL;
     x->group_count = x->group_cap = 0;
 }

@@ -141,7 +141,7 @@ static void unadd_consumer(struct model *m, struct undo *u) {
     struct cgroup *g = note->base.group;
     consumer_take(g, note->consumer);
     g->next_number = note->next_number;
-    xfree(note->consumer);
+    free(note->consumer);
     position_back(m, u);
     model_account(m, g->stream);
 }
@@ -176,7 +176,7 @@ static void undrop_consumer(struct model *m, struct undo *u) {
 
 static void consumer_dropped(struct model *m, struct undo *u) {
     UNUSED(m);
-    xfree(CONTAINER_OF(u, struct note_consumer, base.undo)->consumer);
+    free(CONTAINER_OF(u, struct note_consumer, base.undo)->consumer);
 }
 
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c) {
@@ -189,7 +189,7 @@ void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c)
     if (note != NULL)
         note->base.undo.keep = consumer_dropped;
     else
-        xfree(c);
+        free(c);
     model_account(m, g->stream);
 }
 

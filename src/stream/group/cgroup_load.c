@@ -47,7 +47,7 @@ static void install_all_pending(struct cgroup *g, const struct pending_item *ite
     }
     if (count > 1) qsort(nobodys, count, sizeof *nobodys, by_place);
     for (size_t i = 0; i < count; i++) install_pending(g, nobodys[i]);
-    xfree(nobodys);
+    free(nobodys);
 }
 
 static struct cgroup *install_group(struct stream *s, const struct group_record *r) {
@@ -115,7 +115,7 @@ bool cgroups_replay(struct model *m, struct stream *s, const struct record *r) {
             pending_remove(&g->pending, e);
         struct consumer *c = cgroup_consumer_at(g, drop->consumer);
         consumer_take(g, c);
-        xfree(c);
+        free(c);
         break;
     }
     case RECORD_PENDING:

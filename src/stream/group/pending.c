@@ -37,7 +37,7 @@ static void consumer_destroy(struct pending *p, struct pending_consumer *c) {
     pending_order_clear(&c->order, &p->pool);
     hash_remove(&p->consumers, &c->node);
     p->pool.bytes -= sizeof *c;
-    xfree(c);
+    free(c);
 }
 
 /* The index of a consumer or of all; NULL if the consumer has no entries. */

@@ -55,7 +55,7 @@ static void chunk_resize(struct pending_order_chunk *c, struct pending_pool *poo
 
 static void chunk_free(struct pending_order_chunk *c, struct pending_pool *pool) {
     pool->bytes -= c->capacity * sizeof *c->handles;
-    xfree(c->handles);
+    free(c->handles);
 }
 
 /* How many of its entries have an id below this one. */
@@ -269,7 +269,7 @@ void pending_order_remove(struct pending_order *o, struct pending_pool *pool,
 void pending_order_clear(struct pending_order *o, struct pending_pool *pool) {
     for (uint32_t i = 0; i < o->chunk_count; i++) chunk_free(order_chunk(o, i), pool);
     pool->bytes -= o->capacity * sizeof *o->directory;
-    xfree(o->directory);
+    free(o->directory);
     *o = (struct pending_order){0};
 }
 

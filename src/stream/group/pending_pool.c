@@ -67,7 +67,7 @@ static void pool_drop(struct pending_pool *p, uint32_t number) {
     struct pending_pool_chunk *c = &p->chunks[number];
     assert(c->used == 0);
     pool_close(p, number);
-    xfree(c->entries);
+    free(c->entries);
     c->entries = NULL;
     p->bytes -= pool_chunk_size(number) * sizeof *c->entries;
     p->live--;
@@ -114,9 +114,9 @@ void pending_pool_clear(struct pending_pool *p) {
     for (uint32_t i = 0; i < p->capacity; i++) {
         if (p->chunks[i].entries == NULL) continue;
         p->bytes -= pool_chunk_size(i) * sizeof *p->chunks[i].entries;
-        xfree(p->chunks[i].entries);
+        free(p->chunks[i].entries);
     }
     p->bytes -= p->capacity * sizeof *p->chunks;
-    xfree(p->chunks);
+    free(p->chunks);
     *p = (struct pending_pool){.bytes = p->bytes};
 }

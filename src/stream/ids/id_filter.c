@@ -14,7 +14,7 @@ void id_filter_init(struct id_filter *f) {
 }
 
 void id_filter_clear(struct id_filter *f) {
-    for (size_t i = 0; i < f->part_count; i++) xfree(f->parts[i].bits);
+    for (size_t i = 0; i < f->part_count; i++) free(f->parts[i].bits);
     id_filter_init(f);
 }
 

@@ -61,11 +61,11 @@ static void forget_sent(struct idempotent *i, struct sent *sent) {
     hash_remove(&i->sent, &sent->node);
     list_remove(&sent->order);
     i->bytes -= sizeof *sent + sent->len;
-    xfree(sent);
+    free(sent);
     if (--p->count > 0) return;
     hash_remove(&i->producers, &p->node);
     i->bytes -= sizeof *p + p->len;
-    xfree(p);
+    free(p);
 }
 
 static struct sent *oldest(const struct producer *p) {
@@ -118,7 +118,7 @@ void idempotent_free(struct idempotent *i) {
     hash_each(&i->sent, free_sent, i);
     hash_clear(&i->sent);
     hash_clear(&i->producers);
-    xfree(i);
+    free(i);
 }
 
 size_t idempotent_bytes(const struct idempotent *i) {
