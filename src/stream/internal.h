@@ -63,23 +63,23 @@ void stream_record_state(struct model *m, struct stream *s);
 /* Puts what was loaded into a stream that has just become LIVE. */
 void stream_install(struct model *m, struct stream *s, const struct stream_head *h);
 
-/* expire.c */
+/* gone/deadlines.c */
 void expiring_update(struct model *m, struct stream *s); /* after extra.expires changed */
 void expiring_remove(struct model *m, struct stream *s); /* from the heap */
 void expiring_evicted(struct model *m, const struct stream *s);
 
-/* erased.c */
+/* gone/erased.c */
 void model_add_erased(struct model *m, struct event *e);
 /* Forgets those that were erased by frames in (above, up_to]. */
 void model_forget_erased(struct model *m, uint64_t above, uint64_t up_to);
 
-/* hidden.c */
+/* gone/hidden.c */
 /* frame: that removes it. singles: single events too, or only what is below first_version. */
 void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool singles,
                 uint64_t frame);
 void hidden_clear(struct model *m);
 
-/* renamed.c */
+/* gone/renamed.c */
 /* The stream's name from this frame on; takes a reference. */
 void model_note_renamed(struct model *m, struct stream_name *name, uint64_t frame);
 void renamed_clear(struct model *m);
@@ -89,7 +89,7 @@ void model_forget_renamed(struct model *m);
 /* The id leads to another copy of its event. */
 void model_replace_id(struct model *m, const struct event *old, struct event *by);
 
-/* cgroup.c, idempotent.c */
+/* group/cgroup.c, group/cgroup_load.c, ids/idempotent.c */
 void cgroups_moved(struct stream *s); /* its extra came from another struct */
 void cgroups_free(struct stream_extra *x);
 size_t cgroups_bytes(const struct stream_extra *x);
@@ -104,7 +104,7 @@ void model_account(struct model *m, struct stream *s); /* extra's bytes have cha
 /* Versions from `from` on are read out of the tail. Whether they lie scattered. */
 bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count);
 
-/* known_ids.c */
+/* ids/known_ids.c */
 void known_ids_add(struct model *m, const struct uuid *id); /* it leaves memory */
 void known_ids_load(struct model *m);                       /* from disk, in the background */
 void known_ids_none(struct model *m);                       /* there are none on disk */
