@@ -1,6 +1,6 @@
-/* Parsing what the X commands take: numbers, entry ids, ranges, options. As Redis does it, with its
- * error texts: what returns false has replied the error (but where it says otherwise). Loop thread.
- */
+/* Parsing what the X commands take: numbers, entry ids, ranges, blocks of ids. As Redis does it,
+ * with its error texts. On false (or NULL) the error reply has been sent, unless noted. Loop
+ * thread. */
 #ifndef COMMANDS_STREAM_ARGS_H
 #define COMMANDS_STREAM_ARGS_H
 
@@ -41,28 +41,5 @@ struct entry_id *xarg_ids_or_reply(struct client *c, const struct request *r, si
  * order. */
 struct entry_id *xargs_refs_or_reply(struct client *c, const struct request *r, size_t at,
                                      enum refs *refs, size_t *count);
-
-enum trim_kind { TRIM_NONE, TRIM_MAXLEN, TRIM_MINID };
-struct trim_args {
-    enum trim_kind kind;
-    bool approximate;
-    uint64_t max_len;
-    struct entry_id min_id;
-    uint64_t limit; /* entries that one command may remove; 0: any number */
-    enum refs refs;
-};
-struct xadd_args {
-    struct trim_args trim;
-    bool no_create;        /* NOMKSTREAM */
-    bool id_given;         /* not `*` */
-    bool auto_seq;         /* `ms-*` */
-    struct entry_id id;    /* id_given */
-    struct str producer;   /* IDMP, IDMPAUTO; ptr NULL: neither */
-    struct str idempotent; /* IDMP; ptr NULL: IDMPAUTO */
-    const struct str *fields;
-    size_t count; /* of fields: names and values */
-};
-bool xargs_xadd_or_reply(struct client *c, const struct request *r, struct xadd_args *a);
-bool xargs_xtrim_or_reply(struct client *c, const struct request *r, struct trim_args *t);
 
 #endif

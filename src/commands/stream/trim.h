@@ -4,7 +4,7 @@
 #define COMMANDS_STREAM_TRIM_H
 
 #include "stream/read.h"
-#include "commands/stream/args.h"
+#include "commands/stream/add_args.h"
 
 struct trim {
     const struct trim_args *args;
