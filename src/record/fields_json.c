@@ -102,7 +102,8 @@ static void put_string(struct buf *out, struct str s, char behind) {
         /* Where one is, others are near: go on by byte until there was none for a while. A branch
          * on what a byte of binary data is would be guessed wrong and cost more than all else. */
         for (unsigned plain = 0; p < end && plain < NEAR;) {
-            size_t n = end - p > 1 && is_lead(p[0]) & is_next(p[1]) ? utf8_len(p, end) : 0;
+            bool longer = end - p > 1 && ((unsigned)is_lead(p[0]) & is_next(p[1]));
+            size_t n = longer ? utf8_len(p, end) : 0;
             if (n == 0) {
                 char *from = at;
                 at = put_byte(at, *p++);

@@ -38,7 +38,7 @@ static bool scattered(struct event *const *events, size_t n) {
 /* Whether it overlaps what was read last time; a consumer goes on behind that. */
 static bool read_again(const struct stream *s, uint64_t from, size_t count) {
     uint32_t ahead = (uint32_t)from + 1 - s->read_from;
-    return PACK_ALL || (s->read_from != 0 && MIN(ahead, -ahead) < count);
+    return PACK_ALL || (s->read_from != 0 && MIN(ahead, 0 - ahead) < count);
 }
 
 bool model_note_read(struct model *m, struct stream *s, uint64_t from, size_t count) {

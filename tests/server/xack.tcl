@@ -279,4 +279,14 @@ with_server {protected-streams "kept-*" enable-flush yes} {
         assert_equal {{1-0 c 1}} [pending kept-1]
         assert_equal 1 [r XACK kept-1 g 1-0]
     }
+    test "XACKDEL on a protected stream replies PROTECTED, once, whether there is the stream or not" {
+        delivered kept-2 1
+        set commands {}
+        foreach name {kept-2 kept-none} {
+            lappend commands [list XACKDEL $name g IDS 1 1-0] [list XACKDEL $name nogroup DELREF IDS 1 1-0] {PING}
+        }
+        set kinds [lmap reply [pipeline [srv default_client] $commands] {lindex [untyped $reply] 0}]
+        assert_equal {PROTECTED PROTECTED PONG PROTECTED PROTECTED PONG} $kinds
+        assert_equal {{1-0 c 1}} [pending kept-2]
+    }
 }

@@ -71,6 +71,7 @@ static size_t fields_room(const struct event_record *r) {
 
 void reply_entry_id(struct client *c, struct entry_id id) {
     char *at = buf_reserve(&c->out, ID_ROOM);
+    assert(at != NULL); /* a connection's output has no limit */
     c->out.len += (size_t)(put_id(at, id) - at);
 }
 

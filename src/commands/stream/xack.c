@@ -80,8 +80,8 @@ static enum outcome run_ackdel(struct client *c, const struct request *r,
                                const struct entry_id *ids, size_t n, enum refs refs) {
     struct stream *s;
     enum outcome outcome;
-    if (protected_or_reply(c, r->argv[1]) || !xkey_or_reply(c, r->argv[1], &s, &outcome))
-        return outcome;
+    if (protected_or_reply(c, r->argv[1])) return REPLIED;
+    if (!xkey_or_reply(c, r->argv[1], &s, &outcome)) return outcome;
     struct cgroup *g = cgroup_find(s, r->argv[2]);
     if (g == NULL) {
         client_gate(c, s->changed_frame);

@@ -20,7 +20,7 @@ static int add_stored(struct backend_conn *c, const struct uuid *from, size_t co
                       struct id_list *out, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_IDS_FROM];
     sqlite3_bind_blob(stmt, 1, from, sizeof *from, SQLITE_STATIC);
-    int rc;
+    int rc = 0;
     out->done = true;
     while (out->done && (rc = sqlite_step(c, stmt, err)) == 1) {
         struct uuid id;
