@@ -2,7 +2,6 @@
  * checksum; what is read of it must be a dump or refused, and takes no more than it may. Bytes
  * behind a value that is ours are a dump of ours: given a checksum, they are looked at as well. */
 #include "base/alloc.h"
-#include "base/crc64.h"
 #include "base/hash.h"
 #include "stream/dump/rdb_parts.h"
 
@@ -18,7 +17,7 @@ static void check(const uint8_t *data, size_t size) {
     char *payload = xmalloc(n);
     memcpy(payload, data, size);
     memcpy(payload + size, &version, sizeof version);
-    uint64_t sum = crc64(payload, n - sizeof sum);
+    uint64_t sum = rdb_checksum(payload, n - sizeof sum);
     memcpy(payload + n - sizeof sum, &sum, sizeof sum);
     struct buf out;
     struct dump d;

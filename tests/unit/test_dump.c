@@ -3,7 +3,6 @@
 #include "unit.h"
 
 #include "base/alloc.h"
-#include "base/crc64.h"
 #include "base/hash.h"
 #include "record/fields.h"
 #include "store/internal.h"
@@ -341,7 +340,7 @@ TEST(a_payload_says_as_much_as_our_own_dump) {
 }
 
 static void seal_payload(char *bytes, size_t n) {
-    uint64_t sum = crc64(bytes, n - sizeof sum);
+    uint64_t sum = rdb_checksum(bytes, n - sizeof sum);
     memcpy(bytes + n - sizeof sum, &sum, sizeof sum);
 }
 

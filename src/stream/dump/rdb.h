@@ -14,6 +14,9 @@
 
 #define RDB_VERSION 11 /* of Redis 7.2 and Valkey 8: written, and the newest that is read */
 
+/* CRC-64 as Redis has it: the polynomial ad93d23594c935a9 (Jones), reflected, initial value 0. */
+uint64_t rdb_checksum(const void *p, size_t n);
+
 /* Appends the payload of s, LIVE; events as in dump_write. out may have a limit. */
 void rdb_write(struct buf *out, const struct stream *s, struct event *const *events, size_t n);
 

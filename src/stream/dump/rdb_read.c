@@ -1,7 +1,6 @@
 /* Reading the payload of RESTORE; see rdb.h. Here its parts and a string, rdb_entries.c has the
  * entries of a stream, rdb_groups.c the rest of it. Bytes come from clients: no length is believed
  * before there are that many bytes. */
-#include "base/crc64.h"
 #include "base/lzf.h"
 #include "stream/dump/rdb_parts.h"
 
@@ -145,7 +144,7 @@ static bool footer_is_right(struct str payload) {
     const char *at = payload.ptr + payload.len - RDB_FOOTER;
     memcpy(&version, at, sizeof version);
     memcpy(&sum, at + sizeof version, sizeof sum);
-    return version <= RDB_VERSION && crc64(payload.ptr, payload.len - sizeof sum) == sum;
+    return version <= RDB_VERSION && rdb_checksum(payload.ptr, payload.len - sizeof sum) == sum;
 }
 
 enum rdb_status rdb_read(struct str payload, struct buf *out) {

@@ -1,9 +1,10 @@
 /* Writing the payload of DUMP; see rdb.h, and rdb_entries.c and rdb_groups.c for the layout. */
 #include "base/alloc.h"
-#include "base/crc64.h"
 #include "record/fields.h"
 #include "stream/dump/listpack.h"
 #include "stream/dump/rdb_parts.h"
+
+#include <isa-l/crc64.h>
 
 #define PACK_ENTRIES 100 /* as Redis divides them, when it is not configured */
 #define PACK_BYTES   4096
@@ -256,6 +257,11 @@ static bool says_more(const struct stream *s, struct event *const *events, size_
     return x->idempotent_seconds != 0 || x->idempotent_max != 0;
 }
 
+/* isa-l inverts the value before and after, Redis does neither. */
+uint64_t rdb_checksum(const void *p, size_t n) {
+    return ~crc64_jones_refl(~UINT64_C(0), p, n);
+}
+
 void rdb_write(struct buf *out, const struct stream *s, struct event *const *events, size_t n) {
     const struct stream_extra *x = s->extra;
     bool is_string = stream_is_string(s);
@@ -269,5 +275,5 @@ void rdb_write(struct buf *out, const struct stream *s, struct event *const *eve
         put_stream(out, s, events, n);
     if (!is_string && says_more(s, events, n)) dump_write(out, s, events, n);
     buf_put(out, &version, sizeof version);
-    if (!out->overflow) put_u64(out, crc64(out->data + start, out->len - start));
+    if (!out->overflow) put_u64(out, rdb_checksum(out->data + start, out->len - start));
 }
