@@ -5,10 +5,7 @@
 
 #include <errno.h>
 #include <sys/random.h>
-
-/* From libuuid. Its header is not included: it names another uuid_parse than ours. */
-void uuid_generate_sha1(unsigned char out[16], const unsigned char ns[16], const char *name,
-                        size_t len);
+#include <uuid/uuid.h>
 
 #define HEX_ROW(h)                                                                                 \
     h "0" h "1" h "2" h "3" h "4" h "5" h "6" h "7" h "8" h "9" h "a" h "b" h "c" h "d" h "e" h "f"
@@ -50,7 +47,7 @@ static struct str trim(struct str s) {
     return s;
 }
 
-bool uuid_parse(struct str text, struct uuid *out) {
+bool uuid_from_text(struct str text, struct uuid *out) {
     if (UNLIKELY(text.len != UUID_TEXT_LEN)) {
         text = trim(text);
         if (text.len == UUID_TEXT_LEN + 9 && str_eq_nocase(str_of(text.ptr, 9), STR("urn:uuid:")))

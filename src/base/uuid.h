@@ -14,7 +14,7 @@ struct uuid {
 /* Writes 36 lower-case characters, no NUL. Table driven: on the hot path. */
 void uuid_format(const struct uuid *u, char out[UUID_TEXT_LEN]);
 /* Hyphenated, 32 hex digits, {braced}, urn:uuid:, any case; surrounding white space is ignored. */
-MUST_CHECK bool uuid_parse(struct str text, struct uuid *out);
+MUST_CHECK bool uuid_from_text(struct str text, struct uuid *out);
 static inline bool uuid_eq(const struct uuid *a, const struct uuid *b) {
     return memcmp(a->b, b->b, 16) == 0;
 }

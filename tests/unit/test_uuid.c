@@ -9,7 +9,7 @@
 
 static struct uuid parsed(const char *text) {
     struct uuid u;
-    CHECK(uuid_parse(str_c(text), &u));
+    CHECK(uuid_from_text(str_c(text), &u));
     return u;
 }
 
@@ -42,7 +42,7 @@ TEST(every_accepted_form_means_the_same_id) {
                              0xba, 0x98, 0x76, 0x54}};
     for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
         struct uuid u;
-        if (!uuid_parse(str_c(forms[i]), &u)) printf("  uuid '%s'\n", forms[i]);
+        if (!uuid_from_text(str_c(forms[i]), &u)) printf("  uuid '%s'\n", forms[i]);
         u = parsed(forms[i]);
         CHECK(uuid_eq(&u, &expected));
     }
@@ -75,19 +75,19 @@ TEST(other_texts_are_refused) {
     };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct uuid u;
-        bool ok = uuid_parse(str_c(texts[i]), &u);
+        bool ok = uuid_from_text(str_c(texts[i]), &u);
         if (ok) printf("  uuid '%s'\n", texts[i]);
         CHECK(!ok);
     }
     struct uuid u;
-    CHECK(!uuid_parse(str_of(NULL, 0), &u));
+    CHECK(!uuid_from_text(str_of(NULL, 0), &u));
     for (int i = 0; i < UUID_TEXT_LEN; i++) { /* any byte in any place but a digit's */
         char text[UUID_TEXT_LEN + 1] = TEXT;
         for (int c = 0; c < 256; c++) {
             bool digit = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
             bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
             text[i] = (char)c;
-            CHECK_INT(uuid_parse(str_of(text, UUID_TEXT_LEN), &u), hyphen ? c == '-' : digit);
+            CHECK_INT(uuid_from_text(str_of(text, UUID_TEXT_LEN), &u), hyphen ? c == '-' : digit);
         }
     }
 }
@@ -102,7 +102,7 @@ TEST(every_byte_formats_and_parses_in_every_place) {
             snprintf(digits, sizeof digits, "%02x", value);
             int at = place * 2 + (place >= 4) + (place >= 6) + (place >= 8) + (place >= 10);
             CHECK(memcmp(text + at, digits, 2) == 0);
-            CHECK(uuid_parse(str_of(text, sizeof text), &back));
+            CHECK(uuid_from_text(str_of(text, sizeof text), &back));
             CHECK(uuid_eq(&u, &back));
         }
     }

@@ -266,7 +266,7 @@ static void reply_appended(struct client *c, const struct append *appends, size_
  * u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+ */
 enum outcome cmd_emappend(struct client *c, const struct request *r) {
     struct uuid key;
-    if (!uuid_parse(r->argv[1], &key)) {
+    if (!uuid_from_text(r->argv[1], &key)) {
         reply_error(c, "INVALIDARG invalid partition key");
         return REPLIED;
     }

@@ -19,7 +19,7 @@ bool arg_stream_or_reply(struct client *c, struct str arg) {
 }
 
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out) {
-    if (uuid_parse(arg, out)) return true;
+    if (uuid_from_text(arg, out)) return true;
     reply_error(c, "INVALIDARG invalid %s: '%.*s' is not a UUID", what,
                 (int)MIN(arg.len, (size_t)64), arg.ptr);
     return false;
@@ -51,7 +51,7 @@ bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out) {
 bool arg_partition_or_reply(struct client *c, struct str arg) {
     uint64_t n;
     struct uuid ignored;
-    if (uuid_parse(arg, &ignored)) return true;
+    if (uuid_from_text(arg, &ignored)) return true;
     if (!str_to_u64(arg, &n) || n > UINT16_MAX) {
         reply_error(c, "INVALIDARG unexpected string: expected partition id or key");
         return false;

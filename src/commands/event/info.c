@@ -24,7 +24,7 @@ static bool partition_key_or_reply(struct client *c, const struct request *r) {
         reply_error(c, "INVALIDARG unexpected string: expected PARTITION_KEY or end of input");
         return false;
     }
-    if (uuid_parse(r->argv[3], &ignored)) return true;
+    if (uuid_from_text(r->argv[3], &ignored)) return true;
     reply_error(c, "INVALIDARG invalid partition key");
     return false;
 }

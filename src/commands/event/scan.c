@@ -303,7 +303,7 @@ enum outcome cmd_epscan(struct client *c, const struct request *r) {
 enum outcome cmd_eget(struct client *c, const struct request *r) {
     struct uuid id;
     struct event *e;
-    if (!uuid_parse(r->argv[1], &id)) {
+    if (!uuid_from_text(r->argv[1], &id)) {
         reply_error(c, "INVALIDARG invalid event id");
         return REPLIED;
     }
