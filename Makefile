@@ -3,19 +3,26 @@
 #   make             src/cairn-server, bench/cairn-bench
 #   make deps        installs what is needed to build and test (Debian packages, deps/packages.txt)
 #   make test        deps, build, everything that can fail; ends with "N passed, N failed"
-#   make check       format, layers and pages only
+#   make check       layers, pages, format, and no compiler warns (gcc's or clang's)
+#   make install uninstall     PREFIX=/usr/local DESTDIR=
 #   make test-asan test-tsan   the suites under the sanitizers
 #   make fuzz crash-test soak bench bench-long   longer things
 #   make redis-compat    Valkey's and Redis' own test suites, and client libraries, against the server
+#
+# V=1 shows the commands, WERROR=1 makes warnings errors (make test and make check do). CFLAGS, CPPFLAGS,
+# LDFLAGS and OPT are the builder's; CC, BUILD and SERVER make a second build beside the first.
 
 CC       ?= gcc
 CLANG    ?= clang
 BUILD    ?= build
 OPT      ?= -O2 -g -fno-omit-frame-pointer
-WARN      = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wno-sign-conversion -Werror
-CPPFLAGS += -D_GNU_SOURCE -Isrc -I.
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) -pthread $(SANITIZE)
-LDFLAGS  += -pthread $(SANITIZE)
+WERROR   ?=
+WARN      = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wno-sign-conversion $(if $(filter-out 0,$(WERROR)),-Werror)
+DEFINES   = -D_GNU_SOURCE -Isrc -I. $(CPPFLAGS)
+COMPILE   = $(CC) $(DEFINES) -std=gnu11 $(OPT) $(WARN) -pthread $(SANITIZE) $(CFLAGS)
+LINK      = $(CC) -pthread $(SANITIZE) $(LDFLAGS)
+PREFIX   ?= /usr/local
+DEPS     ?= sh deps/install.sh
 MALLOC   ?= -ljemalloc
 LIBS      = -levent_core -lsqlite3 -lisal -luuid -lm
 SERVER   ?= src/cairn-server
@@ -27,31 +34,46 @@ UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_SECONDS ?= 60
 
-.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long clean
+# gcc -Og does not inline what xxhash demands, and says nothing of itself to the preprocessor.
+ifneq (,$(findstring -Og,$(OPT) $(CFLAGS)))
+DEFINES  += -DXXH_NO_INLINE_HINTS=1
+endif
+
+# What a recipe's line begins with: "  CC src/main.c" instead of the command; with V=1 the command, with -s nothing.
+quiet = $(if $(filter-out 0,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-5s %s\n' $(1) $(2);))
+
+.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long \
+	install uninstall clean
 
 all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
 
 $(SERVER): $(BUILD)/main.o $(BUILD)/libcairn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS) $(MALLOC)
+	$(call quiet,LINK,$@)$(LINK) -o $@ $^ $(LIBS) $(MALLOC)
 
 $(BUILD)/libcairn.a: $(LIB_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(call quiet,AR,$@)ar rcs $@ $^
 
-$(BUILD)/%.o: src/%.c
+# Once a build: that the libraries are there. Says which one is not.
+$(BUILD)/libs.ok: utils/check-libs.sh
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@sh utils/check-libs.sh '$(CC)' '$(MALLOC)'
+	@touch $@
 
-bench/cairn-bench: $(wildcard bench/*.c bench/*.h)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -o $@ $(filter %.c,$^) -lm
-
-$(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h
+$(BUILD)/%.o: src/%.c | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
+	$(call quiet,CC,$<)$(COMPILE) -MMD -MP -c -o $@ $<
+
+bench/cairn-bench: $(wildcard bench/*.c bench/*.h) | $(BUILD)/libs.ok
+	$(call quiet,CC,$@)$(COMPILE) -o $@ $(filter %.c,$^) -lm
+
+$(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h | $(BUILD)/libs.ok
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
 
 $(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
+	$(call quiet,CC,$<)$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
 
 # They compile the generator's parts in.
 $(BUILD)/unit/test_bench $(BUILD)/unit/test_bench_talk: $(wildcard bench/*.c bench/*.h)
@@ -59,25 +81,29 @@ $(BUILD)/unit/test_bench $(BUILD)/unit/test_bench_talk: $(wildcard bench/*.c ben
 # pointer-overflow is left out: it takes adding nothing to a null pointer for a fault.
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIB_SRC)
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
-		-fno-sanitize-recover=undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)
+	$(call quiet,CLANG,$<)$(CLANG) $(DEFINES) -std=gnu11 $(WARN) -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)
 
 deps:
-	sh deps/install.sh
+	$(DEPS)
 
+# clang only looks; gcc's warnings take optimising, so that is the build itself.
 check:
 	sh utils/check-layers.sh
 	sh utils/check-docs.sh
 	sh utils/check-format.sh
+	find src bench tests -name '*.c' | \
+		xargs -P 2 -n 20 $(CLANG) $(DEFINES) -std=gnu11 $(OPT) $(WARN) -Werror -fsyntax-only
+	+@$(MAKE) -s -j2 WERROR=1 BUILD=build-check SERVER=build-check/cairn-server build-check/cairn-server
 
 unit: $(UNIT)
 fuzz-targets: $(FUZZ)
 
 # What runs the tests must be built after the packages are there: hence a second make.
 test: deps
-	+@$(MAKE) -s -j2 all unit fuzz-targets
-	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
-	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
+	+@$(MAKE) -s -j2 WERROR=1 all unit fuzz-targets
+	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
+	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
 	tests/all
 
 # Packs whatever is read (stream/pack.c), so that every test tries it.
@@ -88,12 +114,12 @@ TSAN = BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= OPT="-O1 -g -fno-
 
 test-asan: deps
 	+@$(MAKE) -s -j2 build/diskshim.so
-	+@$(MAKE) -s -j2 $(ASAN) build-asan/cairn-server unit
+	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server unit
 	BUILD=build-asan SANITIZED=1 CAIRN_TEST_SLOW=4 CAIRN_SERVER=$(CURDIR)/build-asan/cairn-server tests/all
 
 test-tsan: deps
 	+@$(MAKE) -s -j2 build/diskshim.so
-	+@$(MAKE) -s -j2 $(TSAN) build-tsan/cairn-server unit
+	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server unit
 	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS=halt_on_error=1 CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
 
 fuzz: fuzz-targets
@@ -114,6 +140,21 @@ bench: all
 
 bench-long: all
 	bench/long
+
+# Files only: no user is made, nothing is started. The option file and the unit are samples, among the documents.
+DOC = $(DESTDIR)$(PREFIX)/share/doc/cairn
+
+install: $(SERVER) bench/cairn-bench
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DOC)/docs'
+	install -m 755 $(SERVER) bench/cairn-bench '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 README.md LICENSE cairn.conf '$(DOC)'
+	install -m 644 docs/*.md '$(DOC)/docs'
+	sed 's:/usr/local/:$(PREFIX)/:' utils/systemd/cairn.service >'$(DOC)/cairn.service'
+	chmod 644 '$(DOC)/cairn.service'
+
+uninstall:
+	rm -f '$(DESTDIR)$(PREFIX)/bin/cairn-server' '$(DESTDIR)$(PREFIX)/bin/cairn-bench'
+	rm -rf '$(DOC)'
 
 -include $(LIB_OBJ:.o=.d) $(BUILD)/main.d
 
