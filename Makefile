@@ -67,6 +67,11 @@ $(BUILD)/%.o: src/%.c | $(BUILD)/libs.ok
 bench/cairn-bench: $(wildcard bench/*.c bench/*.h) | $(BUILD)/libs.ok
 	$(call quiet,CC,$@)$(COMPILE) -o $@ $(filter %.c,$^) -lm
 
+# Counts instructions (bench/instructions). Time, random numbers and threads are bench/inside/inside.c's.
+INSIDE = -Wl,--wrap=clock_gettime,--wrap=getrandom,--wrap=threads_start
+$(BUILD)/instructions: $(wildcard bench/inside/*.[ch]) $(BUILD)/libcairn.a
+	$(call quiet,LINK,$@)$(COMPILE) $(LDFLAGS) -DBUILT_WITH='"$(OPT)"' $(INSIDE) -o $@ $(filter %.c %.a,$^) $(LIBS) $(MALLOC)
+
 $(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
@@ -101,7 +106,7 @@ fuzz-targets: $(FUZZ)
 
 # What runs the tests must be built after the packages are there: hence a second make.
 test: deps
-	+@$(MAKE) -s -j2 WERROR=1 all unit fuzz-targets
+	+@$(MAKE) -s -j2 WERROR=1 all unit fuzz-targets $(BUILD)/instructions
 	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
 	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
 	tests/all

@@ -1,0 +1,74 @@
+/* What bench/instructions runs under callgrind: one row, in a process of its own, so that a row's
+ * count does not depend on the others.
+ *
+ *   build/instructions --rows       "name TAB what" of each row
+ *   build/instructions --versions   compiler and libraries, whose code is counted too
+ *   build/instructions NAME         counts it; prints how many operations that were
+ */
+#include "bench/inside/inside.h"
+
+#include <event2/event.h>
+#include <gnu/libc-version.h>
+#include <isa-l.h>
+#include <jemalloc/jemalloc.h>
+#include <sqlite3.h>
+
+#ifndef BUILT_WITH
+#error "the Makefile says with which options"
+#endif
+
+static const struct row {
+    const char *name, *what;
+    void (*of_number)(unsigned n);
+    unsigned n;
+    void (*of_command)(const char *command);
+    const char *command;
+    void (*plain)(void);
+} rows[] = {
+    {"append-1", "EAPPEND P=1", .of_number = count_appends, 1},
+    {"append-16", "EAPPEND P=16", .of_number = count_appends, 16},
+    {"append-16-full", "EAPPEND P=16, memory full", .of_number = count_appends_full, 16},
+    {"mappend-100", "EMAPPEND of 100, an event", .plain = count_multi_appends},
+    {"xadd-1", "XADD P=1", .of_number = count_xadds, 1},
+    {"group-1", "XREADGROUP COUNT 1, XACK", .of_number = count_groups, 1},
+    {"group-10", "XREADGROUP COUNT 10, XACK, an entry", .of_number = count_groups, 10},
+    {"group-100", "XREADGROUP COUNT 100, XACK, an entry", .of_number = count_groups, 100},
+    {"escan-100", "ESCAN of 100, an event", .of_command = count_pages, .command = "ESCAN"},
+    {"xrange-100", "XRANGE of 100, an entry", .of_command = count_pages, .command = "XRANGE"},
+    {"journal-50", "journal, 50 frames a batch, an event", .of_number = count_journal, 50},
+    {"apply-100k", "apply of 100k, an event", .of_number = count_apply, 100000},
+};
+
+static void print_versions(void) {
+    const char *jemalloc = "none";
+    size_t size = sizeof jemalloc;
+    mallctl("version", &jemalloc, &size, NULL, 0);
+#ifdef __clang__
+    printf("clang-%d\t%s", __clang_major__, __VERSION__);
+#else
+    printf("gcc-%d\tgcc %s", __GNUC__, __VERSION__);
+#endif
+    printf(" %s; glibc %s, SQLite %s, libevent %s, jemalloc %.*s, ISA-L %d.%d.%d\n", BUILT_WITH,
+           gnu_get_libc_version(), sqlite3_libversion(), event_get_version(),
+           (int)strcspn(jemalloc, "-"), jemalloc, ISAL_MAJOR_VERSION, ISAL_MINOR_VERSION,
+           ISAL_PATCH_VERSION);
+}
+
+int main(int argc, char **argv) {
+    const char *name = argc == 2 ? argv[1] : "";
+    if (strcmp(name, "--versions") == 0) {
+        print_versions();
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct row *r = &rows[i];
+        if (strcmp(name, "--rows") == 0) printf("%s\t%s\n", r->name, r->what);
+        if (strcmp(name, r->name) != 0) continue;
+        if (r->of_number != NULL) r->of_number(r->n);
+        if (r->of_command != NULL) r->of_command(r->command);
+        r->plain();
+    }
+    if (strcmp(name, "--rows") == 0) return 0;
+    fprintf(stderr, "usage: instructions --rows | --versions | NAME of a row\n");
+    return 2;
+}
