@@ -134,7 +134,7 @@ void inside_start(struct inside *in, unsigned connections, const char *cache_byt
 }
 
 uint64_t inside_evicted(void) {
-    return server.model.log_first;
+    return server.model.log.first;
 }
 
 void request(struct connection *c, const char *const *words, size_t n) {

@@ -137,12 +137,6 @@ size_t event_destroy(struct event *e) {
     return bytes;
 }
 
-bool stream_name_valid(struct str name) {
-    return name.len >= 1 && name.len <= STREAM_NAME_MAX &&
-           memchr(name.ptr, '\0', name.len) == NULL && memchr(name.ptr, '\r', name.len) == NULL &&
-           memchr(name.ptr, '\n', name.len) == NULL;
-}
-
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name) {
     /* 0: a stream whose number is not decided yet; its records are not valid. */
     assert(number <= STREAM_NUMBER_MAX);

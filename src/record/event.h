@@ -127,7 +127,11 @@ __attribute__((always_inline)) static inline void event_fetch_ahead(struct event
 
 #define STREAM_NAME_MAX 512 /* bytes */
 /* 1 to STREAM_NAME_MAX bytes without NUL, CR and LF. */
-bool stream_name_valid(struct str name);
+static inline bool stream_name_valid(struct str name) {
+    return name.len >= 1 && name.len <= STREAM_NAME_MAX &&
+           memchr(name.ptr, '\0', name.len) == NULL && memchr(name.ptr, '\r', name.len) == NULL &&
+           memchr(name.ptr, '\n', name.len) == NULL;
+}
 struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct str name);
 static inline struct stream_name *stream_name_ref(struct stream_name *n) {
     n->refs++;

@@ -6,16 +6,13 @@ bool arg_is(struct str arg, struct str keyword) {
 }
 
 bool arg_stream_or_reply(struct client *c, struct str arg) {
-    if (arg.len < 1 || arg.len > STREAM_NAME_MAX) {
+    if (LIKELY(stream_name_valid(arg))) return true;
+    if (arg.len < 1 || arg.len > STREAM_NAME_MAX)
         reply_error(c, "INVALIDARG stream id must be between 1 and %d bytes in length, but got %zu",
                     STREAM_NAME_MAX, arg.len);
-        return false;
-    }
-    if (!stream_name_valid(arg)) {
+    else
         reply_error(c, "INVALIDARG stream id cannot contain NUL, CR or LF bytes");
-        return false;
-    }
-    return true;
+    return false;
 }
 
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out) {

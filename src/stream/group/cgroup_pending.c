@@ -25,10 +25,10 @@ static void pending_back(struct model *m, struct undo *u) {
     model_account(m, g->stream);
 }
 
-void cgroup_note_pending(struct model *m, struct cgroup *g, struct entry_id id,
-                         const struct pending_entry *e) {
+void cgroup_take_note(struct model *m, struct cgroup *g, struct entry_id id,
+                      const struct pending_entry *e) {
     struct note_pending *note = model_note(m, sizeof *note, pending_back);
-    if (note == NULL) return;
+    assert(note != NULL);
     note->group = g;
     note->was_there = e != NULL;
     if (e != NULL) note->saved = *e;

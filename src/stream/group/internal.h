@@ -20,9 +20,13 @@ static inline void cgroup_touch(struct model *m, struct cgroup *g, bool content)
     g->last_frame = m->decided + 1;
     stream_touch(m, g->stream, content);
 }
-/* Notes how the entry stands in g now (e: NULL: it is not pending). */
-void cgroup_note_pending(struct model *m, struct cgroup *g, struct entry_id id,
-                         const struct pending_entry *e);
+/* Notes how the entry stands in g now (e NULL: it is not pending). */
+void cgroup_take_note(struct model *m, struct cgroup *g, struct entry_id id,
+                      const struct pending_entry *e);
+static inline void cgroup_note_pending(struct model *m, struct cgroup *g, struct entry_id id,
+                                       const struct pending_entry *e) {
+    if (UNLIKELY(m->in_transaction)) cgroup_take_note(m, g, id, e);
+}
 /* Takes away all that the consumer has pending, with notes. */
 void cgroup_drop_pending(struct model *m, struct cgroup *g, uint32_t consumer);
 
