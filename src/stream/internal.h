@@ -56,6 +56,8 @@ void model_flush_run(struct model *m);
 /* stream_extra.c */
 struct stream_extra *stream_extra(struct model *m, struct stream *s); /* created when missing */
 void stream_extra_free(struct model *m, struct stream *s);
+/* s has got it from another stream: what points back from it points to s. */
+void stream_extra_moved(struct stream *s);
 /* Notes its numbers for undoing. */
 void stream_note_extra(struct model *m, struct stream *s);
 /* RECORD_STREAM_STATE of s as it is now. */
@@ -90,7 +92,6 @@ void model_forget_renamed(struct model *m);
 void model_replace_id(struct model *m, const struct event *old, struct event *by);
 
 /* group/cgroup.c, group/cgroup_load.c, ids/idempotent.c */
-void cgroups_moved(struct stream *s); /* its extra came from another struct */
 void cgroups_free(struct stream_extra *x);
 size_t cgroups_bytes(const struct stream_extra *x);
 void cgroups_install(struct stream *s, const struct group_image *images, size_t n);

@@ -3,6 +3,7 @@
 #include "stream/internal.h"
 
 #include "base/alloc.h"
+#include "stream/group/cgroup.h"
 
 void model_account(struct model *m, struct stream *s) {
     struct stream_extra *x = s->extra;
@@ -18,6 +19,11 @@ struct stream_extra *stream_extra(struct model *m, struct stream *s) {
     s->extra->owner = s;
     model_account(m, s);
     return s->extra;
+}
+
+void stream_extra_moved(struct stream *s) {
+    s->extra->owner = s;
+    for (uint32_t i = 0; i < s->extra->group_count; i++) s->extra->groups[i]->stream = s;
 }
 
 void stream_extra_free(struct model *m, struct stream *s) {

@@ -1,10 +1,10 @@
 /* Writing the payload of DUMP; see rdb.h, and rdb_entries.c and rdb_groups.c for the layout. */
+#include <isa-l/crc64.h>
+
 #include "base/alloc.h"
 #include "record/fields.h"
 #include "stream/dump/listpack.h"
 #include "stream/dump/rdb_parts.h"
-
-#include <isa-l/crc64.h>
 
 #define PACK_ENTRIES 100 /* as Redis divides them, when it is not configured */
 #define PACK_BYTES   4096

@@ -286,7 +286,7 @@ static void undelete(struct model *m, struct undo *u) {
     m->live_in_memory++;
     m->stream_count++;
     if (s->extra != NULL) {
-        cgroups_moved(s);
+        stream_extra_moved(s);
         expiring_update(m, s);
         m->deadlines.all += s->extra->expires != 0;
     }
@@ -346,8 +346,7 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     from->state = STREAM_ABSENT;
     take_content(m, from);
     if (to->extra == NULL) return;
-    to->extra->owner = to;
-    cgroups_moved(to);
+    stream_extra_moved(to);
 }
 
 /* The events in memory keep the name that they were made with: see renamed.c. */

@@ -144,7 +144,3 @@ size_t cgroups_bytes(const struct stream_extra *x) {
     }
     return bytes;
 }
-
-void cgroups_moved(struct stream *s) {
-    for (uint32_t i = 0; i < s->extra->group_count; i++) s->extra->groups[i]->stream = s;
-}
