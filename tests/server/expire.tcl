@@ -100,6 +100,20 @@ with_server {} {
         assert_equal {33177117420123 -2} [list [r PEXPIRETIME to] [r TTL from]]
     }
 
+    test "What was renamed is deleted when its deadline comes, also when a transaction renamed it in vain" {
+        r SET renamed-1 v
+        r PEXPIRE renamed-1 400
+        r RENAME renamed-1 renamed-2
+        r MULTI
+        r RENAME renamed-2 renamed-3
+        r EAPPEND other t EXPECTED_VERSION 7
+        assert_match {WRONGVER *} [r err EXEC]
+        # DBSIZE looks at no key, so that nobody but the deadline deletes it.
+        set before [r DBSIZE]
+        wait_for "renamed-2 to be deleted" 5000 {[r DBSIZE] == $before - 1}
+        assert_equal 0 [r EXISTS renamed-1 renamed-2 renamed-3]
+    }
+
     test "A deadline survives crash, restart and eviction" {
         r EAPPEND keep t
         r PEXPIREAT keep 33177117420123
