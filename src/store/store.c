@@ -329,6 +329,10 @@ void store_release(struct store *s, struct store_request *r) {
     drop_passed_batches(s);
 }
 
+bool store_has_requests(const struct store *s) {
+    return !list_empty(&s->outstanding);
+}
+
 uint64_t store_floor(const struct store *s) {
     if (list_empty(&s->outstanding)) return s->applied_seen;
     return LIST_ENTRY(s->outstanding.next, struct store_request, outstanding)->applied_before;

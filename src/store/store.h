@@ -118,6 +118,9 @@ void store_request(struct store *s, struct store_request *r);
  * (docs/design.md, rule 8). Each request that was asked must be released once, in or after its
  * done(). */
 void store_release(struct store *s, struct store_request *r);
+/* Whether a request that was asked has not been released (but for a backup, and the listing of
+ * client-made ids). */
+bool store_has_requests(const struct store *s);
 /* Frames at or below it may leave memory: applied, and seen so by every unreleased request. */
 uint64_t store_floor(const struct store *s);
 

@@ -143,6 +143,16 @@ struct stream *model_load_stream(struct model *m, struct str name, struct waiter
     return s;
 }
 
+void stream_load_drop(struct stream *s) {
+    while (!list_empty(&s->waiters)) list_remove(s->waiters.next);
+    if (s->load == NULL) return;
+    stream_head_clear(&s->load->request.head);
+    stream_list_clear(&s->load->request.list);
+    stream_name_unref(s->load->old_name);
+    free(s->load);
+    s->load = NULL;
+}
+
 void model_unwait(struct waiter *w) {
     list_remove(&w->node);
 }

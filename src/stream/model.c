@@ -47,8 +47,15 @@ void model_submit(struct model *m) {
     store_submit(m->store, b);
 }
 
+static void drop_loading(struct hash_node *n, void *arg) {
+    struct stream *s = CONTAINER_OF(n, struct stream, node);
+    stream_load_drop(s);
+    stream_destroy(arg, s);
+}
+
 void model_clear(struct model *m) {
     model_drop_streams(m);
+    hash_each(&m->streams, drop_loading, m); /* what a slow disk has not given until now */
     model_pack(m); /* no stream is left: gives the names back */
     assert(m->streams.count == 0);
     while (m->log.first < m->next_sequence) {

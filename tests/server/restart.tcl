@@ -61,6 +61,23 @@ with_server {} {
             assert {$version + 1 >= $acked} "$acked were acknowledged, the last version is $version"
         }
     }
+    test "SIGTERM while streams are being loaded ends with status 0" {
+        set keys {}
+        for {set i 0} {$i < 2000} {incr i} { lappend keys many-$i }
+        foreach ms {0 5 20} {
+            srv restart
+            with_clients c {
+                $c write [resp_command EXISTS {*}$keys]
+                after $ms
+                srv expect_end
+                srv signal TERM
+                assert_equal "exit 0" [srv wait_end [test_scaled 20000]]
+            }
+            srv drop_client
+            srv start
+            assert_equal 2000 [r EXISTS {*}$keys]
+        }
+    }
     test "A stop with idle clients and clients in the middle of a command does not wait for them" {
         with_clients {idle half} {
             $idle PING
