@@ -84,11 +84,20 @@ $(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
 # They compile the generator's parts in.
 $(BUILD)/unit/test_bench $(BUILD)/unit/test_bench_talk: $(wildcard bench/*.c bench/*.h)
 
-# pointer-overflow is left out: it takes adding nothing to a null pointer for a fault.
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(LIB_SRC)
+# The fuzz targets share one build of the server's files. pointer-overflow is left out: it takes adding nothing to a
+# null pointer for a fault.
+FUZZ_OBJ     = $(LIB_SRC:src/%.c=$(BUILD)/fuzz/src/%.o)
+COMPILE_FUZZ = $(CLANG) $(DEFINES) -std=gnu11 $(WARN) -g -O1 -fno-sanitize-recover=undefined -pthread
+$(BUILD)/fuzz/src/%.o: src/%.c | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
-	$(call quiet,CLANG,$<)$(CLANG) $(DEFINES) -std=gnu11 $(WARN) -g -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize=pointer-overflow -fno-sanitize-recover=undefined -pthread -o $@ $< $(LIB_SRC) $(LIBS)
+	$(call quiet,CLANG,$<)$(COMPILE_FUZZ) -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize=pointer-overflow \
+		-MMD -MP -c -o $@ $<
+$(BUILD)/fuzz/libcairn.a: $(FUZZ_OBJ)
+	@rm -f $@
+	$(call quiet,AR,$@)ar rcs $@ $^
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard tests/fuzz/*.h) $(BUILD)/fuzz/libcairn.a
+	$(call quiet,CLANG,$<)$(COMPILE_FUZZ) -fsanitize=fuzzer,address,undefined -fno-sanitize=pointer-overflow \
+		-o $@ $< $(BUILD)/fuzz/libcairn.a $(LIBS)
 
 deps:
 	$(DEPS)
@@ -162,7 +171,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(PREFIX)/bin/cairn-server' '$(DESTDIR)$(PREFIX)/bin/cairn-bench'
 	rm -rf '$(DOC)'
 
--include $(LIB_OBJ:.o=.d) $(BUILD)/main.d
+-include $(LIB_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(BUILD)/main.d
 
 clean:
 	rm -rf $(BUILD) build-* $(SERVER) bench/cairn-bench
