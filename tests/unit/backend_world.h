@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "store/backend.h"
+#include "store/sqlite/internal.h"
 #include "unit.h"
 
 struct world {
     const struct backend *b;
     const char *path;
     struct backend_conn *w, *r;
+    uint64_t slice_rows;      /* of SQLite's maintenance; 0: slices of time */
     struct store_state state; /* as load_state said at open, then as the test moves it */
     struct event **events;    /* the naive copy, by sequence */
     size_t event_count, event_cap;
@@ -39,8 +41,15 @@ static inline void world_fail(struct world *x, int rc, const char *what, const s
         if (world_rc != 0) world_fail(x, world_rc, #call, &err);                                   \
     } while (0)
 
+/* From now on, and after a reconnect: what a slice of maintenance does is so many rows. */
+static inline void world_slices(struct world *x, uint64_t rows) {
+    x->slice_rows = rows;
+    if (x->b == &backend_sqlite) x->w->w->slice_rows = rows;
+}
+
 static inline void world_connect(struct world *x) {
     WORLD_OK(x, x->b->open_writer(&x->w, x->path, &err));
+    world_slices(x, x->slice_rows);
     WORLD_OK(x, x->b->open_reader(&x->r, x->w, &err));
     WORLD_OK(x, x->b->load_state(x->w, &x->state, &err));
 }

@@ -3,7 +3,6 @@
 #define TESTS_UNIT_SQLITE_WORLD_H
 
 #include "backend_world.h"
-#include "store/sqlite/internal.h"
 
 #define DB "test.db"
 

@@ -15,6 +15,7 @@
     TEST(sqlite_##id) {                                                                            \
         struct world x;                                                                            \
         world_open(&x, &backend_sqlite, "test.db");                                                \
+        world_slices(&x, draw(2) ? 20 + draw(200) : 0);                                            \
         id(&x);                                                                                    \
         world_close(&x);                                                                           \
     }                                                                                              \
@@ -34,7 +35,7 @@ static void fill(struct world *x, size_t n, unsigned streams, unsigned group, bo
     char name[32], payload[32];
     static const char *const types[] = {"order.created", "order.paid", "order.shipped", "tick", ""};
     for (size_t i = 0; i < n; i++) {
-        uint64_t r = random_u64();
+        uint64_t r = draw_u64();
         snprintf(name, sizeof name, "%s-%u", r % 3 == 0 ? "order" : "user",
                  (unsigned)((r >> 8) % streams));
         snprintf(payload, sizeof payload, "payload %zu", i);
@@ -44,7 +45,7 @@ static void fill(struct world *x, size_t n, unsigned streams, unsigned group, bo
         if (x->batch_count == 3) {
             world_apply(x);
             bool more = false;
-            if (maintain) WORLD_OK(x, x->b->maintain(x->w, random_u64() % 2 == 0, &more, &err));
+            if (maintain) WORLD_OK(x, x->b->maintain(x->w, draw(2) == 0, &more, &err));
         }
     }
     world_batch(x);
@@ -218,8 +219,8 @@ BOTH(several_frames_and_records_a_frame_are_applied_in_order) {
 BOTH(ranges_have_inclusive_bounds_in_both_directions) {
     fill(x, 300, 3, 20, true);
     for (int i = 0; i < 400; i++) {
-        uint64_t stream = random_u64() % (x->stream_count + 1);
-        uint64_t a = random_u64() % 320, b = random_u64() % 320;
+        uint64_t stream = draw(x->stream_count + 1);
+        uint64_t a = draw(320), b = draw(320);
         struct read_range r = range_of(stream, MIN(a, b), MAX(a, b));
         if (i % 11 == 0) r.end = UINT64_MAX;
         r.reverse = i % 2 == 0;
@@ -230,12 +231,11 @@ BOTH(ranges_have_inclusive_bounds_in_both_directions) {
 BOTH(pages_end_at_their_limits_and_go_on_where_they_stopped) {
     fill(x, 700, 4, 30, true);
     for (int i = 0; i < 100; i++) {
-        struct read_range r = range_of(random_u64() % (x->stream_count + 1), random_u64() % 100,
-                                       300 + random_u64() % 600);
-        r.reverse = random_u64() % 2 == 0;
-        if (i % 3 == 0) r.count_max = 1 + random_u64() % 40;
-        if (i % 3 == 1) r.bytes_max = random_u64() % 2000;
-        if (i % 3 == 2) r.examined_max = random_u64() % 50;
+        struct read_range r = range_of(draw(x->stream_count + 1), draw(100), 300 + draw(600));
+        r.reverse = draw(2) == 0;
+        if (i % 3 == 0) r.count_max = 1 + draw(40);
+        if (i % 3 == 1) r.bytes_max = draw(2000);
+        if (i % 3 == 2) r.examined_max = draw(50);
         world_check_range(x, r);
     }
 }
@@ -328,7 +328,7 @@ static void fill_for_filters(struct world *x, size_t n) {
                                         "rare",          "",           "a*b"};
     char stream[32], aggregate[32];
     for (size_t i = 0; i < n; i++) {
-        uint64_t r = random_u64();
+        uint64_t r = draw_u64();
         struct uuid correlation = uuid_n(r % 9), causation = uuid_n(100 + (r >> 8) % 9),
                     id = uuid_n(1000 + i), hash = uuid_n(r);
         snprintf(stream, sizeof stream, "%s-%u", (r >> 12) % 4 == 0 ? "order" : "user",
@@ -412,7 +412,7 @@ BOTH(filters_together_find_what_a_walk_finds) {
     static struct str patterns[] = {STR("*.created"), STR("order.paid"), STR("r?re"),
                                     STR("only.*"),    STR("[tu]*"),      STR("none")};
     for (int i = 0; i < 400; i++) {
-        uint64_t r = random_u64();
+        uint64_t r = draw_u64();
         struct uuid correlation = uuid_n(r % 10), causation = uuid_n(100 + (r >> 8) % 10);
         struct event_filter f = {0};
         struct str types[2] = {patterns[(r >> 10) % 6], patterns[(r >> 14) % 6]};
@@ -659,9 +659,9 @@ static void *read_snapshots(void *arg) {
     while (!atomic_load(&g->stop)) {
         struct page p;
         page_init(&p);
-        uint64_t stream = random_u64() % 8;
+        uint64_t stream = draw(8);
         struct read_range range = range_of(stream, 0, UINT64_MAX);
-        range.reverse = random_u64() % 2 == 0;
+        range.reverse = draw(2) == 0;
         if (b->read_events(r, &range, &p, &err) != 0) {
             fprintf(stderr, "  read: %s\n", err.text);
             abort();
@@ -683,7 +683,7 @@ static void *read_snapshots(void *arg) {
         char name[16];
         struct stream_head h;
         uint64_t at = 0;
-        snprintf(name, sizeof name, "s%d", (int)(random_u64() % 7 + 1));
+        snprintf(name, sizeof name, "s%d", (int)(draw(7) + 1));
         if (b->read_head(r, str_c(name), &h, &at, &err) != 0) abort();
         CHECK(at >= applied);
         applied = at;
@@ -706,9 +706,8 @@ BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
     struct reading g = {.x = x};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_snapshots, &g);
-    uint64_t until = clock_mono_ms() + 1500;
-    for (int i = 0; i < 1000 && clock_mono_ms() < until; i++) {
-        for (uint64_t frame = 0; frame < 1 + random_u64() % 5; frame++) {
+    for (int i = 0; i < 200 || atomic_load(&g.rounds) < 20; i++) {
+        for (uint64_t frame = 0; frame < 1 + draw(5); frame++) {
             for (int j = 0; j < 10; j++) {
                 snprintf(name, sizeof name, "s%d", (int)(x->event_count % 7 + 1));
                 world_add(x, name, (struct event_fields){.type = STR("t")});
@@ -719,7 +718,6 @@ BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
         bool more = false;
         if (i % 5 == 0) WORLD_OK(x, x->b->maintain(x->w, i % 10 == 0, &more, &err));
     }
-    while (atomic_load(&g.rounds) < 20) usleep(1000);
     atomic_store(&g.stop, true);
     for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
@@ -736,7 +734,7 @@ static void *read_ages(void *arg) {
     while (!atomic_load(&g->stop)) {
         struct page p;
         page_init(&p);
-        uint64_t stream = random_u64() % 4;
+        uint64_t stream = draw(4);
         struct read_range range = range_of(stream, 0, UINT64_MAX);
         if (b->read_events(r, &range, &p, &err) != 0) {
             fprintf(stderr, "  read: %s\n", err.text);
@@ -760,8 +758,7 @@ BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
     struct reading g = {.x = x};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_ages, &g);
-    uint64_t until = clock_mono_ms() + 1000;
-    for (int age = 0; age < 100 && clock_mono_ms() < until; age++) {
+    for (int age = 0; age < 60 || atomic_load(&g.rounds) < 20; age++) {
         char type[16], name[3][16] = {"a", "", "b"};
         snprintf(type, sizeof type, "age %d", age);
         snprintf(name[1], sizeof name[1], "age %d", age); /* stream 2 has another name each time */
@@ -777,7 +774,6 @@ BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
         world_apply(x);
         world_forget(x);
     }
-    while (atomic_load(&g.rounds) < 20) usleep(1000);
     atomic_store(&g.stop, true);
     for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
 }

@@ -18,6 +18,7 @@
     TEST(sqlite_##id) {                                                                            \
         struct world x;                                                                            \
         world_open(&x, &backend_sqlite, "test.db");                                                \
+        world_slices(&x, draw(2) ? 20 + draw(200) : 0);                                            \
         id(&x);                                                                                    \
         world_close(&x);                                                                           \
     }                                                                                              \
@@ -957,7 +958,7 @@ static void *read_capped(void *arg) {
     while (!atomic_load(&g->stop)) {
         struct page p;
         page_init(&p);
-        struct read_range range = range_of(random_u64() % 2, 0, UINT64_MAX);
+        struct read_range range = range_of(draw(2), 0, UINT64_MAX);
         if (b->read_events(r, &range, &p, &err) != 0) abort();
         uint64_t first = p.applied > 5 ? p.applied * 10 - 50 : 0;
         CHECK(p.done);

@@ -65,10 +65,6 @@ static const struct backend *const backends[2] = {&backend_memory, &backend_sqli
         }                                                                                          \
     } while (0)
 
-static uint64_t below(uint64_t n) {
-    return random_u64() % n;
-}
-
 /* --- making records -------------------------------------------------------------- */
 
 static void *record(struct twins *t, enum record_kind kind, size_t len) {
@@ -116,37 +112,37 @@ static uint64_t stream_for(struct twins *t, unsigned name) {
 static void put_event(struct twins *t, uint64_t number) {
     struct twin_stream *s = &t->streams[number];
     char array[256], text[32];
-    struct uuid correlation = {{(uint8_t)below(4)}}, hash = {{7}}, id;
+    struct uuid correlation = {{(uint8_t)draw(4)}}, hash = {{7}}, id;
     if (t->sequence_end >= EVENTS_MAX) return;
-    t->clock += below(3);
+    t->clock += draw(3);
     struct twin_event *e = &t->events[t->sequence_end];
     e->live = true;
     e->stream = number;
     e->version = s->next_version;
     e->id = (struct entry_id){MAX(t->clock, s->last.ms), s->last.seq + 1};
-    if (below(50) == 0 && e->id.ms >> 62 < 3) e->id.ms += (uint64_t)1 << 62;
+    if (draw(50) == 0 && e->id.ms >> 62 < 3) e->id.ms += (uint64_t)1 << 62;
     struct event_fields f = {.sequence = t->sequence_end,
                              .version = s->next_version,
                              .timestamp = t->clock,
                              .recorded = t->clock,
                              .entry_ms = e->id.ms,
                              .entry_seq = e->id.seq,
-                             .type = below(2) ? STR("a") : STR("b.c"),
-                             .payload = str_of(text, below(sizeof text)),
-                             .metadata = below(3) ? STR("") : STR("meta")};
-    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)below(256);
-    if (below(3) == 0) f.correlation = f.causation = &correlation;
-    if (below(3) == 0) f.aggregate = STR("agg");
-    if (below(3) == 0) {
-        struct str args[] = {STR("field"), str_of(text, below(sizeof text)), STR("field"),
+                             .type = draw(2) ? STR("a") : STR("b.c"),
+                             .payload = str_of(text, draw(sizeof text)),
+                             .metadata = draw(3) ? STR("") : STR("meta")};
+    for (size_t i = 0; i < sizeof text; i++) text[i] = (char)draw(256);
+    if (draw(3) == 0) f.correlation = f.causation = &correlation;
+    if (draw(3) == 0) f.aggregate = STR("agg");
+    if (draw(3) == 0) {
+        struct str args[] = {STR("field"), str_of(text, draw(sizeof text)), STR("field"),
                              STR("\xff\"\n")};
-        size_t n = below(2) ? 4 : 2;
+        size_t n = draw(2) ? 4 : 2;
         char *end = fields_write(array, args, n);
         f.payload = str_of(array, (size_t)(end - array));
         f.flags = EVENT_FIELDS;
     }
     event_id_make(t->clock, 5, f.sequence, t->w[0]->store->state.id_key, &f.event_id);
-    if (below(3) == 0) {
+    if (draw(3) == 0) {
         uuid_v4(&id);
         f.event_id = id;
         f.content_hash = &hash;
@@ -169,26 +165,26 @@ static void put_state(struct twins *t, uint64_t number, uint64_t first_version) 
     struct stream_state_record *r = record(t, RECORD_STREAM_STATE, sizeof *r);
     for (; s->first_version < first_version; s->first_version++)
         t->events[s->sequences[s->first_version]].live = false;
-    if (below(5) == 0) s->last.ms += 5, s->last.seq = UINT64_MAX / 2;
-    if (below(5) == 0) s->entries_added += 3;
+    if (draw(5) == 0) s->last.ms += 5, s->last.seq = UINT64_MAX / 2;
+    if (draw(5) == 0) s->entries_added += 3;
     r->stream = number;
     r->next_version = s->next_version;
     r->first_version = s->first_version;
     r->last = s->last;
     r->entries_added = s->entries_added;
-    r->deleted = (struct entry_id){below(2) ? UINT64_MAX - 3 : 5, 6};
-    r->expires = below(4) == 0 ? 1000 + below(100) : 0;
-    r->idempotent_seconds = (uint32_t)below(2) * 100000;
-    r->idempotent_max = (uint32_t)below(2) * 50000;
+    r->deleted = (struct entry_id){draw(2) ? UINT64_MAX - 3 : 5, 6};
+    r->expires = draw(4) == 0 ? 1000 + draw(100) : 0;
+    r->idempotent_seconds = (uint32_t)draw(2) * 100000;
+    r->idempotent_max = (uint32_t)draw(2) * 50000;
 }
 
 static void put_remove(struct twins *t, uint64_t number) {
     struct twin_stream *s = &t->streams[number];
     struct removed_event gone[64];
     size_t n = 0;
-    uint64_t v = s->first_version + below(s->next_version - s->first_version + 1);
-    bool dense = below(2);
-    for (; v < s->next_version && n < below(ARRAY_LEN(gone)); v += dense ? 1 : 1 + below(4)) {
+    uint64_t v = s->first_version + draw(s->next_version - s->first_version + 1);
+    bool dense = draw(2);
+    for (; v < s->next_version && n < draw(ARRAY_LEN(gone)); v += dense ? 1 : 1 + draw(4)) {
         struct twin_event *e = &t->events[s->sequences[v]];
         if (!e->live) continue;
         e->live = false;
@@ -198,7 +194,7 @@ static void put_remove(struct twins *t, uint64_t number) {
     struct remove_record *r = record(t, RECORD_REMOVE, sizeof *r + n * sizeof gone[0]);
     r->stream = number;
     memcpy(r->events, gone, n * sizeof gone[0]);
-    if (below(2)) put_state(t, number, s->first_version);
+    if (draw(2)) put_state(t, number, s->first_version);
 }
 
 static void delete_stream(struct twins *t, uint64_t number) {
@@ -224,7 +220,7 @@ static void put_rename(struct twins *t, unsigned a, unsigned b) {
     uint64_t from = t->named[a], to = t->named[b];
     unsigned aside = NAMES * 4 - 1;
     if (from == 0 || a == b) return;
-    if (to != 0 && below(2)) {
+    if (to != 0 && draw(2)) {
         delete_stream(t, to);
         to = 0;
     }
@@ -241,15 +237,15 @@ static void put_value(struct twins *t, unsigned name) {
     uint64_t number = t->named[name];
     if (number == 0) number = make_stream(t, name, true);
     if (!t->streams[number].is_string) return;
-    size_t n = below(20);
+    size_t n = draw(20);
     struct value_record *r = record(t, RECORD_VALUE, sizeof *r + n);
     r->stream = number;
-    for (size_t i = 0; i < n; i++) r->bytes[i] = (uint8_t)below(256);
-    if (below(3) == 0) put_state(t, number, 0);
+    for (size_t i = 0; i < n; i++) r->bytes[i] = (uint8_t)draw(256);
+    if (draw(3) == 0) put_state(t, number, 0);
 }
 
 static void put_erase(struct twins *t) {
-    uint64_t sequence = t->sequence_end > 0 ? below(t->sequence_end) : 0;
+    uint64_t sequence = t->sequence_end > 0 ? draw(t->sequence_end) : 0;
     struct twin_event *e = &t->events[sequence];
     if (t->sequence_end == 0 || !e->live) return;
     struct erase_record *r = record(t, RECORD_ERASE, sizeof *r);
@@ -262,8 +258,7 @@ static void put_group(struct twins *t, uint64_t stream) {
     uint64_t number = t->group_end;
     if (number == GROUPS_MAX) return;
     for (uint64_t g = 1; g < t->group_end; g++)
-        if (t->consumer_groups[g].live && t->consumer_groups[g].stream == stream && below(4))
-            return;
+        if (t->consumer_groups[g].live && t->consumer_groups[g].stream == stream && draw(4)) return;
     t->consumer_groups[t->group_end++] = (struct twin_group){.live = true, .stream = stream};
     char name[24];
     size_t len = (size_t)snprintf(name, sizeof name, "group %d", (int)number);
@@ -271,8 +266,8 @@ static void put_group(struct twins *t, uint64_t stream) {
     r->number = number;
     r->stream = stream;
     r->created = t->clock;
-    r->entries_read = below(2) ? -1 : 4;
-    r->last = (struct entry_id){below(100), UINT64_MAX - below(2)};
+    r->entries_read = draw(2) ? -1 : 4;
+    r->last = (struct entry_id){draw(100), UINT64_MAX - draw(2)};
     r->name_len = (uint16_t)len;
     memcpy(r->name, name, len);
 }
@@ -284,7 +279,7 @@ static void put_consumer(struct twins *t, uint64_t group, uint32_t number) {
     r->group = group;
     r->number = number;
     r->seen = t->clock;
-    r->active = below(2) ? CONSUMER_NEVER_ACTIVE : t->clock;
+    r->active = draw(2) ? CONSUMER_NEVER_ACTIVE : t->clock;
     r->name_len = (uint16_t)len;
     memcpy(r->name, name, len);
 }
@@ -295,17 +290,17 @@ static void put_pending(struct twins *t, uint64_t number, bool fresh) {
     struct pending_record *r = record(t, RECORD_PENDING, sizeof *r + sizeof r->items[0]);
     r->group = number;
     r->items[0] = (struct pending_item){.delivered = t->clock,
-                                        .version = (uint32_t)below(1000),
-                                        .consumer = (uint32_t)below(g->consumers + 1),
-                                        .deliveries = (uint32_t)below(9)};
+                                        .version = (uint32_t)draw(1000),
+                                        .consumer = (uint32_t)draw(g->consumers + 1),
+                                        .deliveries = (uint32_t)draw(9)};
     if (!fresh) {
-        size_t at = below(g->pending_count);
+        size_t at = draw(g->pending_count);
         r->items[0].id = g->pending[at].id;
         g->pending[at].consumer = r->items[0].consumer;
         return;
     }
     r->items[0].flags = PENDING_IS_NEW;
-    struct entry_id id = {below(3) ? below(20) : UINT64_MAX - below(9), below(5)};
+    struct entry_id id = {draw(3) ? draw(20) : UINT64_MAX - draw(9), draw(5)};
     r->items[0].id = id;
     for (size_t i = 0; i < g->pending_count; i++) {
         if (entry_id_cmp(g->pending[i].id, id) != 0) continue;
@@ -319,12 +314,12 @@ static void put_pending(struct twins *t, uint64_t number, bool fresh) {
 
 static void put_ack(struct twins *t, uint64_t number) {
     struct twin_group *g = &t->consumer_groups[number];
-    size_t wanted = 1 + below(5), n = MIN(wanted, g->pending_count);
+    size_t wanted = 1 + draw(5), n = MIN(wanted, g->pending_count);
     if (n == 0) return;
     struct ack_record *r = record(t, RECORD_ACK, sizeof *r + n * sizeof r->ids[0]);
     r->group = number;
     for (size_t i = 0; i < n; i++) {
-        size_t at = below(g->pending_count);
+        size_t at = draw(g->pending_count);
         r->ids[i] = g->pending[at].id;
         g->pending[at] = g->pending[--g->pending_count];
     }
@@ -335,7 +330,7 @@ static void put_consumer_drop(struct twins *t, uint64_t number) {
     if (g->consumers == 0) return;
     struct consumer_drop_record *r = record(t, RECORD_CONSUMER_DROP, sizeof *r);
     r->group = number;
-    r->consumer = (uint32_t)(1 + below(g->consumers));
+    r->consumer = (uint32_t)(1 + draw(g->consumers));
     size_t left = 0;
     for (size_t i = 0; i < g->pending_count; i++)
         if (g->pending[i].consumer != r->consumer) g->pending[left++] = g->pending[i];
@@ -344,20 +339,20 @@ static void put_consumer_drop(struct twins *t, uint64_t number) {
 
 static void put_to_group(struct twins *t) {
     if (t->group_end == 1) return;
-    uint64_t number = 1 + below(t->group_end - 1);
+    uint64_t number = 1 + draw(t->group_end - 1);
     number = MAX(number, t->group_end > 6 ? t->group_end - 5 : 1); /* mostly those of late */
     struct twin_group *g = &t->consumer_groups[number];
     if (!g->live) return;
-    switch (below(12)) {
+    switch (draw(12)) {
     case 0:
         put_consumer(t, number, ++g->consumers);
         break;
     case 1:
-        if (g->consumers > 0) put_consumer(t, number, (uint32_t)(1 + below(g->consumers)));
+        if (g->consumers > 0) put_consumer(t, number, (uint32_t)(1 + draw(g->consumers)));
         break;
     case 2: {
         struct position_record *r = record(t, RECORD_GROUP_POSITION, sizeof *r);
-        *r = (struct position_record){number, {below(50), below(50)}, (int64_t)below(9) - 1};
+        *r = (struct position_record){number, {draw(50), draw(50)}, (int64_t)draw(9) - 1};
         break;
     }
     case 3:
@@ -370,7 +365,7 @@ static void put_to_group(struct twins *t) {
         put_pending(t, number, false);
         break;
     case 8:
-        if (below(4) == 0) {
+        if (draw(4) == 0) {
             ((struct number_record *)record(t, RECORD_GROUP_DROP, sizeof(struct number_record)))
                 ->number = number;
             g->live = false;
@@ -386,13 +381,13 @@ static void put_to_group(struct twins *t) {
 
 static void put_idempotent(struct twins *t, uint64_t stream) {
     char text[32];
-    size_t producer = (size_t)snprintf(text, sizeof text, "p%u", (unsigned)below(3));
+    size_t producer = (size_t)snprintf(text, sizeof text, "p%u", (unsigned)draw(3));
     size_t n = producer + (size_t)snprintf(text + producer, sizeof text - producer, "id%u",
-                                           (unsigned)below(30));
+                                           (unsigned)draw(30));
     struct idempotent_record *r = record(t, RECORD_IDEMPOTENT, sizeof *r + n);
     t->clock++;
     r->stream = stream;
-    r->id = (struct entry_id){t->clock, below(3)};
+    r->id = (struct entry_id){t->clock, draw(3)};
     r->added = t->clock;
     r->producer_len = (uint16_t)producer;
     r->id_len = (uint16_t)(n - producer);
@@ -410,15 +405,15 @@ static void put_flush(struct twins *t) {
 }
 
 static void step(struct twins *t) {
-    unsigned name = (unsigned)below(NAMES);
-    uint64_t kind = below(40), s = 0;
+    unsigned name = (unsigned)draw(NAMES);
+    uint64_t kind = draw(40), s = 0;
     if (kind < 33) s = stream_for(t, name);
     if (kind < 33 && s == 0) kind = 33;
     uint64_t length = s != 0 ? t->streams[s].next_version - t->streams[s].first_version : 0;
     if (kind < 15) {
-        for (uint64_t n = below(8) + 1; n > 0; n--) put_event(t, s);
+        for (uint64_t n = draw(8) + 1; n > 0; n--) put_event(t, s);
     } else if (kind < 17) {
-        put_state(t, s, t->streams[s].first_version + (below(3) ? below(length / 2 + 1) : 0));
+        put_state(t, s, t->streams[s].first_version + (draw(3) ? draw(length / 2 + 1) : 0));
     } else if (kind < 21) {
         put_remove(t, s);
     } else if (kind < 22) {
@@ -428,18 +423,18 @@ static void step(struct twins *t) {
     } else if (kind < 32) {
         put_idempotent(t, s);
     } else if (kind < 33) {
-        if (below(6) == 0)
+        if (draw(6) == 0)
             ((struct number_record *)record(t, RECORD_IDEMPOTENT_CLEAR,
                                             sizeof(struct number_record)))
                 ->number = s;
-        if (below(6) == 0) put_state(t, s, t->streams[s].next_version);
+        if (draw(6) == 0) put_state(t, s, t->streams[s].next_version);
     } else if (kind < 35) {
         put_value(t, name);
     } else if (kind < 36) {
         put_erase(t);
     } else if (kind < 38) {
-        put_rename(t, name, (unsigned)below(NAMES));
-    } else if (t->named[name] != 0 && below(2)) {
+        put_rename(t, name, (unsigned)draw(NAMES));
+    } else if (t->named[name] != 0 && draw(2)) {
         delete_stream(t, t->named[name]);
     }
 }
@@ -452,7 +447,7 @@ static void apply(struct twins *t) {
 }
 
 static void advance(struct twins *t, size_t steps) {
-    size_t cut = 1 + below(40);
+    size_t cut = 1 + draw(40);
     for (size_t i = 0; i < steps; i++) {
         step(t);
         bool any = t->open->record_count >
@@ -557,7 +552,7 @@ static void compare_range(struct twins *t, const struct read_range *range) {
 }
 
 static void compare_ranges(struct twins *t) {
-    struct uuid correlation = {{(uint8_t)below(4)}};
+    struct uuid correlation = {{(uint8_t)draw(4)}};
     struct str types[] = {STR("b.*")};
     struct event_filter filters[] = {
         {.types = types, .type_count = 1},
@@ -565,30 +560,30 @@ static void compare_ranges(struct twins *t) {
         {.causation = &correlation},
         {.aggregate = STR("agg")},
         {.stream_pattern = STR("n-1*")},
-        {.since = 1000000 + below(t->clock - 1000000 + 1)},
-        {.until = 1000000 + below(t->clock - 1000000 + 1)},
+        {.since = 1000000 + draw(t->clock - 1000000 + 1)},
+        {.until = 1000000 + draw(t->clock - 1000000 + 1)},
     };
     for (int i = 0; i < 40; i++) {
-        uint64_t stream = below(2) ? below(t->stream_end + 1) : 0;
-        uint64_t top = stream != 0 ? 100 : t->sequence_end + 10, a = below(top), b = below(top);
+        uint64_t stream = draw(2) ? draw(t->stream_end + 1) : 0;
+        uint64_t top = stream != 0 ? 100 : t->sequence_end + 10, a = draw(top), b = draw(top);
         struct read_range range = {.stream = stream,
                                    .start = MIN(a, b),
-                                   .end = below(4) ? MAX(a, b) : UINT64_MAX,
-                                   .reverse = below(2),
-                                   .count_max = below(2) ? 1000000 : 5,
+                                   .end = draw(4) ? MAX(a, b) : UINT64_MAX,
+                                   .reverse = draw(2),
+                                   .count_max = draw(2) ? 1000000 : 5,
                                    .bytes_max = SIZE_MAX,
                                    .examined_max = SIZE_MAX,
-                                   .filter = below(2) ? &filters[below(7)] : NULL};
+                                   .filter = draw(2) ? &filters[draw(7)] : NULL};
         compare_range(t, &range);
     }
 }
 
 static void compare_lookups(struct twins *t) {
     for (int i = 0; i < 60 && t->sequence_end > 0; i++) {
-        const struct twin_event *e = &t->events[below(t->sequence_end)];
+        const struct twin_event *e = &t->events[draw(t->sequence_end)];
         struct event *found[2];
-        uint64_t applied = 0, version[2], stream = below(t->stream_end + 1), from = below(30);
-        struct entry_id at = below(2) ? e->id : (struct entry_id){t->clock - below(100), 0};
+        uint64_t applied = 0, version[2], stream = draw(t->stream_end + 1), from = draw(30);
+        struct entry_id at = draw(2) ? e->id : (struct entry_id){t->clock - draw(100), 0};
         for (int k = 0; k < 2; k++) {
             TWINS_OK(backends[k]->read_id(t->r[k], &e->event_id, &found[k], &applied, &err));
             TWINS_OK(
@@ -648,7 +643,7 @@ static void compare(struct twins *t) {
 static void maintain(struct twins *t, bool until_done) {
     bool more = true;
     while (more) {
-        TWINS_OK(backend_sqlite.maintain(t->w[1], until_done || below(2), &more, &err));
+        TWINS_OK(backend_sqlite.maintain(t->w[1], until_done || draw(2), &more, &err));
         if (!until_done) break;
     }
 }
@@ -739,10 +734,10 @@ static void close_twins(struct twins *t) {
 TEST(a_random_history_is_the_same_in_both) {
     struct twins *t = open_twins();
     for (int round = 0; round < 60; round++) {
-        advance(t, 1 + below(120));
+        advance(t, 1 + draw(120));
         compare(t);
-        if (below(2)) maintain(t, false);
-        if (below(6) == 0) reopen(t);
+        if (draw(2)) maintain(t, false);
+        if (draw(6) == 0) reopen(t);
         compare(t);
     }
     maintain(t, true);
@@ -754,15 +749,15 @@ TEST(a_random_history_is_the_same_in_both) {
 TEST(a_random_history_with_flushes_is_the_same_in_both) {
     struct twins *t = open_twins();
     for (int round = 0; round < 40; round++) {
-        advance(t, 1 + below(60));
-        if (below(5) == 0) {
+        advance(t, 1 + draw(60));
+        if (draw(5) == 0) {
             put_flush(t);
             batch_end_frame(t->open);
         }
-        advance(t, 1 + below(60));
+        advance(t, 1 + draw(60));
         compare(t);
-        if (below(2)) maintain(t, below(3) == 0);
-        if (below(6) == 0) reopen(t);
+        if (draw(2)) maintain(t, draw(3) == 0);
+        if (draw(6) == 0) reopen(t);
     }
     maintain(t, true);
     compare(t);

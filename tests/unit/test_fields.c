@@ -69,23 +69,6 @@ static bool valid(struct str bytes) {
     return is;
 }
 
-/* A generator that can be started again: CAIRN_TEST_SEED repeats a run. */
-static uint64_t seed;
-
-static void start_random(void) {
-    const char *given = getenv("CAIRN_TEST_SEED");
-    if (given == NULL || !str_to_u64(str_c(given), &seed)) seed = random_u64() >> 1;
-    printf("  CAIRN_TEST_SEED=%llu\n", (unsigned long long)seed);
-    fflush(stdout);
-}
-
-static uint64_t random_next(void) {
-    uint64_t z = seed += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 /* Bytes of several kinds, mixed: any, plain text, whole characters, pieces of bad UTF-8. */
 static struct str random_text(size_t len_max) {
     static const char *const pieces[] = {
@@ -106,11 +89,11 @@ static struct str random_text(size_t len_max) {
         "\xed\x9f\xbf",
     };
     static struct buf b;
-    size_t len = random_next() % (len_max + 1);
-    unsigned kind = (unsigned)(random_next() % 4);
+    size_t len = draw(len_max + 1);
+    unsigned kind = (unsigned)draw(4);
     buf_reset(&b);
     while (b.len < len) {
-        uint64_t r = random_next();
+        uint64_t r = draw_u64();
         unsigned how = kind == 3 ? (unsigned)(r >> 60) % 3 : kind;
         if (how == 0)
             buf_put(&b, &r, 1 + (r >> 56) % 7);
@@ -499,10 +482,9 @@ static bool json_valid(struct str text) {
 }
 
 TEST(fields_of_any_bytes_come_back_and_the_text_is_json) {
-    start_random();
     for (int round = 0; round < 20000; round++) {
         struct str args[ARGS_MAX];
-        size_t count = 2 * (1 + random_next() % (round % 50 == 0 ? ARGS_MAX / 2 : 5));
+        size_t count = 2 * (1 + draw(round % 50 == 0 ? ARGS_MAX / 2 : 5));
         for (size_t i = 0; i < count; i++) args[i] = random_text(round % 100 == 0 ? 20000 : 60);
         build(args, count);
         CHECK(fields_valid(buf_str(&resp)));
@@ -515,12 +497,11 @@ TEST(fields_of_any_bytes_come_back_and_the_text_is_json) {
 }
 
 TEST(damaged_json_never_gives_invalid_fields) {
-    start_random();
     for (int round = 0; round < 50000; round++) {
         struct str value = random_text(50);
         json_of(value);
-        for (uint64_t i = 1 + random_next() % 3; i > 0; i--) {
-            uint64_t r = random_next();
+        for (uint64_t i = 1 + draw(3); i > 0; i--) {
+            uint64_t r = draw_u64();
             json.data[r % json.len] =
                 (r >> 32) % 2 == 0 ? (char)(r >> 40) : "{}\":,\\ud8"[(r >> 40) % 9];
         }

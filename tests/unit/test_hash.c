@@ -78,8 +78,8 @@ TEST(random_inserts_and_removes_match_a_plain_array) {
     for (int phase = 0; phase < 6; phase++) {
         unsigned insert_of_8 = phase % 2 == 0 ? 7 : 1; /* grow, shrink, grow … */
         for (int i = 0; i < 4 * N; i++) {
-            struct item *item = &items[random_u64() % N];
-            bool insert = random_u64() % 8 < insert_of_8;
+            struct item *item = &items[draw(N)];
+            bool insert = draw(8) < insert_of_8;
             if (insert && !item->in) {
                 put(&t, item);
                 count++;
@@ -242,8 +242,8 @@ TEST(a_scan_misses_nothing_while_the_table_swings) {
         uint64_t cursor = 0;
         do {
             cursor = hash_scan(&t, cursor, see, NULL);
-            for (uint64_t k = random_u64() % 300; k > 0; k--) {
-                if (used == N || (used > STAY && random_u64() % 4000 == 0)) growing = false;
+            for (uint64_t k = draw(300); k > 0; k--) {
+                if (used == N || (used > STAY && draw(4000) == 0)) growing = false;
                 if (used == STAY) growing = true;
                 if (growing)
                     put(&t, &items[used++]);
@@ -263,7 +263,7 @@ TEST(a_scan_takes_any_cursor_and_may_remove_what_it_sees) {
     struct hash_table t;
     hash_init(&t);
     for (size_t i = 0; i < N; i++) put(&t, &items[i]);
-    for (int i = 0; i < 1000; i++) hash_scan(&t, random_u64(), see, NULL);
+    for (int i = 0; i < 1000; i++) hash_scan(&t, draw_u64(), see, NULL);
     uint64_t cursor = 0;
     do {
         cursor = hash_scan(&t, cursor, remove_odd, &t);
@@ -280,11 +280,11 @@ TEST(random_nodes_reach_every_node_and_survive_sparse_tables) {
     hash_seed();
     hash_init(&t);
     for (size_t i = 0; i < N; i++) put(&t, &items[i]);
-    for (int i = 0; i < 20000; i++) see(hash_random(&t, random_u64()), NULL);
+    for (int i = 0; i < 20000; i++) see(hash_random(&t, draw_u64()), NULL);
     for (size_t i = 0; i < N; i++) CHECK(items[i].seen > 0);
     for (size_t i = N; i < 20000; i++) put(&t, &items[i]);
     for (size_t i = 1; i < 20000; i++) drop(&t, &items[i]);
-    for (int i = 0; i < 100; i++) CHECK(hash_random(&t, random_u64()) == &items[0].node);
+    for (int i = 0; i < 100; i++) CHECK(hash_random(&t, draw_u64()) == &items[0].node);
     hash_clear(&t);
     free(items);
 }

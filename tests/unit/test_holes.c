@@ -7,27 +7,6 @@
 
 #define VERSIONS 400u
 
-static uint64_t seed;
-
-static uint64_t draw(void) {
-    seed += 0x9e3779b97f4a7c15;
-    uint64_t z = (seed ^ (seed >> 31)) * 0xbf58476d1ce4e5b9;
-    return (z ^ (z >> 29)) * 0x94d049bb133111eb >> 16;
-}
-
-static uint64_t draw_below(uint64_t n) {
-    return draw() % n;
-}
-
-static void draw_seed(void) {
-    const char *given = getenv("SEED");
-    if (given != NULL)
-        seed = strtoull(given, NULL, 10);
-    else
-        random_bytes(&seed, sizeof seed);
-    fprintf(stderr, "  SEED=%llu\n", (unsigned long long)seed);
-}
-
 /* The versions are those from `base` on, so that the highest there can be are among them. */
 struct world {
     struct holes holes;
@@ -87,9 +66,9 @@ static void check_same(const struct world *w) {
             CHECK_INT(holes_skip_back(h, w->base + i), skip_gone_back(w, w->base + i));
     }
     for (int i = 0; i < 20; i++) {
-        uint64_t from = w->base + draw_below(VERSIONS + 2), to = w->base + draw_below(VERSIONS + 2);
+        uint64_t from = w->base + draw(VERSIONS + 2), to = w->base + draw(VERSIONS + 2);
         CHECK_INT(holes_between(h, from, to), from < to ? count_gone(w, from, to) : 0);
-        uint64_t size = 1 + draw_below(12);
+        uint64_t size = 1 + draw(12);
         CHECK_INT(holes_blocks(h, from, to, size), count_blocks(w, from, to, size));
     }
     CHECK_INT(holes_between(h, 0, UINT64_MAX), h->versions);
@@ -131,11 +110,11 @@ static void cut(struct world *w, uint64_t i) {
 
 /* Changes one version, or some neighbours, so that ranges grow, meet and fall apart. */
 static void change(struct world *w) {
-    uint64_t at = draw_below(VERSIONS), n = draw_below(4) == 0 ? draw_below(30) : 1;
+    uint64_t at = draw(VERSIONS), n = draw(4) == 0 ? draw(30) : 1;
     for (uint64_t i = at; i < at + n && i < VERSIONS; i++) toggle(w, i);
-    if (draw_below(40) == 0) cut(w, draw_below(VERSIONS + 1));
-    if (draw_below(10) == 0) cut_and_prepend(w, draw_below(VERSIONS + 1));
-    if (draw_below(20) == 0) copy(w);
+    if (draw(40) == 0) cut(w, draw(VERSIONS + 1));
+    if (draw(10) == 0) cut_and_prepend(w, draw(VERSIONS + 1));
+    if (draw(20) == 0) copy(w);
 }
 
 static void run_world(uint64_t base) {
@@ -149,22 +128,19 @@ static void run_world(uint64_t base) {
 }
 
 TEST(any_changes_leave_the_same_as_a_map_of_bits) {
-    draw_seed();
     for (int i = 0; i < 10; i++) run_world(0);
 }
 
 TEST(the_highest_version_there_can_be_is_one_like_the_others) {
-    draw_seed();
     run_world(UINT64_C(1) << 31);
     run_world(UINT32_MAX - VERSIONS + 1);
 }
 
 TEST(neighbours_become_one_range_whatever_the_order_in_which_they_go) {
-    draw_seed();
     for (int round = 0; round < 50; round++) {
         struct world w = {0};
         for (uint64_t left = VERSIONS; left > 0; left--) {
-            uint64_t i = draw_below(VERSIONS);
+            uint64_t i = draw(VERSIONS);
             while (w.gone[i]) i = (i + 1) % VERSIONS;
             toggle(&w, i);
         }

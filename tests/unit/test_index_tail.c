@@ -23,10 +23,10 @@ static void push(struct index_tail *p, struct plain *a, size_t n) {
     size_t id_count = 0;
     uint64_t start = a->count;
     for (size_t i = 0; i < n; i++) {
-        uint64_t stream = random_u64() % STREAMS + 1, version = a->versions[stream]++;
+        uint64_t stream = draw(STREAMS) + 1, version = a->versions[stream]++;
         a->stream[a->count] = stream;
         a->version[a->count] = version;
-        a->has_id[a->count] = random_u64() % 3 == 0;
+        a->has_id[a->count] = draw(3) == 0;
         if (a->has_id[a->count]) {
             random_bytes(&a->id[a->count], sizeof a->id[0]);
             ids[id_count++] = (struct index_id){a->id[a->count], a->count};
@@ -81,7 +81,7 @@ TEST(entries_are_found_by_stream_and_version) {
     struct index_tail *p = index_tail_create();
     struct index_view v;
     for (int i = 0; i < 200; i++) {
-        push(p, &a, random_u64() % (i % 20 == 0 ? 2000 : 30));
+        push(p, &a, draw(i % 20 == 0 ? 2000 : 30));
         index_tail_settle(p);
         if (i % 10 != 0) continue;
         index_view_take(p, &v);
@@ -124,7 +124,7 @@ TEST(there_are_few_runs_however_many_pushes) {
     struct index_tail *p = index_tail_create();
     struct index_view v;
     for (int i = 0; i < 5000; i++) {
-        push(p, &a, 1 + (i % 64 == 0 ? random_u64() % 100 : 0));
+        push(p, &a, 1 + (i % 64 == 0 ? draw(100) : 0));
         index_tail_settle(p);
     }
     index_view_take(p, &v);
@@ -140,14 +140,14 @@ TEST(a_push_can_be_taken_back) {
     struct index_view v, during;
     for (int i = 0; i < 50; i++) {
         uint64_t before = a.count;
-        push(p, &a, 1 + random_u64() % 50);
+        push(p, &a, 1 + draw(50));
         index_view_take(p, &during); /* a reader in between sees it, and ignores it */
         check_view(&during, &a, 0, before);
         index_tail_pop(p);
         check_view(&during, &a, 0, before);
         index_view_drop(p, &during);
         unpush(&a, before);
-        push(p, &a, 1 + random_u64() % 50);
+        push(p, &a, 1 + draw(50));
         index_tail_settle(p);
         index_view_take(p, &v);
         check_view(&v, &a, 0, a.count);
@@ -256,7 +256,7 @@ TEST(views_are_whole_while_the_writer_works) {
     pthread_create(&thread, NULL, take_views, &t);
     for (int i = 0; i < 2000; i++) {
         uint64_t before = a.count;
-        push(t.p, &a, random_u64() % 20);
+        push(t.p, &a, draw(20));
         if (i % 7 == 0) {
             index_tail_pop(t.p);
             unpush(&a, before);

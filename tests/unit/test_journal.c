@@ -975,14 +975,6 @@ TEST(a_rewrite_that_fails_may_be_tried_until_it_works) {
     }
 }
 
-static uint64_t seed; /* printed by a failing test; put it in here to see the same again */
-static uint64_t dice(uint64_t sides) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 11) % sides;
-}
-
 /* A copy of the directory in which unsynced blocks may be the old ones. */
 static void power_cut(const char *to) {
     copy_dir("j", to);
@@ -993,12 +985,12 @@ static void power_cut(const char *to) {
         if (base == NULL) continue;
         snprintf(path, sizeof path, "%s%s", to, base);
         if (access(path, F_OK) != 0) continue;
-        switch (dice(4)) {
+        switch (draw(4)) {
         case 0:
             damage(path, d->offset, d->before, BLOCK);
             break;
         case 1:
-            damage(path, d->offset, d->before, 512 * (1 + dice(7)));
+            damage(path, d->offset, d->before, 512 * (1 + draw(7)));
             break;
         default:
             break;
@@ -1013,22 +1005,20 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
     uint64_t durable = 0, applied = 0;
     salt = 1;
     track = true;
-    if (seed == 0) seed = random_u64() | 1;
-    printf("seed %llu\n", (unsigned long long)seed);
     for (int step = 0; step < 1500; step++) {
         struct batch *b[3];
-        unsigned n = 1 + (unsigned)(dice(3));
+        unsigned n = 1 + (unsigned)draw(3);
         for (unsigned i = 0; i < n; i++)
             b[i] = make_batch(i == 0 ? durable + 1 : batch_last_frame(b[i - 1]) + 1,
-                              1 + (unsigned)(dice(6)), (size_t)(dice(6000)));
-        if (dice(8) == 0) {
-            fail_after = (int)(dice(4));
-            fail_count = 1 + (int)(dice(4));
+                              1 + (unsigned)draw(6), (size_t)draw(6000));
+        if (draw(8) == 0) {
+            fail_after = (int)draw(4);
+            fail_count = 1 + (int)draw(4);
             fail_errno = EIO;
         }
         int rc = 0;
         for (unsigned i = 0; i < n && rc == 0; i++) rc = journal_write(j, b[i], durable, &err);
-        bool cut = dice(6) == 0;
+        bool cut = draw(6) == 0;
         if (cut) {
             fail_after = -1;
         } else {
@@ -1044,7 +1034,7 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
             fail_after = -1;
         }
         for (unsigned i = 0; i < n; i++) batch_destroy(b[i]);
-        if (dice(5) == 0) journal_prepare(j, &err);
+        if (draw(5) == 0) journal_prepare(j, &err);
         if (cut) {
             salt++;
             journal_close(j);
@@ -1063,8 +1053,8 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
             applied = durable = journal_last_frame(j);
             track = true;
             CHECK_INT(journal_start(j, durable + 1, &err), 0);
-        } else if (dice(4) == 0 && durable > applied) {
-            applied += dice(durable - applied + 1);
+        } else if (draw(4) == 0 && durable > applied) {
+            applied += draw(durable - applied + 1);
             journal_applied(j, applied);
         }
         if (durable > 3900) break;

@@ -8,25 +8,8 @@
 
 #define MILLION 1000000u
 
-static uint64_t seed;
-
-static uint64_t draw(void) {
-    seed += 0x9e3779b97f4a7c15;
-    uint64_t z = (seed ^ (seed >> 31)) * 0xbf58476d1ce4e5b9;
-    return (z ^ (z >> 29)) * 0x94d049bb133111eb >> 16;
-}
-
-static uint32_t draw_below(uint32_t n) {
-    return (uint32_t)(draw() % n);
-}
-
-static void draw_seed(void) {
-    const char *given = getenv("SEED");
-    if (given != NULL)
-        seed = strtoull(given, NULL, 10);
-    else
-        random_bytes(&seed, sizeof seed);
-    fprintf(stderr, "  SEED=%llu\n", (unsigned long long)seed);
+static uint32_t draw32(uint32_t n) {
+    return (uint32_t)draw(n);
 }
 
 /* The ids of the tests, ascending in i; halves beyond 2^63 included. */
@@ -38,7 +21,7 @@ static struct entry_id id_of(uint64_t i) {
 static uint32_t *shuffled(uint32_t n) {
     uint32_t *order = xmalloc(n * sizeof *order);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t j = draw_below(i + 1);
+        uint32_t j = draw32(i + 1);
         order[i] = order[j];
         order[j] = i;
     }
@@ -76,7 +59,7 @@ static bool of_consumer(uint32_t i, uint32_t consumer) {
 
 /* All entries of a consumer between a random id and the end, both ways. */
 static void check_index(const struct pending *p, uint32_t consumer) {
-    uint32_t count = 0, from = draw_below(2) == 0 ? 0 : draw_below(IDS);
+    uint32_t count = 0, from = draw32(2) == 0 ? 0 : draw32(IDS);
     struct pending_cursor c = pending_seek(p, consumer, id_of(from));
     for (uint32_t i = 0; i < IDS; i++) {
         if (!of_consumer(i, consumer)) continue;
@@ -85,7 +68,7 @@ static void check_index(const struct pending *p, uint32_t consumer) {
     }
     CHECK(pending_next(&c) == NULL);
     CHECK_INT(pending_count_of(p, consumer), count);
-    from = draw_below(2) == 0 ? IDS - 1 : draw_below(IDS);
+    from = draw32(2) == 0 ? IDS - 1 : draw32(IDS);
     c = pending_seek_back(p, consumer, id_of(from));
     bool last = true;
     for (uint32_t i = IDS; i-- > 0;) {
@@ -138,7 +121,7 @@ static void check_all(const struct pending *p) {
 }
 
 static void add(struct pending *p, uint32_t i, uint32_t consumer, uint64_t ms) {
-    uint32_t deliveries = draw_below(5) == 0 ? PENDING_FATAL : draw_below(9);
+    uint32_t deliveries = draw32(5) == 0 ? PENDING_FATAL : draw32(9);
     items[i] = (struct item){true, consumer, deliveries, consumer != 0 ? ms : 0, stamp++, NULL};
     items[i].entry = pending_add(p, id_of(i), i, consumer, ms, deliveries);
     item_count++;
@@ -160,36 +143,35 @@ static void assign(struct pending *p, uint32_t i, uint32_t consumer) {
 
 /* A time near now, mostly; sometimes long ago. */
 static uint64_t draw_ms(void) {
-    return draw_below(4) > 0 ? 500 + stamp / 16 : draw_below(600 + (uint32_t)stamp / 16);
+    return draw32(4) > 0 ? 500 + stamp / 16 : draw32(600 + (uint32_t)stamp / 16);
 }
 
 static void change(struct pending *p, uint32_t i) {
-    uint32_t kind = draw_below(3);
+    uint32_t kind = draw32(3);
     if (kind == 0) {
-        assign(p, i, draw_below(CONSUMERS + 1));
+        assign(p, i, draw32(CONSUMERS + 1));
     } else if (kind == 1) {
-        assign(p, i, 1 + draw_below(CONSUMERS));
+        assign(p, i, 1 + draw32(CONSUMERS));
         items[i].delivered_ms = draw_ms();
         items[i].stamp = stamp++;
         pending_deliver(p, items[i].entry, items[i].delivered_ms);
     } else {
-        items[i].entry->deliveries = items[i].deliveries = draw_below(100);
+        items[i].entry->deliveries = items[i].deliveries = draw32(100);
     }
 }
 
 TEST(random_changes_leave_what_a_plain_array_has) {
-    draw_seed();
     struct pending p;
     pending_init(&p);
     for (int phase = 0; phase < 60; phase++) {
         /* A phase fills or empties, all over or in a narrow range of ids. */
-        uint32_t adds = draw_below(11), width = draw_below(2) == 0 ? IDS : 1 + draw_below(900);
-        uint32_t base = draw_below(IDS - width + 1);
-        for (uint32_t step = draw_below(8000); step > 0; step--) {
-            uint32_t i = base + draw_below(width);
-            if (!items[i].in && draw_below(10) < adds)
-                add(&p, i, draw_below(CONSUMERS + 1), draw_ms());
-            else if (items[i].in && draw_below(10) >= adds)
+        uint32_t adds = draw32(11), width = draw32(2) == 0 ? IDS : 1 + draw32(900);
+        uint32_t base = draw32(IDS - width + 1);
+        for (uint32_t step = draw32(8000); step > 0; step--) {
+            uint32_t i = base + draw32(width);
+            if (!items[i].in && draw32(10) < adds)
+                add(&p, i, draw32(CONSUMERS + 1), draw_ms());
+            else if (items[i].in && draw32(10) >= adds)
                 drop(&p, i);
             else if (items[i].in)
                 change(&p, i);
@@ -204,7 +186,6 @@ TEST(random_changes_leave_what_a_plain_array_has) {
 }
 
 TEST(everything_is_given_back_entry_by_entry) {
-    draw_seed();
     struct pending p;
     pending_init(&p);
     uint32_t *order = shuffled(IDS);
@@ -316,7 +297,6 @@ static void check_bytes_per_entry(const struct pending *p, double most) {
 }
 
 TEST(a_million_entries_take_at_most_64_bytes_each) {
-    draw_seed();
     struct pending p;
     pending_init(&p);
     struct pending_entry **entries = xmalloc(MILLION * sizeof *entries);
@@ -342,7 +322,6 @@ TEST(a_million_entries_take_at_most_64_bytes_each) {
 }
 
 TEST(a_million_entries_in_any_order_and_of_many_consumers_take_at_most_64_bytes_each) {
-    draw_seed();
     struct pending p;
     pending_init(&p);
     uint32_t *order = shuffled(MILLION);

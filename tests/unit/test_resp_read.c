@@ -425,9 +425,9 @@ TEST(garbage_never_reads_past_the_end_or_blocks) {
     char bytes[80], *copy = NULL;
     for (int round = 0; round < 200000; round++) {
         struct resp_reader r;
-        size_t len = random_u64() % sizeof bytes, start = 0;
-        for (size_t i = 0; i < len; i++) bytes[i] = alphabet[random_u64() % (sizeof alphabet - 1)];
-        if (random_u64() % 2 == 0 && len > 10) memcpy(bytes, "*2\r\n$", 5);
+        size_t len = draw(sizeof bytes), start = 0;
+        for (size_t i = 0; i < len; i++) bytes[i] = alphabet[draw(sizeof alphabet - 1)];
+        if (draw(2) == 0 && len > 10) memcpy(bytes, "*2\r\n$", 5);
         resp_reader_init(&r);
         for (;;) {
             enum resp_status status = feed(&r, bytes + start, len - start, &copy, &l);

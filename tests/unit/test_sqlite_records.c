@@ -170,6 +170,7 @@ static struct world *world_to_purge(void) {
     world_frame(x);
     world_trim(x, b, 35000);
     apply_frame(x);
+    world_slices(x, 1000);
     return x;
 }
 
@@ -187,7 +188,7 @@ TEST(what_is_gone_is_purged_in_slices_and_hidden_all_along) {
         if (slices % 7 == 0) make_stream(x, "b", 10);
         if (slices % 7 == 0) world_apply(x);
     }
-    CHECK(slices > 3);
+    CHECK(slices >= 40);
     world_maintain(x, true);
     check_purged(x);
     check_all(x);
@@ -220,7 +221,8 @@ TEST(a_slice_of_purging_that_fails_is_done_again) {
     struct world *x = world_to_purge();
     struct err failure;
     bool more = true;
-    for (int i = 0; more; i++) {
+    int slices = 0;
+    for (int i = 0; more; i++, slices++) {
         sqlite3 *db = sql_open(DB); /* its lock makes every other slice fail */
         if (i % 2 == 0 && i < 6)
             CHECK(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) == SQLITE_OK);
@@ -230,6 +232,7 @@ TEST(a_slice_of_purging_that_fails_is_done_again) {
         if (rc != 0) more = true;
         sqlite3_close(db);
     }
+    CHECK(slices >= 40);
     check_purged(x);
     check_all(x);
     world_close(x);
@@ -275,10 +278,11 @@ TEST(a_dropped_group_is_purged_in_slices) {
     world_delete(x, s);
     apply_frame(x);
     CHECK_SQL("SELECT count(*) FROM cairn_pending", "0");
+    world_slices(x, 1000);
     bool more = true;
     int slices = 0;
     for (; more; slices++) WORLD_OK(x, x->b->maintain(x->w, false, &more, &err));
-    CHECK(slices > 1);
+    CHECK(slices > 10);
     CHECK_SQL("SELECT (SELECT count(*) FROM pending), (SELECT count(*) FROM groups),"
               " (SELECT count(*) FROM dropped_groups)",
               "0|0|0");
@@ -303,6 +307,7 @@ TEST(producers_that_add_no_more_are_pruned_by_the_walk) {
     world_maintain(x, true);
     CHECK_SQL("SELECT count(*) FROM idempotent", "300");
     x->clock_ms += (IDEMPOTENT_SECONDS + 1) * UINT64_C(1000);
+    world_slices(x, 10);
     for (int i = 0; i < 1000 && strcmp(sql_rows(DB, "SELECT count(*) FROM idempotent"), "0"); i++) {
         x->clock_ms += 3600001; /* a walk an hour, and it may take several slices */
         make_stream(x, "s", 1);

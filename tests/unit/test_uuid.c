@@ -134,7 +134,7 @@ TEST(version_4_ids_are_marked_and_differ) {
     }
 }
 
-static void *draw(void *out) {
+static void *draw_one(void *out) {
     *(uint64_t *)out = random_u64();
     return NULL;
 }
@@ -143,7 +143,7 @@ TEST(random_numbers_differ_between_threads_and_use_every_bit) {
     uint64_t drawn[4];
     for (int i = 0; i < 4; i++) {
         pthread_t thread;
-        CHECK_INT(pthread_create(&thread, NULL, draw, &drawn[i]), 0);
+        CHECK_INT(pthread_create(&thread, NULL, draw_one, &drawn[i]), 0);
         CHECK_INT(pthread_join(thread, NULL), 0);
         for (int k = 0; k < i; k++) CHECK(drawn[i] != drawn[k]);
     }

@@ -7,7 +7,6 @@
 #include "store/sqlite/internal.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "record/fields.h"
 
 #define LOOK_EVERY 64 /* rows between looks at the clock */
@@ -237,7 +236,10 @@ static bool time_is_up(struct bulk_cursor *c) {
         c->w->merge_least--;
         return false;
     }
-    return ++c->row % LOOK_EVERY == 0 && clock_mono_us() >= c->w->merge_until;
+    struct slice *slice = &c->w->merge_slice;
+    if (!slice->counted && ++c->row % LOOK_EVERY != 0) return false;
+    slice_took(slice, 1);
+    return slice_over(slice);
 }
 
 static int index_next(sqlite3_vtab_cursor *base) {

@@ -7,7 +7,6 @@
 #include "store/sqlite/internal.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 
 #define SLICE_US    10000
 #define WALK_US     2000
@@ -199,7 +198,7 @@ static int prune(struct backend_conn *c, const struct idempotent_note *n, struct
 
 struct pruning {
     struct backend_conn *c;
-    uint64_t until;
+    struct slice slice;
     bool all;
     int rc;
     struct err *err;
@@ -208,8 +207,9 @@ struct pruning {
 static void prune_if_due(struct hash_node *node, void *arg) {
     struct pruning *p = arg;
     struct idempotent_note *n = CONTAINER_OF(node, struct idempotent_note, node);
-    if (p->rc != 0 || clock_mono_us() >= p->until) return;
+    if (p->rc != 0 || slice_over(&p->slice)) return;
     if (!p->all && n->added < PRUNE_ADDED) return;
+    slice_took(&p->slice, 1);
     p->rc = prune(p->c, n, p->err);
     if (p->rc == 0) forget_note(&p->c->w->idempotent, n);
 }
@@ -221,7 +221,7 @@ bool sqlite_prune_wanted(const struct sqlite_writer *w, bool all) {
 
 int sqlite_prune(struct backend_conn *c, bool all, struct err *err) {
     struct sqlite_writer *w = c->w;
-    struct pruning p = {.c = c, .until = clock_mono_us() + SLICE_US, .err = err};
+    struct pruning p = {.c = c, .slice = slice_begin(SLICE_US, w->slice_rows), .err = err};
     p.all = all || w->idempotent.table.count > PRUNE_NOTED;
     int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
@@ -269,10 +269,13 @@ static int walk_step(struct backend_conn *c, struct err *err) {
 
 int sqlite_idempotent_walk(struct backend_conn *c, struct err *err) {
     struct idempotent_notes *notes = &c->w->idempotent;
-    uint64_t until = clock_mono_us() + WALK_US;
+    struct slice slice = slice_begin(WALK_US, c->w->slice_rows);
     int rc = 1;
     if (c->w->state.s.recorded < notes->next_walk) return 0;
-    while (rc == 1 && clock_mono_us() < until) rc = walk_step(c, err);
+    while (rc == 1 && !slice_over(&slice)) {
+        slice_took(&slice, 1);
+        rc = walk_step(c, err);
+    }
     if (rc == 0) {
         notes->next_walk = c->w->state.s.recorded + WALK_EVERY;
         notes->walk_stream = 0;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "store/backend.h"
 #include "store/sqlite/changes.h"
 #include "store/sqlite/index_tail.h"
@@ -59,6 +60,26 @@ struct idempotent_notes {
     struct buf walk_producer;
 };
 
+/* A slice of maintain() ends when its time is up; or, when a test has said so (slice_rows), after
+ * that many rows, so that what a slice leaves to the next one does not depend on the machine. */
+struct slice {
+    uint64_t until; /* monotonic us */
+    uint64_t rows;  /* left; 0 with `counted`: it is over */
+    bool counted;
+};
+
+static inline struct slice slice_begin(uint64_t us, uint64_t rows) {
+    return (struct slice){.until = clock_mono_us() + us, .rows = rows, .counted = rows > 0};
+}
+
+static inline bool slice_over(const struct slice *s) {
+    return s->counted ? s->rows == 0 : clock_mono_us() >= s->until;
+}
+
+static inline void slice_took(struct slice *s, uint64_t rows) {
+    s->rows -= s->rows < rows ? s->rows : rows;
+}
+
 /* What only the writing connection has. */
 struct sqlite_writer {
     struct sqlite_state state; /* as committed, unless stale */
@@ -81,14 +102,15 @@ struct sqlite_writer {
     struct merge_at {
         size_t key, id;
     } merge_at[PENDING_RUNS_MAX]; /* [run]: its first entries not yet merged */
-    uint64_t merge_until;         /* monotonic us: end of the slice */
-    uint64_t merge_least;         /* entries that the slice takes also when its time is up */
-    uint64_t applied_since;       /* entries that came since the last slice */
+    struct slice merge_slice;
+    uint64_t merge_least;   /* entries that the slice takes also when its time is up */
+    uint64_t applied_since; /* entries that came since the last slice */
 
     struct purged_set purged; /* of the entries of the index tail */
     bool purge_wanted;        /* there may be rows of what is gone */
     uint64_t purge_turn;      /* the trimmed stream that was purged last */
     struct idempotent_notes idempotent;
+    uint64_t slice_rows; /* for tests: rows of a slice of any of these; 0: as time allows */
 
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */

@@ -12,14 +12,12 @@
 #include "store/sqlite/internal.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 
 #define MERGE_BYTES                                                                                \
     (UINT64_C(7) << 20) /* in the tail before a merge begins: 600k events, or 230k with ids */
 /* ... or sequences, of which most were gone before they were written. */
 #define MERGE_SEQUENCES  (UINT64_C(1) << 24)
 #define SLICE_US         10000
-#define SLICE_ENTRIES    64                     /* between looks at the clock */
 #define CHECKPOINT_PAGES 4096                   /* 16 MB: passive */
 #define RESTART_PAGES    (4 * CHECKPOINT_PAGES) /* 64 MB: wait for readers */
 #define RESTART_BUSY_MS  200
@@ -101,7 +99,7 @@ static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     bool behind = index_tail_bytes(w->index_tail) > MERGE_BYTES + MERGE_BYTES / 2;
     w->merge_least = behind ? 2 * w->applied_since : 0;
     w->applied_since = 0;
-    w->merge_until = clock_mono_us() + SLICE_US;
+    w->merge_slice = slice_begin(SLICE_US, w->slice_rows);
     int rc = keys_left(w) ? sqlite_run(c, SQL_ADD_INDEX, err) : 0;
     if (rc == 0 && !keys_left(w) && ids_left(w)) rc = sqlite_run(c, SQL_ADD_IDS, err);
     *done = !keys_left(w) && !ids_left(w);

@@ -10,8 +10,6 @@
  * entries are marked as gone so that no merge brings them to the table. */
 #include "store/sqlite/internal.h"
 
-#include "base/clock.h"
-
 #define SLICE_US 10000
 #define CHUNK    64 /* events between looks at the clock */
 
@@ -141,10 +139,11 @@ static int purge_dropped(struct purge *p, struct err *err) {
 /* *done: nothing was left to do. */
 static int purge_some(struct backend_conn *c, bool *done, struct err *err) {
     struct purge p = {.c = c};
-    uint64_t until = clock_mono_us() + SLICE_US;
+    struct slice slice = slice_begin(SLICE_US, c->w->slice_rows);
     int rc = 1;
     index_view_take(c->w->index_tail, &p.view);
-    while (rc == 1 && clock_mono_us() < until) {
+    while (rc == 1 && !slice_over(&slice)) {
+        slice_took(&slice, CHUNK);
         rc = purge_trimmed(&p, err);
         if (rc == 0) rc = purge_deleted(&p, err);
         if (rc == 0) rc = purge_dropped(&p, err);
