@@ -2,7 +2,6 @@
 #include "unit.h"
 
 #include "base/alloc.h"
-#include "base/uuid.h"
 #include "stream/gone/holes.h"
 
 #define VERSIONS 400u

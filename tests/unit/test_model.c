@@ -12,7 +12,6 @@
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/hash.h"
 #include "record/fields.h"
 #include "store/internal.h"
@@ -24,7 +23,8 @@
 #include "stream/read.h"
 #include "stream/gone/remove.h"
 
-#define NAMES 7
+#define NAMES    7
+#define NEVER_MS 3600000 /* a delay of the applier: nothing is applied by itself */
 
 static struct model model, *m = &model;
 static struct store *store;
@@ -515,7 +515,7 @@ TEST(what_was_evicted_is_loaded_as_it_was) {
 TEST(what_a_restart_finds_is_as_it_was) {
     hash_seed();
     for (int round = 0; round < 25; round++) {
-        start(draw(2) ? 0 : 10000);
+        start(draw(2) ? 0 : NEVER_MS);
         change_some(100);
         char *before = say_all();
         stop();
@@ -531,7 +531,7 @@ TEST(after_a_void_what_was_durable_is_as_it_was) {
     start(0);
     for (int round = 0; round < 60; round++) {
         stop();
-        start(60000); /* nothing is applied by itself */
+        start(NEVER_MS);
         change_some(80);
         wait_durable();
         char *before = say_all();
@@ -573,7 +573,7 @@ TEST(a_load_that_is_overtaken_by_an_apply_after_a_void_finds_what_lies_between) 
     start(0);
     for (int round = 0; round < 60; round++) {
         stop();
-        start(60000);
+        start(NEVER_MS);
         change_some(25);
         wait_durable();
         char *before = say_all();

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,6 +57,14 @@ static inline void unit_add(struct unit_test *t) {
             exit(1);                                                                               \
         }                                                                                          \
     } while (0)
+
+/* A test that takes more of the processor than this is killed: for what would take for ever if it
+ * were wrong. Seconds; CAIRN_TEST_SLOW multiplies them. */
+static inline void unit_cpu_limit(unsigned seconds) {
+    const char *slow = getenv("CAIRN_TEST_SLOW");
+    rlim_t limit = seconds * (slow != NULL && atoi(slow) > 1 ? (unsigned)atoi(slow) : 1);
+    if (setrlimit(RLIMIT_CPU, &(struct rlimit){limit, limit}) != 0) abort();
+}
 
 /* Splitmix64. Of several threads each draws numbers of its own, in whatever order. */
 static _Atomic uint64_t unit_seed;
