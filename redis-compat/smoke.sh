@@ -31,11 +31,12 @@ bad() {
     echo "FAILED $1"
     printf '%s\n' "$out" | head -20 | sed 's/^/    /'
 }
-# run NAME COMMAND...: the command's output is in $out, its exit status in $status. Nothing may hang.
+# run NAME COMMAND...: the command's output is in $out, its exit status in $status. Only what hangs takes $patience.
+patience=$((300 * ${CAIRN_TEST_SLOW:-1}))
 run() {
     name=$1
     shift
-    out=$(timeout 60 "$@" 2>&1)
+    out=$(timeout $patience "$@" 2>&1)
     status=$?
 }
 # What must be so of the last run. has and hasnt take extended regular expressions, matched line by line.
@@ -50,20 +51,39 @@ hasnt() {
     elif printf '%s\n' "$out" | grep -Eq -- "$1"; then bad "$name: a line like '$1'"
     else good "$name"; fi
 }
+# until_so COMMAND...: waits until it succeeds.
+until_so() {
+    tries=0
+    until "$@"; do
+        [ $tries -lt $((patience * 10)) ] || return 1
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+}
+# watch NAME PATTERN COMMAND...: a command that goes on for ever, until its output has a line like the pattern. What there is
+# to see is done by meanwhile(), if need be.
+meanwhile() { :; }
+watch() {
+    name=$1 pattern=$2
+    shift 2
+    "$@" >watched 2>&1 &
+    watched=$!
+    meanwhile
+    until_so grep -Eq -- "$pattern" watched
+    kill $watched 2>/dev/null
+    wait $watched 2>/dev/null
+    out=$(cat watched) status=0
+    has "$pattern"
+}
 sequence() { redis-cli -p "$port" EPSEQ 0; }
 
 # ---- the server ----
 cd "$dir" || exit 2
 "$server" --port 0 --store sqlite:./cairn.db --unixsocket ./socket --enable-debug-command local >log 2>&1 &
 pid=$!
-port=
-tries=0
-while [ -z "$port" ] && [ $tries -lt 100 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-    grep -q 'Ready to accept connections' log &&
-        port=$(sed -n 's/.*ready to receive connections on .*:\([0-9]*\)$/\1/p' log)
-done
+started() { grep -q 'Ready to accept connections' log || ! kill -0 "$pid" 2>/dev/null; }
+until_so started
+port=$(sed -n 's/.*ready to receive connections on .*:\([0-9]*\)$/\1/p' log)
 [ -n "$port" ] || { cat log; echo "0 passed, 1 failed"; exit 1; }
 cli() { run "$1" redis-cli -p "$port" "$@"; }
 
@@ -148,14 +168,14 @@ has '^errors: 0, replies: 500$'
 name="all of them are there" out="$before to $(sequence)" status=0
 if [ "$(sequence)" -eq $((before + 1500)) ]; then good "$name"; else bad "$name"; fi
 run "--latency" redis-cli -p "$port" --latency --raw -i 0.2; has '^[0-9]+ [0-9]+ [0-9.]+ [0-9]+$'
-run "--stat" sh -c "timeout 2 stdbuf -oL redis-cli -p $port --stat -i 1; true"
-has '^[0-9]+ +[0-9.]+[KMG]? +[0-9]+ +[0-9]+ +[0-9]+ \(\+[0-9]+\) +[0-9]+'
-run "MONITOR" sh -c "(timeout 1 stdbuf -oL redis-cli -p $port MONITOR & sleep 0.4; redis-cli -p $port ESVER watched >/dev/null; wait)"
-has '\[0 127\.0\.0\.1:[0-9]+\] "ESVER" "watched"$'
+watch "--stat" '^[0-9]+ +[0-9.]+[KMG]? +[0-9]+ +[0-9]+ +[0-9]+ \(\+[0-9]+\) +[0-9]+' stdbuf -oL redis-cli -p "$port" --stat -i 1
+is_watching() { redis-cli -p "$port" CLIENT LIST | grep -q ' flags=O'; }
+meanwhile() { until_so is_watching && redis-cli -p "$port" ESVER watched >/dev/null; }
+watch "MONITOR" '\[0 127\.0\.0\.1:[0-9]+\] "ESVER" "watched"$' stdbuf -oL redis-cli -p "$port" MONITOR
 
 # ---- inline commands on a bare socket ----
 # inline TEXT: what a connection answers to the text, until the server closes it.
-inline() { timeout 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port && printf '%b' \"\$0\" >&3 && cat <&3" "$1" | tr -d '\r'; }
+inline() { timeout $patience bash -c "exec 3<>/dev/tcp/127.0.0.1/$port && printf '%b' \"\$0\" >&3 && cat <&3" "$1" | tr -d '\r'; }
 name="inline PING and QUIT" status=0 out=$(inline 'PING\r\nQUIT\r\n')
 is '+PONG
 +OK'
@@ -174,7 +194,7 @@ is "-ERR Protocol error: expected '\$', got '!'"
 bench() { # NAME ARGUMENTS...
     name=$1
     shift
-    out=$(timeout 60 redis-benchmark -p "$port" -c 20 --csv "$@" 2>&1)
+    out=$(timeout $patience redis-benchmark -p "$port" -c 20 --csv "$@" 2>&1)
     status=$?
 }
 bench "redis-benchmark -t ping" -t ping -n 5000; has '^"PING_MBULK","[0-9.]+"'

@@ -104,7 +104,7 @@ proc verify_passing {c} {
 }
 # SQL, after ESYNC, against what the wire said.
 proc verify_group_rows {c states} {
-    assert_equal OK [$c ESYNC 20000]
+    assert_equal OK [$c ESYNC]
     set groups {}
     foreach row [sql [$::s db] "SELECT stream, name, last_delivered, consumers, pending, entries_read FROM cairn_groups"] {
         dict set groups [lrange $row 0 1] [lrange $row 2 end]

@@ -104,7 +104,7 @@ proc info_field {c name args} {
 
 # Rows of a query, read by the sqlite3 tool: one list per row, columns split at the separator.
 proc sql {db query} {
-    set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 10000" $query]
+    set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 60000" $query]
     set rows {}
     foreach row [split $out \x1e] {
         if {[string trim $row "\n"] ne ""} { lappend rows [split [string trim $row "\n"] \x1f] }
@@ -118,7 +118,7 @@ proc sql_value {db query} { return [lindex [sql $db $query] 0 0] }
 proc hold_database {db} {
     set p [open |[list sqlite3 $db 2>@1] r+]
     fconfigure $p -buffering line
-    puts $p ".timeout 20000"
+    puts $p ".timeout 60000"
     puts $p "BEGIN IMMEDIATE;\nSELECT 'locked';"
     set line [gets $p]
     if {$line ne "locked"} { error "sqlite3 did not get the lock: $line" }

@@ -6,7 +6,7 @@
 #          1 or 0; an error reply is a Tcl error with errorcode REPLY
 #   typed  {type value} pairs all the way down, so that a test can tell `$` from `+`
 #   raw    the exact bytes of one reply
-# The socket does not block: a missing reply is an error after `timeout` ms, and output that
+# The socket does not block: a missing reply is an error when our patience ends, and output that
 # the server does not take yet waits in the channel while replies are read.
 # Arguments are bytes: what is not ASCII must be encoded by the caller.
 
@@ -19,10 +19,11 @@ proc resp_command {args} {
 }
 
 oo::class create Client {
-    variable chan timeout woken recording bytes pushes
+    variable chan address timeout woken recording bytes pushes
 
-    constructor {host port {timeout_ms 0}} {
-        set timeout [expr {$timeout_ms ? $timeout_ms : [test_scaled 15000]}]
+    constructor {host port} {
+        set address [list $host $port]
+        set timeout [patience]
         set recording 0
         set pushes {}
         # An absolute path is a unix socket: Tcl has none, so socat-less tests use TCP only.
@@ -37,7 +38,6 @@ oo::class create Client {
     }
 
     method channel {} { return $chan }
-    method timeout {ms} { set timeout $ms }
     method close {} { my destroy }
 
     # Sends one command without reading its reply.
@@ -88,18 +88,23 @@ oo::class create Client {
     # Reads n bytes, whatever they are.
     method bytes {n} { return [my Bytes $n] }
 
-    # Whether the server closes the connection within ms; what it still sends is thrown away.
-    method closed_within {ms} {
-        set until [expr {[clock milliseconds] + $ms}]
+    # Whether the server closes the connection; what it still sends is thrown away.
+    method closed {} {
+        set until [expr {[clock milliseconds] + $timeout}]
         while {[clock milliseconds] < $until} {
             if {[catch {read $chan}] || [eof $chan]} { return 1 }
             after 5
         }
         return 0
     }
-    # Whether nothing arrives for ms.
-    method silent_for {ms} {
-        after $ms
+    # Waits until the server has taken all that was sent so far, by any client: it answers later questions of somebody else.
+    method taken {} {
+        set other [Client new {*}$address]
+        try { for {set i 0} {$i < 3} {incr i} { $other PING } } finally { $other destroy }
+    }
+    # Whether nothing has come although the server has taken all that was sent.
+    method silent {} {
+        my taken
         set data [read $chan 1]
         return [expr {$data eq "" && ![eof $chan]}]
     }

@@ -19,12 +19,21 @@ proc server_binary {} {
     return $binary
 }
 
-# A port nobody listens on. Each worker draws from its own stretch of numbers.
-set ::port_next [expr {11000 + ([pid] * 97) % 20000}]
+# A port nobody listens on. Each process of the tests draws from a stretch of numbers of its own: it is whose that can listen on
+# the stretch's first one, until it ends.
+set ::port_count 320
+proc claim_ports {} {
+    for {set i 0} {$i < 62} {incr i} {
+        set first [expr {11000 + (([pid] + $i) % 62) * $::port_count}]
+        if {![catch {socket -server list -myaddr 127.0.0.1 $first}]} { return $first }
+    }
+    error "no free stretch of ports"
+}
 proc free_port {} {
-    for {set i 0} {$i < 2000} {incr i} {
+    if {![info exists ::port_first]} { set ::port_next [set ::port_first [claim_ports]] }
+    for {set i 1} {$i < $::port_count} {incr i} {
         incr ::port_next
-        if {$::port_next > 31900} { set ::port_next 11000 }
+        if {$::port_next == $::port_first + $::port_count} { set ::port_next [expr {$::port_first + 1}] }
         if {![catch {socket -server list -myaddr 127.0.0.1 $::port_next} s]} {
             close $s
             return $::port_next
@@ -152,18 +161,18 @@ oo::class create Server {
 
     # True when the log says that it is ready, false when the process has ended.
     method wait_ready {} {
-        set until [expr {[clock milliseconds] + [test_scaled 30000]}]
+        set until [expr {[clock milliseconds] + [patience]}]
         while {[clock milliseconds] < $until} {
             if {[regexp -nocase {ready to accept connections} [my new_log]]} { return 1 }
             if {![my alive]} {
-                my wait_end 1000
+                my wait_end
                 # It may have said so and died at once.
                 return 0
             }
             after 5
         }
         my kill9
-        error "the server is not ready after 30 s\n[my log_tail]"
+        error "the server does not get ready\n[my log_tail]"
     }
 
     method alive {} {
@@ -173,8 +182,8 @@ oo::class create Server {
     }
 
     # Waits for the process to end. Returns "exit N" or "signal NAME"; "" when it is still there.
-    method wait_end {ms} {
-        set until [expr {[clock milliseconds] + $ms}]
+    method wait_end {} {
+        set until [expr {[clock milliseconds] + [patience]}]
         while {[my alive]} {
             if {[clock milliseconds] > $until} { return "" }
             after 2
@@ -198,16 +207,15 @@ oo::class create Server {
     method signal {name} { exec kill -$name $pid }
 
     # A clean stop; returns how it ended.
-    method stop {{ms 0}} {
-        if {$ms == 0} { set ms [test_scaled 30000] }
+    method stop {} {
         my drop_client
         if {$chan eq ""} { return $status }
         set expected_end 1
         catch {my signal TERM}
-        if {[my wait_end $ms] eq ""} {
+        if {[my wait_end] eq ""} {
             set tail [my log_tail]
             my kill9
-            error "the server did not stop within $ms ms of SIGTERM\n$tail"
+            error "the server does not stop after SIGTERM\n$tail"
         }
         return $status
     }
@@ -216,7 +224,7 @@ oo::class create Server {
         if {$chan eq ""} { return }
         set expected_end 1
         catch {my signal KILL}
-        my wait_end 20000
+        my wait_end
     }
     # The test makes the server end by itself (SHUTDOWN, a refused start).
     method expect_end {} { set expected_end 1 }
@@ -236,7 +244,7 @@ oo::class create Server {
     method trouble {} {
         set wrong ""
         if {$chan ne "" && ![my alive]} {
-            my wait_end 1000
+            my wait_end
             if {!$expected_end} { set wrong "the server ended by itself: $status" }
         }
         if {[string match "signal *" $status] && !$expected_end} {
@@ -270,8 +278,8 @@ oo::class create Server {
         if {$report >= 0} { set from [expr {min($from, $report)}] }
         return "--- [lindex [file split $log] end-1]/log:\n[join [lrange $all $from [expr {$from + $lines - 1}]] \n]\n---"
     }
-    method wait_log {pattern {ms 10000}} {
-        set until [expr {[clock milliseconds] + [test_scaled $ms]}]
+    method wait_log {pattern} {
+        set until [expr {[clock milliseconds] + [patience]}]
         while {![regexp -- $pattern [my new_log]]} {
             if {[clock milliseconds] > $until} { fail "the log does not say /$pattern/\n[my log_tail]" }
             after 10
@@ -350,7 +358,7 @@ proc refused_start {options {write_conf ""}} {
             $s spawn
         }
         $s expect_end
-        set how [$s wait_end [test_scaled 10000]]
+        set how [$s wait_end]
         if {$how eq ""} { fail "the server should have refused to start\n[$s log_tail]" }
         return [list $how [$s new_log]]
     } finally { $s destroy }

@@ -48,7 +48,7 @@ proc fault_round {} {
     set id [uuid]
     set options [dict create type probe metadata f[incr ::token] payload "" event_id $id]
     dict set options_of f$::token [list probe-stream $options]
-    wait_for "appends are taken again" 15000 {[lindex [set reply [[lindex $clients 0] typed EAPPEND probe-stream probe EVENT_ID $id METADATA f$::token PAYLOAD ""]] 0] ne "error"}
+    wait_for "appends are taken again" {[lindex [set reply [[lindex $clients 0] typed EAPPEND probe-stream probe EVENT_ID $id METADATA f$::token PAYLOAD ""]] 0] ne "error"}
     dict set acked f$::token [untyped $reply]
     check_log [pick $clients] $old
     set deliveries $::soft

@@ -199,7 +199,7 @@ test "The log goes to logfile, one fact a line" {
     set path [file join [$s dir] own.log]
     $s option logfile $path
     $s spawn
-    for {set i 0} {$i < 500 && (![file exists $path] || ![string match "*Ready to accept connections*" [read_file $path]])} {incr i} { after 10 }
+    wait_for "the server" { [file exists $path] && [string match "*Ready to accept connections*" [read_file $path]] }
     set text [read_file $path]
     assert_match "*ready to receive connections on *" $text
     assert_match "*Ready to accept connections*" $text

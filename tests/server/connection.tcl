@@ -13,7 +13,7 @@ with_server {} {
             $c write "[resp_command PING][resp_command QUIT][resp_command PING]"
             assert_equal PONG [$c read]
             assert_equal OK [$c read]
-            assert {[$c closed_within 3000]}
+            assert {[$c closed]}
         }
     }
     test "QUIT waits for the appends before it" {
@@ -83,17 +83,17 @@ with_server {} {
     test "CLIENT KILL by id, by address, by type" {
         with_clients {a b} {
             assert_equal 1 [r CLIENT KILL ID [$a CLIENT ID]]
-            assert {[$a closed_within 3000]}
+            assert {[$a closed]}
             regexp { addr=(\S+)} [$b CLIENT INFO] all addr
             assert_equal OK [r CLIENT KILL $addr]
-            assert {[$b closed_within 3000]}
+            assert {[$b closed]}
         }
         assert_equal 0 [r CLIENT KILL ID 999999]
         assert_match "ERR No such client*" [r err CLIENT KILL 127.0.0.1:1]
         with_clients {c d} {
             $c PING; $d PING
             assert {[r CLIENT KILL TYPE normal SKIPME yes] >= 2}
-            assert {[$c closed_within 3000]}
+            assert {[$c closed]}
         }
         assert_equal PONG [r PING]
     }
@@ -102,7 +102,7 @@ with_server {} {
             $c write "[resp_command CLIENT REPLY SKIP][resp_command PING][resp_command ECHO 1]"
             assert_equal 1 [$c read]
             $c write "[resp_command CLIENT REPLY OFF][resp_command PING][resp_command EAPPEND silent t]"
-            assert {[$c silent_for 100]}
+            assert {[$c silent]}
             assert_equal OK [$c CLIENT REPLY ON]
             assert_equal 0 [$c ESVER silent]
             $c write "[resp_command CLIENT REPLY SKIP][resp_command EAPPEND silent t][resp_command ESVER silent]"
@@ -111,9 +111,9 @@ with_server {} {
     }
     test "CLIENT PAUSE WRITE holds appends back, others go on, UNPAUSE ends it" {
         with_clients {a b} {
-            assert_equal OK [$a CLIENT PAUSE 100000 WRITE]
+            assert_equal OK [$a CLIENT PAUSE 1000000 WRITE]
             $b send EAPPEND paused t
-            wait_for "the append is held back" 3000 {[info_field $a blocked_clients clients] == 1}
+            wait_for "the append is held back" {[info_field $a blocked_clients clients] == 1}
             assert_equal "" [$a ESVER paused]
             assert_equal write [info_field $a paused_actions clients]
             assert_equal OK [$a CLIENT UNPAUSE]
@@ -132,9 +132,9 @@ with_server {} {
         }
     }
     test "A shorter pause does not end a longer one earlier" {
-        assert_equal OK [r CLIENT PAUSE 100000 WRITE]
+        assert_equal OK [r CLIENT PAUSE 1000000 WRITE]
         assert_equal OK [r CLIENT PAUSE 1 WRITE]
-        assert_range 50000 100000 [info_field r paused_timeout_milliseconds clients]
+        assert_range 1000 1000000 [info_field r paused_timeout_milliseconds clients]
         assert_equal OK [r CLIENT UNPAUSE]
     }
     test "CLIENT NO-EVICT and NO-TOUCH are taken" {
@@ -214,13 +214,13 @@ with_server {requirepass {"secret word"}} {
     }
 }
 
-with_server {timeout 1} {
+with_server [list timeout [expr {int(5 * $::slow)}]] {
     test "Idle clients are closed after the time-out" {
+        # Busy enough even on a machine on which nothing of ours runs for seconds.
         with_clients {idle busy} {
             $idle PING
-            set start [clock milliseconds]
-            while {[clock milliseconds] - $start < 2500} { $busy PING; after 100 }
-            assert {[$idle closed_within 3000]}
+            fconfigure [$idle channel] -blocking 0
+            wait_for "the idle one to be closed" { [$busy PING] eq "PONG" && ([catch {read [$idle channel]}] || [eof [$idle channel]]) }
             assert_equal PONG [$busy PING]
         }
     }

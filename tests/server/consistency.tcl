@@ -140,15 +140,17 @@ foreach {how options} {
             set running 0
             for {set i 0} {$i < $writers} {incr i} { set corr($i) [uuid]; incr running; coroutine writer-$i writer $i }
             foreach kind {forward forward reverse filter log log head} { coroutine reader-[incr running] reader $kind }
+            # For some seconds, and until everybody has had a turn.
             set until [expr {[clock milliseconds] + 3500}]
-            while {!$stopping && [clock milliseconds] < $until} {
+            set end [expr {[clock milliseconds] + [patience]}]
+            while {!$stopping && ([clock milliseconds] < $until || (0 in [dict values [array get done]] && [clock milliseconds] < $end))} {
                 if {[string match "SQLite*" $how]} { set hold [hold_database [srv db]] }
                 set tick 0; after [rand_below 200] {set tick 1}; vwait tick
                 if {[info exists hold]} { release_database $hold; unset hold }
                 set tick 0; after [rand_below 200] {set tick 1}; vwait tick
             }
             set stopping 1
-            set late [after [test_scaled 20000] {lappend troubles "clients are still waiting"; set running 0}]
+            set late [after [patience] {lappend troubles "clients are still waiting"; set running 0}]
             while {$running > 0} { vwait running }
             after cancel $late
             if {[llength $troubles]} { fail [lindex $troubles 0] }

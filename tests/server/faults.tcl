@@ -26,7 +26,7 @@ proc failed_of {tried} { return [lsearch -all -inline -index {1 0} $tried error]
 # Waits until appends are taken again, without a restart.
 proc wait_writable {} {
     set id [uuid]
-    wait_for "appends are taken again" 15000 {[lindex [set ::last_try [r typed EAPPEND probe t EVENT_ID $id]] 0] ne "error"}
+    wait_for "appends are taken again" {[lindex [set ::last_try [r typed EAPPEND probe t EVENT_ID $id]] 0] ne "error"}
 }
 
 # After the fault: everything that failed is sent again with its id; then all of it is there once, as
@@ -74,7 +74,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             fault "$journal\nhold sync"
             $writer send EAPPEND warm t PAYLOAD undurable
             $writer send ESVER warm
-            after 50
+            $writer taken
             for {set i 0} {$i < 100} {incr i} {
                 assert_equal 49 [$reader ESVER warm]
                 assert_equal {48 49} [page_versions [$reader ESCAN warm 48 +]]
@@ -82,7 +82,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
                 $reader PING
             }
             # The writer's own read waits for its append.
-            assert {[$writer silent_for 30]} "a reply left before its append was durable"
+            assert {[$writer silent]} "a reply left before its append was durable"
             no_fault
             assert_equal 50 [field [$writer read] stream_version]
             assert_equal 50 [$writer read]
@@ -93,16 +93,16 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         with_clients {a b} {
             fault "$journal\nhold sync"
             $a send EAPPEND wait-1 t
-            after 30
+            $a taken
             $b send EAPPEND wait-1 t EXPECTED_VERSION empty
-            assert {[$b silent_for 60]}
+            assert {[$b silent]}
             no_fault
             assert_equal 0 [field [$a read] stream_version]
             assert_match WRONGVER* [lindex [$b read_typed] 1]
         }
     }
-    test "With every sync 50 ms late and 50 clients appending, hot reads keep their latency" {
-        fault "$journal\ndelay_us sync 50000"
+    test "While syncs are held and 50 clients append, hot reads are answered" {
+        fault "$journal\nhold sync"
         set writers {}
         for {set i 0} {$i < 50} {incr i} {
             set c [new_client]
@@ -110,15 +110,12 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             lappend writers $c
         }
         with_clients reader {
-            set times {}
             for {set i 0} {$i < 400} {incr i} {
-                lappend times [lindex [time {$reader ESCAN hot 0 9}] 0]
+                assert_equal {0 1 2 3 4 5 6 7 8 9} [page_versions [$reader ESCAN hot 0 9]]
             }
         }
+        foreach c $writers { assert {[$c silent]} }
         no_fault
-        set times [lsort -real $times]
-        puts [format "reads while syncs take 50 ms: p50 %.2f ms, p99 %.2f ms" [expr {[lindex $times 200] / 1000.0}] [expr {[lindex $times 395] / 1000.0}]]
-        assert_range 0 [test_scaled 25000] [lindex $times 200] "microseconds, median"
         foreach c $writers {
             for {set i 0} {$i < 200} {incr i} { assert_equal $i [field [$c read] stream_version] }
             $c close
@@ -278,19 +275,20 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
             set stream db-[string map {" " -} $how]
             fault "$database\n$how"
             append_events [srv default_client] $stream 300
-            for {set i 0} {$i < 20} {incr i} { r EAPPEND $stream t; after 5 }
+            wait_for "the fault to show" { [lindex [fault_counts 1] 1] > 0 }
+            for {set i 0} {$i < 20} {incr i} { r EAPPEND $stream t }
             assert_equal 319 [r ESVER $stream]
             assert_equal 50 [llength [field [r ESCAN hot - +] events]]
             assert_regexp {^[A-Z]+ } [r err ESYNC 300]
             no_fault
-            assert_equal OK [r ESYNC 20000]
+            assert_equal OK [r ESYNC]
             assert_equal 320 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE stream = '$stream'"]
         }
     }
     test "kill -9 while SQLite's writes fail loses nothing" {
         fault "$database\nfail write EIO"
         set replies [append_events [srv default_client] failing 200]
-        after 100
+        wait_for "the fault to show" { [lindex [fault_counts 1] 1] > 0 }
         srv kill9
         no_fault
         srv start
@@ -318,6 +316,22 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         assert_equal ok [sql_value [srv db] "PRAGMA integrity_check"]
         srv start
     }
+    test "A kill during recovery only delays it" {
+        set hold [hold_database [srv db]]
+        append_events [srv default_client] recovered 20000
+        srv kill9
+        release_database $hold
+        foreach after {20 200 600} {
+            fault "$database\nkill write after $after"
+            srv spawn
+            srv expect_end
+            assert_equal "signal SIGKILL" [srv wait_end] "killed before write $after"
+        }
+        no_fault
+        srv start
+        assert_equal 19999 [r ESVER recovered]
+        assert_gapless
+    }
     test "A disk that is full for the database and the journal: appends are refused, and resume" {
         fault "match *\nfail write ENOSPC\nfail alloc ENOSPC\nfail open ENOSPC"
         set tried [try_appends full 6]
@@ -326,7 +340,7 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         no_fault
         wait_writable
         settle full $tried
-        assert_equal OK [r ESYNC 20000]
+        assert_equal OK [r ESYNC]
     }
     test "A backup that meets a full disk is an error and leaves no file" {
         append_events [srv default_client] much 3000
@@ -347,11 +361,11 @@ with_faulty_server {cache-bytes 2mb} {
         fault "match *long.db*\nhold write"
         with_clients backup {
             $backup send BACKUP $path
-            wait_for "the backup has begun" 10000 {[info_field r backup_in_progress store] == 1}
+            wait_for "the backup has begun" {[info_field r backup_in_progress store] == 1}
             set payload [string repeat 0123456789 2000]
             for {set i 0} {$i < 400} {incr i} { r EAPPEND during-$i t PAYLOAD $payload }
             assert_equal OK [r ESYNC]
-            wait_for "the cache is back in its bounds" 10000 {[info_field r memory_bytes cache] <= 2 * 1024 * 1024}
+            wait_for "the cache is back in its bounds" {[info_field r memory_bytes cache] <= 2 * 1024 * 1024}
             assert_equal 1 [info_field r backup_in_progress store]
             no_fault
             assert_equal OK [$backup read]
@@ -384,7 +398,6 @@ with_faulty_server {journal-segment-bytes 1mb journal-bytes-max 8mb cache-bytes 
         no_fault
         set i 0
         foreach c $clients {
-            $c timeout 30000
             for {set n 0} {$n < 3000} {incr n} { assert_equal $n [field [$c read] stream_version] }
             assert_equal 2999 [r ESVER slow-$i]
             incr i
@@ -397,7 +410,7 @@ with_server {} {
     test "disk-free-min refuses appends clearly, and they resume when there is room" {
         r EAPPEND s t
         r CONFIG SET disk-free-min 1000000gb
-        wait_for "appends are refused" 5000 {[lindex [set reply [r typed EAPPEND s t]] 0] eq "error"}
+        wait_for "appends are refused" {[lindex [set reply [r typed EAPPEND s t]] 0] eq "error"}
         assert_regexp {^[A-Z]+ } [lindex $reply 1]
         assert_regexp {disk-free-min|free} [lindex $reply 1]
         assert_match [lindex [lindex $reply 1] 0]* [r err EMAPPEND [uuid] s t]
@@ -410,7 +423,7 @@ with_server {} {
         set last [r ESVER s]
         assert_equal [expr {$last + 1}] [llength [field [r ESCAN s - + COUNT 10000] events]]
         r CONFIG SET disk-free-min 0
-        wait_for "appends are taken" 5000 {[lindex [r typed EAPPEND s t] 0] ne "error"}
+        wait_for "appends are taken" {[lindex [r typed EAPPEND s t] 0] ne "error"}
     }
 }
 
@@ -434,7 +447,7 @@ test "A disk that fails at the start stops it with the system's words, and hurts
         fault $rule
         $s spawn
         $s expect_end
-        set how [$s wait_end [test_scaled 10000]]
+        set how [$s wait_end]
         if {$how eq ""} { fail "$rule: the server neither ended nor said why\n[$s log_tail]" }
         assert_match "exit \[1-9\]*" $how $rule
         assert_regexp $words [$s new_log] $rule

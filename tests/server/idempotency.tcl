@@ -131,10 +131,10 @@ with_server {cache-bytes 2mb} {
         foreach id $old { lappend appends [list EAPPEND old t EVENT_ID $id PAYLOAD [string repeat x 500]] }
         pipeline [srv default_client] $appends
         assert_equal OK [r ESYNC]
-        wait_for "some are evicted" 5000 {[r PING] eq "PONG" && [info_field r client_ids_in_memory cache] < 4000}
+        wait_for "some are evicted" {[r PING] eq "PONG" && [info_field r client_ids_in_memory cache] < 4000}
         foreach restarted {no yes} {
             if {$restarted} { srv restart }
-            wait_for "the ids are loaded" 10000 {[id_filter] eq "complete"}
+            wait_for "the ids are loaded" {[id_filter] eq "complete"}
             r ESVER new
             set before [reads]
             for {set i 0} {$i < 500} {incr i} { r EAPPEND new t EVENT_ID [uuid] }

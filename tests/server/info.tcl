@@ -60,8 +60,9 @@ with_server {} {
         assert {[string length $long] < 400} $long
     }
     test "TIME is seconds and microseconds" {
+        set before [clock seconds]
         lassign [r TIME] s us
-        assert_range [expr {[clock seconds] - 5}] [expr {[clock seconds] + 5}] $s
+        assert_range $before [clock seconds] $s
         assert_range 0 999999 $us
         assert_equal bulk [lindex [r typed TIME] 1 0 0]
     }
@@ -219,7 +220,7 @@ with_server {} {
         srv expect_end
         with_clients c {
             $c send SHUTDOWN
-            assert_equal "exit 0" [srv wait_end [test_scaled 15000]]
+            assert_equal "exit 0" [srv wait_end]
         }
         srv drop_client
         srv start

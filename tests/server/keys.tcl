@@ -192,7 +192,7 @@ with_server {} {
         # The database is looked through for names once it knows them.
         with_clients c {
             $c send EPSCAN 0 - + STREAM late-*
-            after 100
+            $c taken
             release_database $hold
             assert_equal 2 [llength [field [$c read] events]]
         }

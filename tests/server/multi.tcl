@@ -317,7 +317,7 @@ with_server {} {
     test "A reader that waits is woken by a transaction as a whole" {
         with_clients reader {
             $reader send XREAD BLOCK 0 STREAMS woken 0
-            wait_for "the reader to wait" 5000 {[info_field r blocked_clients] == 1}
+            wait_for "the reader to wait" {[info_field r blocked_clients] == 1}
             r MULTI
             r XADD woken 1-1 a b
             r EAPPEND woken-2 t EXPECTED_VERSION 9
@@ -334,7 +334,7 @@ with_server {} {
     test "Deleting inside a transaction what a reader waits for" {
         with_clients reader {
             $reader send XREAD BLOCK 0 STREAMS gone 0
-            wait_for "the reader to wait" 5000 {[info_field r blocked_clients] == 1}
+            wait_for "the reader to wait" {[info_field r blocked_clients] == 1}
             r MULTI
             r XADD gone 1-1 a b
             r DEL gone
@@ -399,9 +399,9 @@ with_faulty_server {} {
             $watcher EAPPEND w-1 mine
             fault "match -journal.d\nhold sync"
             $writer send EAPPEND w-1 theirs
-            after 30
+            $writer taken
             $watcher send EXEC
-            assert {[$watcher silent_for 60]} "told before it is durable"
+            assert {[$watcher silent]} "told before it is durable"
             no_fault
             assert_equal 1 [field [$writer read] stream_version]
             assert_equal nullarray [lindex [$watcher read_typed] 0]

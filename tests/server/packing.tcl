@@ -18,7 +18,7 @@ proc scatter {streams rounds} {
     foreach reply [pipeline [srv default_client] $commands] {
         if {[lindex $reply 0] eq "error"} { fail [lindex $reply 1] }
     }
-    r ESYNC 30000
+    r ESYNC
 }
 
 # What all ways of reading say.
@@ -73,7 +73,7 @@ with_server {} {
         r XADD pk-10 * d x
         r XDEL pk-10 [lindex [r XRANGE pk-11 - + COUNT 1] 0 0]
         r EXEC
-        r ESYNC 30000
+        r ESYNC
         set now [all_reads 24]
         for {set i 0} {$i < 2} {incr i} { assert_equal $now [all_reads 24] "reading round $i" }
     }
@@ -95,9 +95,9 @@ with_server {cache-bytes 2mb} {
         assert {[packed] > 0}
         set first [all_reads 24]
         append_events [srv default_client] filler 6000 t METADATA [string repeat f 400]
-        r ESYNC 30000
+        r ESYNC
         assert {[info_field [srv default_client] evicted_events cache] > 3000}
-        wait_for "the cache to be within its size" 10000 { [info_field [srv default_client] memory_bytes cache] <= 2 * 1048576 }
+        wait_for "the cache to be within its size" { [info_field [srv default_client] memory_bytes cache] <= 2 * 1048576 }
         assert_equal [lrange $first 0 59] [lrange [all_reads 24] 0 59]
     }
 }

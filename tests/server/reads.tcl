@@ -121,7 +121,7 @@ with_server {} {
         append_events [srv default_client] sync 500
         assert_equal OK [r ESYNC]
         assert_equal 500 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE stream = 'sync'"]
-        assert_equal OK [r ESYNC 1000]
+        assert_equal OK [r ESYNC]
         assert_equal OK [r ESYNC]
         assert_regexp {^(ERR|INVALIDARG) } [r err ESYNC x]
         assert_regexp {^(ERR|INVALIDARG) } [r err ESYNC -1]

@@ -260,7 +260,7 @@ with_server {journal-segment-bytes 1mb journal-bytes-max 8mb} {
         assert {[journal_has $secret] > 0}
         r EERASE $id
         r ESYNC
-        wait_for "the journal to be scrubbed" 15000 {[journal_has $secret] == 0}
+        wait_for "the journal to be scrubbed" {[journal_has $secret] == 0}
         assert_equal 0 [field [r EAPPEND after t PAYLOAD x] stream_version]
         srv crash
         assert_equal {{} x} [list {*}[payloads secrets] [payloads after]]
@@ -281,7 +281,7 @@ with_server {journal-segment-bytes 1mb journal-bytes-max 8mb} {
         set id [field [r EAPPEND secrets t PAYLOAD $secret] event_id]
         r EERASE $id
         srv crash
-        wait_for "the journal to be scrubbed" 15000 {[journal_has $secret] == 0}
+        wait_for "the journal to be scrubbed" {[journal_has $secret] == 0}
         assert_equal "" [field [r EGET $id] payload]
     }
 }

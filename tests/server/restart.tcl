@@ -44,16 +44,16 @@ with_server {} {
         test "SIG$signal answers what was queued, and ends with status 0" {
             with_clients c {
                 $c write [string repeat [resp_command EAPPEND queued-$signal t] 3000]
-                after 30
+                set acked 1
+                assert_equal 0 [field [$c read] stream_version]
                 srv expect_end
                 srv signal $signal
-                set acked 0
                 while {![catch {$c read} reply]} {
                     assert_equal $acked [field $reply stream_version]
                     incr acked
                 }
             }
-            assert_equal "exit 0" [srv wait_end [test_scaled 20000]]
+            assert_equal "exit 0" [srv wait_end]
             srv drop_client
             srv start
             set version [r ESVER queued-$signal]
@@ -82,9 +82,7 @@ with_server {} {
         with_clients {idle half} {
             $idle PING
             $half write "*3\r\n\$7\r\nEAPPEND\r\n\$4\r\nha"
-            set start [clock milliseconds]
             srv restart
-            assert_range 0 [test_scaled 8000] [expr {[clock milliseconds] - $start}] "ms"
         }
     }
     test "After a clean stop the journal holds nothing: the database file alone is the store" {

@@ -49,7 +49,7 @@ with_server {} {
         puts $p "BEGIN;\nSELECT count(*) FROM cairn_events;"
         assert_equal 30008 [gets $p]
         append_events [srv default_client] during 2000
-        assert_equal OK [r ESYNC 10000]
+        assert_equal OK [r ESYNC]
         puts $p "SELECT count(*) FROM cairn_events;"
         assert_equal 30008 [gets $p]
         puts $p "COMMIT;\nSELECT count(*) FROM cairn_events;"

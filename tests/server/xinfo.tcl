@@ -113,7 +113,7 @@ with_server {enable-flush yes stream-node-max-entries 10} {
     test "Times in FULL are ms since 1970, and survive a clean restart" {
         set group [lindex [dict get [r XINFO STREAM full FULL] groups] 0]
         set consumer [lindex [dict get $group consumers] 1]
-        assert_range [expr {[clock milliseconds] - 60000}] [clock milliseconds] [dict get $consumer active-time]
+        assert_range [expr {[clock milliseconds] - 3600000}] [clock milliseconds] [dict get $consumer active-time]
         assert_equal [dict get $consumer active-time] [lindex [dict get $consumer pending] 0 1]
         srv restart
         assert_equal $group [lindex [dict get [r XINFO STREAM full FULL] groups] 0]
@@ -168,8 +168,8 @@ with_server {enable-flush yes stream-node-max-entries 10} {
         srv restart
         set c [lindex [r XINFO CONSUMERS seen g] 0]
         assert_equal 1 [dict get $c pending]
-        assert_range 0 60000 [dict get $c idle]
-        assert_range 0 60000 [dict get $c inactive]
+        assert_range 0 1000000 [dict get $c idle]
+        assert_range 0 1000000 [dict get $c inactive]
     }
     test "XINFO says what is wrong" {
         foreach {command error} {

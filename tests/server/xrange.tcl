@@ -87,15 +87,15 @@ with_faulty_server {} {
     test "Others' entries are not in a range before they are durable, one's own are" {
         with_clients {writer reader} {
             $writer XADD s 1-0 f v
-            fault "match -journal.d\ndelay_us sync 500000"
+            fault "match -journal.d\nhold sync"
             $writer send XADD s 2-0 f v
             $writer send XRANGE s - +
-            wait_for "the entry to be decided" 2000 {[$reader XLEN nosuch] == 0 && [info_field $reader events_appended] >= 2}
+            wait_for "the entry to be decided" {[$reader XLEN nosuch] == 0 && [info_field $reader events_appended] >= 2}
             assert_equal {{1-0 {f v}}} [$reader XRANGE s - +]
+            no_fault
             assert_equal 2-0 [$writer read]
             assert_equal {{1-0 {f v}} {2-0 {f v}}} [$writer read]
             assert_equal {{1-0 {f v}} {2-0 {f v}}} [$reader XRANGE s - +]
-            no_fault
         }
     }
 }

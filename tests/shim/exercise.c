@@ -1,6 +1,7 @@
 /* Makes file-system calls as its arguments say and prints what each returned, for selftest.sh:
- *     exercise FILE write pwrite writev fdatasync ... sleep:200
+ *     exercise FILE write pwrite writev fdatasync ... await:OTHER
  * One line for each: the call, its result or the name of the error, and the milliseconds it took.
+ * await:OTHER goes on when there is a file OTHER.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,10 @@ static long call(const char *what, int *fd, const char *path) {
     if (strcmp(what, "unlink") == 0) return unlink(other);
     if (strcmp(what, "socket") == 0) return over_socket();
     if (strcmp(what, "threads") == 0) return threads(*fd);
-    if (strncmp(what, "sleep:", 6) == 0) return usleep((unsigned)atoi(what + 6) * 1000);
+    if (strncmp(what, "await:", 6) == 0) {
+        while (access(what + 6, F_OK) != 0) usleep(1000);
+        return 0;
+    }
     fprintf(stderr, "exercise: what is %s?\n", what);
     exit(2);
 }
