@@ -998,6 +998,38 @@ static void power_cut(const char *to) {
     }
 }
 
+/* All older segments are applied and given back, zeroed or removed, before the new one is synced:
+ * the one before it must stay until then, or no segment has a header. */
+TEST(a_power_cut_before_a_new_segments_header_is_synced_finds_the_one_before) {
+    int rc;
+    struct journal *j = start_new("j");
+    for (int i = 0; i < 40; i++) put(j, 4, 5000);
+    uint64_t last = journal_last_frame(j);
+    journal_close(j); /* a crash: all that is found is zeroed before it is used again */
+    j = open_at("j", 0, true, &rc);
+    CHECK_INT(rc, 0);
+    CHECK_INT(journal_start(j, last + 1, &err), 0);
+    while (journal_fits(j, 40000)) put(j, 1, 5000);
+    last = journal_last_frame(j);
+    journal_applied(j, last);
+    track = true;
+    struct batch *b = make_batch(last + 1, 1, 40000);
+    CHECK_INT(journal_write(j, b, last, &err), 0);
+    CHECK_INT(journal_prepare(j, &err), 0);
+    batch_destroy(b);
+    journal_close(j);
+    track = false;
+    CHECK(dirty_count > 0);
+    for (size_t i = dirty_count; i-- > 0;)
+        if (access(dirty[i].path, F_OK) == 0)
+            damage(dirty[i].path, dirty[i].offset, dirty[i].before, BLOCK);
+    j = open_at("j", last, true, &rc);
+    if (rc != 0) fprintf(stderr, "  %s\n", err.text);
+    CHECK_INT(rc, 0);
+    CHECK_INT(journal_last_frame(j), last);
+    journal_close(j);
+}
+
 TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
     shell("rm -rf j");
     struct journal *j = start_new("j");

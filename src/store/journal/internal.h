@@ -61,6 +61,7 @@ struct journal {
     uint64_t older_bytes;      /* `end` of all segments but the last */
     uint64_t scrub_generation; /* segments up to it are zeroed before they are used again */
     bool header_pending;       /* the last segment's header goes out with its first batch */
+    bool header_synced;        /* it is on the disk, as far as we have seen */
     bool dirty;                /* something of the last segment is not synced */
     uint8_t *buffer;           /* one write: copied bodies and everything around them */
     size_t buffer_cap;

@@ -41,9 +41,14 @@ void journal_account(struct journal *j) {
     atomic_store(&j->bytes_used, j->older_bytes + (open ? last->end : 0));
 }
 
-/* Gives back the segments before the last whose frames are all applied. */
+/* Gives back the segments before the last whose frames are all applied; the one before the last
+ * only when a power cut leaves the last one's header: without any header to read, nobody could tell
+ * whether something is lost. */
 static void release_applied(struct journal *j) {
-    while (j->segments.count > 1 && j->segments.head->last_frame <= j->applied) {
+    const struct segment *last = j->segments.tail;
+    bool last_stays = j->header_synced || (last != NULL && j->applied >= last->header.first_frame);
+    size_t keep = last_stays ? 1 : 2;
+    while (j->segments.count > keep && j->segments.head->last_frame <= j->applied) {
         struct segment *s = segment_list_pop(&j->segments);
         j->older_bytes -= s->end;
         s->stale = s->header.generation <= j->scrub_generation;
@@ -100,6 +105,7 @@ static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previ
     segment_list_push(&j->segments, s);
     journal_account(j);
     j->header_pending = j->dirty = true;
+    j->header_synced = false;
     return 0;
 }
 
