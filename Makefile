@@ -42,7 +42,7 @@ endif
 # What a recipe's line begins with: "  CC src/main.c" instead of the command; with V=1 the command, with -s nothing.
 quiet = $(if $(filter-out 0,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-5s %s\n' $(1) $(2);))
 
-.PHONY: all deps test check unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long \
+.PHONY: all deps test test-programs check unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long \
 	install uninstall clean
 
 all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
@@ -116,10 +116,14 @@ fuzz-targets: $(FUZZ)
 
 # What runs the tests must be built after the packages are there: hence a second make.
 test: deps
+	+@$(MAKE) -s test-programs
+	tests/all
+
+# What tests/all runs.
+test-programs:
 	+@$(MAKE) -s -j2 WERROR=1 all unit fuzz-targets $(BUILD)/instructions
 	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
 	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
-	tests/all
 
 # Packs whatever is read (stream/pack.c), so that every test tries it.
 ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer -DPACK_ALL=1" \

@@ -42,6 +42,32 @@ proc free_port {} {
     error "no free port"
 }
 
+proc shim_library {} {
+    if {[info exists ::env(CAIRN_DISKSHIM)]} { return [file normalize $::env(CAIRN_DISKSHIM)] }
+    set built [file join $::top build diskshim.so]
+    if {[file exists $built]} { return $built }
+    set own [file join $::work_dir diskshim.so]
+    if {![file exists $own]} {
+        set dir [file join $::top tests shim]
+        exec gcc -std=gnu11 -O2 -D_GNU_SOURCE -pthread -fPIC -shared [file join $dir diskshim.c] [file join $dir rules.c] -o $own -ldl
+    }
+    return $own
+}
+# A sanitizer's runtime must come first.
+proc preload_words {} {
+    set words {}
+    if {![catch {exec ldd [lindex [server_binary] 0]} text]} {
+        foreach {all path} [regexp -all -inline {=> (\S*lib[at]san\S*)} $text] { lappend words $path }
+    }
+    lappend words [shim_library]
+    return [join $words " "]
+}
+# CAIRN_TEST_SYNC_US: every server's disk is that slow. The rule for it, or "".
+proc slow_disk {} {
+    if {![info exists ::env(CAIRN_TEST_SYNC_US)]} { return "" }
+    return "delay_us sync $::env(CAIRN_TEST_SYNC_US)"
+}
+
 # R, S, D, Z ... of a process, or "" when it is gone.
 proc process_state {pid} {
     if {[catch {open /proc/$pid/stat} f]} { return "" }
@@ -103,9 +129,15 @@ oo::class create Server {
     # The command line, without what -limit puts before it.
     method Command {} {
         set words {}
-        if {[dict exists $options -env]} {
+        set env [expr {[dict exists $options -env] ? [dict get $options -env] : ""}]
+        if {[slow_disk] ne "" && ![dict exists $env LD_PRELOAD]} {
+            set rules [file join $dir slow-disk]
+            write_file $rules "[slow_disk]\n"
+            lappend env LD_PRELOAD [preload_words] DISKSHIM_CONTROL $rules DISKSHIM_STATIC 1
+        }
+        if {$env ne ""} {
             lappend words env
-            foreach {name value} [dict get $options -env] { lappend words $name=$value }
+            foreach {name value} $env { lappend words $name=$value }
         }
         if {[info exists ::valgrind] && $::valgrind} {
             lappend words valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite

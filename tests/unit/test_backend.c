@@ -706,7 +706,7 @@ BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
     struct reading g = {.x = x};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_snapshots, &g);
-    for (int i = 0; i < 200 || atomic_load(&g.rounds) < 20; i++) {
+    for (int i = 0; i < 200; i++) {
         for (uint64_t frame = 0; frame < 1 + draw(5); frame++) {
             for (int j = 0; j < 10; j++) {
                 snprintf(name, sizeof name, "s%d", (int)(x->event_count % 7 + 1));
@@ -718,6 +718,7 @@ BOTH(readers_see_gapless_snapshots_while_events_are_applied_and_merged) {
         bool more = false;
         if (i % 5 == 0) WORLD_OK(x, x->b->maintain(x->w, i % 10 == 0, &more, &err));
     }
+    while (atomic_load(&g.rounds) < 20) usleep(1000);
     atomic_store(&g.stop, true);
     for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), x->event_count);
@@ -758,7 +759,7 @@ BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
     struct reading g = {.x = x};
     pthread_t threads[2];
     for (size_t i = 0; i < 2; i++) pthread_create(&threads[i], NULL, read_ages, &g);
-    for (int age = 0; age < 60 || atomic_load(&g.rounds) < 20; age++) {
+    for (int age = 0; age < 60; age++) {
         char type[16], name[3][16] = {"a", "", "b"};
         snprintf(type, sizeof type, "age %d", age);
         snprintf(name[1], sizeof name[1], "age %d", age); /* stream 2 has another name each time */
@@ -774,6 +775,7 @@ BOTH(readers_never_see_events_of_before_and_after_a_flush_together) {
         world_apply(x);
         world_forget(x);
     }
+    while (atomic_load(&g.rounds) < 20) usleep(1000);
     atomic_store(&g.stop, true);
     for (size_t i = 0; i < 2; i++) pthread_join(threads[i], NULL);
 }

@@ -58,11 +58,15 @@ static inline void unit_add(struct unit_test *t) {
         }                                                                                          \
     } while (0)
 
+static inline unsigned unit_slow(void) {
+    const char *slow = getenv("CAIRN_TEST_SLOW");
+    return slow != NULL && atoi(slow) > 1 ? (unsigned)atoi(slow) : 1;
+}
+
 /* A test that takes more of the processor than this is killed: for what would take for ever if it
  * were wrong. Seconds; CAIRN_TEST_SLOW multiplies them. */
 static inline void unit_cpu_limit(unsigned seconds) {
-    const char *slow = getenv("CAIRN_TEST_SLOW");
-    rlim_t limit = seconds * (slow != NULL && atoi(slow) > 1 ? (unsigned)atoi(slow) : 1);
+    rlim_t limit = seconds * unit_slow();
     if (setrlimit(RLIMIT_CPU, &(struct rlimit){limit, limit}) != 0) abort();
 }
 
@@ -100,6 +104,7 @@ int main(int argc, char **argv) {
         pid_t pid = fork();
         if (pid == 0) {
             if (chdir(dir) != 0) abort();
+            alarm(900 * unit_slow()); /* it hangs */
             atomic_store(&unit_seed, seed);
             t->run();
             exit(0);
