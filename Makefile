@@ -77,7 +77,7 @@ $(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
 
-$(BUILD)/unit/%: tests/unit/%.c tests/unit/unit.h $(BUILD)/libcairn.a
+$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/libcairn.a
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
 

@@ -6,7 +6,7 @@
 #
 # --singledb: the numbered databases are one store, so what needs several is left out. --ignore-encoding: how values of other types are
 # encoded is not asked.
-# A test during which the server dies or nothing moves for SUITE_IDLE seconds (60) has failed; the file is run again, on
+# A test during which the server dies or nothing moves for SUITE_IDLE seconds (300) has failed; the file is run again, on
 # a fresh server, without it.
 
 set here [file dirname [file normalize [info script]]]
@@ -18,7 +18,7 @@ set all_files {unit/type/stream unit/type/stream-cgroups unit/multi unit/keyspac
     unit/introspection unit/introspection-2 unit/scan unit/expire unit/slowlog}
 # What these tags stand for is not in the server: they ask for DEBUG's parts, replicas, RDB and AOF files, the keys' memory.
 set denied {-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory}
-set idle [expr {[info exists env(SUITE_IDLE)] ? $env(SUITE_IDLE) : 60}]
+set idle [expr {[info exists env(SUITE_IDLE)] ? $env(SUITE_IDLE) : 300}]
 set attempts 8
 set suites {}; set files {}; set skipped 0; set quick 0; set try 0
 for {set i 0} {$i < $argc} {incr i} {

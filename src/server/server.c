@@ -334,9 +334,9 @@ static int finish(struct server *srv) {
         client_close(c);
     }
     after_turn(srv);
-    /* What was asked for a client that is gone comes back to nobody: streams that are being loaded. */
-    while (store_has_requests(srv->store) && clock_mono_ms() < give_up)
-        loop_turn(srv->loop, 10000);
+    /* What was asked for a client that is gone comes back to nobody: streams that are being loaded.
+     */
+    while (store_has_requests(srv->store) && clock_mono_ms() < give_up) loop_turn(srv->loop, 10000);
     struct err err;
     int rc = store_close(srv->store, &err);
     if (rc != 0)

@@ -20,7 +20,8 @@ void model_add_id(struct model *m, struct event *e);
 void model_remove_id(struct model *m, const struct event *e);
 /* All but those that are being loaded. */
 void model_drop_streams(struct model *m);
-/* load.c: gives up the load of a LOADING stream; the store is closed, so nobody is at work for it. */
+/* load.c: gives up the load of a LOADING stream; the store is closed, so nobody is at work for it.
+ */
 void stream_load_drop(struct stream *s);
 void event_count(struct model *m, struct event *e);    /* from now on in the cache's account */
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */

@@ -56,7 +56,7 @@ static void drop_loading(struct hash_node *n, void *arg) {
 void model_clear(struct model *m) {
     model_drop_streams(m);
     hash_each(&m->streams, drop_loading, m); /* what a slow disk has not given until now */
-    model_pack(m); /* no stream is left: gives the names back */
+    model_pack(m);                           /* no stream is left: gives the names back */
     assert(m->streams.count == 0);
     while (m->log.first < m->next_sequence) {
         struct event *e = model_event(m, m->log.first++);

@@ -5,12 +5,6 @@
 
 enum { NODES = 300, STEPS = 20000 };
 
-static uint64_t seed = 42;
-static uint64_t draw(uint64_t n) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (seed >> 33) % n;
-}
-
 TEST(the_first_is_always_the_lowest_whatever_is_moved_and_taken_out) {
     static struct heap_node nodes[NODES];
     struct heap h = {0};
