@@ -71,7 +71,7 @@ with_server {} {
                 after $ms
                 srv expect_end
                 srv signal TERM
-                assert_equal "exit 0" [srv wait_end [test_scaled 20000]]
+                assert_equal "exit 0" [srv wait_end]
             }
             srv drop_client
             srv start

@@ -68,8 +68,10 @@ void journal_applied(struct journal *j, uint64_t frame) {
 static int sync_last(struct journal *j, struct err *err) {
     if (!j->dirty) return 0;
     int rc = segment_sync(j->segments.tail, j->dir, err);
-    if (rc == 0) j->dirty = false;
-    return rc;
+    if (rc != 0) return rc;
+    j->dirty = false;
+    j->header_synced = !j->header_pending;
+    return 0;
 }
 
 /* The generation of the segment that holds the frames before first_frame: the newest that begins
