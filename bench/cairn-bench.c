@@ -7,8 +7,8 @@
  * This file prepares and starts a run; load.c is its loop. request.c makes the bytes that are sent
  * and reply.c passes over what comes back, where requests do not depend on replies; talk.c and
  * entries.c do both where they do. options.c is the command line, print.c the output, connect.c the
- * sockets, role.c what a kind of request is answered with, hist.c the latencies, probe.c the sync
- * probe. */
+ * sockets, role.c what a kind of request is answered with, hist.c the latencies, probe.c the
+ * probes of disk and memory. */
 #include "connect.h"
 #include "options.h"
 #include "print.h"
@@ -154,6 +154,8 @@ int main(int argc, char **argv) {
     if (o.probe != NULL)
         return probe_sync(o.probe, o.requests > 0 ? (unsigned)o.requests : 300, o.json) == 0 ? 0
                                                                                              : 1;
+    if (o.page_probe)
+        return probe_pages(o.requests > 0 ? (unsigned)o.requests : 64, o.json) == 0 ? 0 : 1;
     if (o.prefill > 0 && prefill(&o) != 0) return 1;
     return run(&o);
 }

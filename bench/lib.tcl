@@ -144,23 +144,31 @@ proc start_redis {args} {
     foreach {name value} $o(-conf) { lappend command --$name $value }
     return [launch redis $command $o(-dir) $port $o(-rules) $o(-live) $o(-limit_ms)]
 }
-proc cairn_command {dir port conf} {
-    set command [list [server_binary] --port $port --store sqlite:[file join $dir cairn.db] \
+# What is not said in `conf` is Cairn's default, the size of the cache too.
+proc cairn_command {binary dir port conf} {
+    set command [list $binary --port $port --store sqlite:[file join $dir cairn.db] \
         --durability $::durability]
-    # Redis keeps everything in memory: so may we, except where a row is about little memory.
-    if {![dict exists $conf cache-bytes]} { lappend conf cache-bytes 8gb }
     foreach {name value} $conf { lappend command --$name $value }
     return $command
 }
 proc start_cairn {args} {
-    array set o [list -dir "" -rules "" -live 0 -conf {} -limit_ms 20000]
+    array set o [list -binary [server_binary] -dir "" -rules "" -live 0 -conf {} -limit_ms 20000]
     array set o $args
     if {$o(-dir) eq ""} { set o(-dir) [fresh_dir cairn] }
     set port [free_port]
-    set command [cairn_command $o(-dir) $port $o(-conf)]
+    set command [cairn_command $o(-binary) $o(-dir) $port $o(-conf)]
     return [launch cairn $command $o(-dir) $port $o(-rules) $o(-live) $o(-limit_ms)]
 }
-proc start_server {kind args} { return [start_$kind {*}$args] }
+
+# What is compared: Redis and Cairn, or, with --binary-b, two builds of Cairn.
+set ::sides {redis cairn}
+set ::binary_b ""
+proc kind_of {side} { return [expr {$side eq "redis" ? "redis" : "cairn"}] }
+proc title_of {side} { return [string totitle $side] }
+proc start_server {side args} {
+    if {$side eq "b"} { lappend args -binary $::binary_b }
+    return [start_[kind_of $side] {*}$args]
+}
 
 # Runs a program to its end in the server's directory, its output to the server's log.
 proc run_logged {log args} {
@@ -182,7 +190,10 @@ proc stop_server {server {how KILL} {limit_s 600}} {
     set ::started [lsearch -all -inline -not -exact $::started $pid]
     return [expr {([clock microseconds] - $begin) / 1000.0}]
 }
+# The end of a measurement. The page probe of regime.tcl comes first: what the server gives back is cheap to touch.
+set ::pages {}
 proc discard {server} {
+    lappend ::pages [page_probe]
     stop_server $server
     file delete -force [dict get $server dir]
     catch {exec sync -f $::work}
@@ -203,6 +214,15 @@ proc memory_mb {server {field VmRSS}} {
 }
 
 # ---- processor time, in seconds
+
+# Of all programs that this one has run to their end.
+proc children_cpu {} {
+    # Servers that were stopped are taken note of now, so that they do not count for what is run next.
+    exec true
+    set text [read_file /proc/[pid]/stat]
+    set fields [split [string range $text [expr {[string last ")" $text] + 2}] end]]
+    return [expr {([lindex $fields 13] + [lindex $fields 14]) / 100.0}]
+}
 
 proc process_cpu {pid} {
     set text [read_file /proc/$pid/stat]
@@ -265,16 +285,31 @@ proc bench {server args} {
     return $result
 }
 
+# Adds server_us and client_us to a result: processor time for each `unit` (requests_per_s, events_per_s).
+proc with_costs {result unit} {
+    set rate [dict get $result $unit]
+    foreach who {server client} {
+        dict set result ${who}_us [expr {$rate > 0 ? [dict get $result ${who}_cpu] * 1e6 / $rate : 0}]
+    }
+    return $result
+}
+
 # redis-benchmark, its figures under the names of ours.
 proc redis_benchmark {server requests depth args} {
+    set pid [dict get $server pid]
+    set begin [list [clock microseconds] [process_cpu $pid] [children_cpu] [machine_cpu]]
     set out [exec redis-benchmark -p [dict get $server port] -c 50 -P $depth -n $requests -r 10000 \
         --csv {*}$args 2>@stderr]
+    set end [list [clock microseconds] [process_cpu $pid] [children_cpu] [machine_cpu]]
+    set wall [expr {([lindex $end 0] - [lindex $begin 0]) / 1e6}]
+    lassign [lmap e [lrange $end 1 3] b [lrange $begin 1 3] {expr {($e - $b) / $wall}}] server_cpu client_cpu machine
     set figures [regexp -all -inline {"([0-9.]+)"} [lindex [split [string trim $out] \n] end]]
     set values [lmap {all v} $figures {set v}]
     if {[llength $values] < 7} { error "redis-benchmark said: $out" }
     lassign [lrange $values end-6 end] rps avg min p50 p95 p99 max
     return [dict create requests_per_s $rps events_per_s $rps p50_us [expr {$p50 * 1000}] \
-        p99_us [expr {$p99 * 1000}] max_us [expr {$max * 1000}]]
+        p99_us [expr {$p99 * 1000}] max_us [expr {$max * 1000}] server_cpu $server_cpu \
+        client_cpu $client_cpu other_cpu [expr {$machine - $server_cpu - $client_cpu}]]
 }
 
 # p50 of an fdatasync on the servers' file system, in us.
@@ -336,11 +371,17 @@ proc say_conditions {} {
     regexp -line {^model name\s*:\s*(.*)$} [read_file /proc/cpuinfo] -> model
     say "date        [clock format [clock seconds] -format {%Y-%m-%d %H:%M}]"
     say "machine     $cpus x $model, Linux [exec uname -r], file system $fs"
-    say "Redis       [first_line redis-server --version]"
-    say "            appendonly yes, appendfsync $::appendfsync, save \"\", no AOF rewrite"
+    if {$::binary_b eq ""} {
+        say "Redis       [first_line redis-server --version]"
+        say "            appendonly yes, appendfsync $::appendfsync, save \"\", no AOF rewrite"
+    }
     if {![catch {server_binary} binary]} {
         say "Cairn       [first_line $binary --version], commit [first_line git -C $::top rev-parse --short HEAD]"
-        say "            durability $::durability"
+        say "            durability $::durability, cache-bytes and all else as they are by default, where not said"
+    }
+    if {$::binary_b ne ""} {
+        say "A           $binary"
+        say "B           $::binary_b, [first_line $::binary_b --version]"
     }
     set load [lindex [read_file /proc/loadavg] 0]
     say "load        $load before the start"

@@ -46,7 +46,8 @@ static const char usage[] =
     "  --warmup SEC       run before counting          --timeout SEC  give up without a reply "
     "(30)\n"
     "  --json  --progress  --full-parse (look at every element of every reply)\n"
-    "  --sync-probe FILE  measure fdatasync there (-n times, 300) and exit\n";
+    "  --sync-probe FILE  measure fdatasync there (-n times, 300) and exit\n"
+    "  --page-probe       measure the first touch of memory (-n MB, 64) and exit\n";
 
 _Noreturn static void die(const char *what, const char *detail) {
     fprintf(stderr, "cairn-bench: %s%s\n%s", what, detail, usage);
@@ -84,6 +85,7 @@ enum option_id {
     O_PROGRESS,
     O_FULL,
     O_PROBE,
+    O_PAGE_PROBE,
     O_IN_TURN,
     O_GROUP,
     O_NO_ACK,
@@ -110,6 +112,7 @@ static const struct option long_options[] = {
     {"progress", 0, NULL, O_PROGRESS},
     {"full-parse", 0, NULL, O_FULL},
     {"sync-probe", 1, NULL, O_PROBE},
+    {"page-probe", 0, NULL, O_PAGE_PROBE},
     {"in-turn", 0, NULL, O_IN_TURN},
     {"group", 1, NULL, O_GROUP},
     {"no-ack", 0, NULL, O_NO_ACK},
@@ -208,6 +211,9 @@ static void set_option(struct options *o, int id, const char *arg) {
     case O_PROBE:
         o->probe = arg;
         break;
+    case O_PAGE_PROBE:
+        o->page_probe = true;
+        break;
     case O_IN_TURN:
         o->spec.in_turn = true;
         break;
@@ -245,6 +251,7 @@ void options_parse(struct options *o, int argc, char **argv) {
         o->spec.raw = argv[optind++];
     }
     if (optind < argc) die("what is this: ", argv[optind]);
+    if (o->page_probe && o->requests > 1 << 20) die("--page-probe: -n is in MB", "");
     if (o->mode->mixed && o->readers >= o->connections) die("--readers must be below -c", "");
     if (o->read_streams > o->spec.streams) die("--read-streams must not be above --streams", "");
     if (o->load.warmup > 0 && o->load.seconds <= 0) die("--warmup needs -t", "");

@@ -23,7 +23,7 @@ struct options {
     uint64_t read_streams;
     const char *group;
     const char *probe;
-    bool json, full_parse, no_ack;
+    bool json, full_parse, no_ack, page_probe;
 };
 
 /* Exits with 2 and the usage when the command line is wrong. */

@@ -1,24 +1,26 @@
-# The table of bench/compare: a row is measured in interleaved pairs, and said with medians, ratio and target.
-# It needs lib.tcl and the options of compare as globals.
+# The table of bench/compare: a row is measured in interleaved pairs, in its regimes, and said with medians, ratio and
+# target. It needs lib.tcl, regime.tcl and the options of compare as globals.
 
-set format "%-3s %-34s %9s %9s %6s %6s %-7s %13s %13s %11s"
+set format "%-3s %-34s %-6s %9s %9s %6s %6s %-7s %13s %13s %9s %11s %11s"
 proc head {} {
+    lassign [lmap side $::sides {title_of $side}] left right
     say ""
-    say [format $::format row what "Redis /s" "Cairn /s" ratio target reached \
-        "p50/p99 Redis" "p50/p99 Cairn" "server CPU"]
-    say [string repeat - 120]
+    say [format $::format row what regime "$left /s" "$right /s" ratio target reached \
+        "p50/p99 $left" "p50/p99 $right" cores "us server" "us client"]
+    say [string repeat - 149]
 }
 
-proc kinds {pair {needs {}}} {
-    set order [expr {$pair % 2 == 0 ? {redis cairn} : {cairn redis}}]
+# The sides in the order of this pair, without what is not wanted or not possible.
+proc order {pair {needs {}}} {
+    set order [expr {$pair % 2 == 0 ? $::sides : [lreverse $::sides]}]
     if {$::only ne ""} { set order $::only }
     if {[llength [missing $needs]] == 0} { return $order }
     return [lsearch -all -inline -not -exact $order cairn]
 }
 
-# Which of these commands our server does not know. Asked once for each.
+# Which of these commands our server does not know. Asked once for each. Two builds are expected to know the same.
 proc missing {needs} {
-    if {$::only eq "redis"} { return {} }
+    if {$::only eq "redis" || $::binary_b ne ""} { return {} }
     set unasked [lmap name $needs { if {[dict exists $::known $name]} continue; set name }]
     if {[llength $unasked] > 0} {
         set server [start_cairn]
@@ -40,73 +42,138 @@ proc say_skipped {needs} {
     say "    SKIPPED for Cairn, which answers \"unknown command\" to [join $missing {, }]"
 }
 
-# Fills the results of both kinds by calling `measure` (a command prefix; gets kind) in pairs.
+# Calls `measure` (a command prefix; gets the side) in pairs. A dict: for each side the list of results
+# that count; pages and syncs of the probes around them; voids, a list of {side why}.
 proc in_pairs {name unit measure {needs {}}} {
-    set results [dict create redis {} cairn {}]
-    set before [sync_probe]
+    set results [dict create pages {} syncs {} voids {}]
+    foreach side $::sides { dict set results $side {} }
     for {set i 0} {$i < $::pairs} {incr i} {
-        foreach kind [kinds $i $needs] {
-            wait_quiet
-            set r [{*}$measure $kind]
-            dict lappend results $kind $r
-            note [format "%s pair %d %-5s %10.0f /s  p50 %8.3f p99 %8.3f ms" $name [expr {$i + 1}] $kind \
-                [dict get $r $unit] [expr {[dict get $r p50_us] / 1000}] \
-                [expr {[dict get $r p99_us] / 1000}]]
+        foreach side [order $i $needs] {
+            set label [format "%s pair %d %-5s" $name [expr {$i + 1}] $side]
+            set run [counted $label [concat $measure $side]]
+            if {[dict get $run void] ne ""} {
+                dict lappend results voids [list $side [dict get $run void]]
+                continue
+            }
+            foreach probe {pages syncs} { dict lappend results $probe {*}[dict get $run $probe] }
+            set r [dict get $run result]
+            if {$unit ne ""} {
+                set r [with_costs $r $unit]
+                note [format "%s %10.0f /s  p50 %8.3f p99 %8.3f ms  cpu %.2f + %.2f us  (%s)" $label \
+                    [dict get $r $unit] [expr {[dict get $r p50_us] / 1000}] [expr {[dict get $r p99_us] / 1000}] \
+                    [dict get $r server_us] [dict get $r client_us] \
+                    [probe_text [dict get $run pages] [dict get $run syncs]]]
+            }
+            dict lappend results $side $r
         }
     }
-    set after [sync_probe]
-    dict set results probe [list $before $after]
     return $results
 }
 
-# One line of the table from the results of both sides. Without a target (0) there is no verdict.
-proc say_row {name what unit target p99 results} {
-    foreach kind {redis cairn} {
-        set list [dict get $results $kind]
-        if {[llength $list] == 0} {
-            lassign {0 - -} rate($kind) text($kind) tail($kind)
-            set cpu($kind) -
+# Of one side: a dict of the medians of what the row shows; empty without results.
+proc medians_of {list unit} {
+    if {[llength $list] == 0} { return {} }
+    set names [list $unit p50_us p99_us server_cpu client_cpu server_us client_us]
+    set d [dict create]
+    foreach name $names { dict set d $name [median_of $list $name] }
+    dict set d rate [dict get $d $unit]
+    return $d
+}
+
+# yes, no, "no: p99", or - without a target or without one of the sides.
+proc verdict_of {left right target p99} {
+    if {$left eq "" || $right eq "" || $target <= 0 || [dict get $left rate] <= 0} { return - }
+    if {double([dict get $right rate]) / [dict get $left rate] < $target} { return no }
+    if {$p99 && [dict get $right p99_us] > [dict get $left p99_us]} { return "no: p99" }
+    return yes
+}
+
+# One line of the table from the results of both sides, and what else is to be said of them. Without a target (0)
+# there is no verdict; two builds have none.
+proc say_row {name what regime unit target p99 results} {
+    lassign $::sides left right
+    if {$::binary_b ne ""} { set target 0 }
+    foreach side $::sides {
+        set m($side) [medians_of [dict get $results $side] $unit]
+        if {$m($side) eq ""} {
+            lassign {- - - - -} rate($side) tail($side) cores($side) server($side) client($side)
             continue
         }
-        set rate($kind) [median_of $list $unit]
-        set text($kind) [rate_text $rate($kind)]
-        set p99us($kind) [median_of $list p99_us]
-        set tail($kind) "[ms_text [median_of $list p50_us]]/[ms_text $p99us($kind)]"
-        set cpu($kind) -
-        if {[dict exists [lindex $list 0] server_cpu]} {
-            set cpu($kind) [format %.2f [median_of $list server_cpu]]
-        }
+        set rate($side) [rate_text [dict get $m($side) rate]]
+        set tail($side) "[ms_text [dict get $m($side) p50_us]]/[ms_text [dict get $m($side) p99_us]]"
+        set cores($side) [format %.2f [dict get $m($side) server_cpu]]
+        foreach who {server client} { set ${who}($side) [format %.2f [dict get $m($side) ${who}_us]] }
     }
     set ratio -
-    set reached -
-    if {$rate(redis) > 0 && $rate(cairn) > 0} {
-        set r [expr {$rate(cairn) / $rate(redis)}]
-        set ratio [format %.2f $r]
-        if {$target > 0} {
-            set reached yes
-            if {$p99 && $p99us(cairn) > $p99us(redis)} { set reached "no: p99" }
-            if {$r < $target} { set reached no }
-            if {$reached ne "yes"} { incr ::missed }
-        }
+    if {$m($left) ne "" && $m($right) ne "" && [dict get $m($left) rate] > 0} {
+        set ratio [format %.2f [expr {double([dict get $m($right) rate]) / [dict get $m($left) rate]}]]
     }
-    set wanted -
-    if {$target > 0} { set wanted [format %.2f $target] }
-    say [format $::format $name $what $text(redis) $text(cairn) $ratio $wanted $reached \
-        $tail(redis) $tail(cairn) $cpu(redis)/$cpu(cairn)]
+    set reached [verdict_of $m($left) $m($right) $target $p99]
+    # A side of which nothing counts.
+    foreach void [dict get $results voids] { if {$m([lindex $void 0]) eq ""} { set reached void } }
+    if {$reached eq "void" || [string match no* $reached]} { incr ::missed }
+    set wanted [expr {$target > 0 ? [format %.2f $target] : "-"}]
+    say [format $::format $name $what [expr {$regime eq "once" ? "-" : $regime}] $rate($left) $rate($right) \
+        $ratio $wanted $reached $tail($left) $tail($right) $cores($left)/$cores($right) \
+        $server($left)/$server($right) $client($left)/$client($right)]
+    say_cores $target $m($left) $m($right)
     say_mb $results
     say_appends $results
     say_drained $results
+    say_short $results
     say_quality $results
-    lassign [dict get $results probe] before after
-    if {$before > 2 * $after || $after > 2 * $before} {
-        say "    warning: a sync took $before us before and $after us after this row: not a quiet machine"
+    say_probes $results
+}
+
+# What the target would take of both programs' processors: the cores, or "" when there are enough. Server and
+# generator share the machine; a tenth of it is the kernel's and everybody else's.
+proc cores_beyond {target left_rate server_us client_us cores} {
+    set needed [expr {$target * $left_rate * ($server_us + $client_us) / 1e6}]
+    return [expr {$needed > 0.9 * $cores ? $needed : ""}]
+}
+proc say_cores {target left right} {
+    if {$left eq "" || $right eq "" || $target <= 0} return
+    foreach name {server_us client_us} { set $name [dict get $right $name] }
+    set needed [cores_beyond $target [dict get $left rate] $server_us $client_us $::cores]
+    if {$needed eq ""} return
+    say [format "    the target is %s/s, which takes %.2f cores (%.2f us of the server + %.2f us of the generator): above %.1f" \
+        [rate_text [expr {$target * [dict get $left rate]}]] $needed $server_us $client_us [expr {0.9 * $::cores}]]
+}
+set ::cores [exec nproc]
+
+# In steady: what it lacked when it was measured all the same.
+proc say_short {results} {
+    foreach side $::sides {
+        set said [lmap r [dict get $results $side] {
+            if {![dict exists $r short] || [dict get $r short] eq ""} continue
+            dict get $r short
+        }]
+        if {[llength $said] == 0} continue
+        say "    not steady: [title_of $side] in [llength $said] of [llength [dict get $results $side]] runs, [lindex $said end]"
+    }
+}
+
+proc say_probes {results} {
+    foreach side $::sides {
+        set why [lmap void [dict get $results voids] {
+            if {[lindex $void 0] ne $side} continue
+            lindex $void 1
+        }]
+        if {[llength $why] == 0} continue
+        say "    void: [lindex $why end] ([title_of $side], [llength $why] of $::pairs runs, each tried $::tries times)"
+    }
+    if {[llength [dict get $results pages]] == 0} return
+    set syncs [dict get $results syncs]
+    say "    probes: [probe_text [dict get $results pages] $syncs]"
+    if {[tcl::mathfunc::max {*}$syncs] > 2 * [tcl::mathfunc::min {*}$syncs]} {
+        say "    warning: the syncs moved by more than two: not a quiet machine"
     }
 }
 
 # What makes a row doubtful: others that computed meanwhile, a generator at its limit.
 proc say_quality {results} {
-    set all [concat [dict get $results redis] [dict get $results cairn]]
-    if {![dict exists [lindex $all 0] other_cpu]} return
+    set all [concat {*}[lmap side $::sides {dict get $results $side}]]
+    if {[llength $all] == 0} return
     set other [median_of $all other_cpu]
     if {$other > 0.3} {
         say [format "    warning: others (kernel threads too) used %.2f cores meanwhile" $other]
@@ -119,8 +186,8 @@ proc say_quality {results} {
 }
 
 # The results of one side when they are those of this role of the generator, else none.
-proc of_role {results kind role} {
-    set list [dict get $results $kind]
+proc of_role {results side role} {
+    set list [dict get $results $side]
     if {[llength $list] == 0 || ![dict exists [lindex $list 0] role]} { return {} }
     if {[dict get [lindex $list 0] role] ne $role} { return {} }
     return $list
@@ -128,22 +195,22 @@ proc of_role {results kind role} {
 
 # For reads: the bytes, as our records carry more than those of Redis.
 proc say_mb {results} {
-    foreach kind {redis cairn} {
-        set list [of_role $results $kind read]
+    foreach side $::sides {
+        set list [of_role $results $side read]
         if {[llength $list] == 0} continue
         set mb [median_of $list mb_in_per_s]
         set size [expr {1e6 * $mb / [median_of $list requests_per_s]}]
-        say [format "    %-5s %.0f MB/s, %s events/s, %.0f bytes a reply" $kind $mb \
+        say [format "    %-5s %.0f MB/s, %s events/s, %.0f bytes a reply" $side $mb \
             [rate_text [median_of $list events_per_s]] $size]
     }
 }
 
 # For deliveries: what was written meanwhile.
 proc say_appends {results} {
-    foreach kind {redis cairn} {
-        set list [of_role $results $kind deliver]
+    foreach side $::sides {
+        set list [of_role $results $side deliver]
         if {[llength $list] == 0} continue
-        say [format "    %-5s %s appends/s, p50/p99 of the append %s/%s ms" $kind \
+        say [format "    %-5s %s appends/s, p50/p99 of the append %s/%s ms" $side \
             [rate_text [median_of $list write_per_s]] [ms_text [median_of $list write_p50_us]] \
             [ms_text [median_of $list write_p99_us]]]
     }
@@ -151,12 +218,12 @@ proc say_appends {results} {
 
 # For backlogs: how much of the time there was any left.
 proc say_drained {results} {
-    foreach kind {redis cairn} {
-        set list [of_role $results $kind group]
+    foreach side $::sides {
+        set list [of_role $results $side group]
         if {[llength $list] == 0} continue
         set seconds [median_of $list seconds]
         if {$seconds >= 0.5 * $::seconds} continue
-        say [format "    note: %s had read the backlog of %s entries after %.2f s" $kind \
+        say [format "    note: %s had read the backlog of %s entries after %.2f s" $side \
             [rate_text $::backlog] $seconds]
     }
 }
@@ -165,16 +232,20 @@ proc say_drained {results} {
 
 # name, what, target ratio (0: none), whether p99 must not be higher, rules for the disk, the figure compared, and the
 # arguments of the generator for Redis and for Cairn. More, by name:
+#   regimes                      {fill steady}; or once: the row has none
+#   steady TARGET                another target there
+#   fill_conf {name value ...}   the row's fill is --fill-events in all, with these settings of Cairn
+#   load ARGUMENTS               what makes it steady, when the row's own work does not; it is applied afterwards
 #   redis_conf {name value ...}  other settings of Redis in this row
 #   prepare COMMAND              called with the server before the run
 #   second 1                     the figures compared are those of the generator's second role
 #   needs {COMMAND ...}          without them our server is skipped
-#   benchmark {REDIS CAIRN}      commands with which redis-benchmark measures the row once more
+#   benchmark {REDIS CAIRN}      commands with which redis-benchmark measures the row once more, in fill
 set rows {}
 proc row {name what target p99 rules unit redis cairn args} {
-    set more {redis_conf {} prepare {} second 0 needs {} benchmark {}}
+    set more {regimes {fill steady} fill_conf {} load {} redis_conf {} prepare {} second 0 needs {} benchmark {}}
     lappend ::rows [dict merge $more [dict create name $name what $what target $target p99 $p99 \
-        rules $rules unit $unit redis $redis cairn $cairn] $args]
+        steady $target rules $rules unit $unit redis $redis cairn $cairn] $args]
 }
 
 # A server on which nothing is going on any more: what was written is applied, buffers are given back.
@@ -182,7 +253,7 @@ proc settle {server} {
     set port [dict get $server port]
     for {set i 0} {[dict get $server kind] eq "cairn"} {incr i} {
         if {[info_field $port applied_frame] == [info_field $port durable_frame]} break
-        if {$i >= 600} { error "the database does not come after:\n[tail [dict get $server log]]" }
+        if {$i >= 1800} { error "the database does not come after:\n[tail [dict get $server log]]" }
         after 100
     }
     after 1000
@@ -196,13 +267,29 @@ proc write_pages {modes server} {
     settle $server
 }
 
-proc measure {row kind} {
+# One run of the generator, on a server brought into the regime.
+proc measure {row regime side} {
+    set kind [kind_of $side]
+    set arguments [dict get $row $kind]
+    set in_events [expr {$regime eq "fill" && [dict get $row fill_conf] ne ""}]
     set conf {}
     if {$kind eq "redis"} { set conf [dict get $row redis_conf] }
-    set server [start_server $kind -rules [dict get $row rules] -conf $conf]
+    if {$kind eq "cairn" && $in_events} { set conf [dict get $row fill_conf] }
+    set server [start_server $side -rules [dict get $row rules] -conf $conf]
+    set short ""
+    if {$regime eq "steady"} {
+        set load [dict get $row load]
+        set short [load_until_steady $server [expr {$load eq "" ? $arguments : $load}]]
+        if {$load ne ""} { settle $server }
+    }
     set prepare [dict get $row prepare]
     if {$prepare ne ""} { {*}$prepare $server }
-    set r [bench $server -t $::seconds --warmup $::warmup {*}[dict get $row $kind]]
+    if {$in_events} {
+        set length [list -n [requests_for $::fill_events $arguments]]
+    } else {
+        set length [list -t [expr {$regime eq "steady" ? $::steady_measured : $::seconds}] --warmup $::warmup]
+    }
+    set r [bench $server {*}$length {*}$arguments]
     discard $server
     if {[dict get $row second]} {
         foreach name {requests_per_s p50_us p99_us} as {write_per_s write_p50_us write_p99_us} {
@@ -210,30 +297,36 @@ proc measure {row kind} {
         }
         set r [dict merge $r [dict get $r second]]
     }
+    dict set r short $short
     return $r
 }
 
 proc run_row {row} {
     dict with row {}
-    set results [in_pairs $name $unit [list measure $row] $needs]
-    say_row $name $what $unit $target $p99 $results
-    say_skipped $needs
-    if {$benchmark ne ""} { run_redis_benchmark $row $results }
+    foreach regime [regimes_of_row $::regimes $regimes] {
+        set results [in_pairs "$name $regime" $unit [list measure $row $regime] $needs]
+        say_row $name $what $regime $unit [expr {$regime eq "steady" ? $steady : $target}] $p99 $results
+        if {$regime eq "fill" && $fill_conf ne ""} {
+            say "    fill: $::fill_events events in all; Cairn with $fill_conf"
+        }
+        say_skipped $needs
+        if {$benchmark ne "" && $regime eq "fill"} { run_redis_benchmark $row $results }
+    }
 }
 
 # P=1 with redis-benchmark too, which tops out earlier than we do: about as long as the others.
-proc measure_redis_benchmark {rate commands kind} {
-    set server [start_server $kind]
-    set command [lindex $commands [expr {$kind eq "cairn"}]]
+proc measure_redis_benchmark {rate commands side} {
+    set server [start_server $side]
+    set command [lindex $commands [expr {[kind_of $side] eq "cairn"}]]
     set r [redis_benchmark $server [expr {int($rate * $::seconds / 2)}] 1 {*}$command]
     discard $server
     return $r
 }
 proc run_redis_benchmark {row results} {
     dict with row {}
-    set some [concat [dict get $results redis] [dict get $results cairn]]
+    set some [concat {*}[lmap side $::sides {dict get $results $side}]]
     if {[llength $some] == 0} return
     set rate [median_of $some requests_per_s]
     set results [in_pairs $name requests_per_s [list measure_redis_benchmark $rate $benchmark] $needs]
-    say_row $name "the same with redis-benchmark" requests_per_s $target $p99 $results
+    say_row $name "the same with redis-benchmark" fill requests_per_s $target $p99 $results
 }
