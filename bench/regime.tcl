@@ -137,7 +137,8 @@ proc probe_text {pages syncs} {
 proc range_text {values form} {
     set low [format $form [tcl::mathfunc::min {*}$values]]
     set high [format $form [tcl::mathfunc::max {*}$values]]
-    return [expr {$low eq $high ? $low : "$low-$high"}]
+    if {$low eq $high} { return $low }
+    return $low-$high
 }
 
 # Repeats a measurement until one counts, or the tries are used up. The dict of the last; pages and syncs are of all that
