@@ -92,7 +92,7 @@ with_server {} {
     }
     test "Delivering, applying and dropping pending entries leaves no memory behind" {
         r XGROUP DESTROY s g
-        foreach rounds {3 10} {
+        foreach rounds {2 6} {
             set before [info_field r used_memory memory]
             for {set round 0} {$round < $rounds} {incr round} {
                 deliver_all $n
