@@ -28,14 +28,15 @@ static struct stream_name *name_of(struct batch *b, uint64_t i) {
 
 /* One event, as EAPPEND makes it, in a frame of its own. */
 static void add_event(struct batch *b, uint64_t id_key) {
-    uint64_t i = draw(STREAMS), now = 1700000000000 + next_sequence / 100;
+    uint64_t i = draw(STREAMS), sequence = next_sequence++;
+    uint64_t now = 1700000000000 + sequence / 100;
     struct stream_name *name = name_of(b, i);
-    struct event_fields f = {.sequence = next_sequence++,
+    struct event_fields f = {.sequence = sequence,
                              .version = versions[i]++,
                              .timestamp = now,
                              .recorded = now,
                              .entry_ms = now,
-                             .entry_seq = next_sequence,
+                             .entry_seq = sequence + 1,
                              .type = STR("t"),
                              .payload = str_c(payload)};
     event_id_make(now, name->partition_hash, f.sequence, id_key, &f.event_id);
