@@ -28,7 +28,7 @@ LIBS      = -levent_core -lsqlite3 -lisal -luuid -lm
 SERVER   ?= src/cairn-server
 
 LAYERS   = base proto record store stream config server commands
-LIB_SRC  = $(shell find $(LAYERS:%=src/%) -name "*.c")
+LIB_SRC  = $(sort $(shell find $(LAYERS:%=src/%) -name "*.c"))
 LIB_OBJ  = $(LIB_SRC:src/%.c=$(BUILD)/%.o)
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -106,6 +106,7 @@ deps:
 check: check-clang
 	sh utils/check-layers.sh
 	sh utils/check-docs.sh
+	sh utils/check-names.sh
 	sh utils/check-format.sh
 	+@$(MAKE) -s -j2 WERROR=1 BUILD=build-check SERVER=build-check/cairn-server build-check/cairn-server
 

@@ -24,7 +24,7 @@ enum event_flag {
     EVENT_HAS_CAUSATION = 1 << 3,
     EVENT_CLIENT_ID = 1 << 4, /* event_id was given by the client; 16 bytes of content hash follow:
                                  XXH3 128 of the content that the client gave */
-    EVENT_FIELDS = 1 << 5,    /* added with XADD: the payload is its fields, see store/fields.h */
+    EVENT_FIELDS = 1 << 5,    /* added with XADD: the payload is its fields, see record/fields.h */
     EVENT_ERASED = 1 << 6,    /* payload and metadata are gone; both empty */
 };
 #define EVENT_UUID_FLAGS 5 /* how many of the flags bring 16 bytes */

@@ -59,14 +59,15 @@ void commit_turn(struct server *srv, uint64_t wait_us) {
     srv->commit.look_again = false;
 }
 
-void commit_durable(struct server *srv, const struct batch *b, uint32_t released) {
+void commit_durable(struct server *srv, const struct batch *b, uint32_t released,
+                    uint64_t now_us) {
     struct commit_pace *p = &srv->commit;
-    uint64_t now = clock_mono_us(), took = now - b->submitted_us;
+    uint64_t took = now_us - b->submitted_us;
     p->sync_us = (p->sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
     uint32_t all = p->in_flight + p->writers;
     p->population = MAX(all, p->population - p->population / 16);
     p->in_flight -= MIN(released, p->in_flight);
-    p->hold_until_us = released > 0 ? now + MIN(p->sync_us / 2, HOLD_MAX_US) : 0;
+    p->hold_until_us = released > 0 ? now_us + MIN(p->sync_us / 2, HOLD_MAX_US) : 0;
 }
 
 void commit_between_clients(struct server *srv) {

@@ -24,8 +24,8 @@ void commit_hand_over(struct server *srv);
 /* In the middle of a turn, after a connection's commands have run: with a slow disk a cohort of
  * writers is handed over before the rest is looked at, so that syncs overlap. */
 void commit_between_clients(struct server *srv);
-/* b is durable, and so many connections were released by it. */
-void commit_durable(struct server *srv, const struct batch *b, uint32_t released);
+/* b was seen to be durable at now_us (monotonic), and so many connections were released by it. */
+void commit_durable(struct server *srv, const struct batch *b, uint32_t released, uint64_t now_us);
 /* Waits in the loop for at most so long, and handles what has happened. */
 void commit_turn(struct server *srv, uint64_t wait_us);
 

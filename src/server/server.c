@@ -32,7 +32,8 @@ static void resume_all(struct list *parked) {
 
 static void on_durable(struct batch *b, void *arg) {
     struct server *srv = arg;
-    commit_durable(srv, b, clients_durable(srv, b));
+    uint64_t now_us = clock_mono_us(); /* before all of them are released */
+    commit_durable(srv, b, clients_durable(srv, b), now_us);
     resume_all(&srv->waiting); /* WAITAOF */
 }
 
@@ -328,6 +329,9 @@ static int finish(struct server *srv) {
             busy = busy || LIST_ENTRY(it, struct client, all)->gate_count > 0;
         if (busy) loop_turn(srv->loop, 10000);
     }
+    if (busy)
+        log_warning("stopping: replies that waited for the disk for %d s are given up",
+                    STOP_PATIENCE_MS / 1000);
     while (!list_empty(&srv->clients)) {
         struct client *c = LIST_ENTRY(srv->clients.next, struct client, all);
         client_flush(c);
@@ -337,6 +341,7 @@ static int finish(struct server *srv) {
     /* What was asked for a client that is gone comes back to nobody: streams that are being loaded.
      */
     while (store_has_requests(srv->store) && clock_mono_ms() < give_up) loop_turn(srv->loop, 10000);
+    if (store_has_requests(srv->store)) log_warning("stopping: reads are still under way");
     struct err err;
     int rc = store_close(srv->store, &err);
     if (rc != 0)

@@ -103,7 +103,7 @@ with_server {} {
 
     test "What was renamed is deleted when its deadline comes, also when a transaction renamed it in vain" {
         r SET renamed-1 v
-        r PEXPIRE renamed-1 400
+        r PEXPIRE renamed-1 3600000
         r RENAME renamed-1 renamed-2
         r MULTI
         r RENAME renamed-2 renamed-3
@@ -111,7 +111,8 @@ with_server {} {
         assert_match {WRONGVER *} [r err EXEC]
         # DBSIZE looks at no key, so that nobody but the deadline deletes it.
         set before [r DBSIZE]
-        wait_for "renamed-2 to be deleted" 5000 {[r DBSIZE] == $before - 1}
+        r PEXPIRE renamed-2 1
+        wait_for "renamed-2 to be deleted" {[r DBSIZE] == $before - 1}
         assert_equal 0 [r EXISTS renamed-1 renamed-2 renamed-3]
     }
 

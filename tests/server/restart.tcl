@@ -63,7 +63,8 @@ with_server {} {
     }
     test "SIGTERM while streams are being loaded ends with status 0" {
         set keys {}
-        for {set i 0} {$i < 2000} {incr i} { lappend keys many-$i }
+        for {set i 0} {$i < 2000} {incr i} { lappend keys load-$i }
+        pipeline [srv default_client] [lmap key $keys {list EAPPEND $key t}]
         foreach ms {0 5 20} {
             srv restart
             with_clients c {
@@ -82,7 +83,9 @@ with_server {} {
         with_clients {idle half} {
             $idle PING
             $half write "*3\r\n\$7\r\nEAPPEND\r\n\$4\r\nha"
+            srv new_log
             srv restart
+            assert {![string match "*stopping: *" [srv new_log]]} "the stop waited for something"
         }
     }
     test "After a clean stop the journal holds nothing: the database file alone is the store" {

@@ -1,5 +1,5 @@
 /* A stream or a string as bytes: what COPY passes through, and what is in the payload of DUMP and
- * RESTORE where Redis' format does not say all (stream/rdb.h). The bytes are our own format,
+ * RESTORE where Redis' format does not say all (stream/dump/rdb.h). The bytes are our own format,
  * little-endian, every part with its length in front:
  *
  *   head, then a string's value, or:

@@ -12,7 +12,7 @@
  * larger than what they hold, so an index costs 4 to 5.5 bytes an entry whatever the order of
  * changes; one with a single entry costs 48 bytes beside the struct.
  *
- * The index of a whole group and those of its consumers are such; stream/pending.c owns them.
+ * The index of a whole group and those of its consumers are such; stream/group/pending.c owns them.
  * Not thread safe. */
 #ifndef STREAM_GROUP_PENDING_ORDER_H
 #define STREAM_GROUP_PENDING_ORDER_H

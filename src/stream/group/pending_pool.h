@@ -8,7 +8,7 @@
  * that arrive together live together, and as they are mostly acknowledged together too, chunks
  * become empty whole.
  *
- * Only stream/pending.c and stream/pending_order.c call these functions. Not thread safe. */
+ * Only pending.c and pending_order.c call these functions. Not thread safe. */
 #ifndef STREAM_GROUP_PENDING_POOL_H
 #define STREAM_GROUP_PENDING_POOL_H
 
