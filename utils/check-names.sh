@@ -6,15 +6,15 @@ command -v perl >/dev/null || { echo "perl is missing"; exit 2; }
 exec perl - <<'PERL'
 use strict;
 use warnings;
-use File::Find;
 my ($status, %there, @texts) = (0);
-find({no_chdir => 1, wanted => sub {
-    return unless -f;
-    push @texts, $_ if /\.[ch]$/ || m{^src/README\.md$};
-    return unless /\.[ch]$/;
-    my @parts = split m{/};
+open(my $files, '-|', qw(find src bench tests -type f)) or die "find: $!";
+while (my $path = <$files>) {
+    chomp $path;
+    push @texts, $path if $path =~ /\.[ch]$/ || $path eq 'src/README.md';
+    next unless $path =~ /\.[ch]$/;
+    my @parts = split m{/}, $path;
     $there{join '/', @parts[$_ .. $#parts]} = 1 for 0 .. $#parts;
-}}, qw(src bench tests));
+}
 push @texts, glob('docs/*.md CONTRIBUTING.md tests/README.md bench/README.md');
 for my $path (sort @texts) {
     open(my $in, '<', $path) or die "$path: $!";
