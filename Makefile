@@ -60,24 +60,32 @@ $(BUILD)/libs.ok: utils/check-libs.sh
 	@sh utils/check-libs.sh '$(CC)' '$(MALLOC)'
 	@touch $@
 
-$(BUILD)/%.o: src/%.c | $(BUILD)/libs.ok
+# What was built with other flags (WERROR, OPT ...) is built again. (The goals left out call make again, with theirs.)
+ifeq (,$(filter clean deps install uninstall test test-programs check check-clang test-asan test-tsan,$(MAKECMDGOALS)))
+ifneq ($(file <$(BUILD)/flags),$(strip $(COMPILE)))
+$(shell mkdir -p $(BUILD))
+$(file >$(BUILD)/flags,$(strip $(COMPILE)))
+endif
+endif
+
+$(BUILD)/%.o: src/%.c $(BUILD)/flags | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(COMPILE) -MMD -MP -c -o $@ $<
 
-bench/cairn-bench: $(wildcard bench/*.c bench/*.h) | $(BUILD)/libs.ok
+bench/cairn-bench: $(wildcard bench/*.c bench/*.h) $(BUILD)/flags | $(BUILD)/libs.ok
 	$(call quiet,CC,$@)$(COMPILE) -o $@ $(filter %.c,$^) -lm
 
 # Counts instructions (bench/instructions). Time, random numbers and threads are bench/inside/inside.c's. Without
 # debugging information: valgrind 3.19 gives up on clang's.
 INSIDE = -Wl,--strip-debug,--wrap=clock_gettime,--wrap=getrandom,--wrap=threads_start
 $(BUILD)/instructions: $(wildcard bench/inside/*.[ch]) $(BUILD)/libcairn.a
-	$(call quiet,LINK,$@)$(COMPILE) $(LDFLAGS) -DBUILT_WITH='"$(OPT)"' $(INSIDE) -o $@ $(filter %.c %.a,$^) $(LIBS) $(MALLOC)
+	$(call quiet,LINK,$@)$(COMPILE) $(LDFLAGS) -DBUILT_WITH='"$(strip $(OPT) $(CFLAGS) $(CPPFLAGS) $(SANITIZE))"' $(INSIDE) -o $@ $(filter %.c %.a,$^) $(LIBS) $(MALLOC)
 
 $(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
 
-$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/libcairn.a
+$(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/libcairn.a $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call quiet,CC,$<)$(COMPILE) $(LDFLAGS) -o $@ $< $(BUILD)/libcairn.a $(LIBS) $(MALLOC)
 
