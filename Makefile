@@ -173,12 +173,17 @@ bench-long: all
 
 # Files only: no user is made, nothing is started. The option file and the unit are samples, among the documents.
 DOC = $(DESTDIR)$(PREFIX)/share/doc/cairn
+PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md) redis-compat/README.md redis-compat/RESULTS.md
+# What a page links to in the source is not installed: the link becomes words.
+LINKS = s:\[([^]]*)\]\((\.\./)*((src|tests|bench|utils|deps)/[^)]*)\):\1 (\3 in the source):g; \
+	s:(src|tests|bench|utils|deps)(/[^ ]*) \(\1\2 in the source\):\1\2 (in the source):g
 
 install: $(SERVER) bench/cairn-bench
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DOC)/docs'
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DOC)/docs' '$(DOC)/redis-compat'
 	install -m 755 $(SERVER) bench/cairn-bench '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 README.md LICENSE cairn.conf '$(DOC)'
-	install -m 644 docs/*.md '$(DOC)/docs'
+	install -m 644 LICENSE cairn.conf '$(DOC)'
+	install -m 644 redis-compat/not-applicable.txt '$(DOC)/redis-compat'
+	for page in $(PAGES); do sed -E '$(LINKS)' $$page >"$(DOC)/$$page" && chmod 644 "$(DOC)/$$page" || exit 1; done
 	sed 's:/usr/local/:$(PREFIX)/:' utils/systemd/cairn.service >'$(DOC)/cairn.service'
 	chmod 644 '$(DOC)/cairn.service'
 

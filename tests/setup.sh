@@ -158,14 +158,26 @@ root=$dir/root
 installs() { run make -C "$top" --no-print-directory DESTDIR="$root" "$@"; }
 installs PREFIX=/opt/c install
 check "make install puts files where PREFIX and DESTDIR say" ends 0
-for file in bin/cairn-server bin/cairn-bench share/doc/cairn/{README.md,LICENSE,cairn.conf,cairn.service,docs/commands.md}; do
+for file in bin/cairn-server bin/cairn-bench share/doc/cairn/{{README,CONTRIBUTING,CHANGELOG,SECURITY}.md,LICENSE,cairn.conf,cairn.service,docs/commands.md,redis-compat/README.md}; do
     check "... $file" test -s "$root/opt/c/$file"
 done
 check "... and nowhere else" [ "$(ls "$root" "$root/opt")" = "$(printf '%s:\nopt\n\n%s:\nc' "$root" "$root/opt")" ]
+# links: the relative links of all installed pages, as PAGE LINK; dead_links: those that lead nowhere.
+links() { (cd "$doc" && grep -oHP '\]\(\K[^)\s:#]+(?=(#[^)\s]*)?\))' $(find . -name '*.md') | tr : ' '); }
+dead_links() { links | while read -r page to; do [ -e "$doc/$(dirname "$page")/$to" ] || echo "$page: $to"; done; }
+doc=$root/opt/c/share/doc/cairn
+run links
+check "The installed pages have links" [ "$(wc -l <"$dir/out")" -gt 50 ]
+run dead_links
+check "... none of them dead" silent
+run grep -r 'in the source' "$doc"
+check "... what is only in the source is named" prints '/README.md:.*src/README.md \(in the source\)'
 run "$root/opt/c/bin/cairn-server" --version
 check "The installed server runs" prints '^Cairn server v='
 run cat "$root/opt/c/share/doc/cairn/cairn.service"
 check "The unit names the installed server" prints '^ExecStart=/opt/c/bin/cairn-server '
+run diff <(sed 's/^    //' "$top/docs/operations.md" | sed -n '/^\[Unit\]/,/^WantedBy=/p') "$top/utils/systemd/cairn.service"
+check "The page on running a server shows the unit as it is" silent
 installs PREFIX=/opt/c uninstall
 run find "$root" -not -type d -o -name '*cairn*'
 check "make uninstall leaves nothing" silent
