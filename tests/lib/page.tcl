@@ -133,3 +133,23 @@ proc run_block {block} {
         }
     }
 }
+
+# The program in a language that stands below a heading (a line of the page), for this server.
+proc page_program {heading language} {
+    set below [string range [page_text] [string first "\n$heading\n" [page_text]] end]
+    if {![regexp "\\n```$language\\n(.*?)\\n```\\n" $below -> code]} { fail "$::page has no program in $language below $heading" }
+    return [string map [list 6390 [srv port]] $code]
+}
+proc write_program {name code} {
+    set chan [open [file join [srv dir] $name] w]
+    fconfigure $chan -encoding utf-8
+    puts $chan $code
+    close $chan
+}
+# Debian's own, wherever another python3 stands in front of it.
+proc python_with_redis {} {
+    foreach at {/usr/bin/python3 python3} {
+        if {![catch {exec $at -c "import redis"}]} { return $at }
+    }
+    skip "no redis-py on this machine (Debian: python3-redis)"
+}

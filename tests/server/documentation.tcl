@@ -67,6 +67,46 @@ with_server {store sqlite:./cairn.db enable-flush no} {
     }
 }
 
+with_server {} {
+    test "docs/commands.md: the worker retries, takes over and moves what cannot be done" {
+        set python [python_with_redis]
+        set code [page_program "### A worker" python]
+        assert {[string first "IDLE = 3, 30000" $code] >= 0}
+        write_program worker.py [string map {30000 30} $code]
+        # Of a worker that is gone: one job to do, one that was removed meanwhile.
+        r XADD mails * to a@example.org
+        set removed [r XADD mails * to removed@example.org]
+        r XGROUP CREATE mails senders 0
+        r XREADGROUP GROUP senders gone STREAMS mails >
+        r XDEL mails $removed
+        set printed [file join [srv dir] printed]
+        # Only one: two that are slow would take each other's jobs over.
+        set worker [exec $python -B [file join [srv dir] worker.py] ann >$printed 2>@1 &]
+        try {
+            r XADD mails * to nobody also 7
+            r XADD mails * to b@example.org
+            wait_for "all of the jobs done or moved" {
+                [r XLEN mails-dead] == 1 && [lindex [r XPENDING mails senders] 0] == 0
+                && [field [lindex [r XINFO GROUPS mails] 0] backlog] == 0
+            }
+        } finally {
+            exec kill $worker
+        }
+        assert_equal {to nobody also 7} [lindex [r XRANGE mails-dead - +] 0 1]
+        assert_equal {{no address: nobody} {no address: nobody} {no address: nobody} {sent to a@example.org} {sent to b@example.org}} \
+            [lsort [split [string trim [read_file $printed]] \n]]
+    }
+    test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
+        set python [python_with_redis]
+        for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }
+        write_program erase.py [page_program "### To erase a person's data" python]
+        assert_equal "125 erased" [exec $python -B [file join [srv dir] erase.py] 2>@1]
+        set expected {}
+        for {set i 0} {$i < 250} {incr i} { lappend expected [expr {$i % 2 ? $i : ""}] }
+        assert_equal $expected [page_field [r ESCAN customers - + COUNT 1000] payload]
+    }
+}
+
 test "The links of the documentation lead somewhere" {
     set broken {}
     set looked_at 0
