@@ -4,7 +4,8 @@
 # Prints what is not so; exit status 1 if anything is. With a directory as argument, checks that tree instead of this one.
 cd "${1:-$(dirname "$0")/..}" || exit 2
 command -v perl >/dev/null || { echo "perl is missing"; exit 2; }
-exec perl -CSD -Mutf8 - README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/*.md src/README.md <<'PERL'
+exec perl -CSD -Mutf8 - README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs/*.md \
+    src/README.md tests/README.md bench/README.md redis-compat/README.md <<'PERL'
 use strict;
 use warnings;
 my $status = 0;
