@@ -59,8 +59,7 @@ void commit_turn(struct server *srv, uint64_t wait_us) {
     srv->commit.look_again = false;
 }
 
-void commit_durable(struct server *srv, const struct batch *b, uint32_t released,
-                    uint64_t now_us) {
+void commit_durable(struct server *srv, const struct batch *b, uint32_t released, uint64_t now_us) {
     struct commit_pace *p = &srv->commit;
     uint64_t took = now_us - b->submitted_us;
     p->sync_us = (p->sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;

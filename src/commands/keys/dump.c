@@ -1,6 +1,6 @@
-/* DUMP, RESTORE, COPY: a key's whole content as bytes, and new keys from it; see stream/dump/rdb.h and,
- * for COPY, stream/dump/dump.h. What is restored or copied is new events, with new event ids, in one
- * frame; entry ids, contents and consumer groups are those of the original. */
+/* DUMP, RESTORE, COPY: a key's whole content as bytes, and new keys from it; see stream/dump/rdb.h
+ * and, for COPY, stream/dump/dump.h. What is restored or copied is new events, with new event ids,
+ * in one frame; entry ids, contents and consumer groups are those of the original. */
 #include "stream/dump/rdb.h"
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"

@@ -4,9 +4,9 @@
  *
  * Of an XADD stream it says everything. For what Redis does not know (events of EAPPEND, ids,
  * metadata; entries that were handed back) it has the nearest that Redis knows, and behind the
- * value, where Redis does not look, our own dump (stream/dump/dump.h), which is then what counts here.
- * The nearest: an event of EAPPEND is an entry with the fields that XRANGE shows; what was handed
- * back is pending of a consumer without a name, since ever. Loop thread. */
+ * value, where Redis does not look, our own dump (stream/dump/dump.h), which is then what counts
+ * here. The nearest: an event of EAPPEND is an entry with the fields that XRANGE shows; what was
+ * handed back is pending of a consumer without a name, since ever. Loop thread. */
 #ifndef STREAM_DUMP_RDB_H
 #define STREAM_DUMP_RDB_H
 
