@@ -16,8 +16,7 @@
 #include "server/server.h"
 #include "store/internal.h"
 
-#define SYNC_US 100 /* that a batch takes to become durable: a quick disk's, see commit_hand_over  \
-                     */
+#define SYNC_US  100 /* that a batch takes to become durable: a quick disk's (server/commit.c) */
 #define ROUND_US 1000
 #define LOAD_MS  5000 /* that a reader thread is waited for, before counting */
 
