@@ -179,6 +179,8 @@ LINKS = s:\[([^]]*)\]\((\.\./)*((src|tests|bench|utils|deps)/[^)]*)\):\1 (\3 in 
 	s:(src|tests|bench|utils|deps)(/[^ ]*) \(\1\2 in the source\):\1\2 (in the source):g
 
 install: $(SERVER) bench/cairn-bench
+	@case '$(PREFIX)' in *[!A-Za-z0-9._/+-]*) \
+		echo "PREFIX may have letters, digits and . _ / + - only: it stands in the systemd unit" >&2; exit 2;; esac
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DOC)/docs' '$(DOC)/redis-compat'
 	install -m 755 $(SERVER) bench/cairn-bench '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 LICENSE cairn.conf '$(DOC)'

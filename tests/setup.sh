@@ -181,6 +181,9 @@ check "The page on running a server shows the unit as it is" silent
 installs PREFIX=/opt/c uninstall
 run find "$root" -not -type d -o -name '*cairn*'
 check "make uninstall leaves nothing" silent
+installs 'PREFIX=/opt/a&b' install
+check "A PREFIX that a unit cannot name is refused" ends 2
+check "... before anything is installed" [ ! -e "$root/opt/a&b" ]
 installs install
 check "Without PREFIX it is /usr/local" test -x "$root/usr/local/bin/cairn-server"
 

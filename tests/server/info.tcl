@@ -16,6 +16,16 @@ with_server {} {
             assert {$line eq "" || [string index $line 0] eq "#" || [regexp {^[A-Za-z0-9_.|-]+:} $line]} "line: $line"
         }
     }
+    test "INFO's sections come in Redis' order, ours among them" {
+        set all [list Server Clients Memory Persistence Store Journal Cache Stats Replication CPU Modules Commandstats \
+            Errorstats Latencystats Cluster Keyspace]
+        set titles {}
+        foreach {- title} [regexp -all -inline -line {^# (\w+)} [r INFO everything]] { lappend titles $title }
+        assert_equal $all $titles
+        set titles {}
+        foreach {- title} [regexp -all -inline -line {^# (\w+)} [r INFO]] { lappend titles $title }
+        assert_equal [lsearch -all -inline -not -regexp $all {Commandstats|Latencystats}] $titles
+    }
     test "INFO section by section, several, all, and unknown" {
         foreach section {server clients memory store journal cache stats} {
             set text [r INFO $section]

@@ -16,12 +16,22 @@ static bool wanted(const struct request *r, const struct info_section *s) {
     return false;
 }
 
-static void put_sections(struct client *c, const struct request *r, const struct info_section *s,
-                         struct buf *out) {
-    for (; s != NULL && s->name != NULL; s++) {
-        if (!wanted(r, s)) continue;
-        buf_printf(out, "%s# %s\r\n", out->len > 0 ? "\r\n" : "", s->title);
-        s->write(c->srv, out);
+static void put_section(struct client *c, const struct request *r, const struct info_section *s,
+                        struct buf *out) {
+    if (!wanted(r, s)) return;
+    buf_printf(out, "%s# %s\r\n", out->len > 0 ? "\r\n" : "", s->title);
+    s->write(c->srv, out);
+}
+
+/* Those of the families that stand behind the server's section `after`; NULL: behind all. */
+static void put_family_sections(struct client *c, const struct request *r, const char *after,
+                                struct buf *out) {
+    for (const struct command_family *f = command_families; f->name != NULL; f++) {
+        for (const struct info_section *s = f->sections; s != NULL && s->name != NULL; s++) {
+            bool here = after == NULL || s->after == NULL ? after == s->after
+                                                          : strcmp(after, s->after) == 0;
+            if (here) put_section(c, r, s, out);
+        }
     }
 }
 
@@ -29,9 +39,11 @@ static void put_sections(struct client *c, const struct request *r, const struct
 enum outcome cmd_info(struct client *c, const struct request *r) {
     struct buf text;
     buf_init(&text, 0);
-    put_sections(c, r, server_sections, &text);
-    for (const struct command_family *f = command_families; f->name != NULL; f++)
-        put_sections(c, r, f->sections, &text);
+    for (const struct info_section *s = server_sections; s->name != NULL; s++) {
+        put_section(c, r, s, &text);
+        put_family_sections(c, r, s->name, &text);
+    }
+    put_family_sections(c, r, NULL, &text);
     resp_put_verbatim(&c->out, c->resp, buf_str(&text));
     buf_clear(&text);
     return REPLIED;

@@ -13,7 +13,7 @@ static void info_cluster(struct server *srv, struct buf *out) {
 }
 
 const struct info_section redis_sections[] = {
-    {"modules", "Modules", info_modules, true},
-    {"cluster", "Cluster", info_cluster, true},
+    {"modules", "Modules", info_modules, true, .after = "cpu"},
+    {"cluster", "Cluster", info_cluster, true, .after = "latencystats"},
     {.name = NULL},
 };

@@ -12,7 +12,8 @@ typedef void info_fn(struct server *srv, struct buf *out);
 struct info_section {
     const char *name, *title; /* lower case; as the text shows it */
     info_fn *write;
-    bool in_default; /* told when INFO names no section */
+    bool in_default;   /* told when INFO names no section */
+    const char *after; /* a family's: the server's section behind which it stands; NULL: the last */
 };
 extern const struct info_section server_sections[]; /* terminated by a NULL name */
 
