@@ -675,6 +675,34 @@ TEST(a_stop_while_the_ids_are_loaded_is_clean) {
     }
 }
 
+static void wake_of_nobody(struct waiter *w, int status, const struct err *why) {
+    UNUSED(w);
+    UNUSED(status);
+    UNUSED(why);
+    CHECK(!"woken after the store was closed");
+}
+
+TEST(a_stop_while_streams_are_loaded_is_clean) {
+    enum { LOADS = 6 }; /* of the names that name_of has */
+    hash_seed();
+    start(0);
+    for (int i = 0; i < LOADS; i++) {
+        append(load(name_of(i)));
+        model_commit(m);
+        change_group(load(name_of(i))); /* so that its head has more than numbers */
+        model_commit(m);
+    }
+    stop();
+    start(0);
+    static struct waiter waiters[LOADS];
+    for (int i = 0; i < LOADS; i++) {
+        waiters[i] = (struct waiter){.wake = wake_of_nobody};
+        CHECK(model_stream(m, name_of(i)) == NULL);
+        model_load_stream(m, name_of(i), &waiters[i]);
+    }
+    stop(); /* the readers finish, and nobody asks them what they found */
+}
+
 /* Who asked the backend before an apply looks for what that apply brought in the groups. */
 TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot) {
     hash_seed();
