@@ -5,14 +5,17 @@
 
 #include "server/command/command.h"
 
-#define WRITE  CMD_WRITE
-#define READ   CMD_READ
-#define FAST   CMD_FAST
-#define NOAUTH CMD_NO_AUTH
-#define FREES  CMD_FREES
-#define ALONE  CMD_NO_MULTI
+#define WRITE   (CMD_WRITE | CMD_NEWEST)
+#define SETTLED (CMD_READ | CMD_SETTLED)
+#define REPORT  (CMD_READ | CMD_NEWEST)
+#define NO_DATA CMD_NO_DATA
+#define NEWEST  CMD_NEWEST
+#define FAST    CMD_FAST
+#define NOAUTH  CMD_NO_AUTH
+#define FREES   CMD_FREES
+#define ALONE   CMD_NO_MULTI
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
-#define ADMIN (CMD_ADMIN | CMD_NO_MONITOR)
+#define ADMIN (CMD_ADMIN | CMD_NO_MONITOR | CMD_NO_DATA)
 
 /* Further fields of struct command may stand behind the summary: .key_use = "RW delete". */
 #define ROW(n, fn, min, max, fl, grp, syn, sum, ...)                                               \

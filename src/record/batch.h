@@ -57,6 +57,7 @@ struct batch {
     uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct batch *queue_next; /* the thread's that has it queued (store/applier.c) */
+    uint64_t stream_count;    /* of the store, after its last frame */
     uint64_t submitted_us;    /* monotonic: when the loop handed it over */
     uint64_t queued_us;       /* monotonic time at which the applier got it */
     void *arena;              /* private */

@@ -33,6 +33,7 @@ static void resume_all(struct list *parked) {
 static void on_durable(struct batch *b, void *arg) {
     struct server *srv = arg;
     uint64_t now_us = clock_mono_us(); /* before all of them are released */
+    model_durable(&srv->model, b);
     commit_durable(srv, b, clients_durable(srv, b), now_us);
     resume_all(&srv->waiting); /* WAITAOF */
 }

@@ -54,11 +54,12 @@ static bool evict_stream(struct model *m, uint64_t floor) {
 }
 
 void model_evict(struct model *m) {
+    model_settle(m);
     if (m->flushed.frame != 0) model_forget_flushed(m);
     model_exhume(m, store_floor(m->store));
     model_forget_hidden(m);
     model_forget_renamed(m);
-    model_forget_erased(m, 0, store_floor(m->store));
+    model_forget_erased(m, store_floor(m->store));
     if (m->replay != NULL) replay_forget(m);
     if (m->bytes <= m->bytes_max) return;
     uint64_t floor = store_floor(m->store);
@@ -88,7 +89,7 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
     struct event **tail = xmalloc(count * sizeof *tail);
     for (size_t i = 0; i < n; i++) {
         /* The page may be older than an erasure. */
-        tail[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i]));
+        tail[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i], VIEW_NEWEST));
         event_count(m, tail[i]);
         s->largest = MAX(s->largest, tail[i]->size);
     }

@@ -61,7 +61,8 @@ struct stream_extra *stream_extra(struct model *m, struct stream *s); /* created
 void stream_extra_free(struct model *m, struct stream *s);
 /* s has got it from another stream: what points back from it points to s. */
 void stream_extra_moved(struct stream *s);
-/* Notes its numbers for undoing. */
+/* Notes its numbers, for undoing and for the settled view. Whatever changes more of a stream than
+ * appending does calls it before. */
 void stream_note_extra(struct model *m, struct stream *s);
 /* RECORD_STREAM_STATE of s as it is now. */
 void stream_record_state(struct model *m, struct stream *s);
@@ -73,10 +74,37 @@ void expiring_update(struct model *m, struct stream *s); /* after extra.expires 
 void expiring_remove(struct model *m, struct stream *s); /* from the heap */
 void expiring_evicted(struct model *m, const struct stream *s);
 
-/* gone/erased.c */
-void model_add_erased(struct model *m, struct event *e);
-/* Forgets those that were erased by frames in (above, up_to]. */
-void model_forget_erased(struct model *m, uint64_t above, uint64_t up_to);
+/* settled.c */
+void settled_init(struct model *m);
+void settled_clear(struct model *m);
+void image_take(struct model *m, struct stream *s);
+void images_drop(struct model *m, struct stream_extra *x);
+/* Before holes of s are added or cut: the image that was just taken has them as they are. */
+void image_keep_holes(struct model *m, struct stream *s);
+/* The image that wants the string's value as it is; NULL: none. Then give it, or, when the change
+ * is undone, lower value_promised. */
+struct image *image_promise_value(const struct model *m, const struct stream *s);
+/* Takes the value over. i NULL: frees it. */
+void image_give_value(struct model *m, struct image *i, char *value, size_t len);
+/* The name stood for that until the frame being built. number 0: for nothing. content: the former
+ * takes it over. */
+struct former *former_add(struct model *m, struct stream_name *name, uint64_t number,
+                          struct stream *content);
+void former_remove(struct model *m, struct former *f); /* the content is the caller's */
+void formers_clear(struct model *m);
+/* gone/remove.c: of a deleted stream. */
+void content_free(struct model *m, struct stream *content);
+/* gone/renamed.c: NULL: it was not renamed lately. */
+struct stream_name *model_name_of_number(const struct model *m, uint64_t number);
+
+/* gone/erased.c; old: what memory had of it, kept by a grave; NULL: nothing. */
+void model_add_erased(struct model *m, struct event *e, struct event *old);
+/* Forgets those that were erased by frames up to this one. */
+void model_forget_erased(struct model *m, uint64_t up_to);
+/* After a void: those that were erased by frames beyond `durable` are not. */
+void model_unerase(struct model *m, uint64_t durable);
+void erased_init(struct model *m);
+void erased_clear(struct model *m);
 
 /* gone/hidden.c */
 /* frame: that removes it. singles: single events too, or only what is below first_version. */

@@ -40,15 +40,21 @@ static uint64_t id_hash(const struct uuid *id) {
     return hash_bytes(id->b, sizeof id->b);
 }
 
-/* by NULL: the one that is still there (an id may be given again once its event was removed). */
-static struct id_entry *id_lookup(struct model *m, const struct uuid *id, const struct event *by) {
-    uint64_t gate = 0;
+/* Whether an event in memory was there after `frame`. */
+static bool is_there(struct model *m, const struct event *e, uint64_t frame) {
+    return e->frame <= frame && !model_hides(m, e, UINT64_MAX, frame);
+}
+
+/* by NULL: the one that was there after `frame` (an id may be given again once its event was
+ * removed). */
+static struct id_entry *id_lookup(struct model *m, const struct uuid *id, const struct event *by,
+                                  uint64_t frame) {
     for (struct hash_node *n = hash_first(&m->ids, id_hash(id)); n != NULL;
          n = hash_next(&m->ids, n)) {
         struct id_entry *entry = CONTAINER_OF(n, struct id_entry, node);
-        if (by != NULL ? entry->event == by
-                       : uuid_eq(&entry->event->rec.event_id, id) &&
-                             !model_hides(m, entry->event, UINT64_MAX, &gate))
+        if (by != NULL
+                ? entry->event == by
+                : uuid_eq(&entry->event->rec.event_id, id) && is_there(m, entry->event, frame))
             return entry;
     }
     return NULL;
@@ -62,7 +68,7 @@ void model_add_id(struct model *m, struct event *e) {
 }
 
 void model_remove_id(struct model *m, const struct event *e) {
-    struct id_entry *entry = id_lookup(m, &e->rec.event_id, e);
+    struct id_entry *entry = id_lookup(m, &e->rec.event_id, e, VIEW_NEWEST);
     assert(entry != NULL);
     hash_remove(&m->ids, &entry->node);
     free(entry);
@@ -70,19 +76,19 @@ void model_remove_id(struct model *m, const struct event *e) {
 }
 
 void model_replace_id(struct model *m, const struct event *old, struct event *by) {
-    struct id_entry *entry = id_lookup(m, &old->rec.event_id, old);
+    struct id_entry *entry = id_lookup(m, &old->rec.event_id, old, VIEW_NEWEST);
     assert(entry != NULL);
     entry->event = by;
 }
 
-struct event *model_find_id(struct model *m, const struct uuid *id) {
-    struct id_entry *entry = id_lookup(m, id, NULL);
-    if (entry != NULL) return entry->event;
+struct event *model_find_id(struct model *m, const struct uuid *id, uint64_t frame) {
+    struct id_entry *entry = id_lookup(m, id, NULL, frame);
+    if (entry != NULL) return model_erased(m, entry->event, frame);
     uint64_t sequence = event_id_sequence(id, m->id_key);
     if (sequence < m->log.first || sequence >= m->next_sequence) return NULL;
     struct event *e = model_event(m, sequence);
-    uint64_t gate = 0;
-    return uuid_eq(&e->rec.event_id, id) && !model_hides(m, e, UINT64_MAX, &gate) ? e : NULL;
+    return uuid_eq(&e->rec.event_id, id) && is_there(m, e, frame) ? model_erased(m, e, frame)
+                                                                  : NULL;
 }
 
 /* Takes the event at one end out of the log tail; the caller has adjusted the bounds. */

@@ -16,6 +16,7 @@ static void stream_unmake(struct model *m, struct undo *u) {
     struct note_stream *note = CONTAINER_OF(u, struct note_stream, undo);
     struct stream *s = note->stream;
     s->state = STREAM_ABSENT;
+    s->born = 0;
     s->name->rec.number = 0;
     s->name->rec.is_string = 0;
     s->last_frame = note->last_frame;
@@ -46,6 +47,7 @@ void stream_come_to_be(struct model *m, struct stream *s, bool is_string) {
     r->created = m->recorded;
     r->is_string = is_string;
     s->state = STREAM_LIVE;
+    s->born = m->decided + 1;
     s->next_version = 0;
     s->entry_ms = s->entry_seq = 0;
     m->live_in_memory++;

@@ -14,14 +14,15 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->ids);
     hash_init(&m->hidden.table);
     hash_init(&m->renamed.table);
-    hash_init(&m->erased);
+    erased_init(m);
+    settled_init(m);
     list_init(&m->clock);
     list_init(&m->hidden.order);
     m->next_group = st->next_group;
     m->deadlines.on_disk = st->next_deadline;
     m->decided = st->applied;
     m->next_stream = st->next_stream;
-    m->stream_count = st->stream_count;
+    m->stream_count = m->settled_streams = st->stream_count;
     m->deadlines.all = st->expiring_count;
     m->id_key = st->id_key;
     m->recorded = st->recorded;
@@ -43,8 +44,13 @@ void model_submit(struct model *m) {
     assert(model_frame_is_empty(m));
     if (m->open->frame_count == 0) return;
     struct batch *b = m->open;
+    b->stream_count = m->stream_count;
     m->open = batch_create(m->decided + 1);
     store_submit(m->store, b);
+}
+
+void model_durable(struct model *m, const struct batch *b) {
+    m->settled_streams = b->stream_count;
 }
 
 static void drop_loading(struct hash_node *n, void *arg) {
@@ -71,8 +77,8 @@ void model_clear(struct model *m) {
     renamed_clear(m);
     hash_clear(&m->hidden.table);
     hash_clear(&m->renamed.table);
-    model_forget_erased(m, 0, UINT64_MAX);
-    hash_clear(&m->erased);
+    erased_clear(m);
+    settled_clear(m);
     model_exhume(m, UINT64_MAX);
     free(m->graves.items);
     heap_clear(&m->deadlines.heap);

@@ -23,6 +23,7 @@
 #include "stream/ids/known_ids.h"
 #include "stream/log_tail.h"
 #include "stream/pack.h"
+#include "stream/settled.h"
 #include "stream/undo.h"
 
 enum stream_state {
@@ -42,16 +43,22 @@ struct stream {
     /* An append touches all of the above, the entry id, changed_frame and extra. */
     uint64_t entry_ms, entry_seq; /* of its last event */
     uint32_t touched : 1;         /* since the clock hand passed it */
-    uint32_t pins : 31;           /* somebody needs it to stay */
-    uint32_t largest;             /* no event of the tail takes more bytes */
-    uint32_t read_from;           /* pack.c's: 1 + where a scattered range was read; 0: never */
-    uint32_t plan;                /* append.c's: the append (model.plan) that `planned` is of */
-    uint64_t planned;             /* next version inside that append */
-    struct list clock;            /* model.clock; not while LOADING */
-    struct stream_load *load;     /* while LOADING */
-    struct list waiters;          /* while LOADING: struct waiter */
-    uint64_t changed_frame;       /* that changed what readers see of it (not deliveries) */
-    struct stream_extra *extra;   /* what few streams have; NULL: none of it */
+    uint32_t is_view : 1;         /* settled.h: of another stream, as it was */
+    uint32_t
+        last_id_unknown : 1; /* of a view: its last id is below the next one, no more is known */
+    uint32_t pins : 29;      /* somebody needs it to stay */
+    uint32_t largest;        /* no event of the tail takes more bytes */
+    uint32_t read_from;      /* pack.c's: 1 + where a scattered range was read; 0: never */
+    uint32_t plan;           /* append.c's: the append (model.plan) that `planned` is of */
+    uint64_t planned;        /* next version inside that append */
+    struct list clock;       /* model.clock; not while LOADING */
+    union {
+        struct stream_load *load; /* while LOADING */
+        uint64_t born;            /* while LIVE: the frame that created it; 0: it was loaded */
+    };
+    struct list waiters;        /* while LOADING: struct waiter */
+    uint64_t changed_frame;     /* that changed what readers see of it (not deliveries) */
+    struct stream_extra *extra; /* what few streams have; NULL: none of it */
 };
 
 struct stream_extra {
@@ -63,9 +70,8 @@ struct stream_extra {
     uint64_t expires;        /* ms since 1970; 0: never */
     struct heap_node due;    /* in the model's deadlines, by `expires` */
     struct stream *owner;    /* the stream that it is of */
-    /* What was removed by frames that may not be durable: up to removed_high by removed_frame. */
-    uint64_t removed_frame, removed_high;
-    char *value; /* a string's */
+    struct list images;      /* settled.h: what it was before frames that are not settled */
+    char *value;             /* a string's */
     size_t value_len;
     struct cgroup **groups; /* ascending names */
     uint32_t group_count, group_cap;
@@ -106,13 +112,15 @@ struct model {
         char *items;
     } run;
     struct graves graves;
-    struct hash_table erased; /* gone/erased.c's */
+    struct erased_events erased;
     struct hidden_streams hidden;
     struct renamed_streams renamed;
     struct deadlines deadlines;
-    struct replay *replay; /* replay.c's: durable frames that the backend has not got, after a
-                              void; NULL: streams that are not in memory are in the backend */
-    uint64_t generation;   /* raised when everything is dropped (FLUSH, void) */
+    struct unsettled unsettled;
+    uint64_t settled_streams; /* how many streams there are as of the durable frame */
+    struct replay *replay;    /* replay.c's: durable frames that the backend has not got, after a
+                                 void; NULL: streams that are not in memory are in the backend */
+    uint64_t generation;      /* raised when everything is dropped (FLUSH, void) */
     uint64_t hits, misses, evicted_events, evicted_streams;
 
     /* What a FLUSH frame dropped that the applier still borrows; frame 0: none. */
@@ -205,10 +213,12 @@ struct stream_name *model_name_found(const struct model *m, const struct event *
 static inline struct stream_name *model_name(const struct model *m, const struct event *e) {
     return LIKELY(m->renamed.table.count == 0) ? e->name : model_name_found(m, e);
 }
-/* The event as it is now: erased, or e itself. For events that the store was asked for. */
-struct event *model_erased(const struct model *m, struct event *e);
-/* The event with a client-made id, if it is in memory. */
-struct event *model_find_id(struct model *m, const struct uuid *id);
+/* The event as it is after `frame` (VIEW_NEWEST: now): erased, or whole. */
+struct event *model_erased(const struct model *m, struct event *e, uint64_t frame);
+/* The event with that id, if it is in memory and was there after `frame`. */
+struct event *model_find_id(struct model *m, const struct uuid *id, uint64_t frame);
+/* The batch is durable. */
+void model_durable(struct model *m, const struct batch *b);
 
 /* Hands the open batch over to the store, if it holds frames. */
 void model_submit(struct model *m);

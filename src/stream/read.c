@@ -72,7 +72,8 @@ static bool read_offer(const struct model *m, struct read *r, struct event *e, u
             r->next = at;
             return false;
         }
-        if (!event_filter_match(r->filter, &e->rec, stream_name_str(model_name(m, e)))) return true;
+        struct stream_name *name = model_name_at(m, e, r->horizon);
+        if (!event_filter_match(r->filter, &e->rec, stream_name_str(name))) return true;
     }
     if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
         r->has_more = true;
@@ -89,8 +90,9 @@ static uint64_t position(const struct read *r, const struct event *e) {
 }
 
 /* Whether the event was removed. snapshot: see model_hides. */
-static bool is_gone(struct model *m, struct read *r, const struct event *e, uint64_t snapshot) {
-    if (r->stream == NULL) return model_hides(m, e, snapshot, &r->gate);
+static bool is_gone(struct model *m, const struct read *r, const struct event *e,
+                    uint64_t snapshot) {
+    if (r->stream == NULL) return model_hides(m, e, snapshot, r->horizon);
     return !stream_has_version(r->stream, e->rec.version);
 }
 
@@ -102,7 +104,7 @@ static bool any_gone(const struct model *m, const struct read *r) {
 static bool read_page(struct model *m, struct read *r, const struct page *page,
                       struct progress *p) {
     for (size_t i = 0; i < page->count; i++) {
-        struct event *e = model_erased(m, page->events[i]);
+        struct event *e = model_erased(m, page->events[i], r->horizon);
         if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true, p))
             return false;
     }
@@ -123,7 +125,7 @@ static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t 
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
     if (r->filter != NULL || n > READ_BYTES_MAX || p->bytes + n * s->largest > READ_BYTES_MAX)
         return false;
-    if (model_note_read(m, s, r->reverse ? high + 1 - n : low, n)) return false;
+    if (model_note_read(m, stream_origin(s), r->reverse ? high + 1 - n : low, n)) return false;
     read_reserve(r, n);
     for (uint64_t i = 0; i < n; i++)
         r->events[r->found++] = stream_event(s, r->reverse ? high - i : low + i);
@@ -136,14 +138,16 @@ static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t 
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
                         uint64_t high, struct progress *p) {
-    bool gone = any_gone(m, r);
-    if (r->stream != NULL && !gone && read_unseen(m, r, low, high, p)) return !r->has_more;
+    bool gone = any_gone(m, r), whole = m->erased.frame > r->horizon;
+    if (r->stream != NULL && !gone && !whole && read_unseen(m, r, low, high, p))
+        return !r->has_more;
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)
             __builtin_prefetch(
                 view_event(v, r->reverse ? at - PREFETCH_AHEAD : at + PREFETCH_AHEAD));
         struct event *e = view_event(v, at);
+        if (UNLIKELY(whole)) e = model_erased(m, e, r->horizon);
         if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) continue;
         if (!read_offer(m, r, e, at, false, p)) return false;
     }
@@ -170,12 +174,9 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     r->has_more = false;
     r->next = 0;
     r->unsure = false;
-    /* Of the log's events the name shows, and who filters by it depends on it. */
-    r->gate = r->stream == NULL ? m->renamed.frame : 0;
     assert(r->start <= r->end);
     const struct stream_extra *x = r->stream != NULL ? r->stream->extra : NULL;
     if (x != NULL) {
-        if (r->start <= x->removed_high) r->gate = x->removed_frame;
         r->start = MAX(r->start, x->first_version);
         if (r->start > r->end) return true;
     }

@@ -3,7 +3,8 @@
  * for `request`, and evaluates again with the page that came back.
  *
  * Memory contributes the events whose frame is beyond the page's snapshot, the page all others; so
- * it does not matter what was evicted or applied in between. Nothing beyond `horizon` is seen. */
+ * it does not matter what was evicted or applied in between. The log is seen as it was after the
+ * frame `horizon`; of a stream the caller takes the view (model_stream_at). */
 #ifndef STREAM_READ_H
 #define STREAM_READ_H
 
@@ -16,7 +17,7 @@ struct read {
     bool reverse;
     size_t count;
     const struct event_filter *filter; /* NULL: none */
-    uint64_t horizon;                  /* last frame that may be seen */
+    uint64_t horizon;  /* last frame that is seen; VIEW_NEWEST: all that is decided */
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
@@ -25,9 +26,8 @@ struct read {
     size_t found, cap;
     bool has_more; /* more may match in the range, from `next` on */
     uint64_t next;
-    bool unsure;   /* without a filter: the page ended before `next`, and what follows it may all be
-                      removed by now */
-    uint64_t gate; /* the reply depends on this frame, which removed events of the range; 0: none */
+    bool unsure; /* without a filter: the page ended before `next`, and what follows it may all be
+                    removed by now */
 };
 
 /* true: evaluated. false: a page is needed: `need` is filled with the range to ask for. page NULL:

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
 
+/* With them goes what they were before. */
 static void destroy_if_known(struct hash_node *n, void *arg) {
     struct stream *s = CONTAINER_OF(n, struct stream, node);
     if (s->state != STREAM_LOADING) stream_destroy(arg, s);
@@ -13,6 +14,7 @@ static void destroy_if_known(struct hash_node *n, void *arg) {
 /* All but the streams that are being loaded: their heads come from the backend, which never has
  * void frames. */
 void model_drop_streams(struct model *m) {
+    formers_clear(m);
     hash_each(&m->streams, destroy_if_known, m);
     assert(m->live_in_memory == 0);
 }
@@ -77,7 +79,7 @@ void model_rebuild(struct model *m) {
     hidden_clear(m);
     renamed_clear(m);
     model_unbury(m, durable);
-    model_forget_erased(m, durable, UINT64_MAX);
+    model_unerase(m, durable);
     m->run.count = 0;
     m->deadlines.on_disk = 1; /* to be looked up */
     m->decided = durable;
@@ -96,7 +98,7 @@ uint64_t model_flush(struct model *m) {
     }
     hidden_clear(m);
     renamed_clear(m);
-    model_forget_erased(m, 0, UINT64_MAX);
+    model_forget_erased(m, UINT64_MAX);
     m->deadlines.on_disk = 0;
     batch_add(m->open, RECORD_FLUSH, NULL, 0);
     m->decided = batch_end_frame(m->open);

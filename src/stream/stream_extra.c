@@ -17,6 +17,7 @@ struct stream_extra *stream_extra(struct model *m, struct stream *s) {
     if (s->extra != NULL) return s->extra;
     s->extra = xcalloc(1, sizeof *s->extra);
     s->extra->owner = s;
+    list_init(&s->extra->images);
     model_account(m, s);
     return s->extra;
 }
@@ -30,6 +31,7 @@ void stream_extra_free(struct model *m, struct stream *s) {
     struct stream_extra *x = s->extra;
     if (x == NULL) return;
     expiring_remove(m, s);
+    images_drop(m, x);
     m->bytes -= x->bytes;
     cgroups_free(x);
     idempotent_free(x->idempotent);
@@ -58,8 +60,6 @@ static void extra_back(struct model *m, struct undo *u) {
     x->added_beyond = old->added_beyond;
     m->deadlines.all += (old->expires != 0) - (x->expires != 0);
     x->expires = old->expires;
-    x->removed_frame = old->removed_frame;
-    x->removed_high = old->removed_high;
     x->idempotent_seconds = old->idempotent_seconds;
     x->idempotent_max = old->idempotent_max;
     s->entry_ms = note->last.ms;
@@ -71,6 +71,7 @@ static void extra_back(struct model *m, struct undo *u) {
 }
 
 void stream_note_extra(struct model *m, struct stream *s) {
+    image_take(m, s);
     struct note_extra *note = model_note(m, sizeof *note, extra_back);
     if (note == NULL) return;
     note->stream = s;

@@ -605,7 +605,7 @@ static void append_ids(size_t first, size_t n) {
 
 static void none_is_absent(size_t n) {
     for (size_t i = 0; i < n; i++)
-        CHECK(model_find_id(m, &ids[i]) != NULL || !known_ids_prove_absent(m, &ids[i]));
+        CHECK(model_find_id(m, &ids[i], VIEW_NEWEST) != NULL || !known_ids_prove_absent(m, &ids[i]));
 }
 
 static void new_ids_are_absent(void) {

@@ -10,6 +10,7 @@ enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
         reply_syntax_error(c);
         return REPLIED;
     }
+    client_tells(c, c->srv->model.decided);
     struct stream *s = model_peek(&c->srv->model, r->argv[2]);
     if (s == NULL) {
         reply_null(c);
@@ -17,7 +18,6 @@ enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
     }
     size_t bytes = sizeof *s + r->argv[2].len + s->tail_cap * sizeof *s->tail;
     for (uint32_t i = 0; i < s->tail_count; i++) bytes += s->tail[s->tail_head + i]->size;
-    client_gate(c, c->srv->model.decided);
     reply_int(c, (int64_t)bytes);
     return REPLIED;
 }

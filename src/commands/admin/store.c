@@ -123,7 +123,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     server_reset_needs(srv);
     c->last_frame = model_flush(&srv->model);
     blocking_all_changed(srv);
-    client_gate(c, c->last_frame);
+    client_tells(c, c->last_frame);
     reply_ok(c);
     return REPLIED;
 }

@@ -99,6 +99,7 @@ static void take_back(struct client *c, const struct saved *saved) {
     c->db = saved->db;
     c->resp = saved->resp;
     c->out.len = (size_t)(c->reply_start - c->out_base);
+    c->told = MIN(c->told, srv->model.decided); /* not what was to be the next frame */
 }
 
 enum run { RUN_DONE, RUN_PARKED, RUN_ABORTED };
@@ -111,7 +112,7 @@ static enum run run_queue(struct client *c, struct transaction *t, size_t *at) {
         struct queued *q = t->queue[*at];
         srv->exec.command_at = client_out_offset(c);
         c->reply_was_error = false;
-        if (q->cmd->run(c, &q->request) == PARKED) return RUN_PARKED;
+        if (q->cmd->run(c, &q->request) == PARKED || c->wants_newest) return RUN_PARKED;
         if (srv->exec.abort || model_frame_bytes(&srv->model) > max) return RUN_ABORTED;
         uint64_t now = clock_mono_us();
         q->usec = now - begun;
@@ -142,11 +143,9 @@ static void reply_aborted(struct client *c, const struct transaction *t, size_t 
     char error[2048];
     size_t bytes = model_frame_bytes(&c->srv->model);
     bool by_command = c->srv->exec.abort;
-    uint64_t gate = c->srv->exec.frame;
     struct str text = reply_error_text(c, c->srv->exec.command_at);
     snprintf(error, sizeof error, STR_FMT, (int)MIN(text.len, sizeof error - 1), text.ptr);
     take_back(c, saved);
-    client_gate(c, MIN(gate, c->srv->model.decided));
     if (by_command) {
         size_t code = strcspn(error, " ");
         reply_error(c, "%.*s command %zu of %zu (%s): %s", (int)code, error, at + 1, t->count,
@@ -166,7 +165,6 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
     size_t at;
     model_begin(&srv->model);
     srv->exec.client = c;
-    srv->exec.frame = 0;
     srv->exec.abort = false;
     reply_array(c, t->count);
     switch (run_queue(c, t, &at)) {
@@ -182,7 +180,8 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
     uint64_t frame = model_end(&srv->model);
     srv->exec.client = NULL;
     if (frame != 0) c->last_frame = frame;
-    client_gate(c, MIN(MAX(frame, srv->exec.frame), srv->model.decided));
+    client_tells(c, frame);
+    c->told = MIN(c->told, srv->model.decided);
     keep_books(c, t);
     return REPLIED;
 }
@@ -202,7 +201,7 @@ enum outcome cmd_exec(struct client *c, const struct request *r) {
         if (!flush_is_applied(c)) return wait_for_apply(c);
         if (!transaction_is_touched(c) && !require_all(c, t)) return PARKED;
         if (transaction_is_touched(c)) {
-            client_gate(c, transaction_touched_by(c));
+            client_tells(c, transaction_touched_by(c));
             resp_put_null_array(&c->out, c->resp);
         } else if (run_transaction(c, t) == PARKED) {
             return PARKED;

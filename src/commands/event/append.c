@@ -160,7 +160,7 @@ static void reply_refused(struct client *c, const struct append *appends, size_t
     const struct append *a = &appends[result->failed];
     char which[48] = "";
     if (n > 1) snprintf(which, sizeof which, " (event %zu of %zu)", result->failed + 1, n);
-    client_gate(c, result->frame);
+    client_tells(c, result->frame);
     switch (result->status) {
     case APPEND_WRONG_VERSION:
         if (key == NULL) key = a->fields.partition_key;
@@ -220,7 +220,6 @@ static bool append_or_reply(struct client *c, struct append *appends, size_t n,
     struct server *srv = c->srv;
     for (size_t i = 0; i < n; i++) {
         if (!stream_is_string(appends[i].stream)) continue;
-        client_gate(c, appends[i].stream->changed_frame);
         reply_wrong_type(c);
         return false;
     }
@@ -235,7 +234,7 @@ static bool append_or_reply(struct client *c, struct append *appends, size_t n,
     } else {
         srv->stats.appends_repeated += n;
     }
-    client_gate(c, result.frame);
+    client_tells(c, result.frame);
     return true;
 }
 

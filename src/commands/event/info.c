@@ -31,7 +31,6 @@ static bool partition_key_or_reply(struct client *c, const struct request *r) {
 
 static bool replied_wrong_type(struct client *c, const struct stream *s) {
     if (!stream_is_string(s)) return false;
-    client_gate(c, s->changed_frame);
     reply_wrong_type(c);
     return true;
 }
@@ -42,11 +41,10 @@ enum outcome cmd_esver(struct client *c, const struct request *r) {
     if (!arg_stream_or_reply(c, r->argv[1]) || !partition_key_or_reply(c, r)) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (replied_wrong_type(c, s)) return REPLIED;
-    uint64_t end = model_visible_end(&c->srv->model, s, client_horizon(c));
-    if (end == 0)
+    if (s->next_version == 0)
         reply_null(c);
     else
-        reply_int(c, (int64_t)(end - 1));
+        reply_int(c, (int64_t)(s->next_version - 1));
     return REPLIED;
 }
 
@@ -54,7 +52,8 @@ enum outcome cmd_esver(struct client *c, const struct request *r) {
 enum outcome cmd_epseq(struct client *c, const struct request *r) {
     struct model *m = &c->srv->model;
     if (!arg_partition_or_reply(c, r->argv[1]) || !no_more_args(c, r, 2)) return REPLIED;
-    uint64_t end = model_visible_end(m, NULL, client_horizon(c));
+    uint64_t end = model_visible_end(m, NULL, c->view);
+    if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (end == 0)
         reply_null(c);
     else
@@ -68,11 +67,12 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (replied_wrong_type(c, s)) return REPLIED;
-    client_gate(c, s->last_frame);
     if (s->state != STREAM_LIVE) {
         reply_null(c);
         return REPLIED;
     }
+    struct entry_id last;
+    if (!need_last_id(c, s, &last)) return PARKED;
     struct str name = stream_name_str(s->name);
     reply_map(c, 7);
     reply_key(c, "stream_id");
@@ -90,8 +90,7 @@ enum outcome cmd_einfo(struct client *c, const struct request *r) {
     reply_number(c, "created", s->name->rec.created);
     reply_key(c, "last_entry_id");
     char id[48];
-    snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)s->entry_ms,
-             (unsigned long long)s->entry_seq);
+    snprintf(id, sizeof id, "%llu-%llu", (unsigned long long)last.ms, (unsigned long long)last.seq);
     reply_simple(c, id);
     return REPLIED;
 }

@@ -73,7 +73,6 @@ enum outcome cmd_etruncate(struct client *c, const struct request *r) {
         protected_or_reply(c, r->argv[1]))
         return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     if (stream_is_string(s)) {
         reply_wrong_type(c);
         return REPLIED;
@@ -85,7 +84,7 @@ enum outcome cmd_etruncate(struct client *c, const struct request *r) {
         if (t.kind == BEFORE_TIME && !need_time(c, s, t.number, &first)) return PARKED;
         removed = model_trim(&c->srv->model, s, first);
     }
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, (int64_t)removed);
     return REPLIED;
 }
@@ -101,18 +100,16 @@ enum outcome cmd_eerase(struct client *c, const struct request *r) {
     if (!arg_uuid_or_reply(c, r->argv[1], "event id", &id)) return REPLIED;
     if (!need_event(c, &id, &e)) return PARKED;
     if (e == NULL) {
-        client_gate(c, m->hidden.frame); /* it may just have been removed */
         reply_int(c, 0);
         return REPLIED;
     }
     struct str name = stream_name_str(model_name(m, e));
     if (protected_or_reply(c, name)) return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     bool there = s->state == STREAM_LIVE && s->name->rec.number == e->rec.stream &&
                  stream_has_version(s, e->rec.version) && !(e->rec.flags & EVENT_ERASED);
     if (there) model_erase(m, s, e);
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, there);
     return REPLIED;
 }
@@ -133,7 +130,6 @@ enum outcome cmd_edelete(struct client *c, const struct request *r) {
     if (r->argc == 4 && !expected_or_reply(c, r->argv[3], &kind, &version)) return REPLIED;
     if (protected_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     if (stream_is_string(s)) {
         reply_wrong_type(c);
         return REPLIED;
@@ -144,7 +140,7 @@ enum outcome cmd_edelete(struct client *c, const struct request *r) {
     }
     bool there = s->state == STREAM_LIVE;
     if (there) blocking_delete_key(c->srv, s);
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, there);
     return REPLIED;
 }

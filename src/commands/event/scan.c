@@ -191,7 +191,8 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
     for (size_t i = 0; i < r->found; i++) {
         event_fetch_ahead(r->events, r->found, i);
         reply_event(c, r->events[i],
-                    r->stream != NULL ? r->stream->name : model_name(m, r->events[i]));
+                    r->stream != NULL ? r->stream->name
+                                      : model_name_at(m, r->events[i], r->horizon));
     }
     if (with_next) {
         reply_key(c, "next");
@@ -217,11 +218,10 @@ static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
 
 /* Reads until something is found or nothing is left: of a page from disk all may have been removed
  * since. false: parked. */
-static bool read_some(struct client *c, struct read *r, uint64_t *gate) {
+static bool read_some(struct client *c, struct read *r) {
     while (true) {
         uint64_t start = r->start, end = r->end;
         bool known = need_read(c, r);
-        *gate = MAX(*gate, r->gate);
         if (!known || !r->unsure || r->found > 0) return known;
         struct read rest = rest_of(r, start, end);
         rest.count = r->count;
@@ -238,21 +238,17 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .reverse = s->reverse,
         .count = s->count,
         .filter = s->has_filter ? &s->filter : NULL,
-        .horizon = client_horizon(c),
+        .horizon = c->view,
     };
-    uint64_t gate = 0;
-    bool known = s->start > s->end || read_some(c, &r, &gate);
+    bool known = s->start > s->end || read_some(c, &r);
     if (known && r.unsure) {
         struct read rest = rest_of(&r, s->start, s->end);
         rest.count = 1;
-        known = read_some(c, &rest, &gate);
+        known = read_some(c, &rest);
         r.has_more = rest.found > 0;
         read_clear(&rest);
     }
-    if (known) {
-        client_gate(c, gate);
-        reply_read(c, &r, s->has_filter);
-    }
+    if (known) reply_read(c, &r, s->has_filter);
     read_clear(&r);
     return known ? REPLIED : PARKED;
 }
@@ -268,7 +264,6 @@ enum outcome cmd_escan(struct client *c, const struct request *r) {
     if (!need_stream(c, r->argv[1], &stream)) {
         outcome = PARKED;
     } else if (stream_is_string(stream)) {
-        client_gate(c, stream->changed_frame);
         reply_wrong_type(c);
     } else {
         outcome = run_scan(c, &s, stream);
@@ -278,13 +273,14 @@ out:
     return outcome;
 }
 
-/* The backend looks for names as it knows them; renaming is rare. (EXEC cannot wait for itself.) */
+/* The backend looks for names as it knows them; renaming is rare. On the settled view what is
+ * durable will do, which waits for nobody's sync. (EXEC cannot wait for itself.) */
 static bool names_are_applied(struct client *c, const struct scan *s) {
     const struct model *m = &c->srv->model;
     bool by_name = s->filter.stream_pattern.len > 0 || s->filter.category.len > 0;
-    if (!by_name || m->renamed.frame <= store_applied(m->store) || c->srv->exec.client != NULL)
-        return true;
-    return all_is_applied(c);
+    uint64_t last = MIN(m->renamed.frame, c->view);
+    if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
+    return frame_is_applied(c, MIN(m->decided, c->view));
 }
 
 /* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [STREAM
@@ -308,13 +304,11 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!need_event(c, &id, &e)) return PARKED;
-    if (e == NULL) client_gate(c, c->srv->model.hidden.frame); /* it may just have been removed */
-    if (e == NULL || e->frame > client_horizon(c)) {
+    if (e == NULL) {
         reply_null(c);
         return REPLIED;
     }
-    client_gate(c, c->srv->model.renamed.frame); /* its stream may just have been */
-    reply_event(c, e, model_name(&c->srv->model, e));
+    reply_event(c, e, model_name_at(&c->srv->model, e, c->view));
     c->srv->stats.events_read++;
     return REPLIED;
 }

@@ -41,11 +41,6 @@ static bool read_all(struct client *c, struct stream *s, size_t max, struct entr
     return true;
 }
 
-/* What a reply depends on that says all about a key. */
-static void gate_all(struct client *c, const struct stream *s, const struct entry_list *l) {
-    client_gate(c, MAX(l->gate, MAX(s->last_frame, s->changed_frame)));
-}
-
 static void reply_dump(struct client *c, const struct stream *s, const struct entry_list *l,
                        bool too_large, size_t max) {
     struct buf out;
@@ -64,7 +59,6 @@ enum outcome cmd_dump(struct client *c, const struct request *r) {
     size_t bytes, max = MIN((size_t)c->srv->config.proto_max_bulk_len, DUMP_BYTES_MAX);
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (s->state != STREAM_LIVE) {
-        client_gate(c, s->changed_frame);
         reply_null(c);
         return REPLIED;
     }
@@ -73,7 +67,6 @@ enum outcome cmd_dump(struct client *c, const struct request *r) {
     if (!read_all(c, s, max, &l, &bytes)) {
         outcome = PARKED;
     } else {
-        gate_all(c, s, &l);
         reply_dump(c, s, &l, bytes > max, max);
     }
     entry_list_clear(&l);
@@ -104,7 +97,7 @@ static void put(struct client *c, struct stream *s, struct str name, const struc
     dump_restore(m, s, d);
     if (expires != 0) model_set_expires(m, s, expires);
     c->srv->stats.events_appended += d->event_count;
-    client_commit(c, 0);
+    client_commit(c);
     blocking_key_changed(c->srv, name);
 }
 
@@ -186,7 +179,7 @@ static void restore(struct client *c, const struct request *r, const struct rest
     if (parse_payload(c, r->argv[3], &bytes, &d) && fits_or_reply(c, &d, name.len)) {
         if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.recorded) { /* it has expired already */
             if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
-            client_commit(c, 0);
+            client_commit(c);
         } else {
             put(c, s, name, &d, (uint64_t)a->ttl);
         }
@@ -205,7 +198,6 @@ enum outcome cmd_restore(struct client *c, const struct request *r) {
     bool takes_away = a.replace || !str_eq(r->argv[2], STR("0"));
     if (takes_away && protected_or_reply(c, name)) return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     if (s->state == STREAM_LIVE && !a.replace) {
         reply_error(c, "BUSYKEY Target key name already exists.");
         return REPLIED;
@@ -244,7 +236,6 @@ static enum outcome copy(struct client *c, struct stream *from, struct stream *t
         entry_list_clear(&l);
         return PARKED;
     }
-    gate_all(c, from, &l);
     if (bytes > max) { /* in the journal it takes more */
         reply_too_large(c, "the copy", max, "one frame, journal-segment-bytes");
     } else {
@@ -279,7 +270,6 @@ enum outcome cmd_copy(struct client *c, const struct request *r) {
     if (!need_streams(c, r->argv + 1, 2)) return PARKED;
     need_stream(c, r->argv[1], &from);
     need_stream(c, name, &to);
-    client_gate(c, MAX(from->changed_frame, to->changed_frame));
     if (from->state != STREAM_LIVE || (to->state == STREAM_LIVE && !replace)) {
         reply_int(c, 0);
         return REPLIED;

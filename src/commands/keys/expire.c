@@ -73,7 +73,6 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
         return REPLIED;
     if (protected_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     uint64_t now = s->extra != NULL ? s->extra->expires : 0;
     if (s->state != STREAM_LIVE || !holds(conditions, when, now)) {
         reply_int(c, 0);
@@ -85,7 +84,7 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
     } else {
         model_set_expires(m, s, (uint64_t)when);
     }
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, 1);
     return REPLIED;
 }
@@ -111,7 +110,6 @@ static enum outcome reply_deadline(struct client *c, const struct request *r, bo
                                    bool relative) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     uint64_t expires = s->extra != NULL ? s->extra->expires : 0, now = c->srv->model.recorded;
     if (s->state != STREAM_LIVE) {
         reply_int(c, -2);
@@ -145,10 +143,9 @@ enum outcome cmd_pexpiretime(struct client *c, const struct request *r) {
 enum outcome cmd_persist(struct client *c, const struct request *r) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     bool expires = s->state == STREAM_LIVE && s->extra != NULL && s->extra->expires != 0;
     if (expires) model_set_expires(&c->srv->model, s, 0);
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, expires);
     return REPLIED;
 }

@@ -21,9 +21,11 @@
 
 /* DBSIZE: streams that exist, in memory or not. */
 enum outcome cmd_dbsize(struct client *c, const struct request *r) {
+    const struct model *m = &c->srv->model;
+    bool newest = c->view == VIEW_NEWEST || m->interval;
     UNUSED(r);
-    client_gate(c, c->srv->model.decided);
-    reply_int(c, (int64_t)c->srv->model.stream_count);
+    if (newest) client_tells(c, m->decided);
+    reply_int(c, (int64_t)(newest ? m->stream_count : m->settled_streams));
     return REPLIED;
 }
 
@@ -45,12 +47,11 @@ enum outcome cmd_del(struct client *c, const struct request *r) {
     for (size_t i = 0; i < n; i++) {
         struct stream *s;
         need_stream(c, names[i], &s);
-        client_gate(c, s->changed_frame);
         if (s->state != STREAM_LIVE) continue;
         blocking_delete_key(c->srv, s);
         deleted++;
     }
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, deleted);
     return REPLIED;
 }
@@ -64,8 +65,8 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
         need_stream(c, r->argv[i], &s);
-        client_gate(c, s->changed_frame);
         found += s->state == STREAM_LIVE;
+        model_drop_views(&c->srv->model);
     }
     reply_int(c, found);
     return REPLIED;
@@ -75,7 +76,6 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
 enum outcome cmd_type(struct client *c, const struct request *r) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     reply_simple(c, s->state != STREAM_LIVE ? "none" : stream_is_string(s) ? "string" : "stream");
     return REPLIED;
 }
@@ -93,7 +93,6 @@ static const char *string_encoding(const struct stream *s) {
 enum outcome cmd_object(struct client *c, const struct request *r) {
     struct stream *s;
     if (!need_stream(c, r->argv[2], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     if (s->state != STREAM_LIVE)
         reply_null(c);
     else if (arg_is(r->argv[1], STR("ENCODING")))
@@ -137,12 +136,10 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
     if (!need_streams(c, r->argv + 1, 2)) return PARKED;
     need_stream(c, r->argv[1], &from);
     need_stream(c, r->argv[2], &to);
-    client_gate(c, from->changed_frame);
     if (from->state != STREAM_LIVE) {
         reply_error(c, "ERR no such key");
         return REPLIED;
     }
-    client_gate(c, to->changed_frame);
     if (from == to || (only_new && to->state == STREAM_LIVE)) {
         if (only_new)
             reply_int(c, 0);
@@ -152,7 +149,7 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
     }
     if (to->state == STREAM_LIVE) blocking_delete_key(c->srv, to);
     model_rename(m, from, to);
-    client_commit(c, 0);
+    client_commit(c);
     blocking_key_changed(c->srv, r->argv[1]);
     blocking_key_changed(c->srv, r->argv[2]);
     if (only_new)
@@ -248,13 +245,15 @@ enum outcome cmd_keys(struct client *c, const struct request *r) {
 }
 
 /* A key in memory by chance, when all of them are there. NULL: not found so. */
-static const struct stream *random_in_memory(const struct model *m) {
+static struct stream *random_in_memory(struct model *m, uint64_t view) {
     if (m->live_in_memory != m->stream_count) return NULL;
     for (int i = 0; i < RANDOM_TRIES; i++) {
         struct hash_node *n = hash_random(&m->streams, random_u64());
         if (n == NULL) return NULL;
-        const struct stream *s = CONTAINER_OF(n, struct stream, node);
-        if (s->state == STREAM_LIVE && !stream_expired(m, s)) return s;
+        struct stream *s = CONTAINER_OF(n, struct stream, node);
+        if (s->state != STREAM_LIVE || stream_expired(m, s)) continue;
+        struct stream *then = model_stream_at(m, s, view);
+        if (then->state == STREAM_LIVE && !stream_expired(m, then)) return then;
     }
     return NULL;
 }
@@ -262,11 +261,11 @@ static const struct stream *random_in_memory(const struct model *m) {
 /* RANDOMKEY: one of some that stand together, from a random number on, or from the first when few
  * stand behind it. What is random stays the same while the command waits for what it asked for. */
 enum outcome cmd_randomkey(struct client *c, const struct request *r) {
-    const struct model *m = &c->srv->model;
+    struct model *m = &c->srv->model;
     UNUSED(r);
-    const struct stream *s = c->need == NULL ? random_in_memory(m) : NULL;
+    const struct stream *s = c->need == NULL ? random_in_memory(m, c->view) : NULL;
     if (s != NULL) {
-        client_gate(c, s->changed_frame);
+        if (c->view == VIEW_NEWEST) client_tells(c, s->last_frame);
         reply_bulk(c, stream_name_str(s->name));
         return REPLIED;
     }

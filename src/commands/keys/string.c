@@ -33,7 +33,6 @@ static void reply_value(struct client *c, const struct stream *s) {
 enum outcome cmd_get(struct client *c, const struct request *r) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     reply_value(c, s);
     return REPLIED;
 }
@@ -118,7 +117,6 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
         protected_or_reply(c, r->argv[1]))
         return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     bool live = s->state == STREAM_LIVE;
     if ((a.get || a.if_equal) && live && !stream_is_string(s)) {
         reply_wrong_type(c);
@@ -136,7 +134,7 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
         string_set(c, s, r->argv[2], a.expires != 0 ? a.expires : kept);
         blocking_key_changed(c->srv, r->argv[1]);
     }
-    client_commit(c, 0);
+    client_commit(c);
     if (!a.get) reply_ok(c);
     return REPLIED;
 }
@@ -148,11 +146,11 @@ enum outcome cmd_mget(struct client *c, const struct request *r) {
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
         need_stream(c, r->argv[i], &s);
-        client_gate(c, s->changed_frame);
         if (stream_is_string(s))
             reply_bulk(c, value_of(s));
         else
             reply_null(c);
+        model_drop_views(&c->srv->model);
     }
     return REPLIED;
 }
@@ -185,7 +183,7 @@ enum outcome cmd_mset(struct client *c, const struct request *r) {
         string_set(c, s, r->argv[i + 1], 0);
         blocking_key_changed(c->srv, r->argv[i]);
     }
-    client_commit(c, 0);
+    client_commit(c);
     reply_ok(c);
     return REPLIED;
 }
@@ -196,7 +194,6 @@ enum outcome cmd_incr(struct client *c, const struct request *r) {
     int64_t n = 0;
     if (!arg_stream_or_reply(c, r->argv[1]) || protected_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    client_gate(c, s->changed_frame);
     bool live = s->state == STREAM_LIVE;
     if (live && !stream_is_string(s)) {
         reply_wrong_type(c);
@@ -209,7 +206,7 @@ enum outcome cmd_incr(struct client *c, const struct request *r) {
     }
     char text[20];
     string_set(c, s, str_of(text, i64_to_dec(n, text)), s->extra != NULL ? s->extra->expires : 0);
-    client_commit(c, 0);
+    client_commit(c);
     reply_int(c, n);
     return REPLIED;
 }

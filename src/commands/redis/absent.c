@@ -225,7 +225,7 @@ void absent_init(void) {
             .run = cmd_absent,
             .argc_min = arity,
             .argc_max = row->arity < 0 ? 0 : arity,
-            .flags = CMD_ABSENT,
+            .flags = CMD_ABSENT | CMD_NO_DATA,
             .first_key = row->first_key,
             .last_key = row->last_key,
             .key_step = row->key_step,

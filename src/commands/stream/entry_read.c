@@ -7,7 +7,6 @@
 #include "server/wait/need.h"
 
 static void take(struct entry_list *l, struct read *r) {
-    l->gate = MAX(l->gate, r->gate);
     if (l->count == 0) { /* nearly always: the first read is all of it */
         free(l->events);
         l->events = r->events;
@@ -25,7 +24,7 @@ static void take(struct entry_list *l, struct read *r) {
 }
 
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
-                     uint64_t end, bool reverse, uint64_t most, uint64_t horizon) {
+                     uint64_t end, bool reverse, uint64_t most, uint64_t view) {
     uint64_t left = most;
     while (start < end && left > 0) {
         struct read r = {.stream = s,
@@ -33,7 +32,7 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, u
                          .end = end - 1,
                          .reverse = reverse,
                          .count = (size_t)MIN(left, (uint64_t)SIZE_MAX - 1),
-                         .horizon = horizon};
+                         .horizon = view};
         bool known = need_read(c, &r);
         uint64_t next = r.next;
         bool more = r.has_more;
@@ -91,7 +90,7 @@ static bool ascending_at(struct client *c, struct stream *s, const uint64_t *ver
                          .start = versions[i],
                          .end = versions[i + k - 1],
                          .count = SPAN,
-                         .horizon = UINT64_MAX};
+                         .horizon = c->view};
         if (need_read(c, &r)) {
             if (r.has_more) /* large events: what did not fit is another read */
                 while (versions[i + k - 1] >= r.next) k--;

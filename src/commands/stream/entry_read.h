@@ -10,13 +10,12 @@
 struct entry_list {
     struct event **events; /* borrowed until the command has replied */
     size_t count, cap;
-    uint64_t gate; /* the reply depends on this frame (removals) */
 };
 
-/* Adds up to `most` entries with versions in [start, end), those that may be seen at the horizon.
+/* Adds up to `most` entries with versions in [start, end), as of the frame `view`, of which s is.
  * end UINT64_MAX: all that follow. false: they have to be loaded. */
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
-                     uint64_t end, bool reverse, uint64_t most, uint64_t horizon);
+                     uint64_t end, bool reverse, uint64_t most, uint64_t view);
 void entry_list_clear(struct entry_list *l);
 
 /* Where the group goes on: no entry below this version is beyond its position, all others are.

@@ -147,13 +147,12 @@ bool budget_take(struct budget *b, const struct event *e) {
 }
 
 bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
-                 uint64_t start, uint64_t most) {
+                 uint64_t start, uint64_t most, uint64_t view) {
     uint64_t left = MIN(most, b->entries);
     while (left > 0) {
         size_t had = l->count, kept = had;
         uint64_t portion = b->sized ? MIN(left, (uint64_t)READ_PORTION) : left;
-        if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, client_horizon(c)))
-            return false;
+        if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, view)) return false;
         while (kept < l->count && budget_take(b, l->events[kept])) kept++;
         bool over = kept < l->count || l->count - had < portion;
         l->count = kept;

@@ -17,7 +17,6 @@ bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum ou
         return false;
     }
     if (!stream_is_string(*s)) return true;
-    client_gate(c, (*s)->changed_frame);
     reply_wrong_type(c);
     return false;
 }
@@ -28,19 +27,16 @@ bool xgroup_or_reply(struct client *c, struct str key, struct str name, struct c
     if (!xkey_or_reply(c, key, &s, outcome)) return false;
     *g = cgroup_find(s, name);
     if (*g != NULL) return true;
-    reply_no_group(c, s, key, name);
+    reply_no_group(c, key, name);
     return false;
 }
 
-void reply_no_group(struct client *c, const struct stream *s, struct str key, struct str group) {
-    client_gate(c, s->changed_frame);
+void reply_no_group(struct client *c, struct str key, struct str group) {
     reply_error(c, "NOGROUP No such key '" STR_FMT "' or consumer group '" STR_FMT "'",
                 STR_ARG(key), STR_ARG(group));
 }
 
-void reply_no_group_for_key(struct client *c, const struct stream *s, struct str key,
-                            struct str group) {
-    client_gate(c, s->changed_frame);
+void reply_no_group_for_key(struct client *c, struct str key, struct str group) {
     reply_error(c, "NOGROUP No such consumer group '" STR_FMT "' for key name '" STR_FMT "'",
                 STR_ARG(group), STR_ARG(key));
 }

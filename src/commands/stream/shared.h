@@ -13,10 +13,9 @@ bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum ou
 bool xgroup_or_reply(struct client *c, struct str key, struct str name, struct cgroup **g,
                      enum outcome *outcome);
 /* NOGROUP No such key 'key' or consumer group 'group' */
-void reply_no_group(struct client *c, const struct stream *s, struct str key, struct str group);
+void reply_no_group(struct client *c, struct str key, struct str group);
 /* NOGROUP No such consumer group 'group' for key name 'key' */
-void reply_no_group_for_key(struct client *c, const struct stream *s, struct str key,
-                            struct str group);
+void reply_no_group_for_key(struct client *c, struct str key, struct str group);
 
 /* The name of a group or consumer that will be created. what: "group" or "consumer". */
 bool xname_or_reply(struct client *c, struct str name, const char *what);

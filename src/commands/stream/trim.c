@@ -176,14 +176,20 @@ static void unreference_below(struct model *m, struct stream *s, uint64_t end) {
     }
 }
 
-uint64_t trim_apply(struct client *c, struct trim *t) {
+static uint64_t apply(struct client *c, struct trim *t) {
     struct stream *s = t->stream;
-    if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
     uint64_t end = threshold(c, t);
     if (t->args->refs == REFS_ACKED) return apply_acked(c, t, end);
     if (end <= stream_first_version(s)) return 0;
     if (t->args->refs == REFS_DELETE) unreference_below(&c->srv->model, s, end);
     return model_trim(&c->srv->model, s, end);
+}
+
+uint64_t trim_apply(struct client *c, struct trim *t) {
+    if (t->args->kind == TRIM_NONE || t->stream->state != STREAM_LIVE) return 0;
+    uint64_t gone = apply(c, t);
+    if (gone > 0 && t->args->refs != REFS_KEEP) stream_note_unreferenced(&c->srv->model, t->stream);
+    return gone;
 }
 
 void trim_clear(struct trim *t) {

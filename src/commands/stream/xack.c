@@ -19,7 +19,6 @@ enum outcome cmd_xack(struct client *c, const struct request *r) {
     if (!xkey_or_reply(c, r->argv[1], &s, &outcome)) return outcome;
     struct cgroup *g = cgroup_find(s, r->argv[2]);
     if (g == NULL) { /* the ids are not looked at, as in Redis */
-        client_gate(c, s->changed_frame);
         reply_int(c, 0);
         return REPLIED;
     }
@@ -28,7 +27,7 @@ enum outcome cmd_xack(struct client *c, const struct request *r) {
         if (!xarg_id_or_reply(c, r->argv[3 + i], 0, &id)) return REPLIED;
     for (size_t i = 0; i < n; i++)
         acked += xarg_id(r->argv[3 + i], 0, &id) && cgroup_ack(&c->srv->model, g, id);
-    client_commit(c, g->last_frame);
+    client_commit(c);
     reply_int(c, acked);
     return REPLIED;
 }
@@ -69,8 +68,8 @@ static void ack_and_delete(struct client *c, struct cgroup *g, const struct entr
     int *results = xmalloc(n * sizeof *results);
     decide(m, g, ids, events, results, n, refs);
     entries_remove(m, g->stream, events, n);
-    client_commit(c, g->last_frame);
-    if (refs != REFS_KEEP) client_gate(c, g->stream->last_frame); /* other groups matter too */
+    if (refs != REFS_KEEP) stream_note_unreferenced(m, g->stream);
+    client_commit(c);
     reply_array(c, n);
     for (size_t i = 0; i < n; i++) reply_int(c, results[i]);
     free(results);
@@ -84,7 +83,6 @@ static enum outcome run_ackdel(struct client *c, const struct request *r,
     if (!xkey_or_reply(c, r->argv[1], &s, &outcome)) return outcome;
     struct cgroup *g = cgroup_find(s, r->argv[2]);
     if (g == NULL) {
-        client_gate(c, s->changed_frame);
         reply_array(c, n);
         for (size_t i = 0; i < n; i++) reply_int(c, NOT_PENDING);
         return REPLIED;
@@ -235,7 +233,7 @@ static enum outcome run_nack(struct client *c, const struct request *r, struct c
     bool known = need_others(c, g, a, others);
     if (known) {
         int64_t n = nack_all(&c->srv->model, g, a, others);
-        client_commit(c, g->last_frame);
+        client_commit(c);
         if (n > 0) blocking_key_changed(c->srv, r->argv[1]);
         reply_int(c, n);
     }

@@ -100,7 +100,6 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
         message_of(c, s, a, &msg);
         if (s->state == STREAM_LIVE &&
             model_idempotent_find(m, s, msg.producer, msg.id, msg.seconds, msg.max, &known)) {
-            client_gate(c, s->last_frame);
             reply_entry_id(c, known);
             return;
         }
@@ -113,7 +112,6 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
                               .count = a->count};
     enum entry_status status = model_add_entry(m, s, &entry);
     if (status != ENTRY_OK) {
-        client_gate(c, s->changed_frame);
         reply_add_status(c, status);
         return;
     }
@@ -121,7 +119,7 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
     if (a->producer.ptr != NULL) model_idempotent_add(m, s, msg.producer, msg.id, msg.max, id);
     if (a->trim.kind != TRIM_NONE) trim_apply(c, trim);
     c->srv->stats.events_appended++;
-    client_commit(c, s->changed_frame);
+    client_commit(c);
     reply_entry_id(c, id);
 }
 
@@ -138,12 +136,10 @@ enum outcome cmd_xadd(struct client *c, const struct request *r) {
         return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
     if (stream_is_string(s)) {
-        client_gate(c, s->changed_frame);
         reply_wrong_type(c);
         return REPLIED;
     }
     if (s->state == STREAM_ABSENT && a.no_create) {
-        client_gate(c, s->changed_frame);
         reply_null(c);
         return REPLIED;
     }
@@ -162,7 +158,6 @@ enum outcome cmd_xadd(struct client *c, const struct request *r) {
  * one. */
 static bool live_or_reply(struct client *c, const struct stream *s, int64_t absent) {
     if (s->state == STREAM_LIVE && !stream_is_string(s)) return true;
-    client_gate(c, s->changed_frame);
     if (stream_is_string(s))
         reply_wrong_type(c);
     else if (absent >= 0)
@@ -178,7 +173,6 @@ enum outcome cmd_xlen(struct client *c, const struct request *r) {
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!live_or_reply(c, s, 0)) return REPLIED;
-    client_gate(c, s->changed_frame);
     reply_int(c, (int64_t)stream_length(s));
     return REPLIED;
 }
@@ -196,7 +190,7 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     if (trim_require(c, &trim, s, &args)) {
         uint64_t gone = trim_apply(c, &trim);
-        client_commit(c, s->changed_frame);
+        client_commit(c);
         reply_int(c, (int64_t)gone);
     } else {
         outcome = PARKED;
@@ -264,7 +258,6 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     if (!need_last(c, s, &last)) return PARKED;
     const char *why = setid_refusal(s, &a, last);
     if (why != NULL) {
-        client_gate(c, s->changed_frame);
         reply_error(c, "ERR %s", why);
         return REPLIED;
     }
@@ -272,7 +265,7 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     model_set_last_id(&c->srv->model, s, a.id, a.added >= 0 ? (uint64_t)a.added : UINT64_MAX,
                       deleted ? &a.deleted : NULL);
     forget_cursors(s);
-    client_commit(c, s->changed_frame);
+    client_commit(c);
     reply_ok(c);
     return REPLIED;
 }

@@ -49,7 +49,6 @@ enum outcome cmd_xcfgset(struct client *c, const struct request *r) {
     uint32_t seconds, max;
     if (!parse(c, r, &seconds, &max) || !xkey_or_reply(c, r->argv[1], &s, &outcome)) return outcome;
     if (s->state == STREAM_ABSENT) {
-        client_gate(c, s->changed_frame);
         reply_error(c, "ERR no such key");
         return REPLIED;
     }
@@ -59,7 +58,7 @@ enum outcome cmd_xcfgset(struct client *c, const struct request *r) {
     if (max == 0) max = s->extra != NULL ? s->extra->idempotent_max : 0;
     bool changes = (seconds != 0 && seconds != seconds_now) || (max != 0 && max != max_now);
     model_set_idempotent(m, s, seconds, max, changes);
-    client_commit(c, s->changed_frame);
+    client_commit(c);
     reply_ok(c);
     return REPLIED;
 }

@@ -84,8 +84,7 @@ static void reply_claimed(struct client *c, const struct claim *claim, const str
 
 /* Ends the command: its frame, its gate, those who wait for what can be claimed. */
 static void claimed(struct client *c, const struct claim *claim, struct str key) {
-    client_commit(c, claim->group->last_frame);
-    client_gate(c, claim->group->stream->changed_frame); /* what is gone */
+    client_commit(c);
     if (claim->delivered < c->srv->model.recorded)
         blocking_key_changed(c->srv, key);
     else

@@ -49,7 +49,6 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
     size_t n = r->argc - 2;
     if (!stream_or_reply(c, r->argv[1], &s, &outcome)) return outcome;
     if (s->state == STREAM_ABSENT) { /* the ids are not looked at, as in Redis */
-        client_gate(c, s->changed_frame);
         reply_int(c, 0);
         return REPLIED;
     }
@@ -66,7 +65,7 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
         if (first[i] != i) events[i] = NULL;
     free(first);
     size_t found = entries_remove(&c->srv->model, s, events, n);
-    client_commit(c, s->last_frame); /* groups matter too: ACKED */
+    client_commit(c);
     reply_int(c, (int64_t)found);
 out:
     free(ids);
@@ -101,8 +100,9 @@ static void delete_and_reply(struct client *c, struct stream *s, const struct en
     if (s->state == STREAM_LIVE) {
         decide(c, s, ids, events, results, n, refs);
         entries_remove(&c->srv->model, s, events, n);
+        if (refs != REFS_KEEP) stream_note_unreferenced(&c->srv->model, s);
     }
-    client_commit(c, s->last_frame); /* groups matter too: ACKED */
+    client_commit(c);
     reply_array(c, n);
     for (size_t i = 0; i < n; i++) reply_int(c, s->state == STREAM_LIVE ? results[i] : NOT_FOUND);
     free(results);

@@ -44,7 +44,6 @@ static bool parse_options(struct client *c, const struct request *r, bool create
 /* The key must exist for all subcommands but CREATE ... MKSTREAM. */
 static bool exists_or_reply(struct client *c, const struct stream *s) {
     if (s->state == STREAM_LIVE) return true;
-    client_gate(c, s->changed_frame);
     reply_error(c, "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you "
                    "may want to use the MKSTREAM option to create an empty stream automatically.");
     return false;
@@ -57,7 +56,7 @@ static bool group_or_reply(struct client *c, const struct request *r, struct cgr
     if (!xkey_or_reply(c, r->argv[2], &s, outcome) || !exists_or_reply(c, s)) return false;
     *g = cgroup_find(s, r->argv[3]);
     if (*g != NULL) return true;
-    reply_no_group_for_key(c, s, r->argv[2], r->argv[3]);
+    reply_no_group_for_key(c, r->argv[2], r->argv[3]);
     return false;
 }
 
@@ -66,7 +65,6 @@ static bool create_or_reply(struct client *c, const struct request *r, struct st
     struct model *m = &c->srv->model;
     struct str name = r->argv[3];
     if (cgroup_find(s, name) != NULL) {
-        client_gate(c, s->changed_frame);
         reply_error(c, "BUSYGROUP Consumer Group name already exists");
         return false;
     }
@@ -75,7 +73,8 @@ static bool create_or_reply(struct client *c, const struct request *r, struct st
         return false;
     }
     struct entry_id id = a->is_last ? stream_last_id(s) : a->id;
-    client_commit(c, cgroup_add(m, s, name, id, a->entries_read)->last_frame);
+    cgroup_add(m, s, name, id, a->entries_read);
+    client_commit(c);
     return true;
 }
 
@@ -118,8 +117,8 @@ enum outcome cmd_xgroup_setid(struct client *c, const struct request *r) {
         a.id = ENTRY_ID_MAX;
     else if (!str_eq(id, STR("-")) && !xarg_id_or_reply(c, id, 0, &a.id))
         return REPLIED;
-    cgroup_set_position(&c->srv->model, g, a.id, a.entries_read);
-    client_commit(c, g->last_frame);
+    cgroup_move(&c->srv->model, g, a.id, a.entries_read);
+    client_commit(c);
     blocking_key_changed(c->srv, r->argv[2]); /* there may be something to read again */
     reply_ok(c);
     return REPLIED;
@@ -139,7 +138,6 @@ enum outcome cmd_xgroup_destroy(struct client *c, const struct request *r) {
         c->last_frame = model_commit(m);
         blocking_key_changed(c->srv, r->argv[2]);
     }
-    client_gate(c, s->changed_frame);
     reply_int(c, g != NULL);
     return REPLIED;
 }
@@ -154,7 +152,7 @@ enum outcome cmd_xgroup_createconsumer(struct client *c, const struct request *r
     if (!xname_or_reply(c, r->argv[4], "consumer")) return REPLIED;
     bool is_new = cgroup_consumer(g, r->argv[4]) == NULL;
     if (is_new) cgroup_add_consumer(&c->srv->model, g, r->argv[4]);
-    client_commit(c, g->last_frame);
+    client_commit(c);
     reply_int(c, is_new);
     return REPLIED;
 }
@@ -187,7 +185,7 @@ enum outcome cmd_xgroup_delconsumer(struct client *c, const struct request *r) {
         }
         cgroup_drop_consumer(m, g, consumer);
     }
-    client_commit(c, g->last_frame);
+    client_commit(c);
     /* (Who only loses what it had is not woken: reading again would bring the consumer back.) */
     if (release && pending > 0) blocking_key_changed(c->srv, r->argv[2]);
     reply_int(c, pending);

@@ -61,7 +61,6 @@ static bool stream_or_reply(struct client *c, struct str key, struct stream **s,
                             enum outcome *outcome) {
     if (!xkey_or_reply(c, key, s, outcome)) return false;
     if ((*s)->state == STREAM_LIVE) return true;
-    client_gate(c, (*s)->changed_frame);
     reply_error(c, "ERR no such key");
     return false;
 }
@@ -119,7 +118,6 @@ static enum outcome info_stream(struct client *c, struct stream *s) {
     struct event *first, *last;
     bool known = need_first(c, s, &first);
     if (!need_last(c, s, &last) || !known) return PARKED;
-    client_gate(c, s->last_frame);
     put_stream(c, s, first, 3);
     put_int(c, "groups", s->extra != NULL ? s->extra->group_count : 0);
     put_entry(c, "first-entry", first);
@@ -179,7 +177,6 @@ static void put_full_group(struct client *c, const struct cgroup *g, const struc
 static void put_full(struct client *c, const struct stream *s, const struct event *first,
                      const struct entry_list *list, uint64_t most) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
-    client_gate(c, s->last_frame);
     put_stream(c, s, first, 2);
     reply_bulk_c(c, "entries");
     reply_entries(c, list->events, list->count);
@@ -267,7 +264,6 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
         bool known = need_first(c, s, &first);
         if (!need_cursors(c, s) || !known) return PARKED;
     }
-    client_gate(c, s->last_frame);
     reply_array(c, groups);
     for (uint32_t i = 0; i < groups; i++) put_group(c, s->extra->groups[i], first);
     return REPLIED;
@@ -294,10 +290,9 @@ enum outcome cmd_xinfo_consumers(struct client *c, const struct request *r) {
     if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
     const struct cgroup *g = cgroup_find(s, r->argv[3]);
     if (g == NULL) {
-        reply_no_group_for_key(c, s, r->argv[2], r->argv[3]);
+        reply_no_group_for_key(c, r->argv[2], r->argv[3]);
         return REPLIED;
     }
-    client_gate(c, g->last_frame);
     reply_array(c, g->consumer_count);
     for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, g->consumers[i]);
     return REPLIED;

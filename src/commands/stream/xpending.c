@@ -125,7 +125,6 @@ enum outcome cmd_xpending(struct client *c, const struct request *r) {
     }
     if (!summary && !parse(c, r, &a)) return REPLIED;
     if (!xgroup_or_reply(c, r->argv[1], r->argv[2], &g, &outcome)) return outcome;
-    client_gate(c, g->last_frame);
     if (summary)
         reply_summary(c, g);
     else

@@ -46,11 +46,9 @@ static enum outcome run_range(struct client *c, struct stream *s, const struct r
     enum outcome outcome = REPLIED;
     uint64_t from, to, most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count;
     if (s->state == STREAM_ABSENT || entry_id_cmp(a->start, a->end) > 0) {
-        client_gate(c, s->state == STREAM_ABSENT ? s->changed_frame : 0);
         reply_array(c, 0);
     } else if (need_bounds(c, s, a, &from, &to) &&
-               entry_list_read(c, &list, s, from, to, a->reverse, most, client_horizon(c))) {
-        client_gate(c, list.gate);
+               entry_list_read(c, &list, s, from, to, a->reverse, most, c->view)) {
         reply_entries(c, list.events, list.count);
         c->srv->stats.events_read += list.count;
     } else {
@@ -66,7 +64,6 @@ static enum outcome range(struct client *c, const struct request *r, bool revers
     if (!parse_range(c, r, reverse, &a) || !arg_stream_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (stream_is_string(s)) {
-        client_gate(c, s->changed_frame);
         reply_wrong_type(c);
         return REPLIED;
     }

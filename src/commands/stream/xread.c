@@ -23,23 +23,21 @@ static bool need_sources(struct client *c, const struct xread_args *a, struct so
 
 /* `+`: just before the last entry that may be seen. As in Redis it is the one with the last id:
  * when that was deleted there is none. */
-static bool before_last_or_reply(struct client *c, const struct stream *s, struct entry_id *out) {
+static bool before_last_or_reply(struct client *c, struct stream *s, struct entry_id *out,
+                                 bool *known) {
     *out = ENTRY_ID_MIN;
     if (s->state == STREAM_ABSENT) return true;
-    *out = stream_last_id(s);
-    uint64_t end = model_visible_end(&c->srv->model, s, client_horizon(c));
-    if (end > stream_tail_first(s) && end < s->next_version)
-        *out = event_entry_id(stream_event(s, end - 1));
-    if (entry_id_previous(out)) return true;
+    *known = need_last_id(c, s, out) && *known;
+    if (!*known || entry_id_previous(out)) return true;
     reply_error(c, "ERR the stream last element ID is 0-0");
     return false;
 }
 
-/* What the key's id says. `$` is not looked at again when the command waits: *out stays. */
-static bool parse_after_or_reply(struct client *c, struct str arg, const struct stream *s,
-                                 bool again, struct entry_id *out) {
+/* What the key's id says. `$` is not looked at again when the command waits: *out stays. *known is
+ * lowered when something has to be loaded. */
+static bool parse_after_or_reply(struct client *c, struct str arg, struct stream *s, bool again,
+                                 struct entry_id *out, bool *known) {
     if (stream_is_string(s)) {
-        client_gate(c, s->changed_frame);
         reply_wrong_type(c);
         return false;
     }
@@ -47,7 +45,7 @@ static bool parse_after_or_reply(struct client *c, struct str arg, const struct 
         if (!again) *out = s->state == STREAM_LIVE ? stream_last_id(s) : ENTRY_ID_MIN;
         return true;
     }
-    if (str_eq(arg, STR("+"))) return before_last_or_reply(c, s, out);
+    if (str_eq(arg, STR("+"))) return before_last_or_reply(c, s, out, known);
     if (str_eq(arg, STR(">"))) {
         reply_error(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
                        "<group> <consumer> option.");
@@ -56,8 +54,8 @@ static bool parse_after_or_reply(struct client *c, struct str arg, const struct 
     return xarg_id_or_reply(c, arg, 0, out);
 }
 
-static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
-                               struct source *sources) {
+static bool parse_ids_or_reply(struct client *c, const struct xread_args *a, struct source *sources,
+                               bool *known) {
     struct entry_id *kept = NULL;
     bool again = false;
     bool may_wait = a->block && c->srv->exec.client == NULL;
@@ -65,7 +63,7 @@ static bool parse_ids_or_reply(struct client *c, const struct xread_args *a,
         if (str_eq(a->ids[i], STR("$"))) again = blocking_ids(c, a->n, &kept);
     for (size_t i = 0; i < a->n; i++) {
         if (again) sources[i].after = kept[i];
-        if (!parse_after_or_reply(c, a->ids[i], sources[i].stream, again, &sources[i].after))
+        if (!parse_after_or_reply(c, a->ids[i], sources[i].stream, again, &sources[i].after, known))
             return false;
         if (kept != NULL) kept[i] = sources[i].after;
     }
@@ -78,7 +76,7 @@ static bool read_source(struct client *c, const struct xread_args *a, struct sou
     uint64_t start;
     if (src->stream->state == STREAM_ABSENT || !entry_id_next(&from)) return true;
     if (!need_entry(c, src->stream, from, &start)) return false;
-    return budget_read(c, budget, &src->list, src->stream, start, a->count);
+    return budget_read(c, budget, &src->list, src->stream, start, a->count, c->view);
 }
 
 static void reply_sources(struct client *c, const struct xread_args *a,
@@ -92,7 +90,6 @@ static void reply_sources(struct client *c, const struct xread_args *a,
     for (size_t i = 0; i < a->n; i++) {
         const struct entry_list *l = &sources[i].list;
         if (l->count == 0) continue;
-        client_gate(c, l->gate);
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
         reply_entries(c, l->events, l->count);
@@ -103,7 +100,6 @@ static void reply_sources(struct client *c, const struct xread_args *a,
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
     if (!a->block || c->srv->exec.client != NULL) {
-        for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
     }
@@ -120,7 +116,8 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     struct budget budget = budget_of(a);
     bool known = true;
     if (!need_sources(c, a, sources)) return PARKED;
-    if (!parse_ids_or_reply(c, a, sources)) return REPLIED;
+    if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
+    if (!known || c->wants_newest) return PARKED;
     for (size_t i = 0; i < a->n; i++) known = read_source(c, a, &sources[i], &budget) && known;
     if (!known) return PARKED;
     if (!budget.any) return wait_or_reply(c, a, sources);

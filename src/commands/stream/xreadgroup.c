@@ -23,9 +23,11 @@ struct redelivery {
     struct event *event; /* NULL: gone */
 };
 
-/* One of the keys. */
+/* One of the keys. Position and pending entries are the newest; which new entries exist is said by
+ * the settled view, so that what others append and trim without end cannot starve a group. */
 struct source {
-    struct stream *stream;
+    struct stream *stream, *settled;
+    uint64_t view; /* that `settled` is of */
     struct cgroup *group;
     bool history;
     struct entry_id after;    /* history */
@@ -36,9 +38,7 @@ struct source {
     uint64_t next;          /* ... and the version behind them */
 };
 
-static void reply_no_source(struct client *c, const struct stream *s, struct str key,
-                            struct str group) {
-    client_gate(c, s->last_frame);
+static void reply_no_source(struct client *c, struct str key, struct str group) {
     reply_error(c,
                 "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP "
                 "option",
@@ -49,21 +49,43 @@ static void reply_no_source(struct client *c, const struct stream *s, struct str
 
 static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
     bool all = true;
-    for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
+    for (size_t i = 0; i < a->n; i++)
+        all = need_stream_twice(c, a->keys[i], &sources[i].stream, &sources[i].settled,
+                                &sources[i].view) &&
+              all;
     return all;
+}
+
+/* Where the settled view does not do: what it has under the key is not what the group is of, or
+ * entries of it were taken from the groups; and what is to be claimed must exist. */
+static bool wants_newest(const struct xread_args *a, const struct source *src) {
+    const struct stream *s = src->settled;
+    return s->state != STREAM_LIVE || s->name->rec.number != src->stream->name->rec.number ||
+           stream_unreferenced_since(src->stream, src->view) || a->claim;
+}
+
+/* Says what the reply waits for: the frames that made or moved the group, never another consumer's
+ * delivery; with the newest view the stream's changes; with the history everything. */
+static void tell(struct client *c, const struct xread_args *a, struct source *src) {
+    if (src->view != VIEW_NEWEST && wants_newest(a, src)) {
+        src->view = VIEW_NEWEST;
+        src->settled = src->stream;
+    }
+    client_tells(c, src->group->moved_frame);
+    if (src->view == VIEW_NEWEST) client_tells(c, src->stream->changed_frame);
+    if (src->history) client_tells(c, src->stream->last_frame);
 }
 
 static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_t i,
                              struct source *src) {
     struct str id = a->ids[i];
-    if (stream_is_string(src->stream)) {
-        client_gate(c, src->stream->changed_frame);
-        reply_wrong_type(c);
-        return false;
-    }
     src->group = cgroup_find(src->stream, a->group);
     if (src->group == NULL) {
-        reply_no_source(c, src->stream, a->keys[i], a->group);
+        client_tells(c, src->stream->last_frame);
+        if (stream_is_string(src->stream))
+            reply_wrong_type(c);
+        else
+            reply_no_source(c, a->keys[i], a->group);
         return false;
     }
     if (str_eq(id, STR("$")) || str_eq(id, STR("+"))) {
@@ -74,10 +96,12 @@ static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_
                     id.ptr[0], id.ptr[0]);
         return false;
     }
-    if (str_eq(id, STR(">"))) return true;
-    if (!xarg_id_or_reply(c, id, 0, &src->after)) return false;
-    /* The highest id stands for '>', as in Redis. */
-    src->history = src->after.ms != UINT64_MAX || src->after.seq != UINT64_MAX;
+    if (!str_eq(id, STR(">"))) {
+        if (!xarg_id_or_reply(c, id, 0, &src->after)) return false;
+        /* The highest id stands for '>', as in Redis. */
+        src->history = src->after.ms != UINT64_MAX || src->after.seq != UINT64_MAX;
+    }
+    tell(c, a, src);
     return true;
 }
 
@@ -178,7 +202,7 @@ static bool find_new(struct client *c, const struct xread_args *a, struct source
     if (before != NULL) src->next = before->next;
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
     struct entry_list *l = &src->list;
-    if (!budget_read(c, budget, l, src->stream, src->next, most)) return false;
+    if (!budget_read(c, budget, l, src->settled, src->next, most, src->view)) return false;
     if (l->count > 0) src->next = l->events[l->count - 1]->rec.version + 1;
     return true;
 }
@@ -293,7 +317,6 @@ static void reply_sources(struct client *c, const struct xread_args *a,
     for (size_t i = 0; i < a->n; i++) {
         const struct source *src = &sources[i];
         if (!is_served(src)) continue;
-        client_gate(c, src->list.gate);
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
         if (src->history)
@@ -325,7 +348,6 @@ static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
     if (!a->block || c->srv->exec.client != NULL) {
-        for (size_t i = 0; i < a->n; i++) client_gate(c, sources[i].list.gate);
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
     }

@@ -70,6 +70,9 @@ struct client {
     struct gate *gates;   /* ring of gate_cap (power of two) from gate_head */
     uint32_t gate_head, gate_count, gate_cap;
     uint64_t last_frame; /* the last frame that this connection decided */
+    uint64_t view;       /* what the running command reads: as of this frame, or VIEW_NEWEST */
+    uint64_t told;       /* the newest frame of anything that the running command has looked at */
+    bool wants_newest;   /* the settled view does not do: the command is to be run on the newest */
 
     enum park park;
     struct need *need; /* what its command has asked for */
@@ -107,15 +110,19 @@ void client_flush(struct client *c);
 /* Something was written to c->out outside of a command's reply (push, monitor): flush it this turn.
  */
 void client_wrote(struct client *c);
-/* The reply being written depends on this frame. Call it before or after writing, once or more.
- * Inside EXEC that reply is EXEC's. */
-void client_gate(struct client *c, uint64_t frame);
-/* Ends the frame of a command that may have changed something. Its reply waits for that frame, and
- * for `also` (a frame; 0: none), which is what it tells of others' changes. */
-void client_commit(struct client *c, uint64_t also);
-/* The last frame whose events this connection may be shown without waiting: what is settled, and
- * its own (its replies are behind its own gates anyway). */
-uint64_t client_horizon(const struct client *c);
+/* The running command's reply tells something of this frame: it waits for it. need_* does this for
+ * everything that is read on the newest view. Inside EXEC the reply is EXEC's. */
+static inline void client_tells(struct client *c, uint64_t frame) {
+    if (frame > c->told) c->told = frame;
+}
+/* Ends the frame of a command that may have changed something: its reply waits for it. */
+void client_commit(struct client *c);
+/* What a command reads that takes the settled view: as of the last settled frame; a connection
+ * whose own replies or changes wait reads the newest, as it loses nothing by it. Everybody does
+ * while a FLUSHALL is not durable. */
+uint64_t client_settled_view(const struct client *c);
+/* The reply that has just been written waits for c->told. */
+void client_gate(struct client *c);
 /* A batch is durable: opens the gates of the connections on b->gated. Returns how many. */
 uint32_t clients_durable(struct server *srv, struct batch *b);
 /* Everything undurable is void: parked replies become -IOERR why. */

@@ -9,7 +9,6 @@ struct client;
 struct exec_state {
     struct client *client; /* whose EXEC it is; NULL: nobody's */
     bool abort;            /* its command has replied an error that takes all of it back */
-    uint64_t frame;        /* the highest that its replies depend on */
     uint64_t command_at;   /* where the reply of its command begins in client->out */
 };
 

@@ -33,12 +33,9 @@ static void gate_push(struct client *c, struct gate gate) {
     *gate_at(c, c->gate_count - 1) = gate;
 }
 
-void client_gate(struct client *c, uint64_t frame) {
+void client_gate(struct client *c) {
     struct model *m = &c->srv->model;
-    if (c->srv->exec.client == c) {
-        c->srv->exec.frame = MAX(c->srv->exec.frame, frame);
-        return;
-    }
+    uint64_t frame = c->told;
     if (frame <= model_settled(m)) return;
     if (c->gate_count > 0) {
         struct gate *last = gate_at(c, c->gate_count - 1);
@@ -60,14 +57,17 @@ void client_gate(struct client *c, uint64_t frame) {
     if (c->gate_count == 1) list_append(&b->gated, &c->gated);
 }
 
-void client_commit(struct client *c, uint64_t also) {
+void client_commit(struct client *c) {
     uint64_t frame = model_commit(&c->srv->model);
     if (frame != 0) c->last_frame = frame;
-    client_gate(c, MAX(frame, also));
+    client_tells(c, frame);
 }
 
-uint64_t client_horizon(const struct client *c) {
-    return MAX(model_settled(&c->srv->model), c->last_frame);
+uint64_t client_settled_view(const struct client *c) {
+    const struct model *m = &c->srv->model;
+    uint64_t settled = model_settled(m);
+    bool newest = c->gate_count > 0 || c->last_frame > settled || m->flushed.frame > settled;
+    return newest ? VIEW_NEWEST : settled;
 }
 
 uint32_t clients_durable(struct server *srv, struct batch *b) {

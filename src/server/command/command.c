@@ -4,6 +4,7 @@
 #include <ctype.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "server/client/transaction.h"
 #include "server/command/monitor.h"
 #include "server/server.h"
@@ -20,8 +21,18 @@ static uint64_t name_hash(const char *lower, size_t len) {
     return hash_bytes(lower, len);
 }
 
+/* Each row says what it reads. */
+static void check_view(const struct command *cmd) {
+    unsigned view = cmd->flags & (CMD_SETTLED | CMD_NEWEST | CMD_NO_DATA);
+    bool one = view == CMD_SETTLED || view == CMD_NEWEST || view == CMD_NO_DATA;
+    if (cmd->run == NULL || one) return;
+    log_warning("the row of command %s does not name the view that it reads", cmd->name);
+    abort();
+}
+
 static void prepare(struct command *cmd, const struct command *container) {
     cmd->container = container;
+    check_view(cmd);
     for (struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++)
         prepare(sub, cmd);
 }
@@ -248,6 +259,35 @@ static void after_reply(struct client *c) {
         c->gates[(c->gate_head + c->gate_count - 1) & (c->gate_cap - 1)].replies++;
 }
 
+/* ---- what it reads ---- */
+
+/* EXEC reads the settled view when all of its commands do. */
+static bool reads_settled(const struct client *c, const struct command *cmd) {
+    bool exec = cmd->flags & CMD_EXEC && transaction_open(c);
+    return exec ? !(c->transaction->flags & CMD_NEWEST) : cmd->flags & CMD_SETTLED;
+}
+
+/* Runs it on its view; on the newest, at once, when the settled one does not do. */
+static enum outcome run_on_view(struct client *c, struct command *cmd, const struct request *r) {
+    struct model *m = &c->srv->model;
+    enum outcome outcome;
+    c->view = reads_settled(c, cmd) ? client_settled_view(c) : VIEW_NEWEST;
+    c->wants_newest = false;
+    do {
+        if (c->wants_newest) {
+            c->view = VIEW_NEWEST;
+            c->out.len = (size_t)(c->reply_start - c->out_base);
+            c->reply_was_error = false;
+        }
+        c->wants_newest = false;
+        c->told = c->view == VIEW_NEWEST && !(cmd->flags & CMD_NO_DATA) ? m->flushed.frame : 0;
+        if (c->need != NULL) need_begin(c);
+        outcome = cmd->run(c, r);
+        if (UNLIKELY(m->unsettled.view_count > 0)) model_drop_views(m);
+    } while (UNLIKELY(c->wants_newest));
+    return outcome;
+}
+
 /* Runs it and keeps its books. */
 static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
     struct server *srv = c->srv;
@@ -256,10 +296,10 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     bool behind = exec || cmd->flags & CMD_RESET; /* who resets does not see it */
     c->last_command = cmd;
     if (monitored && first && !behind) monitor_feed(c, r);
-    if (c->need != NULL) need_begin(c);
     enum outcome outcome = REPLIED;
+    c->told = 0;
     if (c->need == NULL || !need_failed_or_reply(c))
-        outcome = cmd->run(c, r);
+        outcome = run_on_view(c, cmd, r);
     else if (exec)
         transaction_clear(c);
     /* What it decided is one closed frame, whether it goes on or not. */
@@ -273,6 +313,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
         return PARKED;
     }
     assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
+    client_gate(c);
     if (monitored && behind) monitor_feed(c, r); /* EXEC: behind what it ran */
     uint64_t end = clock_mono_us();
     cmd->stats.calls++;

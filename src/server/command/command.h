@@ -38,7 +38,11 @@ enum command_flag {
     CMD_FREES = 1 << 11,     /* a write that makes room: allowed when the disk is nearly full */
     CMD_EXEC = 1 << 12,      /* runs what was queued: its flags count as well */
     CMD_RESET = 1 << 13,     /* MONITOR sees it when it is over, not before */
-    CMD_ABSENT = 1 << 10,    /* Redis has it and Cairn does not: commands/redis/absent.c */
+    /* Each row has one of these: as of which frame it reads (stream/settled.h). */
+    CMD_SETTLED = 1 << 14, /* the last that is durable: it never waits for somebody else's sync */
+    CMD_NEWEST = 1 << 15,  /* the last that is decided: its reply waits for what it tells */
+    CMD_NO_DATA = 1 << 16, /* it looks at no stream and no string */
+    CMD_ABSENT = 1 << 10,  /* Redis has it and Cairn does not: commands/redis/absent.c */
 };
 
 struct command_stats {

@@ -10,16 +10,20 @@ enum outcome wait_for_apply(struct client *c) {
     return PARKED;
 }
 
-bool all_is_applied(struct client *c) {
+bool frame_is_applied(struct client *c, uint64_t frame) {
     struct server *srv = c->srv;
     if (!c->wait.set) {
         c->wait.set = true;
-        c->wait.frame = srv->model.decided;
+        c->wait.frame = frame;
         c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
         if (store_writable(srv->store)) model_submit(&srv->model);
         store_flush(srv->store);
     }
     return store_applied(srv->store) >= c->wait.frame;
+}
+
+bool all_is_applied(struct client *c) {
+    return frame_is_applied(c, c->srv->model.decided);
 }
 
 bool flush_is_applied(struct client *c) {

@@ -11,6 +11,8 @@
 bool flush_is_applied(struct client *c);
 /* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
 bool all_is_applied(struct client *c);
+/* The same for everything up to a frame. */
+bool frame_is_applied(struct client *c, uint64_t frame);
 enum outcome wait_for_apply(struct client *c);
 
 #endif

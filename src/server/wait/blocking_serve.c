@@ -103,25 +103,31 @@ static struct stream *stream_of(struct server *srv, const struct blocked_key *ke
 /* Whether the group has something that its members were not delivered, or is gone: then its
  * members have to hear of it. */
 static bool group_has_new(struct server *srv, const struct blocked_set *set) {
-    const struct stream *s = stream_of(srv, set->key);
+    struct model *m = &srv->model;
+    struct stream *s = stream_of(srv, set->key);
     if (s == NULL || s->state != STREAM_LIVE || stream_is_string(s)) return true;
     const struct cgroup *g = cgroup_find(s, str_of(set->group, set->group_len));
     if (g == NULL || g->cursor == CURSOR_UNKNOWN) return true;
-    uint64_t end = model_visible_end(&srv->model, s, model_settled(&srv->model));
-    uint64_t next = MAX(g->cursor, stream_first_version(s));
-    if (s->extra != NULL) next = holes_skip(&s->extra->holes, next);
-    return next < end;
+    const struct stream *then = model_stream_at(m, s, model_settled(m));
+    uint64_t next = MAX(g->cursor, stream_first_version(then));
+    if (then->extra != NULL) next = holes_skip(&then->extra->holes, next);
+    bool more = next < then->next_version;
+    model_drop_views(m);
+    return more;
 }
 
 /* The highest id that may be seen, roughly: the maximum when it is not in memory. */
 static bool last_visible(struct server *srv, const struct blocked_key *key, struct entry_id *out) {
-    const struct stream *s = stream_of(srv, key);
+    struct model *m = &srv->model;
+    struct stream *s = stream_of(srv, key);
     *out = (struct entry_id){UINT64_MAX, UINT64_MAX};
     if (s == NULL) return true;
-    if (s->state != STREAM_LIVE || stream_is_string(s) || stream_length(s) == 0) return false;
-    uint64_t end = model_visible_end(&srv->model, s, model_settled(&srv->model));
-    if (end > stream_tail_first(s)) *out = event_entry_id(stream_event(s, end - 1));
-    return true;
+    const struct stream *then = model_stream_at(m, s, model_settled(m));
+    bool some = then->state == STREAM_LIVE && !stream_is_string(then) && stream_length(then) > 0;
+    if (some && then->tail_count > 0)
+        *out = event_entry_id(stream_event(then, then->next_version - 1));
+    model_drop_views(m);
+    return some;
 }
 
 /* Goes through the waiters in their order; each may vanish, with others, while one is run. Those

@@ -1,8 +1,8 @@
 /* See key_list.h. A name that the backend lists holds if memory does not know the stream, or knows
- * it by the same number: what has changed since the backend's snapshot is in memory. Streams that
- * were created or renamed since are found by their records in the frames that are not applied.
- * After a void memory has forgotten what it knew (model.replay): then those records tell of
- * deletions too. */
+ * it by the same number (as of the view): what has changed since the backend's snapshot is in
+ * memory. Streams that were created or renamed since are found by their records in the frames that
+ * are not applied. After a void memory has forgotten what it knew (model.replay): then those
+ * records tell of deletions too. */
 #include "server/wait/key_list.h"
 
 #include "base/alloc.h"
@@ -25,14 +25,21 @@ static bool matches(const struct key_query *q, const struct stream_record *r) {
     return q->pattern.len == 0 || str_match_glob(q->pattern, name, false);
 }
 
-/* Whether the stream has this name now. */
+static bool is_it(const struct stream *s, const struct stream_record *r) {
+    return s->state == STREAM_LIVE && s->name->rec.number == r->number;
+}
+
+/* Whether the stream has this name on the view, and has not expired (or a later frame has put that
+ * off). */
 static bool is_so(struct client *c, const struct stream_record *r) {
     struct model *m = &c->srv->model;
     struct stream *s = model_in_memory(m, str_of(r->name, r->name_len));
     if (s == NULL || s->state == STREAM_LOADING) return true;
-    if (s->state == STREAM_LIVE && s->name->rec.number == r->number) return !stream_expired(m, s);
-    client_gate(c, s->changed_frame);
-    return false;
+    const struct stream *then = model_stream_at(m, s, c->view);
+    bool so =
+        is_it(then, r) && (!stream_expired(m, then) || (is_it(s, r) && !stream_expired(m, s)));
+    model_drop_views(m);
+    return so;
 }
 
 static void drop(struct key_list *out, uint64_t number) {
@@ -104,13 +111,14 @@ static void finish(struct listing *l, uint64_t next) {
 bool need_keys(struct client *c, const struct key_query *q, struct key_list *out) {
     const struct stream_list *list;
     *out = (struct key_list){0};
+    if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
     if (!need_stream_list(c, MAX(q->from, (uint64_t)1), q->pattern, q->category, q->count, &list))
         return false;
     struct listing l = {
         .c = c,
         .query = q,
         .applied = list->applied,
-        .horizon = client_horizon(c),
+        .horizon = c->view,
         .end = list->done ? UINT64_MAX : list->next,
         .out = out,
     };

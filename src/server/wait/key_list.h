@@ -24,9 +24,8 @@ struct key_list {
     uint64_t cursor; /* to go on from; 0: that is all */
 };
 
-/* false: it is being read. Otherwise key_list_clear(out). What undurable frames created is not
- * listed; the reply is gated by those that removed something. The caller has seen to
- * flush_is_applied. */
+/* false: it is being read. Otherwise key_list_clear(out). As of the command's view. The caller has
+ * seen to flush_is_applied. */
 bool need_keys(struct client *c, const struct key_query *q, struct key_list *out);
 void key_list_clear(struct key_list *l);
 /* As SCAN replies it: the cursor, the names. */

@@ -18,7 +18,8 @@ struct need_item {
     uint64_t generation;             /* of the model when asked */
     uint64_t asked_start, asked_end; /* PAGE: of the read, before it was narrowed */
     size_t asked_count;
-    bool used;             /* PAGE: by a read of this run of the command */
+    bool used;             /* PAGE: by a read of this run of the command ... */
+    struct stream *keeps;  /* ... of this stream, which may keep its events; NULL: not so */
     struct waiter waiter;  /* STREAM */
     struct stream *pinned; /* STREAM, once loaded */
     struct store_request request;
@@ -53,6 +54,9 @@ static struct need_item *item_create(struct client *c, enum item_kind kind) {
 static void item_free(struct need_item *item) {
     if (item->kind != ITEM_STREAM) {
         struct store_request *r = &item->request;
+        const struct stream *s = item->keeps;
+        if (s != NULL && s->name->rec.number == r->range.stream)
+            model_keep(&item->srv->model, item->keeps, r->page.events, r->page.count);
         store_release(item->srv->store, r);
         if (item->kind == ITEM_PAGE && r->status == 0) model_drop_page(&item->srv->model, &r->page);
         if (item->kind == ITEM_LIST && r->status == 0) stream_list_clear(&r->list);
@@ -136,41 +140,73 @@ void need_finish(struct client *c) {
 
 /* ---- streams ---- */
 
-/* What there is under a name that no stream can have. */
-static struct stream *nowhere(void) {
-    static struct stream s;
-    if (s.name == NULL) {
-        s.name = stream_name_create(0, 0, STR("-"));
-        s.state = STREAM_ABSENT;
-    }
-    return &s;
-}
-
-bool need_stream(struct client *c, struct str name, struct stream **out) {
+/* The newest one, in memory; NULL: it is being loaded. */
+static struct stream *find_stream(struct client *c, struct str name) {
     struct model *m = &c->srv->model;
-    *out = stream_name_valid(name) ? model_stream(m, name) : nowhere();
-    if (*out != NULL) {
-        expiry_check(c->srv, *out);
-        return true;
+    struct stream *s = stream_name_valid(name) ? model_stream(m, name) : model_nothing();
+    if (s != NULL) {
+        expiry_check(c->srv, s);
+        return s;
     }
     struct need_item *item = item_create(c, ITEM_STREAM);
     item->waiter.wake = on_stream;
     item->pinned = model_load_stream(m, name, &item->waiter);
-    return false;
+    return NULL;
+}
+
+/* What s was as of the view. Past its deadline it is absent. NULL: unless a later frame has put
+ * that off; then only the newest view says what is. */
+static struct stream *settled_of(struct client *c, struct stream *s, uint64_t view) {
+    struct model *m = &c->srv->model;
+    struct stream *then = model_stream_at(m, s, view);
+    if (LIKELY(!stream_expired(m, then))) return then;
+    bool put_off = s->state == STREAM_LIVE && !stream_expired(m, s) &&
+                   s->name->rec.number == then->name->rec.number;
+    return put_off ? NULL : model_nothing();
+}
+
+bool need_stream(struct client *c, struct str name, struct stream **out) {
+    struct stream *s = find_stream(c, name);
+    if (s == NULL) return false;
+    *out = s;
+    if (c->view == VIEW_NEWEST) {
+        client_tells(c, s->last_frame);
+        return true;
+    }
+    *out = settled_of(c, s, c->view);
+    if (UNLIKELY(*out == NULL)) { /* what this run replies is dropped */
+        c->wants_newest = true;
+        *out = s;
+    }
+    return true;
+}
+
+bool need_stream_twice(struct client *c, struct str name, struct stream **newest,
+                       struct stream **settled, uint64_t *view) {
+    *view = c->srv->exec.client == c ? VIEW_NEWEST : client_settled_view(c);
+    *newest = *settled = find_stream(c, name);
+    if (*newest == NULL) return false;
+    if (*view != VIEW_NEWEST) *settled = settled_of(c, *newest, *view);
+    if (*settled == NULL) {
+        *view = VIEW_NEWEST;
+        *settled = *newest;
+    }
+    return true;
 }
 
 /* ---- events by id ---- */
 
 bool need_streams(struct client *c, const struct str *names, size_t n) {
-    struct stream *s;
     bool all = true;
-    for (size_t i = 0; i < n; i++) all = need_stream(c, names[i], &s) && all;
+    for (size_t i = 0; i < n; i++) all = find_stream(c, names[i]) != NULL && all;
     return all;
 }
 
 bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     struct model *m = &c->srv->model;
-    *out = model_find_id(m, id);
+    *out = model_find_id(m, id, c->view);
+    if (c->view == VIEW_NEWEST) /* it may just have been removed, or its stream renamed */
+        client_tells(c, *out == NULL ? m->hidden.frame : MAX((*out)->frame, m->renamed.frame));
     if (*out != NULL) return true;
     if (c->need != NULL) {
         LIST_FOR_EACH (it, &c->need->items) {
@@ -179,9 +215,8 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
             if (!item->done) return false;
             if (item->generation != m->generation && m->flushed.frame != 0) return true;
             struct event *e = item->request.event;
-            uint64_t gate = 0;
-            bool there = e != NULL && !model_hides(m, e, item->request.applied, &gate);
-            *out = there ? model_erased(m, e) : NULL;
+            bool there = e != NULL && !model_hides(m, e, item->request.applied, c->view);
+            *out = there ? model_erased(m, e, c->view) : NULL;
             return true;
         }
     }
@@ -238,7 +273,10 @@ static bool same_filter(const struct event_filter *a, const struct event_filter 
 }
 
 void need_begin(struct client *c) {
-    LIST_FOR_EACH (it, &c->need->items) LIST_ENTRY(it, struct need_item, node)->used = false;
+    LIST_FOR_EACH (it, &c->need->items) {
+        LIST_ENTRY(it, struct need_item, node)->used = false;
+        LIST_ENTRY(it, struct need_item, node)->keeps = NULL;
+    }
 }
 
 /* The page that was asked for by an earlier run of this read. EXEC may have several of nearly the
@@ -275,7 +313,8 @@ bool need_read(struct client *c, struct read *r) {
     struct read_range range;
     if (model_read(m, r, page, &range)) {
         if (page != NULL && r->stream != NULL && r->filter == NULL)
-            model_keep(m, r->stream, page->events, page->count);
+            item->keeps = stream_origin(r->stream);
+        if (r->stream == NULL && c->view == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
     }
     if (item != NULL) { /* of before a flush or a void: once more */
@@ -330,12 +369,23 @@ bool need_version(struct client *c, struct stream *s, uint64_t version, struct e
         *out = stream_event(s, version);
         return true;
     }
-    struct read r = {
-        .stream = s, .start = version, .end = version, .count = 1, .horizon = UINT64_MAX};
+    struct read r = {.stream = s, .start = version, .end = version, .count = 1, .horizon = c->view};
     bool known = need_read(c, &r);
     if (known && r.found > 0) *out = r.events[0];
     read_clear(&r);
     return known;
+}
+
+bool need_last_id(struct client *c, struct stream *s, struct entry_id *id) {
+    struct event *e;
+    *id = stream_last_id(s);
+    if (!s->last_id_unknown) return true;
+    if (!need_version(c, s, s->next_version - 1, &e)) return false;
+    if (e != NULL)
+        *id = event_entry_id(e);
+    else
+        c->wants_newest = true; /* it was deleted, and nobody else has its id */
+    return true;
 }
 
 /* ---- lists of streams, backups ---- */

@@ -1,7 +1,10 @@
 /* What a command requires before it can run: streams, events by id, pages from the backend. A
  * command states everything that it needs; what is in memory is given at once, the rest is asked
  * for, and when something is missing the command returns PARKED and is run again from its start
- * once all of it is there. What was loaded is pinned until the command has replied. Loop thread. */
+ * once all of it is there. What was loaded is pinned until the command has replied.
+ *
+ * All of it is as of the frame c->view. On the newest view the reply waits for the last frame of
+ * everything that was given, absence included: no command has to see to that. Loop thread. */
 #ifndef SERVER_WAIT_NEED_H
 #define SERVER_WAIT_NEED_H
 
@@ -10,8 +13,12 @@
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
  * first. A name that no stream can have (stream_name_valid)
- * yields a shared ABSENT stream. */
+ * yields a shared ABSENT stream. On the settled view *out is for reading only. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
+/* The newest one and the settled one, for XREADGROUP: what the reply waits for is the caller's to
+ * say. *view is what the second is of; VIEW_NEWEST: both are the same. */
+bool need_stream_twice(struct client *c, struct str name, struct stream **newest,
+                       struct stream **settled, uint64_t *view);
 /* All of them; true: need_stream gives each at once. */
 bool need_streams(struct client *c, const struct str *names, size_t n);
 /* The event with this id. true: known, *out is the event or NULL when there is none (valid during
@@ -24,6 +31,8 @@ bool need_read(struct client *c, struct read *r);
 /* The first version of s, among those that exist, whose entry id is not below `at`; s's
  * next_version when there is none (model_find_entry). true: known. */
 bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version);
+/* The last entry id of s, which is LIVE. */
+bool need_last_id(struct client *c, struct stream *s, struct entry_id *id);
 /* One event of s by version. true: known; NULL when it is gone. */
 bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out);
 /* Streams from a number on. true: *out is the backend's list. */

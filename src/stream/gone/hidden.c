@@ -70,10 +70,11 @@ void model_hide(struct model *m, uint64_t stream, uint64_t first_version, bool s
     if (singles) h->singles_frame = h->frame;
 }
 
-bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint64_t *gate) {
+bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint64_t frame) {
     if (m->hidden.table.count == 0) return false;
     const struct hidden *h = find(m, e->rec.stream);
     if (h == NULL) return false;
+    if (UNLIKELY(h->frame > frame)) return !model_event_was_there(m, e, frame);
     bool hides = e->removed || e->rec.version < h->first_version;
     /* A page that was read before: the stream is in memory, what it says goes; or it was dropped by
      * a void. */
@@ -84,7 +85,6 @@ bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint
         else
             hides = m->replay != NULL && replay_removes(m->replay, e, snapshot);
     }
-    if (hides) *gate = MAX(*gate, h->frame);
     return hides;
 }
 

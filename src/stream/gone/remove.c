@@ -7,33 +7,6 @@
 
 /* ---- trimming and removing ---- */
 
-struct note_event {
-    struct undo undo;
-    struct stream *stream;
-    struct event *event; /* one reference */
-};
-
-static void put_front(struct model *m, struct undo *u) {
-    struct note_event *note = CONTAINER_OF(u, struct note_event, undo);
-    stream_push_front(m, note->stream, note->event);
-}
-
-static void drop_event(struct model *m, struct undo *u) {
-    event_drop(m, CONTAINER_OF(u, struct note_event, undo)->event);
-}
-
-static void cut_tail(struct model *m, struct stream *s, uint64_t first) {
-    while (s->tail_count > 0 && stream_tail_first(s) < first) {
-        struct note_event *note = model_note(m, sizeof *note, put_front);
-        if (note != NULL) {
-            note->undo.keep = drop_event;
-            note->stream = s;
-            note->event = event_ref(s->tail[s->tail_head]);
-        }
-        stream_drop_front(m, s);
-    }
-}
-
 struct note_holes {
     struct undo undo;
     struct stream *stream;
@@ -52,9 +25,11 @@ static void forget_cut(struct model *m, struct undo *u) {
     holes_clear(&CONTAINER_OF(u, struct note_holes, undo)->cut);
 }
 
-/* The stream begins with the first version from `first` on that exists. */
+/* The stream begins with the first version from `first` on that exists. The tail keeps what was
+ * before it for the settled view (model_settle). */
 static void cut_front(struct model *m, struct stream *s, uint64_t first) {
     struct stream_extra *x = s->extra;
+    if (x->holes.count > 0) image_keep_holes(m, s);
     x->first_version = holes_skip(&x->holes, first);
     struct note_holes *note = model_note(m, sizeof *note, uncut);
     if (note != NULL) {
@@ -63,15 +38,6 @@ static void cut_front(struct model *m, struct stream *s, uint64_t first) {
         holes_copy_below(&note->cut, &x->holes, x->first_version);
     }
     holes_cut(&x->holes, x->first_version);
-    cut_tail(m, s, x->first_version);
-}
-
-/* Readers of what is removed wait for the frame that does it. */
-static void note_removal(struct model *m, struct stream *s, uint64_t highest) {
-    struct stream_extra *x = s->extra;
-    if (x->removed_frame <= model_settled(m)) x->removed_high = 0;
-    x->removed_frame = m->decided + 1;
-    x->removed_high = MAX(x->removed_high, highest);
 }
 
 uint64_t model_trim_point(const struct stream *s, uint64_t keep) {
@@ -96,7 +62,6 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
     assert(first <= s->next_version);
     uint64_t removed = first - x->first_version - holes_between(&x->holes, x->first_version, first);
     stream_note_extra(m, s);
-    note_removal(m, s, first - 1);
     cut_front(m, s, first);
     model_hide(m, s->name->rec.number, x->first_version, false, m->decided + 1);
     stream_touch(m, s, true);
@@ -140,6 +105,7 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
     assert(n > 0);
     struct stream_extra *x = stream_extra(m, s);
     stream_note_extra(m, s);
+    image_keep_holes(m, s);
     struct remove_record *r = model_record(m, RECORD_REMOVE, sizeof *r + n * sizeof r->events[0]);
     r->stream = s->name->rec.number;
     for (size_t i = 0; i < n; i++) {
@@ -154,7 +120,6 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
         assert(stream_has_version(s, e->version));
         struct entry_id id = {e->entry_ms, e->entry_seq};
         if (entry_id_cmp(id, x->deleted) > 0) x->deleted = id;
-        note_removal(m, s, e->version);
         remove_one(m, s, e->version, e->sequence);
     }
     cut_front(m, s, x->first_version);
@@ -232,7 +197,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
         stream_replace(m, s, erased, in_tail, in_log);
     }
     model_bury(m, erased); /* for the reply */
-    model_add_erased(m, erased);
+    model_add_erased(m, erased, old);
     struct erase_record *r = model_record(m, RECORD_ERASE, sizeof *r);
     *r = (struct erase_record){s->name->rec.number, f.version, f.sequence};
     stream_touch(m, s, true);
@@ -243,8 +208,8 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
 
 struct note_delete {
     struct undo undo;
-    struct stream *stream;
-    struct stream saved; /* its content */
+    struct stream *stream, *content;
+    struct former *former; /* that has the content; NULL: nobody */
 };
 
 static void take_content(struct model *m, struct stream *s) {
@@ -257,18 +222,20 @@ static void take_content(struct model *m, struct stream *s) {
     UNUSED(m);
 }
 
-static void free_content(struct model *m, struct stream *content) {
+void content_free(struct model *m, struct stream *content) {
     m->bytes -= content->tail_cap * sizeof *content->tail;
     for (uint32_t i = 0; i < content->tail_count; i++)
         event_drop(m, content->tail[content->tail_head + i]);
     free(content->tail);
     stream_extra_free(m, content);
     stream_name_unref(content->name);
+    free(content);
 }
 
 static void undelete(struct model *m, struct undo *u) {
     struct note_delete *note = CONTAINER_OF(u, struct note_delete, undo);
-    struct stream *s = note->stream, *old = &note->saved;
+    struct stream *s = note->stream, *old = note->content;
+    if (note->former != NULL) former_remove(m, note->former);
     stream_name_unref(s->name);
     s->name = old->name;
     s->name->resident = s;
@@ -282,6 +249,7 @@ static void undelete(struct model *m, struct undo *u) {
     s->entry_seq = old->entry_seq;
     s->last_frame = old->last_frame;
     s->changed_frame = old->changed_frame;
+    s->born = old->born;
     s->state = STREAM_LIVE;
     m->live_in_memory++;
     m->stream_count++;
@@ -290,10 +258,17 @@ static void undelete(struct model *m, struct undo *u) {
         expiring_update(m, s);
         m->deadlines.all += s->extra->expires != 0;
     }
+    free(old);
 }
 
 static void delete_for_good(struct model *m, struct undo *u) {
-    free_content(m, &CONTAINER_OF(u, struct note_delete, undo)->saved);
+    struct note_delete *note = CONTAINER_OF(u, struct note_delete, undo);
+    if (note->former == NULL) content_free(m, note->content);
+}
+
+/* What is only in memory goes with the batch that made it. */
+static bool was_shown(const struct model *m, const struct stream *s) {
+    return s->born < m->open->first_frame;
 }
 
 void model_delete(struct model *m, struct stream *s) {
@@ -301,26 +276,30 @@ void model_delete(struct model *m, struct stream *s) {
     uint64_t number = s->name->rec.number;
     expiring_remove(m, s);
     if (s->extra != NULL && s->extra->expires != 0 && m->deadlines.all > 0) m->deadlines.all--;
-    struct stream content = *s;
+    struct stream *content = xmemdup(s, sizeof *s);
+    if (content->extra != NULL) stream_extra_moved(content);
     struct note_delete *note = model_note(m, sizeof *note, undelete);
     take_content(m, s);
-    s->name = stream_name_create(0, 0, stream_name_str(content.name));
+    s->name = stream_name_create(0, 0, stream_name_str(content->name));
     s->name->resident = s;
     s->state = STREAM_ABSENT;
     m->live_in_memory--;
     m->stream_count--;
     stream_touch(m, s, true);
     /* A string has no events that readers of the log could meet. */
-    if (content.next_version > 0) model_hide(m, number, UINT64_MAX, false, m->decided + 1);
+    if (content->next_version > 0) model_hide(m, number, UINT64_MAX, false, m->decided + 1);
     struct number_record *r = model_record(m, RECORD_DELETE, sizeof *r);
     r->number = number;
-    if (note == NULL) {
-        free_content(m, &content);
-        return;
+    struct former *former =
+        was_shown(m, content) ? former_add(m, content->name, number, content) : NULL;
+    if (note != NULL) {
+        note->undo.keep = delete_for_good;
+        note->stream = s;
+        note->content = content;
+        note->former = former;
+    } else if (former == NULL) {
+        content_free(m, content);
     }
-    note->undo.keep = delete_for_good;
-    note->stream = s;
-    note->saved = content;
 }
 
 /* ---- renaming ---- */
@@ -328,7 +307,8 @@ void model_delete(struct model *m, struct stream *s) {
 struct note_rename {
     struct undo undo;
     struct stream *from, *to;
-    struct stream_name *old, *new_name;
+    struct stream_name *old;
+    struct former *formers[2]; /* NULL: none */
     uint64_t from_frames[2], to_frames[2];
 };
 
@@ -342,6 +322,7 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     to->extra = from->extra;
     to->entry_ms = from->entry_ms;
     to->entry_seq = from->entry_seq;
+    to->born = from->born;
     to->state = STREAM_LIVE;
     from->state = STREAM_ABSENT;
     take_content(m, from);
@@ -353,6 +334,8 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
 static void unrename(struct model *m, struct undo *u) {
     struct note_rename *note = CONTAINER_OF(u, struct note_rename, undo);
     struct stream *from = note->from, *to = note->to;
+    for (size_t i = 0; i < ARRAY_LEN(note->formers); i++)
+        if (note->formers[i] != NULL) former_remove(m, note->formers[i]);
     struct str to_name = stream_name_str(to->name);
     move_content(m, to, from);
     stream_name_unref(from->name);
@@ -377,6 +360,11 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
     assert(from->state == STREAM_LIVE);
     assert(to->state == STREAM_ABSENT);
     struct stream_name *old = from->name;
+    struct former *formers[2] = {NULL, NULL};
+    if (was_shown(m, from)) {
+        formers[0] = former_add(m, old, old->rec.number, NULL);
+        formers[1] = former_add(m, to->name, 0, NULL);
+    }
     struct stream_name *name =
         stream_name_create(old->rec.number, old->rec.created, stream_name_str(to->name));
     name->rec.is_string = old->rec.is_string;
@@ -386,6 +374,7 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
         note->from = from;
         note->to = to;
         note->old = stream_name_ref(old);
+        memcpy(note->formers, formers, sizeof formers);
         note->from_frames[0] = from->last_frame;
         note->from_frames[1] = from->changed_frame;
         note->to_frames[0] = to->last_frame;
@@ -410,6 +399,7 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
 struct note_value {
     struct undo undo;
     struct stream *stream;
+    struct image *image; /* that wants the value; NULL: none */
     char *value;
     size_t len;
     uint64_t last_frame, changed_frame;
@@ -421,14 +411,15 @@ static void value_back(struct model *m, struct undo *u) {
     free(s->extra->value);
     s->extra->value = note->value;
     s->extra->value_len = note->len;
+    if (note->image != NULL) note->image->value_promised = false;
     s->last_frame = note->last_frame;
     s->changed_frame = note->changed_frame;
     model_account(m, s);
 }
 
 static void value_keep(struct model *m, struct undo *u) {
-    UNUSED(m);
-    free(CONTAINER_OF(u, struct note_value, undo)->value);
+    struct note_value *note = CONTAINER_OF(u, struct note_value, undo);
+    image_give_value(m, note->image, note->value, note->len);
 }
 
 void model_set_string(struct model *m, struct stream *s, struct str value) {
@@ -436,13 +427,15 @@ void model_set_string(struct model *m, struct stream *s, struct str value) {
     assert(stream_is_string(s));
     model_set_expires(m, s, 0);
     struct stream_extra *x = stream_extra(m, s);
+    stream_note_extra(m, s);
+    struct image *image = image_promise_value(m, s);
     struct note_value *note = model_note(m, sizeof *note, value_back);
     if (note != NULL) {
         note->undo.keep = value_keep;
-        *note = (struct note_value){note->undo,      s, x->value, x->value_len, s->last_frame,
-                                    s->changed_frame};
+        *note = (struct note_value){
+            note->undo, s, image, x->value, x->value_len, s->last_frame, s->changed_frame};
     } else {
-        free(x->value);
+        image_give_value(m, image, x->value, x->value_len);
     }
     x->value = value.len > 0 ? xmemdup(value.ptr, value.len) : NULL;
     x->value_len = value.len;

@@ -36,10 +36,9 @@ uint64_t model_next_deadline(const struct model *m);
 void model_set_idempotent(struct model *m, struct stream *s, uint32_t seconds, uint32_t max,
                           bool forget);
 
-/* Reading: whether an event found in the log (by position) is not to be shown. snapshot: applied
- * number of the page that it is from, UINT64_MAX: it is from memory. *gate is raised to the frame
- * that removed it. */
-bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint64_t *gate);
+/* Reading: whether an event found in the log (by position) was removed after `frame` (VIEW_NEWEST:
+ * by now). snapshot: applied number of the page that it is from, UINT64_MAX: it is from memory. */
+bool model_hides(struct model *m, const struct event *e, uint64_t snapshot, uint64_t frame);
 /* Forgets what is no longer needed for that. Once a turn. */
 void model_forget_hidden(struct model *m);
 

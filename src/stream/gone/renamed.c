@@ -79,6 +79,11 @@ struct stream_name *model_name_found(const struct model *m, const struct event *
     return r != NULL ? r->name : e->name;
 }
 
+struct stream_name *model_name_of_number(const struct model *m, uint64_t number) {
+    const struct renamed *r = m->renamed.table.count > 0 ? find(m, number) : NULL;
+    return r != NULL ? r->name : NULL;
+}
+
 static void drop_node(struct hash_node *n, void *arg) {
     drop(arg, CONTAINER_OF(n, struct renamed, node));
 }

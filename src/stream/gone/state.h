@@ -30,6 +30,13 @@ struct renamed_streams {
     uint64_t frame;          /* the last that renamed one; 0: none that is not known to all */
 };
 
+/* erased.c */
+struct erased_events {
+    struct hash_table table; /* by sequence */
+    struct list order;       /* by frame */
+    uint64_t frame;          /* the last that erased one */
+};
+
 /* deadlines.c */
 struct deadlines {
     struct heap heap; /* stream_extra.due of the streams in memory */

@@ -24,6 +24,7 @@ struct cgroup {
     uint64_t cursor;      /* version: no event below it is beyond `last`, all others are; or
                              CURSOR_UNKNOWN, always when `last` is beyond the stream's last id */
     uint64_t last_frame;  /* that changed it */
+    uint64_t moved_frame; /* that created it, or moved its position other than by a delivery */
     uint64_t
         handed_back; /* rank of the entry that was handed back last (XNACK): the order of claims */
     struct pending pending;
@@ -39,7 +40,9 @@ struct cgroup *cgroup_find(const struct stream *s, struct str name);
 struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, struct entry_id last,
                           int64_t entries_read);
 void cgroup_drop(struct model *m, struct cgroup *g);
-/* XGROUP SETID, and moving on after a delivery. */
+/* XGROUP SETID. */
+void cgroup_move(struct model *m, struct cgroup *g, struct entry_id last, int64_t entries_read);
+/* Moving on after a delivery. */
 void cgroup_set_position(struct model *m, struct cgroup *g, struct entry_id last,
                          int64_t entries_read);
 

@@ -10,7 +10,7 @@ struct note_group {
     struct cgroup *group;
     struct entry_id last;
     int64_t entries_read;
-    uint64_t cursor, last_frame, stream_frames[2];
+    uint64_t cursor, last_frame, moved_frame, stream_frames[2];
 };
 
 static void note_as_it_is(struct note_group *note, struct cgroup *g) {
@@ -19,6 +19,7 @@ static void note_as_it_is(struct note_group *note, struct cgroup *g) {
     note->entries_read = g->entries_read;
     note->cursor = g->cursor;
     note->last_frame = g->last_frame;
+    note->moved_frame = g->moved_frame;
     note->stream_frames[0] = g->stream->last_frame;
     note->stream_frames[1] = g->stream->changed_frame;
 }
@@ -56,6 +57,7 @@ struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, st
     g->entries_read = entries_read;
     cgroup_insert(x, g);
     cgroup_touch(m, g, true);
+    g->moved_frame = g->last_frame;
     struct group_record *r = model_record(m, RECORD_GROUP, sizeof *r + name.len);
     r->number = g->number;
     r->stream = s->name->rec.number;
@@ -103,6 +105,7 @@ static void position_back(struct model *m, struct undo *u) {
     g->entries_read = note->entries_read;
     g->cursor = note->cursor;
     g->last_frame = note->last_frame;
+    g->moved_frame = note->moved_frame;
     group_frames_back(note);
 }
 
@@ -115,6 +118,11 @@ void cgroup_set_position(struct model *m, struct cgroup *g, struct entry_id last
     cgroup_touch(m, g, false);
     struct position_record *r = model_record(m, RECORD_GROUP_POSITION, sizeof *r);
     *r = (struct position_record){g->number, last, entries_read};
+}
+
+void cgroup_move(struct model *m, struct cgroup *g, struct entry_id last, int64_t entries_read) {
+    cgroup_set_position(m, g, last, entries_read);
+    g->moved_frame = g->last_frame;
 }
 
 /* ---- consumers ---- */

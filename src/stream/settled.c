@@ -1,0 +1,379 @@
+/* See settled.h. An image is taken by stream_note_extra, which everything calls that changes more
+ * of a stream than appending does; a former by model_delete and model_rename. */
+#include "stream/settled.h"
+
+#include "base/alloc.h"
+#include "record/entry_id.h"
+#include "stream/entry.h"
+#include "stream/internal.h"
+#include "stream/read.h"
+
+#define VIEWS_KEPT 64
+
+/* ---- images ---- */
+
+static struct image *image_at(struct list *node) {
+    return LIST_ENTRY(node, struct image, node);
+}
+
+static struct image *newest_image(const struct stream_extra *x) {
+    return list_empty(&x->images) ? NULL : image_at(x->images.prev);
+}
+
+/* The newest, when it is of before the open batch's first frame: what the batch changes further
+ * is in it. */
+static struct image *image_of_batch(const struct model *m, const struct stream_extra *x) {
+    struct image *i = newest_image(x);
+    return i != NULL && i->frame >= m->open->first_frame ? i : NULL;
+}
+
+/* What came to be in the open batch nobody was ever shown. (A tail needs its image: to be cut.) */
+static bool never_shown(const struct model *m, const struct stream *s) {
+    return s->born >= m->open->first_frame && s->tail_count == 0;
+}
+
+void image_take(struct model *m, struct stream *s) {
+    struct stream_extra *x = s->extra;
+    if (image_of_batch(m, x) != NULL || never_shown(m, s)) return;
+    struct image *i = xcalloc(1, sizeof *i);
+    i->of = x;
+    i->frame = m->decided + 1;
+    i->next_version = s->next_version;
+    i->first_version = x->first_version;
+    i->added_beyond = x->added_beyond;
+    i->expires = x->expires;
+    i->last = stream_last_id(s);
+    i->deleted = x->deleted;
+    list_init(&i->node);
+    list_init(&i->order);
+    list_append(&x->images, &i->node);
+    list_append(&m->unsettled.images, &i->order);
+    m->bytes += sizeof *i;
+}
+
+void image_keep_holes(struct model *m, struct stream *s) {
+    struct image *i = image_of_batch(m, s->extra);
+    const struct holes *h = &s->extra->holes;
+    if (i == NULL || i->has_holes) return;
+    i->has_holes = true;
+    i->holes = (struct holes){.count = h->count, .cap = h->count, .versions = h->versions};
+    if (h->count > 0) i->holes.ranges = xmemdup(h->ranges, h->count * sizeof *h->ranges);
+    m->bytes += i->holes.cap * sizeof *h->ranges;
+}
+
+struct image *image_promise_value(const struct model *m, const struct stream *s) {
+    struct image *i = image_of_batch(m, s->extra);
+    if (i == NULL || i->has_value || i->value_promised) return NULL;
+    i->value_promised = true;
+    return i;
+}
+
+void image_give_value(struct model *m, struct image *i, char *value, size_t len) {
+    if (i == NULL) {
+        free(value);
+        return;
+    }
+    i->value_promised = false;
+    i->has_value = true;
+    i->value = value;
+    i->value_len = len;
+    m->bytes += len;
+}
+
+void stream_note_unreferenced(struct model *m, struct stream *s) {
+    struct image *i = s->extra != NULL ? image_of_batch(m, s->extra) : NULL;
+    if (i != NULL) i->unreferenced = true;
+}
+
+static void image_drop(struct model *m, struct image *i) {
+    list_remove(&i->node);
+    list_remove(&i->order);
+    m->bytes -= sizeof *i + i->holes.cap * sizeof *i->holes.ranges + i->value_len;
+    holes_clear(&i->holes);
+    free(i->value);
+    free(i);
+}
+
+void images_drop(struct model *m, struct stream_extra *x) {
+    while (!list_empty(&x->images)) image_drop(m, image_at(x->images.next));
+}
+
+/* The first that is of after `frame`, or later: what it says held then. NULL: what is now. */
+static const struct image *image_after(const struct stream *s, uint64_t frame) {
+    if (s->extra == NULL) return NULL;
+    LIST_FOR_EACH (it, &s->extra->images)
+        if (image_at(it)->frame > frame) return image_at(it);
+    return NULL;
+}
+
+static const struct holes *holes_after(const struct stream *s, const struct image *from) {
+    for (const struct image *i = from; i != NULL;
+         i = i->node.next == &s->extra->images ? NULL : image_at(i->node.next))
+        if (i->has_holes) return &i->holes;
+    return &s->extra->holes;
+}
+
+static void set_value(struct stream_extra *x, const struct stream *s, const struct image *from) {
+    x->value = s->extra->value;
+    x->value_len = s->extra->value_len;
+    for (const struct image *i = from; i != NULL;
+         i = i->node.next == &s->extra->images ? NULL : image_at(i->node.next)) {
+        if (!i->has_value) continue;
+        x->value = i->value;
+        x->value_len = i->value_len;
+        return;
+    }
+}
+
+bool stream_unreferenced_since(const struct stream *s, uint64_t frame) {
+    for (const struct image *i = image_after(s, frame); i != NULL;
+         i = i->node.next == &s->extra->images ? NULL : image_at(i->node.next))
+        if (i->unreferenced) return true;
+    return false;
+}
+
+/* ---- formers ---- */
+
+static struct former *name_node(struct hash_node *n) {
+    return CONTAINER_OF(n, struct former, by_name);
+}
+
+/* What the name was after `frame`, when that is not what it is now. */
+static const struct former *former_of_name(const struct model *m, struct str name, uint64_t frame) {
+    const struct former *found = NULL;
+    if (m->unsettled.by_name.count == 0) return NULL;
+    uint64_t hash = hash_bytes(name.ptr, name.len);
+    for (struct hash_node *n = hash_first(&m->unsettled.by_name, hash); n != NULL;
+         n = hash_next(&m->unsettled.by_name, n)) {
+        const struct former *f = name_node(n);
+        if (f->frame > frame && (found == NULL || f->serial < found->serial) &&
+            str_eq(stream_name_str(f->name), name))
+            found = f;
+    }
+    return found;
+}
+
+/* The first beyond `frame` of what has that number; with_content: the one that has it. */
+static const struct former *former_of_number(const struct model *m, uint64_t number, uint64_t frame,
+                                             bool with_content) {
+    const struct former *found = NULL;
+    if (m->unsettled.by_number.count == 0) return NULL;
+    uint64_t hash = hash_u64(number);
+    for (struct hash_node *n = hash_first(&m->unsettled.by_number, hash); n != NULL;
+         n = hash_next(&m->unsettled.by_number, n)) {
+        const struct former *f = CONTAINER_OF(n, struct former, by_number);
+        if (f->number == number && f->frame > frame && (f->content != NULL || !with_content) &&
+            (found == NULL || f->serial < found->serial))
+            found = f;
+    }
+    return found;
+}
+
+struct former *former_add(struct model *m, struct stream_name *name, uint64_t number,
+                          struct stream *content) {
+    struct former *f = xcalloc(1, sizeof *f);
+    f->frame = m->decided + 1;
+    f->serial = ++m->unsettled.serial;
+    f->name = stream_name_ref(name);
+    f->number = number;
+    f->content = content;
+    list_init(&f->order);
+    list_append(&m->unsettled.formers, &f->order);
+    struct str text = stream_name_str(name);
+    hash_insert(&m->unsettled.by_name, &f->by_name, hash_bytes(text.ptr, text.len));
+    if (number != 0) hash_insert(&m->unsettled.by_number, &f->by_number, hash_u64(number));
+    m->bytes += sizeof *f + text.len;
+    return f;
+}
+
+void former_remove(struct model *m, struct former *f) {
+    list_remove(&f->order);
+    hash_remove(&m->unsettled.by_name, &f->by_name);
+    if (f->number != 0) hash_remove(&m->unsettled.by_number, &f->by_number);
+    m->bytes -= sizeof *f + f->name->rec.name_len;
+    stream_name_unref(f->name);
+    free(f);
+}
+
+void formers_clear(struct model *m) {
+    while (!list_empty(&m->unsettled.formers)) {
+        struct former *f = LIST_ENTRY(m->unsettled.formers.next, struct former, order);
+        if (f->content != NULL) content_free(m, f->content);
+        former_remove(m, f);
+    }
+}
+
+/* What has that number, under whatever name, or deleted. NULL: nothing that was ever shown. */
+static struct stream *content_of(const struct model *m, uint64_t number,
+                                 const struct stream_name *name) {
+    const struct former *f = former_of_number(m, number, 0, true);
+    if (f != NULL) return f->content;
+    const struct stream_name *now = model_name_of_number(m, number);
+    if (now == NULL) now = name;
+    struct stream *s = now->resident;
+    return s != NULL && s->state == STREAM_LIVE && s->name->rec.number == number ? s : NULL;
+}
+
+/* ---- views ---- */
+
+struct view {
+    struct stream s;
+    struct stream_extra x;
+    struct stream *origin;
+};
+
+struct stream *model_nothing(void) {
+    static struct stream s;
+    if (s.name == NULL) {
+        s.name = stream_name_create(0, 0, STR("-"));
+        s.state = STREAM_ABSENT;
+    }
+    return &s;
+}
+
+static struct view *next_view(struct model *m) {
+    struct unsettled *u = &m->unsettled;
+    if (u->view_count == u->view_cap) {
+        u->view_cap = MAX(u->view_cap * 2, (size_t)16);
+        u->views = xrealloc(u->views, u->view_cap * sizeof *u->views);
+    }
+    if (u->view_count == u->view_made) u->views[u->view_made++] = xmalloc(sizeof(struct view));
+    return u->views[u->view_count++];
+}
+
+void model_drop_views(struct model *m) {
+    struct unsettled *u = &m->unsettled;
+    u->view_count = 0;
+    while (u->view_made > VIEWS_KEPT) free(u->views[--u->view_made]);
+}
+
+/* It ends at `end`, before what its tail has beyond. */
+static void end_at(struct stream *v, const struct stream *s, uint64_t end) {
+    uint64_t first = stream_tail_first(s);
+    assert(end >= first || s->tail_count == 0);
+    v->next_version = end;
+    v->tail_count = end > first ? (uint32_t)(end - first) : 0;
+}
+
+static struct stream *view_create(struct model *m, struct stream *s, struct stream_name *name,
+                                  uint64_t frame) {
+    const struct image *i = image_after(s, frame);
+    struct view *view = next_view(m);
+    struct stream *v = &view->s;
+    view->origin = s;
+    *v = *s;
+    v->name = name;
+    v->is_view = true;
+    v->pins = 0;
+    v->extra = NULL;
+    v->changed_frame = frame;
+    uint64_t next = i != NULL ? i->next_version : s->next_version;
+    uint64_t seen = model_visible_end(m, s, frame);
+    struct entry_id last = i != NULL ? i->last : stream_last_id(s);
+    if (seen < next) {
+        next = seen;
+        v->last_id_unknown = next == stream_tail_first(s);
+        last = event_entry_id(stream_event(s, v->last_id_unknown ? next : next - 1));
+        if (v->last_id_unknown) entry_id_previous(&last);
+    }
+    end_at(v, s, next);
+    v->entry_ms = last.ms;
+    v->entry_seq = last.seq;
+    if (s->extra == NULL) return v;
+    struct stream_extra *x = v->extra = &view->x;
+    *x = (struct stream_extra){
+        .owner = v,
+        .first_version = i != NULL ? i->first_version : s->extra->first_version,
+        .deleted = i != NULL ? i->deleted : s->extra->deleted,
+        .added_beyond = i != NULL ? i->added_beyond : s->extra->added_beyond,
+        .expires = i != NULL ? i->expires : s->extra->expires,
+        .holes = *holes_after(s, i),
+    };
+    set_value(x, s, i);
+    list_init(&x->images);
+    return v;
+}
+
+static struct stream *stream_before(struct model *m, struct stream *s, uint64_t frame) {
+    struct stream_name *name = s->name;
+    const struct former *f = former_of_name(m, stream_name_str(name), frame);
+    if (f != NULL) {
+        if (f->number == 0) return model_nothing();
+        name = f->name;
+        s = content_of(m, f->number, name);
+        assert(s != NULL);
+    }
+    if (s->state != STREAM_LIVE || s->born > frame) return model_nothing();
+    return view_create(m, s, name, frame);
+}
+
+struct stream *model_stream_at(struct model *m, struct stream *s, uint64_t frame) {
+    return LIKELY(s->changed_frame <= frame) ? s : stream_before(m, s, frame);
+}
+
+struct stream *stream_origin(struct stream *s) {
+    return s->is_view ? CONTAINER_OF(s, struct view, s)->origin : s;
+}
+
+/* ---- events of the log ---- */
+
+bool model_event_was_there(struct model *m, const struct event *e, uint64_t frame) {
+    const struct stream *s = content_of(m, e->rec.stream, e->name);
+    if (s == NULL || s->born > frame) return false;
+    const struct image *i = image_after(s, frame);
+    uint64_t first = i != NULL ? i->first_version : stream_first_version(s);
+    return e->rec.version >= first &&
+           (s->extra == NULL || !holes_contain(holes_after(s, i), e->rec.version));
+}
+
+struct stream_name *model_name_at(const struct model *m, const struct event *e, uint64_t frame) {
+    const struct former *f =
+        m->renamed.frame > frame ? former_of_number(m, e->rec.stream, frame, false) : NULL;
+    return UNLIKELY(f != NULL) ? f->name : model_name(m, e);
+}
+
+/* ---- forgetting ---- */
+
+/* What was trimmed before the oldest image that is left. */
+static void cut_tail(struct model *m, struct stream *s) {
+    const struct stream_extra *x = s->extra;
+    uint64_t first =
+        list_empty(&x->images) ? x->first_version : image_at(x->images.next)->first_version;
+    while (s->tail_count > 0 && stream_tail_first(s) < first) stream_drop_front(m, s);
+}
+
+void model_settle(struct model *m) {
+    struct unsettled *u = &m->unsettled;
+    uint64_t settled = model_settled(m);
+    assert(u->view_count == 0);
+    while (!list_empty(&u->images)) {
+        struct image *i = LIST_ENTRY(u->images.next, struct image, order);
+        if (i->frame > settled) break;
+        struct stream *s = i->of->owner;
+        image_drop(m, i);
+        cut_tail(m, s);
+    }
+    while (!list_empty(&u->formers)) {
+        struct former *f = LIST_ENTRY(u->formers.next, struct former, order);
+        if (f->frame > settled) break;
+        if (f->content != NULL) content_free(m, f->content);
+        former_remove(m, f);
+    }
+}
+
+void settled_init(struct model *m) {
+    hash_init(&m->unsettled.by_name);
+    hash_init(&m->unsettled.by_number);
+    list_init(&m->unsettled.images);
+    list_init(&m->unsettled.formers);
+}
+
+void settled_clear(struct model *m) {
+    struct unsettled *u = &m->unsettled;
+    formers_clear(m);
+    while (u->view_made > 0) free(u->views[--u->view_made]);
+    free(u->views);
+    hash_clear(&u->by_name);
+    hash_clear(&u->by_number);
+    *u = (struct unsettled){0};
+}
