@@ -79,6 +79,8 @@ void model_rebuild(struct model *m) {
     hidden_clear(m);
     renamed_clear(m);
     model_unbury(m, durable);
+    model_forget_erased(m,
+                        store_floor(m->store)); /* they have names that are forgotten with that */
     model_unerase(m, durable);
     m->run.count = 0;
     m->deadlines.on_disk = 1; /* to be looked up */

@@ -203,15 +203,14 @@ void formers_clear(struct model *m) {
     }
 }
 
-/* What has that number, under whatever name, or deleted. NULL: nothing that was ever shown. */
-static struct stream *content_of(const struct model *m, uint64_t number,
-                                 const struct stream_name *name) {
+/* What has that number, under the name that it has now, or deleted. name: when it was not renamed
+ * lately. NULL: nothing that was ever shown. */
+static struct stream *content_of(struct model *m, uint64_t number, const struct stream_name *name) {
     const struct former *f = former_of_number(m, number, 0, true);
     if (f != NULL) return f->content;
     const struct stream_name *now = model_name_of_number(m, number);
-    if (now == NULL) now = name;
-    struct stream *s = now->resident;
-    return s != NULL && s->state == STREAM_LIVE && s->name->rec.number == number ? s : NULL;
+    struct stream *s = model_peek(m, stream_name_str(now != NULL ? now : name));
+    return s != NULL && s->name->rec.number == number ? s : NULL;
 }
 
 /* ---- views ---- */

@@ -3,7 +3,8 @@
  *   a transaction that is taken back leaves nothing behind,
  *   what is evicted and loaded again is as it was,
  *   what a restart finds is as it was,
- *   what a void leaves (durable frames that the backend has not got yet) is as it was.
+ *   what a void leaves (durable frames that the backend has not got yet) is as it was,
+ *   what readers of the settled view see is as it was, until what has changed is durable.
  *
  * "As it was" is a text that says all of it. */
 #include "unit.h"
@@ -40,8 +41,8 @@ static struct str name_of(uint64_t i) {
 /* ---- the store ---- */
 
 static void on_durable(struct batch *b, void *arg) {
-    UNUSED(b);
     UNUSED(arg);
+    model_durable(m, b);
 }
 static void on_applied(uint64_t frame, void *arg) {
     UNUSED(frame);
@@ -132,6 +133,10 @@ static void ask(struct store_request *r) {
 
 /* ---- all of it, as text ---- */
 
+/* As of which frame, and with what readers of the settled view are not told of. */
+static uint64_t view = VIEW_NEWEST;
+static bool reports = true;
+
 static void say_event(struct buf *out, const struct event *e) {
     struct str type = event_type(&e->rec), payload = event_payload(&e->rec);
     buf_printf(out, "  %llu %llu-%llu %.*s %s%s", (unsigned long long)e->rec.version,
@@ -148,7 +153,7 @@ static void say_found(struct buf *out, const struct read *r) {
     for (size_t i = 0; i < r->found; i++) {
         const struct event *e = r->events[i];
         if (r->stream == NULL) {
-            struct str name = stream_name_str(model_name(m, e));
+            struct str name = stream_name_str(model_name_at(m, e, view));
             buf_printf(out, "%llu %.*s", (unsigned long long)e->rec.sequence, (int)name.len,
                        name.ptr);
         }
@@ -158,7 +163,7 @@ static void say_found(struct buf *out, const struct read *r) {
 
 /* s NULL: the log. Returns how many there are. */
 static size_t say_events(struct buf *out, struct stream *s) {
-    struct read r = {.stream = s, .end = UINT64_MAX, .count = 1000000, .horizon = UINT64_MAX};
+    struct read r = {.stream = s, .end = UINT64_MAX, .count = 1000000, .horizon = view};
     struct read_range range;
     if (model_read(m, &r, NULL, &range)) {
         say_found(out, &r);
@@ -196,11 +201,12 @@ static void say_group(struct buf *out, const struct cgroup *g) {
 static void say_stream(struct buf *out, struct stream *s) {
     if (s->state == STREAM_ABSENT) return;
     struct str name = stream_name_str(s->name);
-    buf_printf(out, "%.*s %llu next %llu last %llu-%llu length %llu added %llu\n", (int)name.len,
-               name.ptr, (unsigned long long)s->name->rec.number,
-               (unsigned long long)s->next_version, (unsigned long long)s->entry_ms,
-               (unsigned long long)s->entry_seq, (unsigned long long)stream_length(s),
-               (unsigned long long)stream_entries_added(s));
+    buf_printf(out, "%.*s %llu next %llu length %llu added %llu\n", (int)name.len, name.ptr,
+               (unsigned long long)s->name->rec.number, (unsigned long long)s->next_version,
+               (unsigned long long)stream_length(s), (unsigned long long)stream_entries_added(s));
+    if (reports)
+        buf_printf(out, "  last %llu-%llu\n", (unsigned long long)s->entry_ms,
+                   (unsigned long long)s->entry_seq);
     const struct stream_extra *x = s->extra;
     if (stream_is_string(s)) {
         buf_printf(out, "  string %.*s\n", (int)x->value_len, x->value_len ? x->value : "");
@@ -208,10 +214,12 @@ static void say_stream(struct buf *out, struct stream *s) {
         CHECK_INT(say_events(out, s), stream_length(s));
     }
     if (x == NULL) return;
-    if (x->deleted.ms > 0 || x->expires > 0 || x->idempotent_max > 0)
-        buf_printf(out, "  deleted %llu-%llu expires %llu idempotent %u %u\n",
-                   (unsigned long long)x->deleted.ms, (unsigned long long)x->deleted.seq,
-                   (unsigned long long)x->expires, x->idempotent_seconds, x->idempotent_max);
+    if (x->deleted.ms > 0 || x->expires > 0)
+        buf_printf(out, "  deleted %llu-%llu expires %llu\n", (unsigned long long)x->deleted.ms,
+                   (unsigned long long)x->deleted.seq, (unsigned long long)x->expires);
+    if (!reports) return;
+    if (x->idempotent_max > 0)
+        buf_printf(out, "  idempotent %u %u\n", x->idempotent_seconds, x->idempotent_max);
     struct idempotent_stats sent;
     model_idempotent_stats(s, &sent);
     if (sent.ids > 0)
@@ -223,9 +231,13 @@ static void say_stream(struct buf *out, struct stream *s) {
 static char *say_all(void) {
     struct buf out;
     buf_init(&out, 0);
-    for (uint64_t i = 0; i < NAMES; i++) say_stream(&out, load(name_of(i)));
-    buf_printf(&out, "streams %llu events %llu\n", (unsigned long long)m->stream_count,
-               (unsigned long long)m->next_sequence);
+    for (uint64_t i = 0; i < NAMES; i++) {
+        say_stream(&out, model_stream_at(m, load(name_of(i)), view));
+        model_drop_views(m);
+    }
+    buf_printf(&out, "streams %llu events %llu\n",
+               (unsigned long long)(view == VIEW_NEWEST ? m->stream_count : m->settled_streams),
+               (unsigned long long)model_visible_end(m, NULL, view));
     say_events(&out, NULL);
     buf_put(&out, "", 1);
     return out.data;
@@ -544,6 +556,94 @@ TEST(after_a_void_what_was_durable_is_as_it_was) {
     stop();
 }
 
+/* The open batch, before it is handed over. */
+static struct batch *take_batch(void) {
+    struct batch *b = m->open;
+    b->stream_count = m->stream_count;
+    m->open = batch_create(m->decided + 1);
+    return b;
+}
+
+static void hand_over(struct batch *b) {
+    uint64_t last = batch_last_frame(b);
+    if (b->frame_count > 0)
+        store_submit(store, b);
+    else
+        batch_destroy(b);
+    while (store_durable(store) < last) turn();
+}
+
+/* What is durable is applied, and goes as far as it may go. */
+static void evict_settled(void) {
+    size_t max = m->bytes_max;
+    while (store_applied(store) < store_durable(store)) {
+        store_flush(store);
+        turn();
+    }
+    m->bytes_max = draw(2) ? 0 : m->bytes / 2;
+    for (int i = 0; i < 3; i++) model_evict(m);
+    m->bytes_max = max;
+}
+
+static void settled_is(const char *text) {
+    view = store_durable(store);
+    is_as_it_was(text);
+    view = VIEW_NEWEST;
+}
+
+TEST(what_is_settled_stays_as_it_was_until_the_next_batch_is_durable) {
+    hash_seed();
+    start(0);
+    reports = false;
+    for (int round = 0; round < 400; round++) {
+        change_some(20);
+        if (draw(4) == 0) wait_applied();
+        if (draw(6) == 0) evict_all();
+        wait_durable();
+        char *text[3] = {say_all()};
+        struct batch *held[2];
+        for (int i = 0; i < 2; i++) {
+            bool transaction = draw(3) == 0;
+            if (transaction) model_begin(m);
+            for (int k = (int)draw(25); k > 0; k--) {
+                change();
+                if (!transaction && draw(3) > 0) model_commit(m);
+            }
+            if (transaction && draw(3) == 0)
+                model_undo(m);
+            else if (transaction)
+                model_end(m);
+            model_commit(m);
+            held[i] = take_batch();
+            text[1 + i] = say_all();
+            if (draw(2)) evict_settled();
+            settled_is(text[0]);
+        }
+        bool voided = draw(8) == 0;
+        for (int i = 0; i < 2; i++) {
+            if (voided) {
+                batch_destroy(held[i]);
+                continue;
+            }
+            hand_over(held[i]);
+            settled_is(text[1 + i]);
+            if (draw(2)) evict_settled();
+            settled_is(text[1 + i]);
+        }
+        if (voided) {
+            m->stream_count = m->settled_streams; /* it does not find what was held */
+            model_rebuild(m);
+            settled_is(text[0]);
+            is_as_it_was(text[0]);
+        }
+        for (int i = 0; i < 3; i++) free(text[i]);
+    }
+    reports = true;
+    evict_all();
+    CHECK(list_empty(&m->unsettled.images) && list_empty(&m->unsettled.formers));
+    stop();
+}
+
 static size_t answers(void) {
     pthread_mutex_lock(&store->lock);
     size_t n = 0;
@@ -605,7 +705,8 @@ static void append_ids(size_t first, size_t n) {
 
 static void none_is_absent(size_t n) {
     for (size_t i = 0; i < n; i++)
-        CHECK(model_find_id(m, &ids[i], VIEW_NEWEST) != NULL || !known_ids_prove_absent(m, &ids[i]));
+        CHECK(model_find_id(m, &ids[i], VIEW_NEWEST) != NULL ||
+              !known_ids_prove_absent(m, &ids[i]));
 }
 
 static void new_ids_are_absent(void) {

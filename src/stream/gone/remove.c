@@ -181,7 +181,8 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
     struct event *old = in_log    ? model_event(m, f.sequence)
                         : in_tail ? stream_event(s, f.version)
                                   : NULL;
-    struct event *erased = event_create(&f, e->name);
+    /* With the name of now: what knows the older one may be forgotten before this is applied. */
+    struct event *erased = event_create(&f, model_name(m, e));
     erased->frame = old != NULL ? old->frame : 0;
     event_count(m, erased);
     struct note_erase *note = model_note(m, sizeof *note, unerase);
