@@ -78,6 +78,9 @@ static void on_resumed(void *arg) {
     struct server *srv = arg;
     srv->read_only = false;
     srv->read_only_why[0] = '\0';
+    /* A void may have taken away the group or the stream that somebody waits on, or put it back
+     * where it was. */
+    blocking_all_changed(srv);
 }
 
 void server_reset_needs(struct server *srv) {

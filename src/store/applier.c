@@ -49,11 +49,7 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
 static void backend_fail(struct store *s, const struct err *why) {
     pthread_mutex_lock(&s->lock);
     log_warning("store: %s; writes are refused until it works again", why->text);
-    s->failed = true;
-    s->void_taken = false;
-    snprintf(s->failure, sizeof s->failure, "%s", why->text);
-    store_notify(s);
-    while (!s->void_taken && !s->stopping) pthread_cond_wait(&s->applier_wake, &s->lock);
+    store_fail(s, &s->applier_wake, why);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
         struct err err;
@@ -63,11 +59,9 @@ static void backend_fail(struct store *s, const struct err *why) {
         store_wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);
     }
     if (!s->stopping) {
-        s->failed = false;
-        s->resumed = true;
         log_notice("store: it works again; writes are accepted");
+        store_resume(s);
     }
-    store_notify(s);
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -107,6 +107,11 @@ void *helper_main(void *store);
 /* Whether the calling thread gives way to the loop and the journal. */
 void thread_set_background(bool background);
 void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms); /* with the lock */
+/* The acknowledging stage has failed: tells the loop, and waits on `wake` until the loop has
+ * dropped what is void, or the store stops. From before the call until its return nobody may raise
+ * `durable`. With the lock. */
+void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why);
+void store_resume(struct store *s); /* it works again. With the lock */
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
 /* Opens the journal, and brings what it holds beyond the backend into the backend. */

@@ -42,11 +42,7 @@ static void fail_and_probe(struct store *s, const struct err *why) {
     atomic_fetch_add(&s->journal_failures, 1);
     log_warning("journal: %s; writes are refused until the disk works again", why->text);
     s->written = (struct batch_queue){0};
-    s->failed = true;
-    s->void_taken = false;
-    snprintf(s->failure, sizeof s->failure, "%s", why->text);
-    store_notify(s);
-    while (!s->void_taken && !s->stopping) pthread_cond_wait(&s->journal_wake, &s->lock);
+    store_fail(s, &s->journal_wake, why);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
         struct err err;
@@ -57,10 +53,8 @@ static void fail_and_probe(struct store *s, const struct err *why) {
         store_wait_ms(s, &s->journal_wake, PROBE_INTERVAL_MS);
     }
     if (s->stopping) return;
-    s->failed = false;
-    s->resumed = true;
     log_notice("journal: the disk works again; writes are accepted");
-    store_notify(s);
+    store_resume(s);
 }
 
 /* With the lock, which it releases in between. */

@@ -196,8 +196,10 @@ static void report_applied(struct store *s, uint64_t applied) {
     s->callbacks.applied(applied, s->callbacks.arg);
 }
 
-/* Drops every batch beyond durable; the acknowledging thread waits for this. */
+/* Drops every batch beyond durable, which stands still and has been reported; the acknowledging
+ * thread waits for this. */
 static void take_void(struct store *s) {
+    assert(s->durable_seen == atomic_load(&s->durable));
     struct batch_queue *q = s->journal_slot_count > 0 ? &s->to_journal : &s->to_applier;
     pthread_mutex_lock(&s->lock);
     *q = (struct batch_queue){0};
@@ -227,18 +229,20 @@ void store_poll(struct store *s) {
     uint64_t count;
     ssize_t n = read(s->event_fd, &count, sizeof count);
     UNUSED(n);
-    uint64_t applied = atomic_load_explicit(&s->applied, memory_order_acquire);
-    uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
-    if (durable > s->durable_seen) report_durable(s, durable);
-    if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
-
     struct list finished;
     list_init(&finished);
+    /* The flags first, then the watermarks: who fails has raised `durable` before, and raises it no
+     * more until the void is taken. The other way round, what became durable in between would be
+     * void. */
     pthread_mutex_lock(&s->lock);
     list_splice(&finished, &s->finished);
     bool failed = s->failed && !s->void_taken, resumed = s->resumed;
     s->resumed = false;
     pthread_mutex_unlock(&s->lock);
+    uint64_t applied = atomic_load_explicit(&s->applied, memory_order_acquire);
+    uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
+    if (durable > s->durable_seen) report_durable(s, durable);
+    if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
     if (failed) take_void(s);
     if (resumed) {
         s->writable = true;

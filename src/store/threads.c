@@ -21,6 +21,21 @@ void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms) {
     pthread_cond_timedwait(cond, &s->lock, &at);
 }
 
+void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why) {
+    s->failed = true;
+    s->void_taken = false;
+    s->resumed = false; /* nobody has heard of it yet, and it is over */
+    snprintf(s->failure, sizeof s->failure, "%s", why->text);
+    store_notify(s);
+    while (!s->void_taken && !s->stopping) pthread_cond_wait(wake, &s->lock);
+}
+
+void store_resume(struct store *s) {
+    s->failed = false;
+    s->resumed = true;
+    store_notify(s);
+}
+
 /* Whether the calling thread gives way to the loop and the journal. A nice value and not
  * SCHED_IDLE: a thread that gets nothing at all while it holds a lock of the file system would hold
  * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the

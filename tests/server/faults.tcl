@@ -231,6 +231,39 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         r PING
         assert_equal PONG [r EXEC]
     }
+    test "Who waits on a group that a void takes away is told, who waits on another waits on" {
+        r XGROUP CREATE kept-group g $ MKSTREAM
+        r XADD kept-stream 5-1 a b
+        r XADD moved 1-1 a b
+        r XGROUP CREATE moved g $
+        with_clients {maker mover gone other reader again} {
+            fault "$journal\nhold sync\nfail sync EIO"
+            $maker send XGROUP CREATE void-group g $ MKSTREAM
+            $maker taken
+            $mover send XGROUP SETID moved g 0
+            $mover send XREADGROUP GROUP g c COUNT 1 STREAMS moved >
+            $mover taken
+            $gone send XREADGROUP GROUP g c BLOCK 0 STREAMS void-group >
+            $other send XREADGROUP GROUP g c BLOCK 0 STREAMS kept-group >
+            $reader send XREAD BLOCK 0 STREAMS void-group 0
+            $again send XREADGROUP GROUP g c BLOCK 0 STREAMS moved >
+            foreach c {gone other reader again} { assert {[[set $c] silent]} "$c did not wait" }
+            fault "$journal\nfail sync EIO\nfail write EIO"
+            assert_match "IOERR outcome unknown*" [lindex [$maker read_typed] 1]
+            # A disk that does not work is no reason to send consumers away.
+            foreach c {gone other reader again} { assert {[[set $c] silent]} "$c was answered" }
+            no_fault
+            assert_match "NOGROUP*void-group*" [lindex [$gone read_typed] 1]
+            wait_writable
+            foreach c {other reader again} { assert {[[set $c] silent]} "$c was answered" }
+            r XADD kept-group 9-1 a b
+            r XADD void-group 1-1 c d
+            r XADD moved 2-1 e f
+            assert_equal {{kept-group {{9-1 {a b}}}}} [$other read]
+            assert_equal {{void-group {{1-1 {c d}}}}} [$reader read]
+            assert_equal {{moved {{2-1 {e f}}}}} [$again read]
+        }
+    }
     test "All of it is there after kill -9, and after a clean stop SQLite agrees" {
         set before [snapshot [srv default_client]]
         srv crash

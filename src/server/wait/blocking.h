@@ -46,7 +46,7 @@ void blocking_delete_key(struct server *srv, struct stream *s);
 /* Something else than a new entry happened to a key: it was deleted, renamed, created by another
  * command, got another type, a group of it went, entries were handed back (XNACK). */
 void blocking_key_changed(struct server *srv, struct str name);
-void blocking_all_changed(struct server *srv); /* FLUSHALL */
+void blocking_all_changed(struct server *srv); /* FLUSHALL; after a void */
 /* Entries were delivered in a group: those who wait with CLAIM will look at them in due time. */
 void blocking_delivered(struct server *srv, struct str name, struct str group);
 

@@ -136,6 +136,8 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
     struct list todo, done;
     struct entry_id last = {0, 0};
     if (set->kind == SET_NOTHING) return;
+    /* It would only hear that the store is read-only. All are looked at again when it is not. */
+    if (set->kind == SET_GROUP && !store_writable(srv->store)) return;
     if (set->kind == SET_ENTRIES && !last_visible(srv, set->key, &last)) return;
     list_init(&todo);
     list_init(&done);
