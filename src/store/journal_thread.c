@@ -128,6 +128,15 @@ static int sync_written(struct store *s, unsigned slot, uint64_t last_frame, str
     return rc;
 }
 
+/* Waits until no sync is under way, as what begins a segment must. false: one of them has failed,
+ * and its thread waits to write all that is not durable again. With the lock. */
+static bool wait_syncs(struct store *s) {
+    s->sync_waiters++;
+    while (s->syncs > 0) pthread_cond_wait(&s->journal_wake, &s->lock);
+    s->sync_waiters--;
+    return !s->journal_recovering;
+}
+
 /* Takes, writes and, when due, syncs. With the lock. */
 static void work(struct store *s, unsigned slot, bool due) {
     struct err err;
@@ -136,18 +145,19 @@ static void work(struct store *s, unsigned slot, bool due) {
     struct batch *first = take(s, &bytes, &last_frame);
     bool scrub = s->scrub;
     bool alone = applied > s->told_applied || scrub || !journal_fits(s->journal, bytes);
-    s->sync_waiters++;
-    while (alone && s->syncs > 0) pthread_cond_wait(&s->journal_wake, &s->lock);
-    s->sync_waiters--;
-    pthread_mutex_unlock(&s->lock);
-    if (alone && applied > s->told_applied) {
-        journal_applied(s->journal, applied);
-        s->told_applied = applied;
+    bool good = !alone || wait_syncs(s);
+    int rc = 0;
+    if (good) {
+        pthread_mutex_unlock(&s->lock);
+        if (alone && applied > s->told_applied) {
+            journal_applied(s->journal, applied);
+            s->told_applied = applied;
+        }
+        rc = scrub ? journal_scrub(s->journal, &err) : 0;
+        if (rc == 0) rc = write_all(s, first, &err);
+        pthread_mutex_lock(&s->lock);
+        if (scrub && rc == 0) s->scrub = false;
     }
-    int rc = scrub ? journal_scrub(s->journal, &err) : 0;
-    if (rc == 0) rc = write_all(s, first, &err);
-    pthread_mutex_lock(&s->lock);
-    if (scrub && rc == 0) s->scrub = false;
     s->journal_writing = false;
     if (s->sync_waiters > 0) pthread_cond_broadcast(&s->journal_wake);
     if (s->journal_recovering) return; /* another thread's: it writes these batches again */

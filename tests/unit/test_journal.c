@@ -1094,6 +1094,38 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
     journal_close(j);
 }
 
+/* Whatever a sync that failed was to make durable, nothing that follows it may call it so. */
+TEST(nothing_follows_a_sync_that_failed_but_a_rewrite) {
+    for (int how = 0; how < 4; how++) {
+        shell("rm -rf j");
+        struct journal *j = start_new("j");
+        put(j, 4, 1000);
+        struct batch *b = make_batch(5, 2, 1000), *large = make_batch(7, 1, 55000);
+        struct journal_sync ticket;
+        CHECK_INT(journal_write(j, b, 4, &err), 0);
+        journal_sync_begin(j, &ticket);
+        fail_after = 0;
+        fail_count = 1;
+        fail_errno = EIO;
+        CHECK_INT(journal_sync_run(j, &ticket, 1, &err), ERR_IO);
+        fail_after = -1;
+        CHECK(!journal_fits(j, journal_batch_bytes(large)));
+        if (how == 0) CHECK_INT(journal_write(j, large, 4, &err), ERR_IO);
+        if (how == 1) CHECK_INT(journal_scrub(j, &err), ERR_IO);
+        if (how == 2) CHECK_INT(journal_sync(j, &err), ERR_IO);
+        struct batch *both[] = {b, large};
+        if (how == 3) /* all is applied: the seal stands in a segment of its own */
+            CHECK_INT(journal_seal(j, &err), 0);
+        else
+            CHECK_INT(journal_rewrite(j, both, 2, 5, 4, &err), 0);
+        batch_destroy(b);
+        batch_destroy(large);
+        journal_close(j);
+        open_gives("j", how == 3 ? 6 : 0, true, 0);
+        CHECK_INT(got.last, how == 3 ? 0 : 7);
+    }
+}
+
 static void *prepare_main(void *arg) {
     struct err e;
     struct journal *j = arg;

@@ -6,22 +6,44 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "base/log.h"
-#include "record/event.h"
+#include "record/batch.h"
 #include "store/internal.h"
+#include "store/journal/segment.h"
+
+#define SEGMENT ((uint64_t)64 << 10)
 
 static struct store *store;
 static struct err err;
 static _Atomic bool disk_fails;
+static void (*_Atomic failing_sync)(void); /* the next sync of the journal calls it, and fails */
+static _Atomic uint64_t claimed;           /* the highest claim in a segment's header */
 
-int fdatasync(int fd) {
+static bool is_journal(int fd) {
     char link[64], path[512] = "";
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     if (readlink(link, path, sizeof path - 1) < 0) abort();
-    if (!disk_fails || strstr(path, "-journal.d") == NULL) return (int)syscall(SYS_fdatasync, fd);
+    return strstr(path, "-journal.d/") != NULL && strstr(path, ".tmp") == NULL;
+}
+
+int fdatasync(int fd) {
+    bool journal = is_journal(fd);
+    void (*fn)(void) = journal ? atomic_exchange(&failing_sync, NULL) : NULL;
+    if (fn != NULL) fn();
+    if (fn == NULL && !(journal && disk_fails)) return (int)syscall(SYS_fdatasync, fd);
     errno = EIO;
     return -1;
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset) {
+    struct segment_header h;
+    if (offset == 0 && iov[0].iov_len >= sizeof h && is_journal(fd)) {
+        memcpy(&h, iov[0].iov_base, sizeof h);
+        claimed = MAX(claimed, h.claim);
+    }
+    return syscall(SYS_pwritev, fd, iov, n, offset, 0);
 }
 
 /* ---- the loop ---- */
@@ -54,7 +76,7 @@ static void on_resumed(void *arg) {
 static void start(void) {
     struct store_config config = {.url = "sqlite:test.db",
                                   .durability = DURABILITY_JOURNAL,
-                                  .segment_bytes = 1 << 20,
+                                  .segment_bytes = SEGMENT,
                                   .apply_delay_ms = 3600000,
                                   .apply_bytes = 1u << 30,
                                   .apply_urgent_bytes = 1u << 30,
@@ -70,6 +92,15 @@ static void start(void) {
 static void submit(uint64_t frame) {
     struct batch *b = batch_create(frame);
     batch_add(b, RECORD_FLUSH, NULL, 0);
+    batch_end_frame(b);
+    store_submit(store, b);
+}
+
+/* One that almost fills a segment. */
+static void submit_large(uint64_t frame) {
+    struct batch *b = batch_create(frame);
+    size_t n = SEGMENT / 16 * 13 / record_bytes(0);
+    for (size_t i = 0; i < n; i++) batch_add(b, RECORD_FLUSH, NULL, 0);
     batch_end_frame(b);
     store_submit(store, b);
 }
@@ -142,4 +173,49 @@ TEST(a_store_that_failed_again_is_not_said_to_work) {
     while (resumes == 0) turn();
     CHECK(store_writable(store));
     CHECK(store_close(store, &err) == 0);
+}
+
+/* ---- a sync that fails while another thread waits for it ---- */
+
+/* Until a journal thread waits for the syncs under way. */
+static void wait_for_waiter(void) {
+    for (unsigned waiters = 0; waiters == 0; usleep(1000)) {
+        pthread_mutex_lock(&store->lock);
+        waiters = store->sync_waiters;
+        pthread_mutex_unlock(&store->lock);
+    }
+}
+
+static void finds_all_and_no_false_claim(uint64_t last) {
+    while (durable_frame < last) turn();
+    CHECK_INT(voids, 0);
+    /* All that was not durable stands behind the last header: none says more. */
+    CHECK_INT(claimed, 1);
+    CHECK(store_close(store, &err) == 0);
+}
+
+TEST(a_segment_begun_behind_a_sync_that_fails_does_not_claim_its_frames) {
+    start();
+    submit(1);
+    while (durable_frame < 1) turn();
+    failing_sync = wait_for_waiter;
+    submit(2);
+    while (failing_sync != NULL) usleep(1000);
+    submit_large(3);
+    finds_all_and_no_false_claim(3);
+}
+
+TEST(a_scrub_behind_a_sync_that_fails_does_not_claim_its_frames) {
+    start();
+    submit(1);
+    while (durable_frame < 1) turn();
+    failing_sync = wait_for_waiter;
+    submit(2);
+    while (failing_sync != NULL) usleep(1000);
+    pthread_mutex_lock(&store->lock);
+    store->scrub = true;
+    pthread_cond_signal(&store->journal_wake);
+    pthread_mutex_unlock(&store->lock);
+    submit(3);
+    finds_all_and_no_false_claim(3);
 }

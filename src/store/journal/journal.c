@@ -65,9 +65,20 @@ void journal_applied(struct journal *j, uint64_t frame) {
 
 /* ---- segments ---- */
 
+static int failed_before(const struct journal *j, const struct segment *s, struct err *err) {
+    char path[SEGMENT_PATH_MAX];
+    segment_path(path, j->dir, s->number);
+    return err_set(err, ERR_IO, "%s: a write or sync of it has failed", path);
+}
+
+/* 0: everything in the last segment is on the disk; also what journal_sync_begin was to answer for,
+ * which must have ended. */
 static int sync_last(struct journal *j, struct err *err) {
+    struct segment *last = j->segments.tail;
+    assert(last->syncs == 0);
+    if (last->failed) return failed_before(j, last, err);
     if (!j->dirty) return 0;
-    int rc = segment_sync(j->segments.tail, j->dir, err);
+    int rc = segment_sync(last, j->dir, err);
     if (rc != 0) return rc;
     j->dirty = false;
     j->header_synced = !j->header_pending;
@@ -83,10 +94,14 @@ static uint64_t previous_generation(const struct segment_list *l, uint64_t first
     return generation;
 }
 
-/* Makes another segment the last. Its header is not written yet. What is in the last one now
- * must be synced, or be superseded. */
+/* Makes another segment the last. Its header, which is not written yet, will claim that all before
+ * first_frame is durable: so what is in the last one now must be synced (sync_last), or be
+ * superseded. */
 static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previous, uint32_t flags,
                          bool zeroed, struct err *err) {
+    const struct segment *last = j->segments.tail;
+    bool synced = last == NULL || (!j->dirty && !last->failed && last->syncs == 0);
+    assert(synced || (flags & SEGMENT_SUPERSEDES) != 0);
     struct segment *s = journal_pool_take(j, zeroed, err);
     if (s == NULL) return ERR_IO;
     s->header = (struct segment_header){
@@ -217,16 +232,22 @@ int journal_sync(struct journal *j, struct err *err) {
 void journal_sync_begin(struct journal *j, struct journal_sync *t) {
     assert(j->state == JOURNAL_STARTED);
     t->segment = j->segments.tail;
-    j->dirty = false; /* if it fails, everything is written again anyway */
+    t->segment->syncs++;
+    j->dirty = false; /* if it fails, the segment says so (sync_last) */
 }
 
 int journal_sync_run(const struct journal *j, const struct journal_sync *t, unsigned slot,
                      struct err *err) {
-    const struct segment *s = t->segment;
-    if (fdatasync(slot == 0 ? s->fd : s->other_fds[slot - 1]) == 0) return 0;
-    char path[SEGMENT_PATH_MAX];
-    segment_path(path, j->dir, s->number);
-    return err_errno(err, "syncing %s", path);
+    struct segment *s = t->segment;
+    int rc = 0;
+    if (fdatasync(slot == 0 ? s->fd : s->other_fds[slot - 1]) != 0) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(path, j->dir, s->number);
+        rc = err_errno(err, "syncing %s", path);
+        s->failed = true;
+    }
+    s->syncs--;
+    return rc;
 }
 
 bool journal_fits(const struct journal *j, uint64_t bytes) {
@@ -282,8 +303,7 @@ int journal_rewrite(struct journal *j, struct batch *const batches[], size_t n, 
                     uint64_t claim, struct err *err) {
     assert(j->state == JOURNAL_STARTED || j->state == JOURNAL_FAILED);
     assert(claim < next_frame);
-    struct segment *keep = j->segments.tail;
-    if (keep != NULL) keep->failed = true;
+    struct segment *keep = j->segments.tail; /* whichever failed is marked already */
     j->last_frame = next_frame - 1;
     const uint64_t previous = previous_generation(&j->segments, next_frame);
     int rc = begin_segment(j, next_frame, previous, SEGMENT_SUPERSEDES, false, err);
@@ -330,7 +350,7 @@ int journal_scrub(struct journal *j, struct err *err) {
 int journal_seal(struct journal *j, struct err *err) {
     int rc = 0;
     /* A failed journal is closed in a segment that can be trusted, if there can be one. */
-    if (j->state == JOURNAL_FAILED)
+    if (j->state == JOURNAL_FAILED || (j->state == JOURNAL_STARTED && j->segments.tail->failed))
         rc = journal_rewrite(j, NULL, 0, j->last_frame + 1, j->last_frame, err);
     struct segment *s = j->segments.tail;
     if (rc == 0 && s != NULL) {

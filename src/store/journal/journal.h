@@ -69,8 +69,9 @@ int journal_sync(struct journal *j, struct err *err); /* fdatasync of what was w
  * with journal_write and another runs of other slots (below JOURNAL_SLOTS). When a run succeeds,
  * everything written before its begin is durable, whatever other runs are still under way: each
  * slot has its own open file description, which reports every failed writeback of the file to it. A
- * write that does not fit the segment (journal_fits), journal_applied and journal_rewrite are legal
- * only while no run is under way. */
+ * write that does not fit the segment (journal_fits), journal_scrub, journal_applied and
+ * journal_rewrite are legal only while no run is under way. When a run fails, they (but for
+ * journal_rewrite) fail too: what it was to make durable is not. Each begin needs its run. */
 struct journal_sync {
     struct segment *segment;
 };

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <isa-l/crc.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

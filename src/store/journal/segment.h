@@ -9,6 +9,7 @@
 #ifndef STORE_JOURNAL_SEGMENT_H
 #define STORE_JOURNAL_SEGMENT_H
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 #include "base/base.h"
@@ -80,8 +81,11 @@ struct segment {
     uint64_t last_frame;              /* header.first_frame - 1 when it holds none */
     struct segment_header header;
     uint32_t crc_init;
-    bool failed; /* a write or sync failed: its pages are not to be trusted, nor used again */
-    bool stale;  /* may hold bytes of an erased event: to be zeroed when it is free */
+    _Atomic bool
+        failed; /* a write or sync failed, in whatever thread: its pages are not to be trusted,
+                   nor used again, and nothing may follow it that calls them durable */
+    _Atomic unsigned syncs; /* under way: begun, and not known to have ended well or badly */
+    bool stale;             /* may hold bytes of an erased event: to be zeroed when it is free */
 };
 
 static inline uint64_t segment_round(uint64_t bytes) {
