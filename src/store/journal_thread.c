@@ -36,11 +36,25 @@ static void raise_durable(struct store *s, uint64_t frame) {
 
 /* ---- failure ---- */
 
+/* What is not durable is void, and before anybody hears of it a start must not find it again. As
+ * far as the disk lets us. With the lock, which it releases in between. */
+static void mark_void(struct store *s) {
+    struct err err;
+    pthread_mutex_unlock(&s->lock);
+    int rc = journal_mark_void(s->journal, atomic_load(&s->durable) + 1, &err);
+    pthread_mutex_lock(&s->lock);
+    if (rc == 0) return;
+    log_warning("journal: %s; as long as writes are refused, a crash may bring back what was "
+                "answered with 'outcome unknown'",
+                err.text);
+}
+
 /* The disk refused twice. Tells the loop, waits until it has dropped what is void, and then probes.
  * With the lock. */
 static void fail_and_probe(struct store *s, const struct err *why) {
-    atomic_fetch_add(&s->journal_failures, 1);
     log_warning("journal: %s; writes are refused until the disk works again", why->text);
+    mark_void(s);
+    atomic_fetch_add(&s->journal_failures, 1);
     s->written = (struct batch_queue){0};
     store_fail(s, &s->journal_wake, why);
     while (!s->stopping) {

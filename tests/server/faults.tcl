@@ -162,6 +162,20 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             assert_gapless
         }
     }
+    foreach how {"fail sync EIO" "fail sync EIO count 2" "fail alloc ENOSPC\nfail sync EIO count 1"} {
+        test "What is void and not read any more does not come back with a restart: $how" {
+            set stream void-[incr point]
+            r EAPPEND $stream t
+            fault "$journal\n$how"
+            set reply [lindex [r typed EAPPEND $stream t] 1]
+            assert {[string match "IOERR outcome unknown*" $reply] || $how ne "fail sync EIO"} $reply
+            set version [r ESVER $stream]
+            srv kill9
+            no_fault
+            srv start
+            assert_equal $version [r ESVER $stream]
+        }
+    }
     test "INFO and the log tell about the failures" {
         assert_regexp {(?i)(No space left|Input/output error)} [srv new_log]
         assert_regexp {fail[a-z_]*:[1-9]} [r INFO journal]

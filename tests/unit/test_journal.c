@@ -28,6 +28,7 @@
 
 static int fail_after = -1; /* so many calls succeed, then `fail_count` fail */
 static int fail_count, fail_errno;
+static bool fail_syncs; /* every one */
 
 static bool fails(void) {
     if (fail_after < 0) return false;
@@ -87,7 +88,8 @@ ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset) {
 }
 
 int fdatasync(int fd) {
-    if (fails()) return -1;
+    if (fail_syncs) errno = EIO;
+    if (fail_syncs || fails()) return -1;
     if (track) {
         char path[512];
         size_t kept = 0;
@@ -1058,6 +1060,16 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
             if (rc != 0) rc = journal_rewrite(j, b, n, durable + 1, durable, &err);
             if (rc == 0) durable = batch_last_frame(b[n - 1]);
             for (uint64_t f = 1; f <= durable; f++) durable_hash[f] = written_hash[f];
+            if (rc != 0 && journal_mark_void(j, durable + 1, &err) == 0) {
+                /* No start finds them again, not even before anything else is written. */
+                track = false;
+                power_cut("crash");
+                journal_close(open_at("crash", applied, true, &rc));
+                CHECK(rc == 0 || fail_count > 0);
+                if (rc == 0) CHECK_INT(got.last, durable > applied ? durable : 0);
+                rc = ERR_IO;
+                track = true;
+            }
             while (rc != 0) { /* void: the frames are made anew, under other contents */
                 salt++;
                 rc = journal_rewrite(j, NULL, 0, durable + 1, durable, &err);
@@ -1092,6 +1104,45 @@ TEST(power_cuts_and_faults_at_random_lose_nothing_durable) {
         if (durable > 3900) break;
     }
     journal_close(j);
+}
+
+/* The disk fails for `failures` calls; the rewrite too. The mark is what a start finds. */
+TEST(what_is_marked_void_does_not_come_back) {
+    int synced = 0, unsynced = 0;
+    for (int failures = 0; failures < 12; failures++) {
+        shell("rm -rf j crash");
+        int rc;
+        struct journal *j = start_new("j");
+        put(j, 4, 1000);
+        struct batch *b = make_batch(5, 3, 1000);
+        CHECK_INT(journal_write(j, b, 4, &err), 0);
+        fail_after = 0;
+        fail_count = failures;
+        fail_errno = failures % 2 == 0 ? EIO : ENOSPC;
+        fail_syncs = failures == 0;
+        CHECK_INT(journal_sync(j, &err), ERR_IO);
+        bool failed = journal_rewrite(j, &b, 1, 5, 4, &err) != 0;
+        int marked = failed ? journal_mark_void(j, 5, &err) : 0;
+        fail_after = -1;
+        fail_syncs = false;
+        copy_dir("j", "crash"); /* a kill */
+        journal_close(open_at("crash", 0, true, &rc));
+        CHECK_INT(rc, 0);
+        if (failed && marked == 0) CHECK_INT(got.last, 4);
+        if (failed) *(marked == 0 ? &synced : &unsynced) += got.last == 4;
+        if (failed) CHECK_INT(journal_rewrite(j, NULL, 0, 5, 4, &err), 0);
+        batch_destroy(b);
+        put(j, 2, 2000);
+        CHECK_INT(journal_prepare(j, &err), 0);
+        uint64_t last = journal_last_frame(j);
+        CHECK_INT(last, failed ? 6 : 9);
+        journal_close(j);
+        open_gives("j", 0, true, 0);
+        CHECK_INT(got.last, last);
+        CHECK(got.hash == written_hash[last]);
+    }
+    CHECK(synced > 0);
+    CHECK(unsynced > 0); /* not promised, and good when somebody kills the server */
 }
 
 /* Whatever a sync that failed was to make durable, nothing that follows it may call it so. */

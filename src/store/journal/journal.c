@@ -94,17 +94,10 @@ static uint64_t previous_generation(const struct segment_list *l, uint64_t first
     return generation;
 }
 
-/* Makes another segment the last. Its header, which is not written yet, will claim that all before
- * first_frame is durable: so what is in the last one now must be synced (sync_last), or be
- * superseded. */
-static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previous, uint32_t flags,
-                         bool zeroed, struct err *err) {
-    const struct segment *last = j->segments.tail;
-    bool synced = last == NULL || (!j->dirty && !last->failed && last->syncs == 0);
-    assert(synced || (flags & SEGMENT_SUPERSEDES) != 0);
-    struct segment *s = journal_pool_take(j, zeroed, err);
-    if (s == NULL) return ERR_IO;
-    s->header = (struct segment_header){
+/* The header of the next segment, which claims that all before first_frame is durable. */
+static struct segment_header next_header(struct journal *j, uint64_t first_frame, uint64_t previous,
+                                         uint32_t flags) {
+    struct segment_header h = {
         .store_id = j->store_id,
         .epoch = j->epoch,
         .generation = ++j->generation,
@@ -114,13 +107,31 @@ static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previ
         .segment_bytes = j->segment_bytes,
         .flags = flags,
     };
-    random_bytes(&s->header.tag, sizeof s->header.tag);
+    random_bytes(&h.tag, sizeof h.tag);
+    return h;
+}
+
+/* Makes s, which has its header, the last segment. */
+static void push_segment(struct journal *j, struct segment *s) {
     s->crc_init = segment_crc_init(&j->store_id, s->header.generation, s->header.tag);
     s->end = JOURNAL_BLOCK;
-    s->last_frame = first_frame - 1;
+    s->last_frame = s->header.first_frame - 1;
     if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
     segment_list_push(&j->segments, s);
     journal_account(j);
+}
+
+/* Makes another segment the last. Its header is not written yet. What is in the last one now must
+ * be synced (sync_last), because the header claims so, or be superseded. */
+static int begin_segment(struct journal *j, uint64_t first_frame, uint64_t previous, uint32_t flags,
+                         bool zeroed, struct err *err) {
+    const struct segment *last = j->segments.tail;
+    bool synced = last == NULL || (!j->dirty && !last->failed && last->syncs == 0);
+    assert(synced || (flags & SEGMENT_SUPERSEDES) != 0);
+    struct segment *s = journal_pool_take(j, zeroed, err);
+    if (s == NULL) return ERR_IO;
+    s->header = next_header(j, first_frame, previous, flags);
+    push_segment(j, s);
     j->header_pending = j->dirty = true;
     j->header_synced = false;
     return 0;
@@ -323,6 +334,23 @@ failed:
     j->state = JOURNAL_FAILED;
     journal_account(j);
     return rc;
+}
+
+int journal_mark_void(struct journal *j, uint64_t next_frame, struct err *err) {
+    assert(j->state == JOURNAL_FAILED);
+    const uint64_t previous = previous_generation(&j->segments, next_frame);
+    struct segment_header h = next_header(j, next_frame, previous, SEGMENT_SUPERSEDES);
+    pthread_mutex_lock(&j->lock);
+    uint64_t number = j->next_number++;
+    pthread_mutex_unlock(&j->lock);
+    bool synced;
+    struct segment *s = segment_create_header(j->dir, j->dir_fd, number, &h, &synced, err);
+    if (s == NULL) return ERR_IO;
+    push_segment(j, s); /* journal_rewrite gives it back when it works */
+    if (!synced) return ERR_IO;
+    void_older(j, s, next_frame);
+    journal_account(j);
+    return 0;
 }
 
 int journal_scrub(struct journal *j, struct err *err) {

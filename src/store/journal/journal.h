@@ -88,6 +88,12 @@ uint64_t journal_batch_bytes(const struct batch *b);
 int journal_rewrite(struct journal *j, struct batch *const batches[], size_t n, uint64_t next_frame,
                     uint64_t claim, struct err *err);
 
+/* After journal_rewrite has failed, once: says in a small file that frames from next_frame on (the
+ * first not durable) are void, so that no start brings them back. Takes a block where a segment
+ * does not fit. 0: that is on the disk. Otherwise it may stand only in memory, and outlast a kill
+ * but not a power cut, or not stand at all. The journal stays failed. */
+int journal_mark_void(struct journal *j, uint64_t next_frame, struct err *err);
+
 /* All frames up to this are applied and that commit is synced: segments before may be reused. */
 void journal_applied(struct journal *j, uint64_t frame);
 /* Something that was erased is applied: what the segments and spares hold now is overwritten with

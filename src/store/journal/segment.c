@@ -258,6 +258,43 @@ fail:
     return NULL;
 }
 
+struct segment *segment_create_header(const char *dir, int dir_fd, uint64_t number,
+                                      const struct segment_header *h, bool *synced,
+                                      struct err *err) {
+    char path[SEGMENT_PATH_MAX], temporary[SEGMENT_PATH_MAX + 8];
+    segment_path(path, dir, number);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        err_errno(err, "creating %s", temporary);
+        return NULL;
+    }
+    struct segment *s = segment_of(temporary, fd, number, JOURNAL_BLOCK, err);
+    if (s == NULL) {
+        close(fd);
+        unlink(temporary);
+        return NULL;
+    }
+    uint8_t block[JOURNAL_BLOCK] = {0};
+    struct iovec iov = {.iov_base = block, .iov_len = sizeof block};
+    segment_header_put(block, h);
+    s->header = *h;
+    int rc = segment_write(s, dir, &iov, 1, 0, err);
+    *synced = rc == 0 && segment_sync(s, dir, err) == 0;
+    if (rc == 0 && rename(temporary, path) != 0) rc = err_errno(err, "renaming %s", temporary);
+    if (rc != 0) {
+        unlink(temporary);
+        segment_close(s);
+        return NULL;
+    }
+    if (*synced && fsync(dir_fd) != 0) {
+        err_errno(err, "syncing %s", dir);
+        *synced = false;
+    }
+    s->failed = !*synced;
+    return s;
+}
+
 struct segment *segment_open(const char *dir, uint64_t number, struct err *err) {
     char path[SEGMENT_PATH_MAX];
     struct stat st;

@@ -133,6 +133,11 @@ struct segment_pace {
  * pace NULL: as quickly as it goes. */
 struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uint64_t size,
                                uint64_t zeroed, const struct segment_pace *pace, struct err *err);
+/* A new file that holds nothing but this header. *synced: it is known to be on the disk; if not,
+ * err says why. NULL on failure (nothing is left). */
+struct segment *segment_create_header(const char *dir, int dir_fd, uint64_t number,
+                                      const struct segment_header *h, bool *synced,
+                                      struct err *err);
 struct segment *segment_open(const char *dir, uint64_t number, struct err *err);
 void segment_close(struct segment *s);                   /* and frees; NULL is fine */
 void segment_remove(struct segment *s, const char *dir); /* unlinks, closes, frees */
