@@ -134,8 +134,17 @@ static void on_signal(void *arg, int what) {
         if (log_open(srv->config.logfile, &err) != 0) log_warning("%s", err.text);
         return;
     }
-    log_notice("received %s, stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    srv->hurried = srv->stopping;
+    log_notice("received %s%s, stopping", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM",
+               srv->hurried ? " again" : "");
     server_stop(srv);
+}
+
+/* The loop does not run any more, and signals are blocked. */
+static bool is_hurried(void *arg) {
+    struct server *srv = arg;
+    if (!srv->hurried) on_signal(srv, 0);
+    return srv->hurried;
 }
 
 static void run_resumed(struct server *srv) {
@@ -347,7 +356,13 @@ static int finish(struct server *srv) {
     while (store_has_requests(srv->store) && clock_mono_ms() < give_up) loop_turn(srv->loop, 10000);
     if (store_has_requests(srv->store)) log_warning("stopping: reads are still under way");
     struct err err;
-    int rc = store_close(srv->store, &err);
+    struct store_patience patience = {srv->signal_fd, is_hurried, srv};
+    bool writable = store_writable(srv->store);
+    int rc = store_close_patiently(srv->store, &patience, &err);
+    if (rc == STORE_LEFT) {
+        log_notice("what is not applied yet is in the journal, for the next start; goodbye");
+        _exit(writable ? 0 : 1); /* as after a crash, with nothing on its way to the disk */
+    }
     if (rc != 0)
         log_warning("stopping: %s", err.text);
     else

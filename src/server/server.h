@@ -34,7 +34,8 @@ struct server {
     char run_id[41];
     struct commit_pace commit;
     struct client_pause pause;
-    bool stopping, read_only; /* read_only: the store has voided and does not work yet */
+    bool stopping, hurried; /* hurried: a signal came while it was stopping already */
+    bool read_only;         /* the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
     bool flush_waits;    /* a FLUSHALL waits until another one is forgotten: cron runs it again */

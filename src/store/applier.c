@@ -168,5 +168,9 @@ void *applier_main(void *arg) {
         }
     }
     free(taken.items);
+    pthread_mutex_lock(&s->lock);
+    s->applier_stopped = true;
+    store_notify(s); /* whoever stops the store may be waiting */
+    pthread_mutex_unlock(&s->lock);
     return NULL;
 }

@@ -79,6 +79,7 @@ struct store {
     struct list requests, finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     bool journal_stopped; /* nothing comes to the applier any more */
+    bool applier_stopped;
     uint64_t flush_frame; /* the applier must not wait to collect below this */
     char failure[512], apply_error[512];
     /* end of: under lock */
@@ -117,7 +118,11 @@ MUST_CHECK bool applier_give(struct store *s, struct batch *b);
 /* Opens the journal, and brings what it holds beyond the backend into the backend. */
 MUST_CHECK int store_recover(struct store *s, struct err *err);
 MUST_CHECK int threads_start(struct store *s, struct err *err);
-void threads_stop(struct store *s); /* finishes what is queued (as far as it can be) */
+/* Finishes what is queued (as far as it can be). false: patience was over before all was applied,
+ * and the applier still runs; everything is in the journal. */
+MUST_CHECK bool threads_stop(struct store *s, const struct store_patience *patience);
+/* Whether there is a journal and patience (NULL: endless) is over. */
+bool store_lost_patience(const struct store *s, const struct store_patience *patience);
 MUST_CHECK int readers_start(struct store *s, struct err *err);
 void readers_stop(struct store *s);
 

@@ -370,10 +370,14 @@ void store_read_stats(struct store *s, struct store_stats *out) {
 /* ---- close ---- */
 
 int store_close(struct store *s, struct err *err) {
+    return store_close_patiently(s, NULL, err);
+}
+
+int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
     int rc = 0;
     if (s->started) {
         readers_stop(s);
-        threads_stop(s);
+        if (!threads_stop(s, patience)) return STORE_LEFT;
         while (!list_empty(&s->batches)) {
             struct batch *b = LIST_ENTRY(s->batches.next, struct batch, node);
             if (batch_last_frame(b) > atomic_load(&s->applied))
@@ -384,7 +388,8 @@ int store_close(struct store *s, struct err *err) {
         }
     }
     bool more = true;
-    while (rc == 0 && more) rc = s->backend->maintain(s->writer, true, &more, err);
+    while (rc == 0 && more && !store_lost_patience(s, patience))
+        rc = s->backend->maintain(s->writer, true, &more, err);
     if (rc == 0 && s->journal != NULL) {
         bool erased = atomic_load(&s->erasing_applies) != s->scrubbed || s->scrub;
         if (s->started && erased && !s->failed) {

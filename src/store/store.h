@@ -139,4 +139,17 @@ void store_read_stats(struct store *s, struct store_stats *out);
  * could not be applied (it stays in the journal). */
 int store_close(struct store *s, struct err *err);
 
+/* Whoever stops the store may lose patience while it applies. */
+struct store_patience {
+    int fd;                     /* readable: ask */
+    bool (*is_over)(void *arg); /* true: what is not applied is left to the next start */
+    void *arg;
+};
+/* As store_close; the calling thread asks meanwhile. STORE_LEFT: patience was over. All that is
+ * durable is in the journal, which is not sealed; the applier may still be at work, nothing is
+ * closed, and the process must end at once. Without a journal (durability `backend`) there is
+ * nothing to leave anything in, and nobody is asked. */
+#define STORE_LEFT 1
+int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err);
+
 #endif

@@ -2,6 +2,7 @@
 #include "store/internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -64,7 +65,28 @@ int threads_start(struct store *s, struct err *err) {
     return 0;
 }
 
-void threads_stop(struct store *s) {
+bool store_lost_patience(const struct store *s, const struct store_patience *patience) {
+    return patience != NULL && s->journal != NULL && patience->is_over(patience->arg);
+}
+
+/* Until the applier has stopped. false: patience is over. */
+static bool wait_applier(struct store *s, const struct store_patience *patience) {
+    struct pollfd p[] = {{.fd = s->event_fd, .events = POLLIN},
+                         {.fd = patience != NULL ? patience->fd : -1, .events = POLLIN}};
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        bool stopped = s->applier_stopped;
+        pthread_mutex_unlock(&s->lock);
+        if (stopped) return true;
+        if (store_lost_patience(s, patience)) return false;
+        uint64_t count;
+        poll(p, s->journal != NULL ? 2 : 1, -1);
+        ssize_t n = read(s->event_fd, &count, sizeof count);
+        UNUSED(n);
+    }
+}
+
+bool threads_stop(struct store *s, const struct store_patience *patience) {
     /* The journal first: what it still makes durable must reach the applier. */
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
@@ -79,5 +101,7 @@ void threads_stop(struct store *s) {
     s->journal_stopped = true;
     pthread_cond_broadcast(&s->applier_wake);
     pthread_mutex_unlock(&s->lock);
+    if (!wait_applier(s, patience)) return false;
     pthread_join(s->applier_thread, NULL);
+    return true;
 }

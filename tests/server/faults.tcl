@@ -363,6 +363,21 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         assert_equal ok [sql_value [srv db] "PRAGMA integrity_check"]
         srv start
     }
+    test "A second SIGTERM ends a stop that hangs in a write of SQLite's, and loses nothing" {
+        fault "$database\nhold write"
+        append_events [srv default_client] hangs 300
+        wait_for "the fault to show" { [lindex [fault_counts 1] 1] > 0 }
+        srv expect_end
+        srv signal TERM
+        srv wait_log "received SIGTERM, stopping"
+        srv signal TERM
+        assert_equal "exit 0" [srv wait_end]
+        no_fault
+        srv drop_client
+        srv start
+        assert_equal 299 [r ESVER hangs]
+        assert_gapless
+    }
     test "A kill during recovery only delays it" {
         set hold [hold_database [srv db]]
         append_events [srv default_client] recovered 20000

@@ -61,6 +61,37 @@ with_server {} {
             assert {$version + 1 >= $acked} "$acked were acknowledged, the last version is $version"
         }
     }
+    foreach {how first said} {
+        SIGTERM  {srv signal TERM}                               "received SIGTERM, stopping"
+        SIGINT   {srv signal INT}                                "received SIGINT, stopping"
+        SHUTDOWN {[srv default_client] write [resp_command SHUTDOWN]} "SHUTDOWN by client"
+    } {
+        test "A signal while the journal is applied leaves the rest to the next start: $how, then SIGTERM" {
+            append_events [srv default_client] left-$how 100
+            r XGROUP CREATE left-$how g 0
+            r XREADGROUP GROUP g c COUNT 3 STREAMS left-$how >
+            r ESYNC
+            set hold [hold_database [srv db]]
+            append_events [srv default_client] left-$how 100
+            r SET left-string-$how v
+            set before [snapshot [srv default_client]]
+            srv expect_end
+            eval $first
+            srv wait_log $said
+            srv signal HUP ;# is no sign of impatience
+            srv signal TERM
+            assert_equal "exit 0" [srv wait_end]
+            assert_match "*for the next start*" [srv new_log]
+            release_database $hold
+            srv drop_client
+            assert_equal 100 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE stream = 'left-$how'"]
+            srv start
+            assert_regexp {recovered \d+ frames} [srv new_log]
+            assert_equal $before [snapshot [srv default_client]]
+            assert_equal v [r GET left-string-$how]
+            assert_equal 3 [lindex [r XPENDING left-$how g] 0]
+        }
+    }
     test "SIGTERM while streams are being loaded ends with status 0" {
         set keys {}
         for {set i 0} {$i < 2000} {incr i} { lappend keys load-$i }
