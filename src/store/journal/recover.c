@@ -16,9 +16,8 @@
  * segments in between said about those frames. Segments whose header is lost, or looks blank,
  * are searched for batches of their own: these cannot be replayed without the header, but
  * they say whether something durable was in there. docs/journal.md has the rules for readers. */
-#include "store/journal/internal.h"
+#include "store/journal/recovery.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -31,43 +30,6 @@
 #define REPLAY_BYTES  ((size_t)8 << 20) /* bodies of a batch that is handed out */
 #define SCAN_BLOCKS   256               /* read at once when looking for batches */
 #define BLANK_SAMPLES 64
-
-/* A file found in the directory. */
-struct found {
-    struct segment *segment;
-    enum segment_state state;
-    uint64_t stop; /* where reading it ended, for messages */
-};
-
-struct recovery {
-    struct journal *j;
-    uint64_t applied;
-    journal_replay_fn *replay;
-    void *arg;
-    struct err *err;
-
-    struct found *own; /* valid, by generation */
-    size_t own_count;
-    struct found *lost; /* header blank or damaged */
-    size_t lost_count;
-    size_t foreign_count, cap;
-
-    uint64_t expected; /* the next frame of the chain */
-    uint64_t needed;   /* the highest claim found */
-    const struct segment *needed_by;
-    uint64_t needed_at;
-
-    struct batch *out; /* being filled for the replay */
-    size_t out_bytes;
-    uint8_t *buffer; /* one written batch, or a stretch of blocks */
-    size_t buffer_cap;
-};
-
-static const char *path_of(const struct recovery *r, const struct segment *s,
-                           char out[SEGMENT_PATH_MAX]) {
-    segment_path(out, r->j->dir, s->number);
-    return out;
-}
 
 /* The next frame that is wanted: those applied are not. */
 static uint64_t wanted(const struct recovery *r) {
@@ -144,7 +106,7 @@ static int hand_out_batch(struct recovery *r, const struct segment *s, uint64_t 
                                "%s: frame %llu (in the batch at offset %llu) is whole but holds "
                                "records that this version does not know: start the version that "
                                "wrote it",
-                               path_of(r, s, path), (unsigned long long)number,
+                               recovery_path(r, s, path), (unsigned long long)number,
                                (unsigned long long)offset);
             if (r->out_bytes >= REPLAY_BYTES && (rc = hand_out(r)) != 0) return rc;
         }
@@ -264,7 +226,7 @@ static int refuse_missing(struct recovery *r, const struct found *before, const 
         "%s: %s at offset %llu: frames from %llu on, up to %llu, were durable (says "
         "segment %llx at %llu) and cannot be read. Restore the journal; to go on without "
         "them and all later frames, move it away (docs/journal.md)",
-        path_of(r, before->segment, path),
+        recovery_path(r, before->segment, path),
         gap ? "the segment behind this one is missing, or its header is damaged" : "damaged",
         (unsigned long long)before->stop, (unsigned long long)wanted(r), (unsigned long long)until,
         (unsigned long long)by->number, (unsigned long long)by_offset);
@@ -284,7 +246,7 @@ static int find_base(struct recovery *r, size_t *base) {
                    "an older copy of the store, or a segment was removed. Put the store and "
                    "its journal back as they belong together; or see docs/journal.md",
                    (unsigned long long)r->applied, (unsigned long long)s->header.first_frame,
-                   path_of(r, s, path));
+                   recovery_path(r, s, path));
 }
 
 /* What the chain's files hold must be on the disk before the backend builds on it: a server that
@@ -316,7 +278,7 @@ static int walk_chain(struct recovery *r) {
             return err_set(r->err, ERR_CORRUPT,
                            "%s begins with frame %llu, which an older segment holds too. Restore "
                            "the journal's files from one moment, or see docs/journal.md",
-                           path_of(r, f->segment, path), (unsigned long long)h->first_frame);
+                           recovery_path(r, f->segment, path), (unsigned long long)h->first_frame);
         }
         if ((rc = walk(r, f)) != 0) return rc;
         before = f;
@@ -373,7 +335,7 @@ static int refuse_lost(struct recovery *r, const struct segment *s, uint64_t off
                    "%s: damaged header at offset 0, and frames up to %llu were durable (says its "
                    "batch at offset %llu), but the store has only %llu. Restore the file; to go on "
                    "without these and all later frames, move the journal away (docs/journal.md)",
-                   path_of(r, s, path), (unsigned long long)claim, (unsigned long long)offset,
+                   recovery_path(r, s, path), (unsigned long long)claim, (unsigned long long)offset,
                    (unsigned long long)r->applied);
 }
 
@@ -392,133 +354,6 @@ static int check_lost(struct recovery *r) {
         uint64_t claim = MIN(m.claim, void_from(r, m.generation) - 1);
         if (m.generation == 0 || claim < MAX(m.first_frame, r->applied + 1)) continue;
         return refuse_lost(r, s, m.claim_at, claim);
-    }
-    return 0;
-}
-
-/* ---- finding and sorting ---- */
-
-static int by_generation(const void *a, const void *b) {
-    uint64_t x = ((const struct found *)a)->segment->header.generation;
-    uint64_t y = ((const struct found *)b)->segment->header.generation;
-    return (x > y) - (x < y);
-}
-
-/* A file of another store: noted, to be removed by journal_start if that store's journal
- * was sealed. */
-struct foreign {
-    uint64_t generation;
-    struct uuid store_id;
-    uint64_t number;
-    bool sealed;
-};
-
-static int classify(struct recovery *r, struct segment *s, struct foreign *foreign) {
-    struct journal *j = r->j;
-    uint8_t *block = xcalloc(1, JOURNAL_BLOCK);
-    char path[SEGMENT_PATH_MAX];
-    size_t got;
-    bool used_copy = false;
-    int rc = segment_read(s, j->dir, block, JOURNAL_BLOCK, 0, &got, r->err);
-    if (rc != 0) goto out;
-    enum segment_state state = segment_header_get(block, got, &s->header, &used_copy);
-    path_of(r, s, path);
-    if (state == SEGMENT_NEWER) {
-        rc = err_set(r->err, ERR_REFUSED,
-                     "%s has format %u, this version knows %u: a newer server wrote it. Start that "
-                     "one (a clean shutdown of it leaves nothing in the journal)",
-                     path, s->header.format, JOURNAL_FORMAT);
-        goto out;
-    }
-    if (state != SEGMENT_VALID) {
-        if (state == SEGMENT_DAMAGED) log_warning("journal: %s: damaged header", path);
-        r->lost[r->lost_count++] = (struct found){.segment = s, .state = state};
-        s = NULL;
-        goto out;
-    }
-    if (used_copy) log_warning("journal: %s: damaged header, its copy is used", path);
-    if (!uuid_eq(&s->header.store_id, &j->store_id)) {
-        foreign[r->foreign_count++] =
-            (struct foreign){.generation = s->header.generation,
-                             .store_id = s->header.store_id,
-                             .number = s->number,
-                             .sealed = (s->header.flags & SEGMENT_SEALED) != 0};
-        s->failed = true; /* never to be used for ours: to be removed */
-        segment_list_push(&j->doomed, s);
-        s = NULL;
-        goto out;
-    }
-    s->crc_init = segment_crc_init(&j->store_id, s->header.generation, s->header.tag);
-    r->own[r->own_count++] = (struct found){.segment = s, .state = state};
-    s = NULL;
-out:
-    segment_close(s);
-    free(block);
-    return rc;
-}
-
-/* Of each foreign store the newest segment decides: sealed, its journal holds nothing. */
-static int check_foreign(struct recovery *r, const struct foreign *f) {
-    for (size_t i = 0; i < r->foreign_count; i++) {
-        size_t newest = i;
-        for (size_t k = 0; k < r->foreign_count; k++)
-            if (uuid_eq(&f[k].store_id, &f[i].store_id) && f[k].generation > f[newest].generation)
-                newest = k;
-        if (f[newest].sealed) continue;
-        char path[SEGMENT_PATH_MAX], id[UUID_TEXT_LEN];
-        segment_path(path, r->j->dir, f[newest].number);
-        uuid_format(&f[newest].store_id, id);
-        return err_set(r->err, ERR_REFUSED,
-                       "%s (header at offset 0) belongs to another store (%.*s) and may hold "
-                       "events of it. Start that store once with this journal, or move the "
-                       "directory away",
-                       path, UUID_TEXT_LEN, id);
-    }
-    if (r->foreign_count > 0)
-        log_notice("journal: %zu sealed segments of another store are discarded", r->foreign_count);
-    return 0;
-}
-
-/* Opens every segment in the directory and sorts them into own, lost and foreign. */
-static int find_segments(struct recovery *r) {
-    struct journal *j = r->j;
-    struct foreign *foreign = NULL;
-    int rc = 0;
-    DIR *dir = opendir(j->dir);
-    if (dir == NULL) return err_errno(r->err, "opening %s", j->dir);
-    for (;;) {
-        errno = 0;
-        struct dirent *entry = readdir(dir);
-        uint64_t number;
-        if (entry == NULL && errno != 0) rc = err_errno(r->err, "reading %s", j->dir);
-        if (entry == NULL) break;
-        if (!segment_name_parse(entry->d_name, &number)) continue;
-        j->next_number = MAX(j->next_number, number + 1);
-        if (MAX(r->own_count + r->lost_count, r->foreign_count) + 1 >= r->cap) {
-            r->cap = r->cap == 0 ? 64 : 2 * r->cap;
-            r->own = xrealloc(r->own, r->cap * sizeof r->own[0]);
-            r->lost = xrealloc(r->lost, r->cap * sizeof r->lost[0]);
-            foreign = xrealloc(foreign, r->cap * sizeof foreign[0]);
-        }
-        struct segment *s = segment_open(j->dir, number, r->err);
-        rc = s == NULL ? ERR_IO : classify(r, s, foreign);
-        if (rc != 0) break;
-    }
-    closedir(dir);
-    if (rc == 0) rc = check_foreign(r, foreign);
-    free(foreign);
-    if (rc != 0 || r->own_count == 0) return rc;
-    qsort(r->own, r->own_count, sizeof r->own[0], by_generation);
-    j->generation = r->own[r->own_count - 1].segment->header.generation;
-    for (size_t i = 1; i < r->own_count; i++) {
-        const struct segment *a = r->own[i - 1].segment, *b = r->own[i].segment;
-        char path[SEGMENT_PATH_MAX], other[SEGMENT_PATH_MAX];
-        if (a->header.generation == b->header.generation)
-            return err_set(r->err, ERR_CORRUPT,
-                           "%s and %s are the same segment (generation %llu, header at offset 0): "
-                           "remove the copy",
-                           path_of(r, a, path), path_of(r, b, other),
-                           (unsigned long long)a->header.generation);
     }
     return 0;
 }
@@ -545,7 +380,7 @@ static int open_dir(struct journal *j, bool expected, struct err *err) {
 }
 
 static int recover(struct recovery *r, bool expected) {
-    int rc = find_segments(r);
+    int rc = recovery_find_segments(r);
     if (rc == 0) rc = check_lost(r);
     if (rc != 0) return rc;
     const struct segment *newest = r->own_count > 0 ? r->own[r->own_count - 1].segment : NULL;
@@ -565,7 +400,7 @@ static int recover(struct recovery *r, bool expected) {
                    "%s (header at offset 0): the journal was closed when the store had frame %llu, "
                    "but the store has only %llu: it is an older copy. Put back the store that "
                    "belongs to this journal; or move the directory away to go on with this one",
-                   path_of(r, newest, path), (unsigned long long)newest->header.sealed_frame,
+                   recovery_path(r, newest, path), (unsigned long long)newest->header.sealed_frame,
                    (unsigned long long)r->applied);
 }
 
