@@ -28,6 +28,13 @@ static int replay_apply(struct replay *r, struct err *err) {
 
 static int replay_batch(struct batch *b, void *arg, struct err *err) {
     struct replay *r = arg;
+    if (b == NULL) {
+        int rc = replay_apply(r, err);
+        if (rc == 0 && r->frames > 0)
+            log_notice("recovered %llu frames from the journal, in front of damage",
+                       (unsigned long long)r->frames);
+        return rc;
+    }
     r->batches[r->count++] = b;
     r->bytes += b->bytes;
     r->frames += b->frame_count;

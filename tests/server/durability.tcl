@@ -202,6 +202,29 @@ with_server {} {
         assert_match "exit \[1-9\]*" $how
         assert_equal 1 [exec sqlite3 $path "SELECT x FROM mine"]
     }
+    test "A damaged journal is refused, and who gives it up keeps all that stands before the damage" {
+        set hold [hold_database [srv db]]
+        acked_appends spoilt 40
+        srv kill9
+        release_database $hold
+        # The body of one event in the middle.
+        lassign [journal_find $::srv "spoilt:25."] file at
+        set f [open $file r+b]
+        seek $f $at
+        puts -nonewline $f X
+        close $f
+        srv spawn
+        srv expect_end
+        assert_equal "exit 1" [srv wait_end]
+        set log [srv new_log]
+        assert_match "*damaged at offset*docs/journal.md*" $log
+        assert_regexp {recovered \d+ frames from the journal, in front of damage} $log
+        # As docs/journal.md says.
+        file rename [journal_dir $::srv] [file join [srv dir] kept]
+        exec sqlite3 [srv db] "UPDATE store SET journal_open = 0"
+        srv start
+        assert_equal 24 [r ESVER spoilt]
+    }
     test "A path that cannot be written is refused" {
         lassign [refused_start [list store sqlite:[srv dir]/no/such/folder/x.db]] how log
         assert_match "exit \[1-9\]*" $how

@@ -77,11 +77,12 @@ static int check_foreign(struct recovery *r, const struct foreign *f) {
         char path[SEGMENT_PATH_MAX], id[UUID_TEXT_LEN];
         segment_path(path, r->j->dir, f[newest].number);
         uuid_format(&f[newest].store_id, id);
-        return err_set(r->err, ERR_REFUSED,
-                       "%s (header at offset 0) belongs to another store (%.*s) and may hold "
-                       "events of it. Start that store once with this journal, or move the "
-                       "directory away",
-                       path, UUID_TEXT_LEN, id);
+        return err_set(
+            r->err, ERR_REFUSED,
+            "%s (header at offset 0) belongs to another store (%.*s) and may hold "
+            "events of it. Start that store once with this journal, or put it back where "
+            "it belongs (docs/journal.md)",
+            path, UUID_TEXT_LEN, id);
     }
     if (r->foreign_count > 0)
         log_notice("journal: %zu sealed segments of another store are discarded", r->foreign_count);
@@ -124,7 +125,7 @@ int recovery_find_segments(struct recovery *r) {
         if (a->header.generation == b->header.generation)
             return err_set(r->err, ERR_CORRUPT,
                            "%s and %s are the same segment (generation %llu, header at offset 0): "
-                           "remove the copy",
+                           "one is a copy; see docs/journal.md",
                            recovery_path(r, a, path), recovery_path(r, b, other),
                            (unsigned long long)a->header.generation);
     }

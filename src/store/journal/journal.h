@@ -38,7 +38,9 @@ struct journal_config {
 struct journal;
 
 /* Called for each recovered batch, in frame order; frames at or below `applied` are left out.
- * The callee takes ownership of the batch. Negative stops the recovery with that code. */
+ * The callee takes ownership of the batch. NULL: the journal will be refused for damage behind what
+ * has been handed out; that is durable, and is to be in the backend before the callee returns.
+ * Negative stops the recovery with that code. */
 typedef int journal_replay_fn(struct batch *b, void *arg, struct err *err);
 
 /* Opens the directory, checks every segment that is not free, and replays what is beyond

@@ -218,18 +218,42 @@ static int walk(struct recovery *r, struct found *f) {
 
 /* ---- the chain ---- */
 
-static int refuse_missing(struct recovery *r, const struct found *before, const struct segment *by,
-                          uint64_t by_offset, uint64_t until, bool gap) {
+/* Something durable behind `before` is damaged. What stands in front of it is durable too: whoever
+ * gives up the rest is not to lose that as well. */
+static int refuse_damaged(struct recovery *r, const struct found *before, const struct segment *by,
+                          uint64_t by_offset, uint64_t until) {
     char path[SEGMENT_PATH_MAX];
+    int rc = hand_out(r);
+    if (rc == 0) rc = r->replay(NULL, r->arg, r->err);
+    if (rc != 0) return rc;
     return err_set(
-        r->err, gap ? ERR_REFUSED : ERR_CORRUPT,
-        "%s: %s at offset %llu: frames from %llu on, up to %llu, were durable (says "
-        "segment %llx at %llu) and cannot be read. Restore the journal; to go on without "
-        "them and all later frames, move it away (docs/journal.md)",
-        recovery_path(r, before->segment, path),
-        gap ? "the segment behind this one is missing, or its header is damaged" : "damaged",
-        (unsigned long long)before->stop, (unsigned long long)wanted(r), (unsigned long long)until,
-        (unsigned long long)by->number, (unsigned long long)by_offset);
+        r->err, ERR_CORRUPT,
+        "%s: damaged at offset %llu: frames from %llu on, up to %llu, were durable (says "
+        "segment %llx at %llu) and cannot be read. Restore the journal, or see "
+        "docs/journal.md",
+        recovery_path(r, before->segment, path), (unsigned long long)before->stop,
+        (unsigned long long)wanted(r), (unsigned long long)until, (unsigned long long)by->number,
+        (unsigned long long)by_offset);
+}
+
+/* Whether each segment of the chain names the one in front of it. Before anything is handed out:
+ * one that is missing may have superseded frames of the one in front. */
+static int check_links(struct recovery *r, size_t base) {
+    const struct segment_header *before = NULL;
+    for (size_t i = base; i < r->own_count; i++) {
+        const struct segment *s = r->own[i].segment;
+        const struct segment_header *h = &s->header;
+        if (h->first_frame >= void_from(r, h->generation)) continue;
+        char path[SEGMENT_PATH_MAX];
+        if (before != NULL && h->previous != before->generation)
+            return err_set(r->err, ERR_REFUSED,
+                           "%s (header at offset 0): the segment in front of this one is missing, "
+                           "or its header is damaged: frames up to %llu were durable and cannot be "
+                           "read. Restore the journal, or see docs/journal.md",
+                           recovery_path(r, s, path), (unsigned long long)h->first_frame - 1);
+        before = h;
+    }
+    return 0;
 }
 
 /* The newest segment that begins at or below the first frame wanted. */
@@ -263,6 +287,7 @@ static int sync_chain(struct recovery *r, size_t base) {
 static int walk_chain(struct recovery *r) {
     size_t base = 0;
     int rc = find_base(r, &base);
+    if (rc == 0) rc = check_links(r, base);
     if (rc == 0) rc = sync_chain(r, base);
     if (rc != 0) return rc;
     const struct found *before = NULL;
@@ -270,9 +295,8 @@ static int walk_chain(struct recovery *r) {
         struct found *f = &r->own[i];
         const struct segment_header *h = &f->segment->header;
         if (h->first_frame >= void_from(r, h->generation)) continue;
-        const bool gap = before != NULL && h->previous != before->segment->header.generation;
-        if (gap || (before != NULL && h->first_frame > wanted(r)))
-            return refuse_missing(r, before, f->segment, 0, h->first_frame - 1, gap);
+        if (before != NULL && h->first_frame > wanted(r))
+            return refuse_damaged(r, before, f->segment, 0, h->first_frame - 1);
         if (before != NULL && h->first_frame < wanted(r)) {
             char path[SEGMENT_PATH_MAX];
             return err_set(r->err, ERR_CORRUPT,
@@ -286,7 +310,7 @@ static int walk_chain(struct recovery *r) {
     if ((rc = hand_out(r)) != 0) return rc;
     assert(before != NULL); /* nothing newer voids the base: it would be the base itself */
     if (r->needed >= wanted(r))
-        return refuse_missing(r, before, r->needed_by, r->needed_at, r->needed, false);
+        return refuse_damaged(r, before, r->needed_by, r->needed_at, r->needed);
     return 0;
 }
 
@@ -333,8 +357,8 @@ static int refuse_lost(struct recovery *r, const struct segment *s, uint64_t off
     char path[SEGMENT_PATH_MAX];
     return err_set(r->err, ERR_CORRUPT,
                    "%s: damaged header at offset 0, and frames up to %llu were durable (says its "
-                   "batch at offset %llu), but the store has only %llu. Restore the file; to go on "
-                   "without these and all later frames, move the journal away (docs/journal.md)",
+                   "batch at offset %llu), but the store has only %llu. Restore the file, or see "
+                   "docs/journal.md",
                    recovery_path(r, s, path), (unsigned long long)claim, (unsigned long long)offset,
                    (unsigned long long)r->applied);
 }
@@ -399,7 +423,7 @@ static int recover(struct recovery *r, bool expected) {
     return err_set(r->err, ERR_REFUSED,
                    "%s (header at offset 0): the journal was closed when the store had frame %llu, "
                    "but the store has only %llu: it is an older copy. Put back the store that "
-                   "belongs to this journal; or move the directory away to go on with this one",
+                   "belongs to this journal, or see docs/journal.md",
                    recovery_path(r, newest, path), (unsigned long long)newest->header.sealed_frame,
                    (unsigned long long)r->applied);
 }
