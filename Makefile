@@ -45,7 +45,7 @@ quiet = $(if $(filter-out 0,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS
 .PHONY: all deps test test-programs check check-clang unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long \
 	install uninstall clean
 
-all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so
+all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so $(BUILD)/clockshim.so
 
 $(SERVER): $(BUILD)/main.o $(BUILD)/libcairn.a
 	$(call quiet,LINK,$@)$(LINK) -o $@ $^ $(LIBS) $(MALLOC)
@@ -84,6 +84,10 @@ $(BUILD)/instructions: $(wildcard bench/inside/*.[ch]) $(BUILD)/libcairn.a
 $(BUILD)/diskshim.so: tests/shim/diskshim.c tests/shim/rules.c tests/shim/rules.h | $(BUILD)/libs.ok
 	@mkdir -p $(@D)
 	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -pthread -o $@ $(filter %.c,$^) -ldl
+
+$(BUILD)/clockshim.so: tests/shim/clockshim.c | $(BUILD)/libs.ok
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -shared -fPIC -fvisibility=hidden -o $@ $< -ldl
 
 $(BUILD)/unit/%: tests/unit/%.c $(wildcard tests/unit/*.h) $(BUILD)/libcairn.a $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -143,12 +147,12 @@ TSAN = BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= OPT="-O1 -g -fno-
 	SANITIZE="-fsanitize=thread"
 
 test-asan: deps
-	+@$(MAKE) -s -j2 build/diskshim.so
+	+@$(MAKE) -s -j2 build/diskshim.so build/clockshim.so
 	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server unit
 	BUILD=build-asan SANITIZED=1 CAIRN_TEST_SLOW=4 CAIRN_SERVER=$(CURDIR)/build-asan/cairn-server tests/all
 
 test-tsan: deps
-	+@$(MAKE) -s -j2 build/diskshim.so
+	+@$(MAKE) -s -j2 build/diskshim.so build/clockshim.so
 	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server unit
 	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS=halt_on_error=1 CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
 

@@ -42,24 +42,27 @@ proc free_port {} {
     error "no free port"
 }
 
-proc shim_library {} {
-    if {[info exists ::env(CAIRN_DISKSHIM)]} { return [file normalize $::env(CAIRN_DISKSHIM)] }
-    set built [file join $::top build diskshim.so]
+proc shim_library {name} {
+    set named CAIRN_[string toupper $name]
+    if {[info exists ::env($named)]} { return [file normalize $::env($named)] }
+    set built [file join $::top build $name.so]
     if {[file exists $built]} { return $built }
-    set own [file join $::work_dir diskshim.so]
+    set own [file join $::work_dir $name.so]
     if {![file exists $own]} {
         set dir [file join $::top tests shim]
-        exec gcc -std=gnu11 -O2 -D_GNU_SOURCE -pthread -fPIC -shared [file join $dir diskshim.c] [file join $dir rules.c] -o $own -ldl
+        set sources [list [file join $dir $name.c]]
+        if {$name eq "diskshim"} { lappend sources [file join $dir rules.c] }
+        exec gcc -std=gnu11 -O2 -D_GNU_SOURCE -pthread -fPIC -shared {*}$sources -o $own -ldl
     }
     return $own
 }
 # A sanitizer's runtime must come first.
-proc preload_words {} {
+proc preload_words {{name diskshim}} {
     set words {}
     if {![catch {exec ldd [lindex [server_binary] 0]} text]} {
         foreach {all path} [regexp -all -inline {=> (\S*lib[at]san\S*)} $text] { lappend words $path }
     }
-    lappend words [shim_library]
+    lappend words [shim_library $name]
     return [join $words " "]
 }
 # CAIRN_TEST_SYNC_US: every server's disk is that slow. The rule for it, or "".
