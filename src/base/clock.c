@@ -8,6 +8,7 @@ static uint64_t clock_us(clockid_t id) {
     struct timespec ts;
     int rc = clock_gettime(id, &ts);
     assert(rc == 0);
+    if (ts.tv_sec < 0) return 0;
     return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 

@@ -4,6 +4,7 @@
 #include "store/backend.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 /* --- filters -------------------------------------------------------------- */
 
@@ -76,6 +77,11 @@ void page_clear(struct page *p) {
     for (size_t i = 0; i < p->count; i++) event_unref(p->events[i]);
     free(p->events);
     page_init(p);
+}
+
+uint64_t idempotent_oldest(uint64_t recorded, uint64_t seconds) {
+    uint64_t now = MIN(recorded, clock_wall_ms()), window = seconds * 1000;
+    return now - MIN(now, window);
 }
 
 void stream_list_init(struct stream_list *l) {

@@ -56,13 +56,17 @@ struct stream_detail {
     size_t value_len;
     struct group_image *groups; /* by number */
     size_t group_count;
-    struct idempotent_record **idempotent; /* each allocated; in the order of `added` */
+    struct idempotent_record **idempotent; /* each allocated; by entry id: as they came */
     size_t idempotent_count;
 };
 /* Of each producer the newest of a stream's idempotent ids are kept, unless its state says
  * otherwise. */
 #define IDEMPOTENT_MAX     10000
 #define IDEMPOTENT_SECONDS (7 * 86400)
+/* Ids that were added before that (ms) are out of a window of so many seconds and need not be kept.
+ * `recorded`: the store's. It may be far ahead, after a step of the wall clock, by which ids are
+ * added: the earlier of both counts. */
+uint64_t idempotent_oldest(uint64_t recorded, uint64_t seconds);
 /* Versions first..last, inclusive, that are gone. */
 struct version_range {
     uint32_t first, last;

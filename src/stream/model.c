@@ -25,7 +25,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     m->stream_count = m->settled_streams = st->stream_count;
     m->deadlines.all = st->expiring_count;
     m->id_key = st->id_key;
-    m->recorded = st->recorded;
+    m->recorded = m->wall = st->recorded;
     m->entry_ms = st->entry_ms;
     m->entry_seq = st->entry_seq;
     log_tail_init(m, st->next_sequence);
@@ -37,6 +37,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
 }
 
 void model_tick(struct model *m, uint64_t wall_ms) {
+    m->wall = wall_ms;
     if (wall_ms > m->recorded) m->recorded = wall_ms;
 }
 

@@ -99,7 +99,10 @@ struct model {
     bool interval;    /* durability interval: settled = decided */
 
     uint64_t next_stream, stream_count, live_in_memory, id_key, next_group;
-    uint64_t recorded, entry_ms, entry_seq; /* the store clock */
+    uint64_t recorded, entry_ms, entry_seq; /* the store clock: never goes back. For what is in
+                                               the log: `recorded`, ids, when a thing was made */
+    uint64_t wall; /* the system's clock as of this turn, ms since 1970: it may step either way.
+                      For all that waits or ages: deadlines, deliveries, windows */
 
     size_t bytes, bytes_max; /* cache-bytes */
     uint32_t plan;           /* append.c's */
@@ -205,8 +208,13 @@ static inline struct event *stream_event(const struct stream *s, uint64_t versio
 static inline struct event *model_event(const struct model *m, uint64_t sequence) {
     return m->log.ring[sequence & m->log.mask];
 }
-/* Reads the wall clock into the store clock, which never goes back. Once a turn. */
+/* What the system's clock says, ms since 1970. The store clock follows it, but never goes back.
+ * Once a turn. */
 void model_tick(struct model *m, uint64_t wall_ms);
+/* How many ms ago that was; 0 when it lies ahead, as after a step back of the clock. */
+static inline uint64_t model_since(const struct model *m, uint64_t wall_ms) {
+    return m->wall - MIN(m->wall, wall_ms);
+}
 
 /* The name that the event's stream has now. */
 struct stream_name *model_name_found(const struct model *m, const struct event *e);

@@ -2,6 +2,7 @@
  * memory and over SQLite; where it makes a difference what is merged and purged, before and
  * after maintenance. */
 #include "backend_world.h"
+#include "base/clock.h"
 #include "record/fields.h"
 
 #include <pthread.h>
@@ -898,6 +899,43 @@ BOTH(ids_that_are_too_old_are_forgotten) {
     world_maintain(x, true);
     h = head_of(x, "s");
     CHECK_INT(h.detail->idempotent_count, 2);
+    stream_head_clear(&h);
+}
+
+/* The store's clock is a day ahead of the system's, after a step of that; ids come by the latter.
+ */
+static void put_id_added(struct world *x, uint64_t stream, unsigned id, uint64_t added) {
+    char text[16];
+    size_t n = (size_t)snprintf(text, sizeof text, "pid-%u", id);
+    struct idempotent_record *r = world_record(x, RECORD_IDEMPOTENT, sizeof *r + n);
+    *r = (struct idempotent_record){.stream = stream,
+                                    .id = {x->clock_ms, id},
+                                    .added = added,
+                                    .producer_len = 1,
+                                    .id_len = (uint16_t)(n - 1)};
+    memcpy(r->bytes, text, n);
+}
+
+BOTH(ids_are_kept_in_order_while_the_clock_is_behind_that_of_the_store) {
+    static const char *const order[] = {"id-2", "id-4", "id-5"};
+    uint64_t s = make_stream(x, "s", 1), now = clock_wall_ms();
+    struct stream_state_record *state = world_state(x, s);
+    state->idempotent_seconds = 3600;
+    state->idempotent_max = 3;
+    x->clock_ms = now + 86400000;
+    make_stream(x, "s", 1);
+    put_id_added(x, s, 1, x->clock_ms);
+    put_id_added(x, s, 2, x->clock_ms);
+    apply_frame(x);
+    put_id_added(x, s, 3, now - 7200000); /* out of its window by then */
+    put_id_added(x, s, 4, now);
+    put_id_added(x, s, 5, now);
+    apply_frame(x);
+    world_maintain(x, true);
+    struct stream_head h = head_of(x, "s");
+    CHECK_INT(h.detail->idempotent_count, 3);
+    for (size_t i = 0; i < 3 && i < h.detail->idempotent_count; i++)
+        CHECK(str_eq(idempotent_id(h.detail->idempotent[i]), str_c(order[i])));
     stream_head_clear(&h);
 }
 

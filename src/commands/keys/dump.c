@@ -144,7 +144,7 @@ static bool parse_restore(struct client *c, const struct request *r, struct rest
 
 static bool parse_ttl(struct client *c, struct str text, struct restore_args *a) {
     if (!xarg_i64_or_reply(c, text, &a->ttl)) return false;
-    int64_t now = a->absolute || a->ttl == 0 ? 0 : (int64_t)c->srv->model.recorded;
+    int64_t now = a->absolute || a->ttl == 0 ? 0 : (int64_t)c->srv->model.wall;
     if (a->ttl >= 0 && !__builtin_add_overflow(a->ttl, now, &a->ttl)) return true;
     reply_error(c, "ERR Invalid TTL value, must be >= 0");
     return false;
@@ -177,7 +177,7 @@ static void restore(struct client *c, const struct request *r, const struct rest
     struct str name = r->argv[1];
     buf_init(&bytes, store_frame_max(c->srv->store));
     if (parse_payload(c, r->argv[3], &bytes, &d) && fits_or_reply(c, &d, name.len)) {
-        if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.recorded) { /* it has expired already */
+        if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.wall) { /* it has expired already */
             if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
             client_commit(c);
         } else {

@@ -1,5 +1,5 @@
 /* Deadlines: EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST. All times
- * are kept in ms since 1970, on the store's clock; see expiry.h. */
+ * are kept in ms since 1970, by the system's clock; see expiry.h. */
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
 #include "server/server.h"
@@ -69,7 +69,7 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
     int64_t when;
     struct stream *s;
     if (!parse_conditions(c, r, &conditions) ||
-        !parse_when(c, r, seconds, relative ? m->recorded : 0, &when))
+        !parse_when(c, r, seconds, relative ? m->wall : 0, &when))
         return REPLIED;
     if (protected_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
@@ -78,7 +78,7 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
         reply_int(c, 0);
         return REPLIED;
     }
-    if (when <= (int64_t)m->recorded) {
+    if (when <= (int64_t)m->wall) {
         c->srv->stats.expired_keys++;
         blocking_delete_key(c->srv, s);
     } else {
@@ -110,7 +110,7 @@ static enum outcome reply_deadline(struct client *c, const struct request *r, bo
                                    bool relative) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    uint64_t expires = s->extra != NULL ? s->extra->expires : 0, now = c->srv->model.recorded;
+    uint64_t expires = s->extra != NULL ? s->extra->expires : 0, now = c->srv->model.wall;
     if (s->state != STREAM_LIVE) {
         reply_int(c, -2);
     } else if (expires == 0) {

@@ -50,7 +50,7 @@ static bool parse_expires(struct client *c, struct str word, struct str value, u
     int64_t ms;
     if (!xarg_i64_or_reply(c, value, &ms)) return false;
     if (ms <= 0 || (seconds && __builtin_mul_overflow(ms, INT64_C(1000), &ms)) ||
-        (relative && __builtin_add_overflow(ms, (int64_t)c->srv->model.recorded, &ms))) {
+        (relative && __builtin_add_overflow(ms, (int64_t)c->srv->model.wall, &ms))) {
         reply_error(c, "ERR invalid expire time in 'set' command");
         return false;
     }
@@ -128,7 +128,7 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
         return REPLIED;
     }
     uint64_t kept = a.keep_ttl && live && s->extra != NULL ? s->extra->expires : 0;
-    if (a.expires != 0 && a.expires <= c->srv->model.recorded) {
+    if (a.expires != 0 && a.expires <= c->srv->model.wall) {
         if (live) blocking_delete_key(c->srv, s);
     } else {
         string_set(c, s, r->argv[2], a.expires != 0 ? a.expires : kept);

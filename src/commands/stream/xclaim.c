@@ -33,8 +33,9 @@ struct candidate {
     struct event *event;
 };
 
-static bool is_idle(const struct claim *claim, const struct pending_entry *e, uint64_t now) {
-    return claim->min_idle == 0 || now - MIN(now, e->delivered_ms) >= claim->min_idle;
+static bool is_idle(const struct client *c, const struct claim *claim,
+                    const struct pending_entry *e) {
+    return model_since(&c->srv->model, e->delivered_ms) >= claim->min_idle;
 }
 
 /* Loads the events of what is not gone. */
@@ -85,7 +86,7 @@ static void reply_claimed(struct client *c, const struct claim *claim, const str
 /* Ends the command: its frame, its gate, those who wait for what can be claimed. */
 static void claimed(struct client *c, const struct claim *claim, struct str key) {
     client_commit(c);
-    if (claim->delivered < c->srv->model.recorded)
+    if (claim->delivered < c->srv->model.wall)
         blocking_key_changed(c->srv, key);
     else
         blocking_delivered(c->srv, key, claim->group->name);
@@ -96,7 +97,7 @@ static void claimed(struct client *c, const struct claim *claim, struct str key)
 /* The options, from argv[at] on. */
 static bool parse_options(struct client *c, const struct request *r, size_t at,
                           struct claim *claim) {
-    int64_t now = (int64_t)c->srv->model.recorded, delivered = -1, idle;
+    int64_t now = (int64_t)c->srv->model.wall, delivered = -1, idle;
     for (; at < r->argc; at++) {
         struct str arg = r->argv[at];
         bool more = at + 1 < r->argc;
@@ -163,10 +164,10 @@ static bool find_candidates(struct client *c, const struct claim *claim, struct 
 }
 
 /* Whether the entry is claimed now: an id may stand twice. */
-static bool takes(const struct claim *claim, const struct candidate *it, uint64_t now) {
+static bool takes(const struct client *c, const struct claim *claim, const struct candidate *it) {
     const struct pending_entry *e = pending_find(&claim->group->pending, it->id);
     if (e == NULL) return it->version == NO_VERSION && it->event != NULL;
-    return is_idle(claim, e, now);
+    return is_idle(c, claim, e);
 }
 
 static void claim_all(struct client *c, const struct claim *claim, struct candidate *list,
@@ -180,7 +181,7 @@ static void claim_all(struct client *c, const struct claim *claim, struct candid
     for (size_t i = 0; i < n; i++) {
         if (list[i].gone) {
             cgroup_ack(m, g, list[i].id);
-        } else if (takes(claim, &list[i], m->recorded)) {
+        } else if (takes(c, claim, &list[i])) {
             give(m, claim, &list[i], consumer);
             list[count++] = list[i];
         }
@@ -227,7 +228,7 @@ static bool parse_xautoclaim(struct client *c, const struct request *r, struct c
         return false;
     }
     claim->min_idle = (uint64_t)MAX(min_idle, (int64_t)0);
-    claim->delivered = c->srv->model.recorded;
+    claim->delivered = c->srv->model.wall;
     claim->deliveries = -1;
     claim->consumer = r->argv[3];
     scan->count = AUTO_COUNT;
@@ -261,12 +262,12 @@ static void add_candidate(struct scan *scan, const struct pending_entry *e, bool
 static void collect(struct client *c, const struct claim *claim, struct scan *scan) {
     const struct cgroup *g = claim->group;
     uint64_t count = MIN(scan->count, (uint64_t)pending_room(c));
-    uint64_t attempts = scan->count * AUTO_ATTEMPTS, now = c->srv->model.recorded;
+    uint64_t attempts = scan->count * AUTO_ATTEMPTS;
     struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, scan->from);
     const struct pending_entry *e = NULL;
     while (scan->n < count && attempts-- > 0 && (e = pending_next(&at)) != NULL) {
         bool gone = !stream_has_version(g->stream, e->version);
-        if (gone || is_idle(claim, e, now)) add_candidate(scan, e, gone);
+        if (gone || is_idle(c, claim, e)) add_candidate(scan, e, gone);
     }
     e = pending_next(&at);
     scan->next = e != NULL ? e->id : ENTRY_ID_MIN;

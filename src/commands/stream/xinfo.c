@@ -273,14 +273,14 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
 
 static void put_consumer(struct client *c, const struct cgroup *g,
                          const struct consumer *consumer) {
-    uint64_t now = c->srv->model.recorded;
+    const struct model *m = &c->srv->model;
     bool active = consumer->active != CONSUMER_NEVER_ACTIVE;
     reply_map(c, 4);
     put_name(c, consumer->name);
     put_int(c, "pending", pending_count_of(&g->pending, consumer->number));
-    put_int(c, "idle", now - MIN(now, consumer->seen));
+    put_int(c, "idle", model_since(m, consumer->seen));
     reply_bulk_c(c, "inactive");
-    reply_int(c, active ? (int64_t)(now - MIN(now, consumer->active)) : -1);
+    reply_int(c, active ? (int64_t)model_since(m, consumer->active) : -1);
 }
 
 /* XINFO CONSUMERS key group */

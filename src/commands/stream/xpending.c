@@ -69,29 +69,28 @@ static bool parse(struct client *c, const struct request *r, struct pending_args
     return true;
 }
 
-static bool matches(const struct pending_args *a, const struct pending_entry *e, uint64_t now) {
-    return a->min_idle == 0 || now - MIN(now, e->delivered_ms) >= a->min_idle;
+static bool matches(const struct client *c, const struct pending_args *a,
+                    const struct pending_entry *e) {
+    return model_since(&c->srv->model, e->delivered_ms) >= a->min_idle;
 }
 
 static void reply_pending(struct client *c, const struct cgroup *g, const struct pending_entry *e) {
-    uint64_t now = c->srv->model.recorded;
     const struct consumer *owner = cgroup_consumer_at(g, e->consumer);
     reply_array(c, 4);
     reply_entry_id(c, e->id);
     reply_bulk(c, owner != NULL ? owner->name : STR(""));
-    reply_int(c, owner != NULL ? (int64_t)(now - MIN(now, e->delivered_ms)) : -1);
+    reply_int(c, owner != NULL ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1);
     reply_int(c, deliveries_shown(e->deliveries));
 }
 
 /* The entries that the arguments name; replied if `replies`. Returns how many. */
 static size_t each_pending(struct client *c, const struct cgroup *g, const struct pending_args *a,
                            uint32_t consumer, bool replies) {
-    uint64_t now = c->srv->model.recorded;
     size_t n = 0;
     const struct pending_entry *e;
     struct pending_cursor at = pending_seek(&g->pending, consumer, a->start);
     while (n < a->count && (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
-        if (!matches(a, e, now)) continue;
+        if (!matches(c, a, e)) continue;
         if (replies) reply_pending(c, g, e);
         n++;
     }

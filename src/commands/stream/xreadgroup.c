@@ -162,7 +162,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
                         struct budget *budget) {
     const struct pending *p = &src->group->pending;
     const struct pending_entry *e;
-    uint64_t now = c->srv->model.recorded, most = MIN(a->count, budget->entries);
+    uint64_t most = MIN(a->count, budget->entries);
     size_t cap = 0, gone_cap = 0;
     bool nacked = true;
     for (e = pending_first_nacked(p); src->again_count < most && src->gone_count < GONE_MAX;
@@ -172,7 +172,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
             e = pending_oldest(p);
         }
         if (e == NULL) break;
-        if (!nacked && (now < e->delivered_ms || now - e->delivered_ms < a->min_idle)) break;
+        if (!nacked && model_since(&c->srv->model, e->delivered_ms) < a->min_idle) break;
         if (stream_has_version(src->stream, e->version)) {
             add_again(src, &cap, e);
             continue;
@@ -244,7 +244,7 @@ static void deliver_new(struct client *c, const struct xread_args *a, struct sou
         entries_read = count_read(src->stream, last, cursor, entries_read, e);
         last = id;
         cursor = e->rec.version + 1;
-        if (!a->noack) cgroup_pend(m, g, id, e->rec.version, consumer, m->recorded, 1);
+        if (!a->noack) cgroup_pend(m, g, id, e->rec.version, consumer, m->wall, 1);
     }
     if (src->list.count == 0) return;
     cgroup_set_position(m, g, last, entries_read);
@@ -256,7 +256,7 @@ static void deliver_again(struct client *c, struct source *src, struct consumer 
     for (size_t i = 0; i < src->again_count; i++) {
         const struct redelivery *d = &src->again[i];
         if (d->event == NULL) continue;
-        cgroup_pend(m, src->group, d->id, d->version, consumer, m->recorded,
+        cgroup_pend(m, src->group, d->id, d->version, consumer, m->wall,
                     deliveries_more(d->deliveries));
     }
     for (size_t i = 0; i < src->gone_count; i++) cgroup_ack(m, src->group, src->gone[i]);
@@ -295,12 +295,11 @@ static void reply_history(struct client *c, const struct source *src) {
 }
 
 static void reply_claimed(struct client *c, const struct source *src) {
-    uint64_t now = c->srv->model.recorded;
     reply_array(c, src->again_count + src->list.count);
     for (size_t i = 0; i < src->again_count; i++) {
         const struct redelivery *d = &src->again[i];
         /* As XPENDING: what was handed back is idle for -1 ms. */
-        int64_t idle = d->nobodys ? -1 : (int64_t)(now - MIN(now, d->delivered));
+        int64_t idle = d->nobodys ? -1 : (int64_t)model_since(&c->srv->model, d->delivered);
         reply_entry_claimed(c, d->event, idle, deliveries_shown(d->deliveries));
     }
     for (size_t i = 0; i < src->list.count; i++) reply_entry_claimed(c, src->list.events[i], 0, 0);
@@ -331,15 +330,14 @@ static void reply_sources(struct client *c, const struct xread_args *a,
 
 /* ---- waiting ---- */
 
-/* Monotonic ms when the first pending entry will have been idle long enough. */
+/* The wall clock's time, ms, when the first pending entry will have been idle long enough. */
 static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
                              const struct source *sources) {
-    uint64_t first = 0, now = c->srv->model.recorded;
+    uint64_t first = 0;
     for (size_t i = 0; i < a->n; i++) {
         const struct pending_entry *e = pending_oldest(&sources[i].group->pending);
         if (e == NULL) continue;
-        uint64_t idle = now - MIN(now, e->delivered_ms);
-        uint64_t at = c->srv->clock.now_ms + (a->min_idle > idle ? a->min_idle - idle : 0) + 1;
+        uint64_t at = blocking_claimable_at(c->srv, e->delivered_ms, a->min_idle);
         if (first == 0 || at < first) first = at;
     }
     return first;

@@ -15,6 +15,7 @@ void blocking_clear(struct server *srv) {
     assert(srv->blocking->keys.count == 0);
     hash_clear(&srv->blocking->keys);
     heap_clear(&srv->blocking->due);
+    heap_clear(&srv->blocking->looks);
     free(srv->blocking);
     srv->blocking = NULL;
 }
@@ -29,24 +30,30 @@ uint64_t blocking_keys_on_nokey(const struct server *srv) {
 
 /* ---- deadlines ---- */
 
-void blocked_set_due(struct blocking *b, struct blocked *w) {
-    uint64_t due = w->deadline_ms;
-    if (w->recheck_ms != 0 && (due == 0 || w->recheck_ms < due)) due = w->recheck_ms;
-    if (due == 0)
-        heap_remove(&b->due, &w->due);
-    else if (!heap_contains(&w->due) || due != w->due.key)
-        heap_set(&b->due, &w->due, due);
+uint64_t blocking_claimable_at(const struct server *srv, uint64_t delivered_ms, uint64_t min_idle) {
+    uint64_t now = srv->model.wall, at;
+    if (__builtin_add_overflow(delivered_ms, min_idle, &at)) at = UINT64_MAX;
+    return MAX(at, now + 1);
+}
+
+static void set_due(struct heap *h, struct heap_node *n, uint64_t at) {
+    if (at == 0)
+        heap_remove(h, n);
+    else if (!heap_contains(n) || at != n->key)
+        heap_set(h, n, at);
 }
 
 void blocking_check_deadlines(struct server *srv) {
-    struct heap *due = &srv->blocking->due;
+    struct heap *due = &srv->blocking->due, *looks = &srv->blocking->looks;
     for (struct heap_node *n; (n = heap_first(due)) != NULL && n->key <= srv->clock.now_ms;) {
         struct blocked *w = CONTAINER_OF(n, struct blocked, due);
         heap_remove(due, n);
-        w->recheck_ms = 0;
-        if (w->deadline_ms != 0 && w->deadline_ms <= srv->clock.now_ms)
-            w->client->wait.timed_out = true;
+        w->client->wait.timed_out = true;
         client_resume(w->client);
+    }
+    for (struct heap_node *n; (n = heap_first(looks)) != NULL && n->key <= srv->model.wall;) {
+        heap_remove(looks, n);
+        client_resume(CONTAINER_OF(n, struct blocked, look)->client);
     }
 }
 
@@ -114,8 +121,8 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
     if (w->links == NULL) begin(c, w, on, kind);
-    w->recheck_ms = on->recheck_at;
-    blocked_set_due(c->srv->blocking, w);
+    set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
+    set_due(&c->srv->blocking->looks, &w->look, on->recheck_at);
     c->park = PARK_WAIT;
     c->srv->stats.blocked_clients++;
 }
@@ -145,6 +152,7 @@ void blocking_finish(struct client *c) {
     struct blocking *b = c->srv->blocking;
     c->wait.blocked = NULL;
     heap_remove(&b->due, &w->due);
+    heap_remove(&b->looks, &w->look);
     for (size_t i = 0; i < w->link_count; i++) blocked_unlink(b, &w->links[i], w->claims);
     free(w->links);
     free(w->ids);

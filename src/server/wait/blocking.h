@@ -23,8 +23,12 @@ struct blocking_on {
     uint64_t timeout_ms;          /* 0: no end; counts from the first run */
     bool claims;                  /* XREADGROUP CLAIM: */
     uint64_t min_idle;            /* ms */
-    uint64_t recheck_at;          /* monotonic ms when an entry may be claimed; 0: unknown */
+    uint64_t recheck_at; /* when an entry may be claimed: blocking_claimable_at; 0: unknown */
 };
+
+/* When an entry that was delivered then (wall clock, ms) may be claimed: on the wall clock too, at
+ * the earliest in the next ms. */
+uint64_t blocking_claimable_at(const struct server *srv, uint64_t delivered_ms, uint64_t min_idle);
 
 /* Ids that '$' stood for when the command ran first, kept until it replies: n of them, zeroed at
  * first. true: this is not the first time. */

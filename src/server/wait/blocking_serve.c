@@ -38,9 +38,10 @@ void blocking_all_changed(struct server *srv) {
 static void recheck_claimers(struct server *srv, struct blocked_set *set) {
     LIST_FOR_EACH (it, &set->waiters) {
         struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
-        if (!w->claims || w->recheck_ms != 0) continue; /* an earlier one is looked at sooner */
-        w->recheck_ms = srv->clock.now_ms + w->min_idle + 1;
-        blocked_set_due(srv->blocking, w);
+        if (!w->claims) continue;
+        uint64_t at = blocking_claimable_at(srv, srv->model.wall, w->min_idle);
+        if (heap_contains(&w->look) && w->look.key <= at) continue; /* of an earlier delivery */
+        heap_set(&srv->blocking->looks, &w->look, at);
     }
 }
 
@@ -221,6 +222,9 @@ static bool ready_now(const struct server *srv) {
 uint64_t blocking_due(const struct server *srv) {
     const struct blocking *b = srv->blocking;
     if (ready_now(srv)) return 0;
-    const struct heap_node *n = heap_first(&b->due);
-    return n != NULL ? n->key : UINT64_MAX;
+    const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);
+    uint64_t due = n != NULL ? n->key : UINT64_MAX, wall = srv->model.wall;
+    if (look == NULL) return due;
+    uint64_t left = look->key - MIN(look->key, wall), now = srv->clock.now_ms;
+    return left < UINT64_MAX - now ? MIN(due, now + left) : due;
 }

@@ -82,7 +82,7 @@ static void on_listed(struct store_request *r) {
 
 static bool disk_is_due(const struct server *srv) {
     const struct model *m = &srv->model;
-    return m->deadlines.on_disk != 0 && m->deadlines.on_disk <= m->recorded;
+    return m->deadlines.on_disk != 0 && m->deadlines.on_disk <= m->wall;
 }
 
 /* Deletions are frames: they wait for the applier as all writes do. */
@@ -95,8 +95,8 @@ void expiry_run(struct server *srv) {
     struct expiry *x = &srv->expiry;
     struct model *m = &srv->model;
     uint64_t next = model_next_deadline(m);
-    if (next == 0 || next > m->recorded || !may_delete(srv)) return;
-    model_expire(m, m->recorded, before_delete, srv);
+    if (next == 0 || next > m->wall || !may_delete(srv)) return;
+    model_expire(m, m->wall, before_delete, srv);
     if (!disk_is_due(srv) || x->listing || x->loading > 0 || srv->clock.now_ms < x->again_ms)
         return;
     x->srv = srv;
@@ -104,7 +104,7 @@ void expiry_run(struct server *srv) {
     x->generation = m->generation;
     x->request = (struct store_request){
         .kind = STORE_LIST_EXPIRING,
-        .range = {.end = m->recorded, .count_max = LISTED_AT_ONCE},
+        .range = {.end = m->wall, .count_max = LISTED_AT_ONCE},
         .done = on_listed,
     };
     store_request(srv->store, &x->request);
@@ -115,9 +115,9 @@ uint64_t expiry_wait_ms(const struct server *srv) {
     const struct model *m = &srv->model;
     uint64_t next = model_next_deadline(m);
     if (next == 0 || !may_delete(srv)) return UINT64_MAX;
-    if (next > m->recorded) return next - m->recorded;
+    if (next > m->wall) return next - m->wall;
     const struct heap_node *due = heap_first(&m->deadlines.heap);
-    if (due != NULL && due->key <= m->recorded) return 0;
+    if (due != NULL && due->key <= m->wall) return 0;
     if (x->listing || x->loading > 0) return UINT64_MAX; /* they wake the loop */
     return x->again_ms > srv->clock.now_ms ? x->again_ms - srv->clock.now_ms : 0;
 }

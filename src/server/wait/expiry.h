@@ -1,7 +1,8 @@
 /* Expiry: streams (and strings) with a deadline are deleted when it has passed: when somebody asks
  * for them, and by themselves. The loop decides and the frame says so; nothing that is replayed
- * looks at a clock. The clock is the store's, which never goes back (model.recorded). Loop thread.
- */
+ * looks at a clock. The clock is the system's as it is now (model.wall): after a step of it a
+ * deadline comes earlier or later than it would have. A turn of the loop takes at most
+ * CRON_INTERVAL_MS, so a step is noticed by then. Loop thread. */
 #ifndef SERVER_WAIT_EXPIRY_H
 #define SERVER_WAIT_EXPIRY_H
 
@@ -22,8 +23,8 @@ struct expiry {
 
 /* Whether its deadline has passed. */
 static inline bool stream_expired(const struct model *m, const struct stream *s) {
-    return UNLIKELY(s->extra != NULL) && s->extra->expires != 0 &&
-           s->extra->expires <= m->recorded && s->state == STREAM_LIVE;
+    return UNLIKELY(s->extra != NULL) && s->extra->expires != 0 && s->extra->expires <= m->wall &&
+           s->state == STREAM_LIVE;
 }
 /* Deletes s if it has expired, in a frame of its own (inside EXEC, in the transaction's). No effect
  * while the store takes no writes. */

@@ -56,8 +56,8 @@ struct blocked {
     size_t link_count;
     bool claims;
     uint64_t min_idle;
-    uint64_t deadline_ms, recheck_ms; /* monotonic; 0: none */
-    struct heap_node due;             /* in blocking.due, by the earlier of them */
+    uint64_t deadline_ms;       /* monotonic; 0: none */
+    struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
 };
 
 struct blocking {
@@ -66,11 +66,10 @@ struct blocking {
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
     uint64_t generation;    /* of the model, that `sequence` belongs to */
-    struct heap due;        /* of struct blocked */
+    struct heap due;        /* of struct blocked: monotonic ms */
+    struct heap looks;      /* the same: when what is pending is to be looked at (CLAIM). By the
+                               wall clock, as the times of deliveries: a step moves both */
 };
-
-/* blocking.c: its deadline or its time to look again has changed. */
-void blocked_set_due(struct blocking *b, struct blocked *w);
 
 /* blocking_keys.c; `find` returns NULL when there is none, `get` makes one. */
 struct blocked_key *blocked_key_find(struct blocking *b, struct str name);

@@ -215,13 +215,12 @@ static void prune(struct memory_store *m, struct memory_stream *s, struct memory
     uint64_t max = IDEMPOTENT_MAX, seconds = IDEMPOTENT_SECONDS;
     if (s->has_state && s->state.idempotent_max > 0) max = s->state.idempotent_max;
     if (s->has_state && s->state.idempotent_seconds > 0) seconds = s->state.idempotent_seconds;
-    while (p->count > 0) {
-        struct memory_idempotent *oldest =
-            LIST_ENTRY(p->records.next, struct memory_idempotent, node);
-        bool late = oldest->record->added + seconds * 1000 < m->state.recorded;
-        if (!all && !late && p->count <= max) return;
-        forget(p, oldest);
+    uint64_t oldest = idempotent_oldest(m->state.recorded, seconds);
+    LIST_FOR_EACH_SAFE (it, &p->records) {
+        struct memory_idempotent *i = LIST_ENTRY(it, struct memory_idempotent, node);
+        if (all || i->record->added < oldest || p->count > max) forget(p, i);
     }
+    if (p->count > 0) return;
     list_remove(&p->node);
     free((void *)p->name.ptr);
     free(p);
@@ -257,7 +256,6 @@ void memory_add_idempotent(struct memory_store *m, const struct idempotent_recor
 static int idempotent_cmp(const void *a, const void *b) {
     const struct idempotent_record *x = *(const struct idempotent_record *const *)a,
                                    *y = *(const struct idempotent_record *const *)b;
-    if (x->added != y->added) return x->added < y->added ? -1 : 1;
     return entry_id_cmp(x->id, y->id);
 }
 

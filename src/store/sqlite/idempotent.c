@@ -3,7 +3,8 @@
  * Of each producer of a stream a bounded number is kept, for a bounded time; the rows may exceed
  * both for a while. Who has added something is noted, and pruned when that was much or
  * when there is time. Who adds no more is found by a walk over the table in idle times, once an
- * hour of the store's clock. Nothing here looks at the clock of the machine but to end a slice. */
+ * hour of the store's clock, or of the machine's while that one stands still (after a step back of
+ * the wall clock). */
 #include "store/sqlite/internal.h"
 
 #include "base/alloc.h"
@@ -173,10 +174,9 @@ static int read_limits(struct backend_conn *c, uint64_t stream, struct limits *o
     uint64_t seconds = (uint64_t)sqlite3_column_int64(stmt, 0);
     uint64_t max = (uint64_t)sqlite3_column_int64(stmt, 1);
     sqlite3_reset(stmt);
-    uint64_t window = (seconds > 0 ? seconds : IDEMPOTENT_SECONDS) * 1000;
-    uint64_t now = c->w->state.s.recorded;
     out->max = max > 0 ? max : IDEMPOTENT_MAX;
-    out->oldest = now > window ? now - window : 0;
+    out->oldest =
+        idempotent_oldest(c->w->state.s.recorded, seconds > 0 ? seconds : IDEMPOTENT_SECONDS);
     return 1;
 }
 
@@ -271,13 +271,15 @@ int sqlite_idempotent_walk(struct backend_conn *c, struct err *err) {
     struct idempotent_notes *notes = &c->w->idempotent;
     struct slice slice = slice_begin(WALK_US, c->w->slice_rows);
     int rc = 1;
-    if (c->w->state.s.recorded < notes->next_walk) return 0;
+    uint64_t recorded = c->w->state.s.recorded, now = clock_mono_ms();
+    if (recorded < notes->next_walk && now - notes->walked < WALK_EVERY) return 0;
     while (rc == 1 && !slice_over(&slice)) {
         slice_took(&slice, 1);
         rc = walk_step(c, err);
     }
     if (rc == 0) {
-        notes->next_walk = c->w->state.s.recorded + WALK_EVERY;
+        notes->next_walk = recorded + WALK_EVERY;
+        notes->walked = now;
         notes->walk_stream = 0;
         buf_reset(&notes->walk_producer);
     }

@@ -57,6 +57,7 @@ struct idempotent_notes {
     struct hash_table table;
     size_t due;                      /* producers that have added much */
     uint64_t walk_stream, next_walk; /* next_walk: of the store's clock, ms */
+    uint64_t walked;                 /* monotonic ms: when the last walk ended */
     struct buf walk_producer;
 };
 

@@ -292,7 +292,7 @@ const char *const sqlite_sql[SQL_COUNT] = {
                          " AND added < ?3",
     [SQL_PRUNE_BY_COUNT] = "DELETE FROM idempotent WHERE stream = ?1 AND producer = ?2 AND id IN"
                            " (SELECT id FROM idempotent WHERE stream = ?1 AND producer = ?2"
-                           " ORDER BY added DESC, entry_ms DESC, entry_seq DESC"
+                           " ORDER BY entry_ms DESC, entry_seq DESC"
                            " LIMIT -1 OFFSET ?3)",
     [SQL_NEXT_PRODUCER] = "SELECT stream, producer FROM idempotent WHERE (stream, producer) >"
                           " (?1, coalesce(?2, x'')) ORDER BY stream, producer LIMIT 1",
@@ -361,7 +361,7 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_PENDING] = "SELECT entry_ms, entry_seq, version, consumer, delivered, deliveries"
                     " FROM pending WHERE grp = ?1 ORDER BY entry_ms, entry_seq",
     [SQL_IDEMPOTENT] = "SELECT producer, id, entry_ms, entry_seq, added FROM idempotent"
-                       " WHERE stream = ?1 ORDER BY added, entry_ms, entry_seq",
+                       " WHERE stream = ?1 ORDER BY entry_ms, entry_seq",
     [SQL_INDEX_LAST] = "SELECT key, sequence FROM stream_index WHERE key BETWEEN ?1 AND ?2"
                        " ORDER BY key DESC LIMIT 1",
     [SQL_INDEX_FORWARD] = "SELECT key, sequence FROM stream_index WHERE key BETWEEN ?1 AND ?2"

@@ -1,6 +1,7 @@
 /* Consumer groups of a stream: position, consumers, pending entries. What changes goes into the
  * frame being built as records; none of these ends it (model_commit). All times are ms since 1970
- * (the store's clock, model.recorded). Loop thread. */
+ * by the system's clock (model.wall), which may step: later ones can be lower, and lie ahead
+ * (model_since). Loop thread. */
 #ifndef STREAM_GROUP_CGROUP_H
 #define STREAM_GROUP_CGROUP_H
 

@@ -167,7 +167,7 @@ static struct note_consumer *note_consumer(struct model *m, struct cgroup *g, st
 struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name) {
     struct consumer *c = consumer_create(name, g->next_number);
     note_consumer(m, g, c, unadd_consumer);
-    c->seen = m->recorded;
+    c->seen = m->wall;
     consumer_insert(g, c);
     cgroup_touch(m, g, false);
     record_consumer(m, g, c);
@@ -202,8 +202,8 @@ void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c)
 }
 
 void consumer_seen(struct model *m, struct consumer *c, bool active) {
-    c->seen = m->recorded;
-    if (active) c->active = m->recorded;
+    c->seen = m->wall;
+    if (active) c->active = m->wall;
     c->times_changed = true;
 }
 

@@ -136,7 +136,7 @@ void idempotent_install(struct stream *s, const struct idempotent_record *r) {
 }
 
 static bool is_old(const struct model *m, const struct sent *sent, uint32_t seconds) {
-    return sent->added + seconds * UINT64_C(1000) <= m->recorded;
+    return model_since(m, sent->added) >= seconds * UINT64_C(1000);
 }
 
 /* Forgets what is too old or too much. Not while a transaction may be taken back: what it adds is
@@ -208,7 +208,7 @@ void model_idempotent_add(struct model *m, struct stream *s, struct str producer
         forget_sent(i, oldest(p));
         if (last) p = NULL;
     }
-    struct sent *sent = add_sent(i, producer, id, entry, m->recorded);
+    struct sent *sent = add_sent(i, producer, id, entry, m->wall);
     i->added++;
     struct note_sent *note = model_note(m, sizeof *note, sent_back);
     if (note != NULL) {
@@ -219,7 +219,7 @@ void model_idempotent_add(struct model *m, struct stream *s, struct str producer
         model_record(m, RECORD_IDEMPOTENT, sizeof *r + producer.len + id.len);
     r->stream = s->name->rec.number;
     r->id = entry;
-    r->added = m->recorded;
+    r->added = m->wall;
     r->producer_len = (uint16_t)producer.len;
     r->id_len = (uint16_t)id.len;
     memcpy(r->bytes, producer.ptr, producer.len);
