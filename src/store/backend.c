@@ -88,18 +88,21 @@ void stream_list_init(struct stream_list *l) {
     memset(l, 0, sizeof *l);
 }
 
-void stream_list_add(struct stream_list *l, struct stream_name *n) {
+void stream_list_add(struct stream_list *l, struct stream_name *n, uint64_t expires) {
     assert(n != NULL);
     if (l->count == l->cap) {
         l->cap = l->cap == 0 ? 16 : l->cap * 2;
         l->names = xrealloc(l->names, l->cap * sizeof *l->names);
+        l->expires = xrealloc(l->expires, l->cap * sizeof *l->expires);
     }
+    l->expires[l->count] = expires;
     l->names[l->count++] = n;
 }
 
 void stream_list_clear(struct stream_list *l) {
     for (size_t i = 0; i < l->count; i++) stream_name_unref(l->names[i]);
     free(l->names);
+    free(l->expires);
     stream_list_init(l);
 }
 

@@ -125,13 +125,15 @@ void page_clear(struct page *p);
 
 struct stream_list {
     struct stream_name **names; /* one reference each, ascending numbers */
+    uint64_t *expires;          /* of each, ms since 1970; 0: never */
     size_t count, cap;
     uint64_t applied;
     uint64_t next; /* next number to ask from */
     bool done;     /* no streams at or beyond `next` in the snapshot */
 };
 void stream_list_init(struct stream_list *l);
-void stream_list_add(struct stream_list *l, struct stream_name *n); /* takes the reference */
+/* Takes the reference. */
+void stream_list_add(struct stream_list *l, struct stream_name *n, uint64_t expires);
 void stream_list_clear(struct stream_list *l);
 
 struct id_list {

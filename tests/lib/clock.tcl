@@ -1,11 +1,12 @@
 # A wall clock that steps, for a server: the control file of tests/shim's clockshim.so.
 
 # Runs body with a server under the shim, whose clock is right at first. What the server measures by its monotonic clock goes on.
-proc with_moved_clock {options body} {
+proc with_moved_clock {options body} { uplevel 1 [list with_server [moved_clock $options] $body] }
+# The options for it: with_faulty_server takes them as well.
+proc moved_clock {options} {
     set ::clock_control [file join $::work_dir clock[incr ::server_count]]
     clock_ahead 0
-    dict set options -env [list LD_PRELOAD [preload_words clockshim] CLOCKSHIM_CONTROL $::clock_control]
-    uplevel 1 [list with_server $options $body]
+    return [options_with_shim $options clockshim [list CLOCKSHIM_CONTROL $::clock_control]]
 }
 proc clock_control {ahead stands} {
     # In place: the server has the file mapped.

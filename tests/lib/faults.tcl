@@ -7,7 +7,7 @@ proc with_faulty_server {options body} {
     set ::control [file join $dir control]
     set ::shim_stats [file join $dir stats]
     no_fault
-    dict set options -env [list LD_PRELOAD [preload_words] DISKSHIM_CONTROL $::control DISKSHIM_STATS $::shim_stats]
+    set options [options_with_shim $options diskshim [list DISKSHIM_CONTROL $::control DISKSHIM_STATS $::shim_stats]]
     dict set options -dir $dir
     uplevel 1 [list with_server $options $body]
 }

@@ -65,6 +65,17 @@ proc preload_words {{name diskshim}} {
     lappend words [shim_library $name]
     return [join $words " "]
 }
+# The options of a server that runs under that shim, too; vars: further NAME VALUE ... for it.
+proc options_with_shim {options name vars} {
+    set env [expr {[dict exists $options -env] ? [dict get $options -env] : ""}]
+    if {[dict exists $env LD_PRELOAD]} {
+        dict append env LD_PRELOAD " [shim_library $name]"
+    } else {
+        dict set env LD_PRELOAD [preload_words $name]
+    }
+    dict set options -env [dict merge $env $vars]
+    return $options
+}
 # CAIRN_TEST_SYNC_US: every server's disk is that slow. The rule for it, or "".
 proc slow_disk {} {
     if {![info exists ::env(CAIRN_TEST_SYNC_US)]} { return "" }

@@ -12,7 +12,7 @@ enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
     }
     client_tells(c, c->srv->model.decided);
     struct stream *s = model_peek(&c->srv->model, r->argv[2]);
-    if (s == NULL) {
+    if (s == NULL || stream_expired(&c->srv->model, s)) {
         reply_null(c);
         return REPLIED;
     }

@@ -69,7 +69,9 @@ void transaction_watch(struct client *c, struct str name, struct stream *s) {
          n = hash_next(&t->by_name, n))
         if (str_eq(CONTAINER_OF(n, struct watch, node)->name, name)) return;
     struct watch *w = xcalloc(1, sizeof *w + name.len + 1);
-    w->stream = s;
+    /* Not what stands for a stream that has expired: another of its name may follow. */
+    struct stream *found = model_in_memory(&c->srv->model, name);
+    w->stream = s = found != NULL ? found : s;
     w->number = number_of(&c->srv->model, s);
     w->changed_frame = s->changed_frame;
     if (name.len > 0) memcpy(w + 1, name.ptr, name.len);
@@ -94,7 +96,10 @@ void transaction_unwatch(struct client *c) {
 
 /* The stream, if it has changed; NULL: not. */
 static const struct stream *changed(struct model *m, const struct watch *w) {
-    if (w->stream == NULL) return model_peek(m, w->name);
+    if (w->stream == NULL) {
+        const struct stream *s = model_peek(m, w->name);
+        return s != NULL && number_of(m, s) != 0 ? s : NULL;
+    }
     bool same =
         number_of(m, w->stream) == w->number && w->stream->changed_frame == w->changed_frame;
     return same ? NULL : w->stream;

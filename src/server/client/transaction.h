@@ -53,7 +53,7 @@ void transaction_fail(struct client *c);
 /* false: it would be larger than a frame can be. */
 bool transaction_queue(struct client *c, struct command *cmd, const struct request *r);
 
-/* s is LIVE or ABSENT, and known not to have expired. */
+/* s: what need_stream says. */
 void transaction_watch(struct client *c, struct str name, struct stream *s);
 void transaction_unwatch(struct client *c);
 /* Whether a watched stream has changed, as far as memory knows. */

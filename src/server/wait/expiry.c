@@ -17,11 +17,13 @@ static void before_delete(struct stream *s, void *arg) {
     blocking_key_changed(srv, stream_name_str(s->name));
 }
 
-void expiry_check(struct server *srv, struct stream *s) {
-    if (!stream_expired(&srv->model, s) || !store_writable(srv->store)) return;
+bool expiry_check(struct server *srv, struct stream *s) {
+    if (!stream_expired(&srv->model, s)) return false;
+    if (!store_writable(srv->store)) return true;
     before_delete(s, srv);
-    model_delete(&srv->model, s);
+    model_delete_expired(&srv->model, s);
     model_commit(&srv->model);
+    return false;
 }
 
 /* ---- those on disk ---- */

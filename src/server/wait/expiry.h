@@ -2,7 +2,11 @@
  * for them, and by themselves. The loop decides and the frame says so; nothing that is replayed
  * looks at a clock. The clock is the system's as it is now (model.wall): after a step of it a
  * deadline comes earlier or later than it would have. A turn of the loop takes at most
- * CRON_INTERVAL_MS, so a step is noticed by then. Loop thread. */
+ * CRON_INTERVAL_MS, so a step is noticed by then.
+ *
+ * A key is absent when its deadline has passed, whether or not the frame that deletes it can be
+ * decided or is durable. Who finds a stream otherwise than by need_stream asks stream_expired. Only
+ * readers of the log see its events until then. Loop thread. */
 #ifndef SERVER_WAIT_EXPIRY_H
 #define SERVER_WAIT_EXPIRY_H
 
@@ -26,9 +30,9 @@ static inline bool stream_expired(const struct model *m, const struct stream *s)
     return UNLIKELY(s->extra != NULL) && s->extra->expires != 0 && s->extra->expires <= m->wall &&
            s->state == STREAM_LIVE;
 }
-/* Deletes s if it has expired, in a frame of its own (inside EXEC, in the transaction's). No effect
- * while the store takes no writes. */
-void expiry_check(struct server *srv, struct stream *s);
+/* Deletes s if it has expired, in a frame of its own (inside EXEC, in the transaction's). true: it
+ * has expired, but the store takes no writes: it stays LIVE, and no command may see it. */
+bool expiry_check(struct server *srv, struct stream *s);
 /* Deletes what has expired, a bounded number. Once a turn. */
 void expiry_run(struct server *srv);
 /* How long until there is something for it to do; UINT64_MAX: nothing is known to come. */

@@ -6,6 +6,7 @@
 #include "server/wait/key_list.h"
 
 #include "base/alloc.h"
+#include "stream/gone/remove.h"
 #include "server/server.h"
 #include "server/wait/expiry.h"
 #include "server/wait/need.h"
@@ -30,12 +31,15 @@ static bool is_it(const struct stream *s, const struct stream_record *r) {
 }
 
 /* Whether the stream has this name on the view, and has not expired (or a later frame has put that
- * off). */
-static bool is_so(struct client *c, const struct stream_record *r) {
-    struct model *m = &c->srv->model;
+ * off). expires: as the backend has it. */
+static bool is_so(const struct listing *l, const struct stream_record *r, uint64_t expires) {
+    struct model *m = &l->c->srv->model;
     struct stream *s = model_in_memory(m, str_of(r->name, r->name_len));
-    if (s == NULL || s->state == STREAM_LOADING) return true;
-    const struct stream *then = model_stream_at(m, s, c->view);
+    if (s == NULL || s->state == STREAM_LOADING) {
+        expires = model_replayed_expires(m, r->number, l->applied, expires);
+        return expires == 0 || expires > m->wall;
+    }
+    const struct stream *then = model_stream_at(m, s, l->c->view);
     bool so =
         is_it(then, r) && (!stream_expired(m, then) || (is_it(s, r) && !stream_expired(m, s)));
     model_drop_views(m);
@@ -49,11 +53,11 @@ static void drop(struct key_list *out, uint64_t number) {
     out->count = n;
 }
 
-static void offer(struct listing *l, const struct stream_record *r) {
+static void offer(struct listing *l, const struct stream_record *r, uint64_t expires) {
     struct key_list *out = l->out;
     if (UNLIKELY(l->c->srv->model.replay != NULL)) drop(out, r->number);
     if (r->number < l->query->from || r->number >= l->end) return;
-    if (!matches(l->query, r) || !is_so(l->c, r)) return;
+    if (!matches(l->query, r) || !is_so(l, r, expires)) return;
     if (out->count == out->cap) {
         out->cap = out->cap == 0 ? 64 : out->cap * 2;
         out->keys = xrealloc(out->keys, out->cap * sizeof *out->keys);
@@ -62,7 +66,7 @@ static void offer(struct listing *l, const struct stream_record *r) {
 }
 
 static void offer_record(struct listing *l, const struct record *r) {
-    if (r->kind == RECORD_STREAM || r->kind == RECORD_RENAME) offer(l, r->body);
+    if (r->kind == RECORD_STREAM || r->kind == RECORD_RENAME) offer(l, r->body, 0);
     if (r->kind != RECORD_DELETE || l->c->srv->model.replay == NULL) return;
     const struct number_record *gone = r->body;
     drop(l->out, gone->number);
@@ -122,7 +126,7 @@ bool need_keys(struct client *c, const struct key_query *q, struct key_list *out
         .end = list->done ? UINT64_MAX : list->next,
         .out = out,
     };
-    for (size_t i = 0; i < list->count; i++) offer(&l, &list->names[i]->rec);
+    for (size_t i = 0; i < list->count; i++) offer(&l, &list->names[i]->rec, list->expires[i]);
     /* Streams that were created have numbers beyond all that the backend has. */
     if (list->done || c->srv->model.renamed.frame > list->applied || c->srv->model.replay != NULL)
         offer_memory(&l);

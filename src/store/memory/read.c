@@ -223,7 +223,7 @@ int memory_list_streams(struct backend_conn *c, uint64_t from, struct str patter
         struct str name = stream_name_str(n);
         if (category.len > 0 && !str_eq(stream_category(name), category)) continue;
         if (pattern.len > 0 && !str_match_glob(pattern, name, false)) continue;
-        stream_list_add(out, copy_name(n));
+        stream_list_add(out, copy_name(n), m->streams[i]->state.expires);
     }
     pthread_mutex_unlock(&m->mutex);
     return 0;
@@ -278,7 +278,7 @@ int memory_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
     }
     if (count > 1) qsort(found, count, sizeof *found, expiring_cmp);
     size_t n = MIN(count, MAX(count_max, (size_t)1));
-    for (size_t i = 0; i < n; i++) stream_list_add(out, copy_name(found[i].name));
+    for (size_t i = 0; i < n; i++) stream_list_add(out, copy_name(found[i].name), found[i].expires);
     out->done = n == count;
     if (out->done) out->next = next;
     pthread_mutex_unlock(&m->mutex);

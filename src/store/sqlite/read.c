@@ -347,7 +347,7 @@ int sqlite_list_streams(struct backend_conn *c, uint64_t from, struct str patter
                              (unsigned long long)number);
                 break;
             }
-            stream_list_add(out, n);
+            stream_list_add(out, n, (uint64_t)sqlite3_column_int64(stmt, 5));
         }
         out->next = number + 1;
     }
@@ -372,7 +372,7 @@ int sqlite_list_expiring(struct backend_conn *c, uint64_t until, size_t count_ma
                          c->path);
             break;
         }
-        stream_list_add(out, n);
+        stream_list_add(out, n, (uint64_t)sqlite3_column_int64(stmt, 5));
     }
     sqlite3_reset(stmt);
     out->done = rc == 0;

@@ -343,9 +343,10 @@ const char *const sqlite_sql[SQL_COUNT] = {
         " last_seq, deleted_ms, deleted_seq, expires, idempotent_seconds, idempotent_max"
         " FROM streams WHERE name = ?1",
     [SQL_STREAM_BY_NUMBER] = "SELECT " STREAM_COLUMNS " FROM streams WHERE number = ?1",
-    [SQL_STREAMS_FROM] = "SELECT " STREAM_COLUMNS " FROM streams WHERE number >= ?1"
+    [SQL_STREAMS_FROM] = "SELECT " STREAM_COLUMNS ", expires FROM streams WHERE number >= ?1"
                          " ORDER BY number",
-    [SQL_EXPIRING] = "SELECT " STREAM_COLUMNS " FROM streams WHERE expires <= ?1 ORDER BY expires",
+    [SQL_EXPIRING] = "SELECT " STREAM_COLUMNS ", expires FROM streams WHERE expires <= ?1"
+                     " ORDER BY expires",
     [SQL_DEADLINE] = "SELECT min(expires), count(*) FROM streams WHERE expires > ?1",
     [SQL_STREAM_EXTENT] = "SELECT first_version, next_version FROM streams WHERE number = ?1",
     [SQL_ANY_HIDDEN] = "SELECT EXISTS (SELECT 1 FROM deleted_streams) OR EXISTS (SELECT 1 FROM"

@@ -34,6 +34,12 @@ void model_set_expires(struct model *m, struct stream *s, uint64_t expires) {
     stream_record_state(m, s);
 }
 
+void model_delete_expired(struct model *m, struct stream *s) {
+    uint64_t changed = s->changed_frame;
+    model_delete(m, s);
+    s->changed_frame = changed;
+}
+
 size_t model_expire(struct model *m, uint64_t now, void (*gone)(struct stream *s, void *arg),
                     void *arg) {
     size_t n = 0;
@@ -42,7 +48,7 @@ size_t model_expire(struct model *m, uint64_t now, void (*gone)(struct stream *s
            due->key <= now) {
         struct stream *s = CONTAINER_OF(due, struct stream_extra, due)->owner;
         if (gone != NULL) gone(s, arg);
-        model_delete(m, s);
+        model_delete_expired(m, s);
         model_commit(m);
         n++;
     }

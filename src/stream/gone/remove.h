@@ -25,10 +25,17 @@ void model_set_string(struct model *m, struct stream *s, struct str value);
 
 /* ms since 1970; 0: never. */
 void model_set_expires(struct model *m, struct stream *s, uint64_t expires);
+/* Deletes s, whose deadline has passed, in the frame being built. That it is absent, the deadline
+ * says: readers need not wait for this frame (changed_frame stays what it was). */
+void model_delete_expired(struct model *m, struct stream *s);
 /* Deletes what has expired at `now` among the streams in memory, a bounded number in own frames.
  * Each is reported before (for waking who waits for it). Returns how many. */
 size_t model_expire(struct model *m, uint64_t now, void (*gone)(struct stream *s, void *arg),
                     void *arg);
+/* The deadline of a stream that is not in memory: `expires` by the backend's snapshot of `applied`,
+ * unless frames that it has not got say otherwise (after a void). */
+uint64_t model_replayed_expires(const struct model *m, uint64_t number, uint64_t applied,
+                                uint64_t expires);
 /* ms since 1970 of the next deadline in memory, or on disk; 0: none. */
 uint64_t model_next_deadline(const struct model *m);
 
