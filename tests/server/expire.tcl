@@ -219,3 +219,140 @@ with_server {cache-bytes 1mb} {
         wait_for "keys to expire" {[r DBSIZE] == 3000}
     }
 }
+
+# ---- a deadline needs no frame ----
+
+source [file join $::top tests lib clock.tcl]
+source [file join $::top tests lib faults.tcl]
+
+# The keys of these tests: a string and a stream with a deadline in half an hour, one that has none.
+proc make_keys {} {
+    r SET old-s v PX 1800000
+    r XADD old-x 1-1 f v
+    r XGROUP CREATE old-x g 0
+    r PEXPIRE old-x 1800000
+    r SET new-s v
+    r XADD new-x 1-1 f v
+}
+# What every reader is told once the clock is an hour ahead.
+proc assert_expired {what} {
+    foreach {expected command} {
+        {new-s new-x} {KEYS *-?} {0 {new-s new-x}} {SCAN 0 COUNT 100 MATCH *-?} {0 new-x} {ESTREAMS 0 MATCH *-?}
+        {} {GET old-s} {{} v} {MGET old-s new-s} 1 {EXISTS old-s old-x new-s} 0 {TOUCH old-s} none {TYPE old-s} none {TYPE old-x}
+        -2 {TTL old-s} -2 {PTTL old-x} -2 {EXPIRETIME old-s} -2 {PEXPIRETIME old-x} {} {OBJECT ENCODING old-s} {} {DUMP old-x}
+        0 {XLEN old-x} {} {XRANGE old-x - +} {} {XREVRANGE old-x + -} {} {XREAD STREAMS old-x 0} {} {ESVER old-x} {} {EINFO old-x}
+        {} {MEMORY USAGE old-x}
+    } { assert_equal $expected [r {*}$command] "$command, $what" }
+    assert_equal {} [page_versions [r ESCAN old-x - + COUNT 10]]
+    assert_match {new-*} [r RANDOMKEY]
+    assert_error "ERR no such key" {r XINFO STREAM old-x}
+    assert_error "NOGROUP*" {r XPENDING old-x g}
+    r MULTI
+    r GET old-s
+    r XLEN old-x
+    r GET new-s
+    assert_equal {{} 0 v} [r EXEC] $what
+}
+
+with_faulty_server [moved_clock {}] {
+    test "Past its deadline a key is absent also while the store takes no writes" {
+        make_keys
+        foreach where {memory disk} {
+            fault "match -journal.d\nfail sync EIO\nfail alloc EIO\nfail open EIO"
+            assert_match "IOERR*" [r err SET probe v]
+            assert_match "IOERR store is read-only*" [r err SET probe v]
+            if {$where eq "memory"} { assert_equal {v 1} [list [r GET old-s] [r XLEN old-x]] }
+            assert_equal {old-s old-x} [r KEYS old-*] $where
+            clock_ahead 3600000
+            assert_expired $where
+            # Nothing is deleted: the log has its events, and the clock may go back.
+            assert_equal {old-x new-x} [page_field [r EPSCAN 0 - + COUNT 10] stream_id] $where
+            assert_equal 4 [r DBSIZE]
+            clock_ahead 0
+            assert_equal {v 1} [list [r GET old-s] [r XLEN old-x]]
+            no_fault
+            wait_for "the disk works again" {[lindex [r typed SET probe v] 0] ne "error"}
+            r DEL probe
+            srv restart
+        }
+    }
+    test "A key that expired while nothing could be written is deleted when that works again" {
+        fault "match -journal.d\nfail sync EIO\nfail alloc EIO\nfail open EIO"
+        assert_match "IOERR*" [r err SET probe v]
+        clock_ahead 3600000
+        assert_expired "read-only"
+        with_clients {watcher} {
+            $watcher WATCH old-s
+            no_fault
+            wait_for "the two to be deleted" {[r DBSIZE] == 2}
+            assert_equal {new-x} [page_field [r EPSCAN 0 - + COUNT 10] stream_id]
+            assert_expired "deleted"
+            # It was absent when it was watched, and a new one of its name is a change.
+            r SET old-s again
+            $watcher MULTI
+            $watcher SET old-s watched
+            assert_equal {} [$watcher EXEC]
+        }
+        assert_equal 0 [field [r EAPPEND old-x t] stream_version]
+        srv crash
+        assert_equal {again 1} [list [r GET old-s] [r XLEN old-x]]
+        clock_ahead 0
+    }
+}
+
+with_faulty_server [moved_clock {}] {
+    test "Nobody waits for the frame that deletes what has expired" {
+        make_keys
+        fault "match -journal.d\nhold sync"
+        clock_ahead 3600000
+        foreach {expected command} {{} {GET old-s} 0 {EXISTS old-s old-x} none {TYPE old-x} -2 {TTL old-s} 0 {XLEN old-x} {} {XRANGE old-x - +}} {
+            assert_equal $expected [r {*}$command] $command
+        }
+        assert_equal {new-s new-x} [r KEYS *-?]
+        no_fault
+        srv crash
+        assert_equal 2 [r DBSIZE]
+        clock_ahead 0
+    }
+    test "But for the frame that gave the deadline one waits, and the newest deadline counts" {
+        r SET new-s v2
+        fault "match -journal.d\nhold sync"
+        with_clients {a b c} {
+            $a send PEXPIRE new-s 1800000
+            $b send PEXPIRE new-x 1800000
+            $a taken
+            clock_ahead 1700000
+            $b send PEXPIRE new-x 1800000
+            $a taken
+            clock_ahead 3000000
+            $c send GET new-s
+            $c send XLEN new-x
+            assert {[$c silent]}
+            no_fault
+            assert_equal {1 1 1} [list [$a read] [$b read] [$b read]]
+            assert_equal {{} 1} [list [$c read] [$c read]]
+        }
+        clock_ahead 0
+    }
+}
+
+with_faulty_server [moved_clock {apply-delay-ms 60000}] {
+    test "Lists go by the newest deadline, also when memory is lost and the database has not got it yet" {
+        foreach key {gone kept} { r SET $key v PX 1800000 }
+        r ESYNC
+        set hold [hold_database [srv db]]
+        r PERSIST kept
+        r SET gone-2 v PX 1800000
+        r SET kept-2 v
+        fault "match -journal.d\nfail sync EIO\nfail alloc EIO\nfail open EIO"
+        assert_match "IOERR*" [r err SET probe v]
+        clock_ahead 3600000
+        assert_equal {kept kept-2} [r KEYS *]
+        assert_equal {{} v {} v} [r MGET gone kept gone-2 kept-2]
+        release_database $hold
+        no_fault
+        wait_for "the disk works again" {[lindex [r typed DEL probe] 0] ne "error"}
+        wait_for "the others to be deleted" {[r DBSIZE] == 2}
+        clock_ahead 0
+    }
+}

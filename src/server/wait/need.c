@@ -145,8 +145,7 @@ static struct stream *find_stream(struct client *c, struct str name) {
     struct model *m = &c->srv->model;
     struct stream *s = stream_name_valid(name) ? model_stream(m, name) : model_nothing();
     if (s != NULL) {
-        expiry_check(c->srv, s);
-        return s;
+        return expiry_check(c->srv, s) ? model_nothing() : s;
     }
     struct need_item *item = item_create(c, ITEM_STREAM);
     item->waiter.wake = on_stream;

@@ -12,8 +12,9 @@
 #include "server/client/client.h"
 
 /* true: *out is LIVE or ABSENT. false: it is being loaded. A stream that has expired is deleted
- * first. A name that no stream can have (stream_name_valid)
- * yields a shared ABSENT stream. On the settled view *out is for reading only. */
+ * first. A shared ABSENT stream, which must not be changed, stands for a name that no stream can
+ * have (stream_name_valid), and for one that has expired while the store takes no writes. On the
+ * settled view *out is for reading only. */
 bool need_stream(struct client *c, struct str name, struct stream **out);
 /* The newest one and the settled one, for XREADGROUP: what the reply waits for is the caller's to
  * say. *view is what the second is of; VIEW_NEWEST: both are the same. */
