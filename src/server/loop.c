@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -19,8 +20,8 @@ struct loop {
 
 struct loop_io {
     struct loop *loop;
-    struct event read, write;
-    bool reading, writing;
+    struct event read, write, hangup;
+    bool reading, writing, hanging;
     loop_io_fn *fn;
     void *arg;
 };
@@ -44,6 +45,16 @@ static void on_io(evutil_socket_t fd, short what, void *arg) {
     struct loop_io *io = arg;
     io->loop->callbacks++;
     io->fn(io->arg, (what & EV_READ ? LOOP_READ : 0) | (what & EV_WRITE ? LOOP_WRITE : 0));
+}
+
+/* Edge-triggered: it comes once for each thing that happens, also for what nobody wants to read. */
+static void on_edge(evutil_socket_t fd, short what, void *arg) {
+    UNUSED(what);
+    struct loop_io *io = arg;
+    struct pollfd p = {.fd = fd};
+    if (poll(&p, 1, 0) != 1 || !(p.revents & (POLLERR | POLLHUP))) return;
+    io->loop->callbacks++;
+    io->fn(io->arg, LOOP_HANGUP);
 }
 
 struct loop *loop_create(void) {
@@ -79,12 +90,15 @@ struct loop_io *loop_io_create(struct loop *l, int fd, loop_io_fn *fn, void *arg
     io->arg = arg;
     event_assign(&io->read, l->base, fd, EV_READ | EV_PERSIST, on_io, io);
     event_assign(&io->write, l->base, fd, EV_WRITE | EV_PERSIST, on_io, io);
+    event_assign(&io->hangup, l->base, fd, EV_READ | EV_ET | EV_PERSIST, on_edge, io);
     loop_io_want(io, LOOP_READ);
     return io;
 }
 
 void loop_io_want(struct loop_io *io, int what) {
     bool reading = (what & LOOP_READ) != 0, writing = (what & LOOP_WRITE) != 0;
+    bool hanging = what == LOOP_HANGUP;
+    if (io->hanging && !hanging) event_del(&io->hangup); /* edges and levels do not mix */
     if (reading != io->reading) {
         if (reading)
             event_add(&io->read, NULL);
@@ -99,6 +113,8 @@ void loop_io_want(struct loop_io *io, int what) {
             event_del(&io->write);
         io->writing = writing;
     }
+    if (hanging && !io->hanging) event_add(&io->hangup, NULL);
+    io->hanging = hanging;
 }
 
 void loop_io_destroy(struct loop_io *io) {

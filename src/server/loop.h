@@ -7,8 +7,10 @@
 struct loop;
 struct loop_io;
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
-typedef void loop_io_fn(void *arg, int what); /* what: LOOP_READ and/or LOOP_WRITE */
+/* LOOP_HANGUP: the other side is gone altogether. Looked for only while neither of the two others
+ * is wanted: what reads or writes meets the error itself. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
+typedef void loop_io_fn(void *arg, int what); /* what: some of the three */
 
 struct loop *loop_create(void);
 void loop_destroy(struct loop *l);

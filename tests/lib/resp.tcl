@@ -88,6 +88,24 @@ oo::class create Client {
     # Reads n bytes, whatever they are.
     method bytes {n} { return [my Bytes $n] }
 
+    # Says that nothing more will be sent, when all has been taken; replies can still be read.
+    method half_close {} {
+        fconfigure $chan -blocking 1
+        flush $chan
+        fconfigure $chan -blocking 0
+        ::close $chan write
+    }
+    # All replies until the server closes the connection; an error as its text.
+    method rest {} {
+        set replies {}
+        while {1} {
+            if {[catch {my read} reply opts] && [dict get $opts -errorcode] ne "REPLY"} {
+                if {[dict get $opts -errorcode] eq "CLIENT EOF"} { return $replies }
+                return -options $opts $reply
+            }
+            lappend replies $reply
+        }
+    }
     # Whether the server closes the connection; what it still sends is thrown away.
     method closed {} {
         set until [expr {[clock milliseconds] + $timeout}]

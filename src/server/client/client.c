@@ -14,13 +14,12 @@
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
-#define READ_CHUNK        (64u * 1024) /* the shared read buffer */
-#define COMMANDS_PER_TURN 2048         /* of one connection, before others get their turn */
-#define READ_AHEAD_MAX    (1u << 20)   /* made room for before the bytes have come */
-#define WAITING_KEEP_MAX  (1u << 20)   /* of input behind a command that waits */
-#define IDLE_OUT_KEEP     4096
-#define OUT_KEEP          (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
-#define WRITE_MAX         (1u << 20)    /* one write; the rest waits for others' turn */
+#define READ_CHUNK       (64u * 1024) /* the shared read buffer */
+#define READ_AHEAD_MAX   (1u << 20)   /* made room for before the bytes have come */
+#define WAITING_KEEP_MAX (1u << 20)   /* of input behind a command that waits */
+#define IDLE_OUT_KEEP    4096
+#define OUT_KEEP         (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
+#define WRITE_MAX        (1u << 20)    /* one write; the rest waits for others' turn */
 
 static void on_io(void *arg, int what);
 
@@ -86,12 +85,14 @@ void client_free(struct client *c) {
     free(c);
 }
 
+/* Who is not read from is still heard when it is gone; a load is over before that matters. */
 static void client_watch(struct client *c) {
-    loop_io_want(c->io, (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0));
+    int what = (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0);
+    loop_io_want(c->io, what == 0 && c->park != PARK_LOAD ? LOOP_HANGUP : what);
 }
 
 static void client_set_reading(struct client *c, bool reading) {
-    if (c->reading == reading || c->closing) return;
+    if ((reading && c->reading) || c->closing) return;
     c->reading = reading;
     client_watch(c);
 }
@@ -124,6 +125,8 @@ static void drop_consumed(struct client *c) {
     }
 }
 
+/* Everything that it sent has run, and all replies have left. What is still in its input is no
+ * whole command: what can run is run at once, or the connection is on the resume list. */
 static bool half_closed_done(const struct client *c) {
     return c->half_closed && c->park == PARK_NONE && !list_linked(&c->resume) &&
            client_out_pending(c) == 0;
@@ -155,14 +158,15 @@ void client_process(struct client *c) {
     after_input(c, more);
 }
 
-/* The other side sends no more, but may still read: what it is owed is sent first. A connection
- * that waits for something that others do, or that is owed nothing, is over. */
-static bool finish_half_closed(struct client *c) {
-    bool owed = client_out_pending(c) > 0 || c->park == PARK_LOAD || c->park == PARK_THROTTLE;
-    if (!owed || c->park == PARK_WAIT) return false;
+/* The other side sends no more, but may still read: what it has sent is run and answered first,
+ * whatever that waits for. Most who stop sending are gone, though, and the difference shows only
+ * when something is sent to them, or to the keepalive: so blocking_end_of_input ends what would
+ * wait for ever. */
+static void end_of_input(struct client *c) {
     c->half_closed = true;
     client_set_reading(c, false);
-    return true;
+    blocking_end_of_input(c);
+    if (half_closed_done(c)) client_close(c);
 }
 
 /* Reads into the shared buffer when nothing is half received: no copy, no memory of its own. */
@@ -180,11 +184,14 @@ static void client_read(struct client *c) {
     }
     ssize_t n = read(c->fd, at, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n < 0 || (n == 0 && !finish_half_closed(c))) {
+    if (n < 0) {
         client_close(c);
         return;
     }
-    if (n == 0) return;
+    if (n == 0) {
+        end_of_input(c);
+        return;
+    }
     c->last_active_ms = c->srv->clock.now_ms;
     c->bytes_in += (uint64_t)n;
     c->srv->stats.bytes_in += (uint64_t)n;
@@ -262,19 +269,17 @@ void client_flush(struct client *c) {
         c->want_write = want_write;
         client_watch(c);
     }
-    if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) {
-        client_close(c);
-        return;
-    }
     if (was_full && !client_output_full(c))
         client_resume(c);
     else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !client_output_full(c))
         client_resume(c);
+    if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }
 
 static void on_io(void *arg, int what) {
     struct client *c = arg;
     server_read_clock(c->srv);
+    if (what & LOOP_HANGUP) client_close(c);
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) {
         client_read(c);

@@ -97,6 +97,7 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     w->links = xcalloc(on->n, sizeof *w->links);
     w->link_count = on->n;
     w->claims = on->claims;
+    w->in_group = kind == SET_GROUP;
     w->min_idle = on->min_idle;
     /* The clock's reading is rounded down; nobody is to wait less than what was asked for. */
     w->deadline_ms = on->timeout_ms > 0 ? c->srv->clock.now_ms + on->timeout_ms + 1 : 0;
@@ -117,12 +118,20 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
 }
 
+void blocking_end_of_input(struct client *c) {
+    struct blocked *w = c->wait.blocked;
+    if (w == NULL || w->links == NULL || (w->deadline_ms != 0 && !w->in_group)) return;
+    w->deadline_ms = MAX(c->srv->clock.now_ms, UINT64_C(1));
+    set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
+}
+
 static void wait_for(struct client *c, const struct blocking_on *on, enum set_kind kind) {
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
     if (w->links == NULL) begin(c, w, on, kind);
     set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
     set_due(&c->srv->blocking->looks, &w->look, on->recheck_at);
+    if (c->half_closed) blocking_end_of_input(c);
     c->park = PARK_WAIT;
     c->srv->stats.blocked_clients++;
 }

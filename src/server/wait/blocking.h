@@ -38,6 +38,10 @@ void blocking_wait_for(struct client *c, const struct blocking_on *on);
 /* The same for a command that nothing but time or CLIENT UNBLOCK can end (keys of types that do not
  * exist here). */
 void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t timeout_ms);
+/* The client has said that it sends no more (client.half_closed). A wait without an end is over
+ * then, as if its time were up: Redis, too, waits for nobody who may be gone. So is one in a group:
+ * who cannot acknowledge is given nothing. Another wait goes on until its time is up. */
+void blocking_end_of_input(struct client *c);
 /* The wait is over without result: timed out or unblocked. */
 bool blocking_over(const struct client *c);
 /* A null array, or after CLIENT UNBLOCK ... ERROR the error. */

@@ -55,6 +55,7 @@ struct blocked {
     struct blocked_link *links;
     size_t link_count;
     bool claims;
+    bool in_group; /* XREADGROUP: what it gets is pending from then on */
     uint64_t min_idle;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
