@@ -5,15 +5,21 @@
 
 #include "server/command/command.h"
 
+/* A row says what it reads, and what EXEC can do with it (server/command/command.h); else the
+ * server does not start. WRITE, SETTLED and REPORT read streams and strings and change no more than
+ * those: SETTLED as of the last durable frame, the others the newest. */
 #define WRITE   (CMD_WRITE | CMD_NEWEST)
 #define SETTLED (CMD_READ | CMD_SETTLED)
 #define REPORT  (CMD_READ | CMD_NEWEST)
-#define NO_DATA CMD_NO_DATA
 #define NEWEST  CMD_NEWEST
-#define FAST    CMD_FAST
-#define NOAUTH  CMD_NO_AUTH
-#define FREES   CMD_FREES
-#define ALONE   CMD_NO_MULTI
+/* These look at no stream and no string. */
+#define NO_DATA  CMD_NO_DATA
+#define OUTSIDE  (CMD_OUTSIDE | CMD_NO_DATA)
+#define HARMLESS (CMD_HARMLESS | CMD_NO_DATA)
+#define FAST     CMD_FAST
+#define NOAUTH   CMD_NO_AUTH
+#define FREES    CMD_FREES
+#define ALONE    CMD_NO_MULTI
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR | CMD_NO_DATA)
 

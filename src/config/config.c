@@ -314,6 +314,31 @@ int config_set(struct config *c, const struct str *names, const struct str *valu
     return status;
 }
 
+/* Its text in the struct, when it has one that can be set: the others stay where they are. */
+static char **settable_text(const struct option *o, struct config *c) {
+    bool text = o->type == OPTION_STRING || o->type == OPTION_WORDS;
+    return text && o->flags & OPTION_SETTABLE ? (char **)((char *)c + o->offset) : NULL;
+}
+
+struct config *config_save(const struct config *c) {
+    struct config *saved = xmalloc(sizeof *saved);
+    *saved = *c;
+    OPTION_EACH(o) {
+        char **text = settable_text(o, saved);
+        if (text != NULL) *text = xstrdup(*text);
+    }
+    return saved;
+}
+
+void config_restore(struct config *c, struct config *saved) {
+    OPTION_EACH(o) {
+        char **text = settable_text(o, c);
+        if (text != NULL) free(*text);
+    }
+    *c = *saved;
+    free(saved);
+}
+
 void config_get(const struct config *c, struct str pattern,
                 void (*each)(const char *name, const char *value, void *arg), void *arg) {
     struct buf value;

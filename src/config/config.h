@@ -59,6 +59,10 @@ void config_free(struct config *c);
 /* CONFIG SET of several options, all or none. apply() of the options concerned has been called. */
 MUST_CHECK int config_set(struct config *c, const struct str *names, const struct str *values,
                           size_t n, struct err *err);
+/* The options as they are, to be given back to config_restore, whatever config_set does meanwhile.
+ * `changed` hears of neither. */
+struct config *config_save(const struct config *c);
+void config_restore(struct config *c, struct config *saved); /* frees it */
 /* Calls each(name, value) for the options that match the glob. Also the options of Redis that
  * clients ask for and that are fixed here (save, appendonly, databases, replica-read-only ...). */
 void config_get(const struct config *c, struct str pattern,

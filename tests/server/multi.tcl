@@ -408,3 +408,148 @@ with_faulty_server {} {
         }
     }
 }
+
+# ---- commands that act beside the model ----
+
+# Commands that nobody can take back: what shows that one has acted (a script, with $c the client that runs it, $other another one
+# that waits, $id the other's number), and what EXEC replies for it.
+proc client_field {c name} { regexp " $name=(\\S*)" " [$c CLIENT INFO]" all value; return $value }
+proc log_count {text} { regexp -all -- $text [read_file [[set ::srv] log_file]] }
+set outside {
+    "client kill" {CLIENT KILL ID $id} 1 {$c EXISTS none; llength [split [string trim [r CLIENT LIST]] \n]}
+    "client no-evict" {CLIENT NO-EVICT ON} OK {string match *e* [client_field $c flags]}
+    "client no-touch" {CLIENT NO-TOUCH ON} OK {string match *T* [client_field $c flags]}
+    "client pause" {CLIENT PAUSE 3600000 WRITE} OK {info_field r paused_reason clients}
+    "client reply" {CLIENT REPLY ON} OK {}
+    "client setinfo" {CLIENT SETINFO LIB-NAME once} OK {client_field $c lib-name}
+    "client setname" {CLIENT SETNAME once} OK {client_field $c name}
+    "client unblock" {CLIENT UNBLOCK $id} 1 {info_field r blocked_clients clients}
+    "client unpause" {CLIENT UNPAUSE} OK {info_field r paused_reason clients}
+    "auth" {AUTH wrong} {*} {}
+    "hello" {HELLO 3 SETNAME once} {*} {client_field $c resp}
+    "select" {SELECT 5} OK {client_field $c db}
+    "config resetstat" {CONFIG RESETSTAT} OK {expr {[info_field r total_connections_received stats] > 1}}
+    "config rewrite" {CONFIG REWRITE} OK {string match *slowlog-max-len* [read_file [srv conf_file]]}
+    "config set" {CONFIG SET slowlog-max-len 77} OK {lindex [r CONFIG GET slowlog-max-len] 1}
+    "debug" {DEBUG LOG once-and-no-more} OK {log_count once-and-no-more}
+    "slowlog reset" {SLOWLOG RESET} OK {expr {[r SLOWLOG LEN] > 5}}
+    "monitor" {MONITOR} {} {string match *O* [client_field $c flags]}
+}
+# One way for EXEC to end: queues the commands around ours; what the reply must match ("": ours stands in it).
+set endings {
+    "a changed stream" {$c WATCH seen; r XADD seen * a b} {} {\*-1}
+    "a refused command" {} {catch {$c NO-SUCH}} {-EXECABORT*}
+    "an error" {} {$c EAPPEND cold t EXPECTED_VERSION 7} {-WRONGVER*}
+    "an error behind a stream that is not in memory" {} {$c ESCAN $cold 0 9; $c EAPPEND cold t EXPECTED_VERSION 7} {-WRONGVER*}
+    "success behind a stream that is not in memory" {} {$c ESCAN $cold 0 9; $c XLEN $cold} ""
+}
+
+with_server {enable-debug-command yes slowlog-log-slower-than 0} {
+    test "Each command that acts beside the model has its row here" {
+        set rows {}
+        foreach file [glob [file join $::top src commands * rows.c]] {
+            foreach line [split [read_file $file] \n] {
+                regexp {struct command (\w+)_commands\[\]} $line all table
+                regexp {ROW\("([^"]+)",} $line all name
+                if {![regexp {[ |]OUTSIDE[, ]} $line]} continue
+                lappend rows [expr {$table in {connection admin} ? $name : "$table $name"}]
+            }
+        }
+        assert_equal [lsort [lmap {name - - -} $outside { set name }]] [lsort $rows]
+    }
+    test "A command that acts beside the model runs once when EXEC has to load, and not at all when it fails" {
+        set n 0
+        for {set i 0} {$i < 40} {incr i} { append_events [srv default_client] cold-$i 20 }
+        srv restart
+        foreach {name command reply probe} $outside {
+            foreach {ending before queue pattern} $endings {
+                # CLIENT PAUSE holds writes back; these may not wait for its end.
+                if {$name eq "client unpause" && ($before ne "" || [string match *EAPPEND* $queue])} continue
+                with_clients {c other} {
+                    set id [$other CLIENT ID]
+                    set cold cold-$n
+                    if {$name eq "client unblock"} {
+                        $other send XREAD BLOCK 0 STREAMS none $
+                        wait_for "it waits" {[info_field r blocked_clients clients] == 1}
+                    }
+                    if {$name eq "client unpause"} { r CLIENT PAUSE 3600000 WRITE }
+                    if {$name eq "config rewrite"} { r CONFIG SET slowlog-max-len 101; write_file [srv conf_file] [regsub -all -line {^slowlog-max.*\n} [read_file [srv conf_file]] ""] }
+                    if {$name eq "slowlog reset"} { for {set i 0} {$i < 10} {incr i} { r PING } }
+                    if {$name eq "config set"} { r CONFIG SET slowlog-max-len 100 }
+                    set what "$name, $ending"
+                    eval $before
+                    set was [eval $probe]
+                    set reads [info_field r reads store]
+                    $c MULTI
+                    $c {*}[subst $command]
+                    eval $queue
+                    if {$pattern ne ""} {
+                        assert_match $pattern [string trimright [$c raw EXEC] \r\n] $what
+                        assert_equal $was [eval $probe] $what
+                    } elseif {$reply in {"" "*"}} {
+                        catch {$c typed EXEC}
+                    } else {
+                        assert_equal [list $reply 20] [list [lindex [set got [$c EXEC]] 0] [lindex $got 2]] $what
+                    }
+                    if {[string match *cold* $queue] && [string match *memory* $ending]} {
+                        incr n
+                        assert {[info_field r reads store] > $reads} $what
+                    }
+                    if {$pattern eq "" && $probe ne "" && $name ne "monitor"} {
+                        assert {[eval $probe] ne $was} $what
+                        if {$name eq "debug"} { assert_equal 1 [eval $probe] }
+                    }
+                    if {[string match "client *pause" $name]} { r CLIENT UNPAUSE }
+                }
+            }
+        }
+    }
+    test "Replies and effects of such commands keep their order" {
+        append_events [srv default_client] cold-order 20
+        srv restart
+        with_clients c {
+            foreach command {{CONFIG SET slowlog-max-len 41} {CONFIG GET slowlog-max-len} {ESCAN cold-order 0 1} {CONFIG SET slowlog-max-len 42}
+                {CONFIG GET slowlog-max-len} {CLIENT SETNAME first} {CLIENT GETNAME} {SET order 1} {CLIENT SETNAME second} {CLIENT GETNAME} {GET order}} {
+                lappend ordered $command
+            }
+            $c MULTI
+            foreach command $ordered { $c {*}$command }
+            set replies [$c EXEC]
+            assert_equal {OK {slowlog-max-len 41} OK {slowlog-max-len 42} OK first OK OK second 1} [lreplace $replies 2 2]
+        }
+    }
+    test "An option that EXEC sets decides what becomes of its later commands, and is not set when they fail" {
+        append_events [srv default_client] cold-option 20
+        srv restart
+        with_clients c {
+            # The first append is an error because of the option; then the second one's version does not hold.
+            set was [r CONFIG GET max-event-bytes]
+            $c MULTI
+            $c CLIENT SETNAME not-me
+            $c CONFIG SET max-event-bytes 10
+            $c ESCAN cold-option 0 9
+            $c EAPPEND strict t PAYLOAD 12345678901
+            $c EAPPEND strict t EXPECTED_VERSION 0
+            assert_match "WRONGVER command 5 of 5*" [$c err EXEC]
+            assert_equal $was [r CONFIG GET max-event-bytes]
+            assert_equal "" [$c CLIENT GETNAME]
+            assert_equal "" [r ESVER strict]
+            $c MULTI
+            $c EAPPEND strict t PAYLOAD 12345678901
+            $c EAPPEND strict t EXPECTED_VERSION 0
+            assert_equal {0 1} [lmap e [$c EXEC] { field $e stream_version }]
+        }
+    }
+    test "Errors in an EXEC that has to load are counted once" {
+        append_events [srv default_client] cold-errors 20
+        r SET text x
+        srv restart
+        r MULTI
+        r INCR text
+        r ESCAN cold-errors 0 9
+        r XLEN text
+        catch {r EXEC}
+        assert_equal count=1 [info_field r errorstat_WRONGTYPE errorstats]
+        assert_equal count=1 [info_field r errorstat_ERR errorstats]
+    }
+}

@@ -16,6 +16,8 @@ static void check_row(const struct command *cmd, const struct command *before) {
     CHECK(strlen(cmd->summary) > 10 && cmd->group != NULL && cmd->since != NULL);
     CHECK((cmd->first_key == 0) == (cmd->key_step == 0));
     CHECK(!((cmd->flags & CMD_WRITE) && (cmd->flags & CMD_READ)));
+    CHECK(command_decided(cmd));
+    CHECK(cmd->rehearse == NULL || cmd->flags & CMD_OUTSIDE);
     for (const char *p = cmd->name; *p != '\0'; p++) CHECK((*p >= 'a' && *p <= 'z') || *p == '-');
     /* A command without arguments has no syntax, one with arguments has. */
     size_t own = before != NULL ? 2 : 1;
@@ -35,6 +37,27 @@ TEST(every_row_of_the_table_is_consistent) {
         check_row(all[i], NULL);
         for (size_t k = 0; k < i; k++) CHECK(strcmp(all[i]->name, all[k]->name) != 0);
     }
+}
+
+static enum outcome nothing(struct client *c, const struct request *r) {
+    UNUSED(c);
+    UNUSED(r);
+    return REPLIED;
+}
+
+TEST(a_row_that_can_be_queued_says_what_exec_can_do_with_it) {
+    struct command cmd = {.name = "x", .run = nothing, .flags = CMD_FAST | CMD_ADMIN};
+    CHECK(!command_decided(&cmd));
+    unsigned kinds[] = {CMD_READ, CMD_WRITE, CMD_OUTSIDE, CMD_HARMLESS};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        cmd.flags = CMD_FAST | kinds[i];
+        CHECK(command_decided(&cmd));
+        if (kinds[i] == CMD_OUTSIDE) continue;
+        cmd.flags |= CMD_OUTSIDE; /* would not be rehearsed, or rehearsed and run twice */
+        CHECK(!command_decided(&cmd));
+    }
+    cmd.flags = CMD_NO_MULTI;
+    CHECK(command_decided(&cmd));
 }
 
 static bool is(struct str s, const char *text) {

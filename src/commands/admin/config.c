@@ -36,25 +36,48 @@ enum outcome cmd_config_get(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
+enum { PAIRS_MAX = 128 }; /* more than there are options */
+
+struct pairs {
+    struct str names[PAIRS_MAX], values[PAIRS_MAX];
+    size_t n;
+};
+
+static void pairs_of(struct pairs *p, const struct request *r) {
+    p->n = 0;
+    for (size_t i = 2; i + 1 < r->argc && p->n < PAIRS_MAX; i += 2) {
+        p->names[p->n] = r->argv[i];
+        p->values[p->n++] = r->argv[i + 1];
+    }
+}
+
+/* The options decide what becomes of later commands: they are set, and nobody is told. */
+void config_set_rehearse(struct client *c, const struct request *r) {
+    struct config *config = &c->srv->config;
+    if (c->srv->exec.config == NULL) c->srv->exec.config = config_save(config);
+    struct pairs p;
+    struct err err;
+    pairs_of(&p, r);
+    config->changed = NULL;
+    bool set = r->argc % 2 == 0 && r->argc <= 2 + 2 * PAIRS_MAX &&
+               config_set(config, p.names, p.values, p.n, &err) == OK;
+    UNUSED(set); /* the error is the real run's to tell */
+}
+
 /* CONFIG SET name value [name value ...]: all or none. */
 enum outcome cmd_config_set(struct client *c, const struct request *r) {
     if (r->argc % 2 != 0) {
         reply_syntax_error(c);
         return REPLIED;
     }
-    enum { PAIRS_MAX = 128 }; /* more than there are options */
-    struct str names[PAIRS_MAX], values[PAIRS_MAX];
-    size_t n = 0;
-    for (size_t i = 2; i < r->argc; i += 2) {
-        if (n == PAIRS_MAX) {
-            reply_error(c, "ERR CONFIG SET takes at most %d options", PAIRS_MAX);
-            return REPLIED;
-        }
-        names[n] = r->argv[i];
-        values[n++] = r->argv[i + 1];
+    if (r->argc > 2 + 2 * PAIRS_MAX) {
+        reply_error(c, "ERR CONFIG SET takes at most %d options", PAIRS_MAX);
+        return REPLIED;
     }
+    struct pairs p;
     struct err err;
-    if (config_set(&c->srv->config, names, values, n, &err) < 0) {
+    pairs_of(&p, r);
+    if (config_set(&c->srv->config, p.names, p.values, p.n, &err) < 0) {
         reply_error(c, "ERR %s", err.text);
         return REPLIED;
     }

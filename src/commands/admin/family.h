@@ -13,6 +13,7 @@ command_fn cmd_command_docs;
 /* config.c */
 command_fn cmd_config_get, cmd_config_set, cmd_config_rewrite, cmd_config_resetstat,
     cmd_config_help;
+void config_set_rehearse(struct client *c, const struct request *r);
 /* debug.c */
 command_fn cmd_debug;
 /* info.c */

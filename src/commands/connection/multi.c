@@ -6,7 +6,13 @@
  * which is not in memory, then the connection parks and EXEC is run again from its start (what was
  * loaded stays pinned until it has replied); and an append whose expected version or event id does
  * not hold, then EXEC replies that one error. Errors of other commands stand in the reply, as with
- * Redis. */
+ * Redis.
+ *
+ * What commands change beside the model (CMD_OUTSIDE: CLIENT KILL, CONFIG SET) nobody takes back.
+ * An EXEC that holds such a command is rehearsed first, without it, and taken back, until nothing
+ * parks and nothing fails; then it is run, in the same turn. Whatever happens, such a command is
+ * run once: should the EXEC park after all (RANDOMKEY may look elsewhere), its reply is kept for
+ * the next run. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/client/transaction.h"
@@ -79,40 +85,67 @@ static bool require_all(struct client *c, const struct transaction *t) {
     return all;
 }
 
-/* What commands change beside the model; taken back with it. */
+/* What running commands changes beside the model; taken back with it. */
 struct saved {
     struct stats stats;
-    uint64_t last_frame, db;
-    int resp;
+    uint64_t last_frame;
 };
 
 static struct saved save(const struct client *c) {
-    return (struct saved){c->srv->stats, c->last_frame, c->db, c->resp};
+    return (struct saved){c->srv->stats, c->last_frame};
 }
 
 static void take_back(struct client *c, const struct saved *saved) {
     struct server *srv = c->srv;
     srv->exec.client = NULL;
     model_undo(&srv->model);
-    memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
+    if (!srv->exec.acted) memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
+    if (srv->exec.config != NULL) config_restore(&srv->config, srv->exec.config);
+    srv->exec.config = NULL;
     c->last_frame = saved->last_frame;
-    c->db = saved->db;
-    c->resp = saved->resp;
     c->out.len = (size_t)(c->reply_start - c->out_base);
     c->told = MIN(c->told, srv->model.decided); /* not what was to be the next frame */
 }
 
 enum run { RUN_DONE, RUN_PARKED, RUN_ABORTED };
 
-static enum run run_queue(struct client *c, struct transaction *t, size_t *at) {
+/* Runs a CMD_OUTSIDE unless it has run already; keeps its reply. */
+static void run_outside(struct client *c, struct queued *q) {
+    struct exec_state *exec = &c->srv->exec;
+    if (q->reply != NULL) {
+        buf_put(&c->out, q->reply, q->reply_len);
+        c->reply_was_error = q->failed;
+        return;
+    }
+    exec->acted = true;
+    enum outcome outcome = q->cmd->run(c, &q->request);
+    assert(outcome == REPLIED);
+    size_t at = (size_t)(exec->command_at - c->out_base);
+    q->failed = c->reply_was_error;
+    q->reply_len = c->out.len - at;
+    q->reply = xmalloc(q->reply_len + 1);
+    memcpy(q->reply, c->out.data + at, q->reply_len);
+}
+
+/* false: it has parked. */
+static bool run_queued(struct client *c, struct queued *q, bool rehearsal) {
+    if (LIKELY(!(q->cmd->flags & CMD_OUTSIDE))) return q->cmd->run(c, &q->request) == REPLIED;
+    if (!rehearsal)
+        run_outside(c, q);
+    else if (q->cmd->rehearse != NULL)
+        q->cmd->rehearse(c, &q->request);
+    return true;
+}
+
+static enum run run_queue(struct client *c, struct transaction *t, bool rehearsal, size_t *at) {
     struct server *srv = c->srv;
     size_t max = store_frame_max(srv->store);
     uint64_t begun = clock_mono_us();
     for (*at = 0; *at < t->count; ++*at) {
         struct queued *q = t->queue[*at];
-        srv->exec.command_at = client_out_offset(c);
+        q->reply_at = srv->exec.command_at = client_out_offset(c);
         c->reply_was_error = false;
-        if (q->cmd->run(c, &q->request) == PARKED || c->wants_newest) return RUN_PARKED;
+        if (!run_queued(c, q, rehearsal) || c->wants_newest) return RUN_PARKED;
         if (srv->exec.abort || model_frame_bytes(&srv->model) > max) return RUN_ABORTED;
         uint64_t now = clock_mono_us();
         q->usec = now - begun;
@@ -129,7 +162,11 @@ static void keep_books(struct client *c, const struct transaction *t) {
     for (size_t i = 0; i < t->count; i++) {
         const struct queued *q = t->queue[i];
         q->cmd->stats.calls++;
-        if (q->failed) q->cmd->stats.failed++;
+        if (q->failed) {
+            q->cmd->stats.failed++;
+            if (c->out.data[q->reply_at - c->out_base] == '-')
+                stats_error(&srv->stats, reply_error_text(c, q->reply_at));
+        }
         stats_command(c, q->cmd, &q->request, q->usec);
         if (!list_empty(&srv->monitors) && !(q->cmd->flags & CMD_NO_MONITOR))
             monitor_feed(c, &q->request);
@@ -159,24 +196,34 @@ static void reply_aborted(struct client *c, const struct transaction *t, size_t 
     }
 }
 
+/* RUN_DONE: it stands in the open transaction. Otherwise it is taken back, and an abort is replied.
+ */
+static enum run attempt(struct client *c, struct transaction *t, const struct saved *saved,
+                        bool rehearsal) {
+    struct server *srv = c->srv;
+    size_t at;
+    model_begin(&srv->model);
+    srv->exec = (struct exec_state){.client = c};
+    reply_array(c, t->count);
+    enum run run = run_queue(c, t, rehearsal, &at);
+    if (run == RUN_PARKED)
+        take_back(c, saved);
+    else if (run == RUN_ABORTED)
+        reply_aborted(c, t, at, saved);
+    return run;
+}
+
 static enum outcome run_transaction(struct client *c, struct transaction *t) {
     struct server *srv = c->srv;
     struct saved saved = save(c);
-    size_t at;
-    model_begin(&srv->model);
-    srv->exec.client = c;
-    srv->exec.abort = false;
-    reply_array(c, t->count);
-    switch (run_queue(c, t, &at)) {
-    case RUN_PARKED:
-        take_back(c, &saved);
-        return PARKED;
-    case RUN_ABORTED:
-        reply_aborted(c, t, at, &saved);
-        return REPLIED;
-    case RUN_DONE:
-        break;
+    enum run run = RUN_DONE;
+    if (t->flags & CMD_OUTSIDE) {
+        run = attempt(c, t, &saved, true);
+        if (run == RUN_DONE) take_back(c, &saved);
+        if (c->need != NULL) need_begin(c); /* what it has loaded serves once more */
     }
+    if (run == RUN_DONE) run = attempt(c, t, &saved, false);
+    if (run != RUN_DONE) return run == RUN_PARKED ? PARKED : REPLIED;
     uint64_t frame = model_end(&srv->model);
     srv->exec.client = NULL;
     if (frame != 0) c->last_frame = frame;

@@ -9,7 +9,7 @@ static struct command object_commands[] = {
                 "Returns how Redis would keep the value.", .key_use = "RO"),
     SUB_KEY_ROW("freq", cmd_object, 3, 3, SETTLED, "generic", "key",
                 "Replies an error: access frequency is not tracked.", .key_use = "RO"),
-    ROW("help", cmd_object_help, 2, 2, NO_DATA, "generic", "",
+    ROW("help", cmd_object_help, 2, 2, HARMLESS, "generic", "",
         "Returns the subcommands of OBJECT."),
     SUB_KEY_ROW("idletime", cmd_object, 3, 3, SETTLED, "generic", "key",
                 "Returns 0: idle time is not tracked.", .key_use = "RO"),

@@ -5,33 +5,34 @@
 #include "commands/redis/family.h"
 
 static struct command function_commands[] = {
-    ROW("flush", cmd_function_flush, 2, 3, NO_DATA, "scripting", "[ASYNC | SYNC]",
+    ROW("flush", cmd_function_flush, 2, 3, HARMLESS, "scripting", "[ASYNC | SYNC]",
         "Does nothing: there are no functions."),
-    ROW("help", cmd_flush_help, 2, 2, NO_DATA, "scripting", "",
+    ROW("help", cmd_flush_help, 2, 2, HARMLESS, "scripting", "",
         "Returns the subcommands of FUNCTION."),
     END,
 };
 
 static struct command script_commands[] = {
-    ROW("flush", cmd_script_flush, 2, 3, NO_DATA, "scripting", "[ASYNC | SYNC]",
+    ROW("flush", cmd_script_flush, 2, 3, HARMLESS, "scripting", "[ASYNC | SYNC]",
         "Does nothing: there are no scripts."),
-    ROW("help", cmd_flush_help, 2, 2, NO_DATA, "scripting", "",
+    ROW("help", cmd_flush_help, 2, 2, HARMLESS, "scripting", "",
         "Returns the subcommands of SCRIPT."),
     END,
 };
 
 static struct command acl_commands[] = {
-    ROW("help", cmd_acl_help, 2, 2, NO_DATA, "server", "", "Returns the subcommands of ACL."),
-    ROW("whoami", cmd_acl_whoami, 2, 2, NO_DATA | FAST, "server", "", "Returns the user: default."),
+    ROW("help", cmd_acl_help, 2, 2, HARMLESS, "server", "", "Returns the subcommands of ACL."),
+    ROW("whoami", cmd_acl_whoami, 2, 2, FAST | HARMLESS, "server", "",
+        "Returns the user: default."),
     END,
 };
 
 struct command redis_commands[] = {
     CONTAINER("acl", 0, "server", "Commands about users.", acl_commands),
-    ROW("cluster", cmd_cluster, 2, 0, NO_DATA, "cluster", "subcommand [arg [arg ...]]",
+    ROW("cluster", cmd_cluster, 2, 0, HARMLESS, "cluster", "subcommand [arg [arg ...]]",
         "Says that this is no cluster."),
     CONTAINER("function", 0, "scripting", "Commands about functions.", function_commands),
-    ROW("lolwut", cmd_lolwut, 1, 0, NO_DATA | FAST, "server", "[VERSION version]",
+    ROW("lolwut", cmd_lolwut, 1, 0, FAST | HARMLESS, "server", "[VERSION version]",
         "Returns the version."),
     CONTAINER("script", 0, "scripting", "Commands about scripts.", script_commands),
     END,

@@ -5,11 +5,14 @@
 #include "base/base.h"
 
 struct client;
+struct config;
 
 struct exec_state {
     struct client *client; /* whose EXEC it is; NULL: nobody's */
     bool abort;            /* its command has replied an error that takes all of it back */
     uint64_t command_at;   /* where the reply of its command begins in client->out */
+    bool acted;            /* a command of this run has changed something beside the model */
+    struct config *config; /* the rehearsal's: the options as they were; NULL: none was set */
 };
 
 #endif

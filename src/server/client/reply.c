@@ -19,7 +19,8 @@ void reply_error(struct client *c, const char *fmt, ...) {
     int n = vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     size_t len = MIN((size_t)MAX(n, 0), sizeof text - 1);
-    stats_error(&c->srv->stats, str_of(text, len));
+    /* EXEC counts those of its commands when they have run for good. */
+    if (c->srv->exec.client != c) stats_error(&c->srv->stats, str_of(text, len));
     c->reply_was_error = true;
     resp_put_error(&c->out, "%s", text);
 }

@@ -17,7 +17,10 @@ struct transaction *transaction_of(struct client *c) {
 /* ---- the queue ---- */
 
 static void drop_queue(struct transaction *t) {
-    for (size_t i = 0; i < t->count; i++) free(t->queue[i]);
+    for (size_t i = 0; i < t->count; i++) {
+        if (t->flags & CMD_OUTSIDE) free(t->queue[i]->reply);
+        free(t->queue[i]);
+    }
     free(t->queue);
     t->queue = NULL;
     t->count = t->cap = t->bytes = 0;

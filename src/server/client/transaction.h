@@ -15,6 +15,10 @@ struct queued {
     struct request request;
     uint64_t usec; /* EXEC's: how long it ran, and whether it replied an error */
     bool failed;
+    uint64_t reply_at; /* where its reply begins in client->out */
+    /* CMD_OUTSIDE: it has run, and replied this; it is not run again. NULL: not yet. */
+    char *reply;
+    size_t reply_len;
     struct str argv[]; /* then their bytes */
 };
 

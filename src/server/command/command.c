@@ -21,18 +21,21 @@ static uint64_t name_hash(const char *lower, size_t len) {
     return hash_bytes(lower, len);
 }
 
-/* Each row says what it reads. */
-static void check_view(const struct command *cmd) {
+bool command_decided(const struct command *cmd) {
     unsigned view = cmd->flags & (CMD_SETTLED | CMD_NEWEST | CMD_NO_DATA);
-    bool one = view == CMD_SETTLED || view == CMD_NEWEST || view == CMD_NO_DATA;
-    if (cmd->run == NULL || one) return;
-    log_warning("the row of command %s does not name the view that it reads", cmd->name);
-    abort();
+    if (cmd->run == NULL) return true;
+    if (view != CMD_SETTLED && view != CMD_NEWEST && view != CMD_NO_DATA) return false;
+    if (cmd->flags & (CMD_NO_MULTI | CMD_UNQUEUED)) return true;
+    bool model = cmd->flags & (CMD_READ | CMD_WRITE);
+    bool outside = cmd->flags & CMD_OUTSIDE, harmless = cmd->flags & CMD_HARMLESS;
+    return model + outside + harmless == 1;
 }
 
 static void prepare(struct command *cmd, const struct command *container) {
     cmd->container = container;
-    check_view(cmd);
+    if (!command_decided(cmd))
+        log_warning("command table: %s: what does it read, is it OUTSIDE or HARMLESS?", cmd->name);
+    assert(command_decided(cmd));
     for (struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++)
         prepare(sub, cmd);
 }

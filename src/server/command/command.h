@@ -38,11 +38,16 @@ enum command_flag {
     CMD_FREES = 1 << 11,     /* a write that makes room: allowed when the disk is nearly full */
     CMD_EXEC = 1 << 12,      /* runs what was queued: its flags count as well */
     CMD_RESET = 1 << 13,     /* MONITOR sees it when it is over, not before */
+    CMD_ABSENT = 1 << 10,    /* Redis has it and Cairn does not: commands/redis/absent.c */
+    /* What EXEC can do with it. Each row that can be queued has one of these two, or CMD_READ or
+     * CMD_WRITE (command_decided): what those change is in the model, and EXEC takes it back. */
+    CMD_OUTSIDE = 1 << 14, /* changes something beside the model (a connection, an option, the log),
+                              which nobody takes back: EXEC rehearses the others first */
+    CMD_HARMLESS = 1 << 15, /* changes nothing: may be run again, and in vain */
     /* Each row has one of these: as of which frame it reads (stream/settled.h). */
-    CMD_SETTLED = 1 << 14, /* the last that is durable: it never waits for somebody else's sync */
-    CMD_NEWEST = 1 << 15,  /* the last that is decided: its reply waits for what it tells */
-    CMD_NO_DATA = 1 << 16, /* it looks at no stream and no string */
-    CMD_ABSENT = 1 << 10,  /* Redis has it and Cairn does not: commands/redis/absent.c */
+    CMD_SETTLED = 1 << 16, /* the last that is durable: it never waits for somebody else's sync */
+    CMD_NEWEST = 1 << 17,  /* the last that is decided: its reply waits for what it tells */
+    CMD_NO_DATA = 1 << 18, /* it looks at no stream and no string */
 };
 
 struct command_stats {
@@ -60,6 +65,9 @@ struct command {
     const char *key_use, *second_key_use; /* what becomes of keys; NULL: as command_key_use says */
     const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
     struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
+    /* OUTSIDE: does, for EXEC's rehearsal, what the outcome of later commands may depend on, in a
+     * way that EXEC takes back; no reply. NULL: nothing of it is of that kind. */
+    void (*rehearse)(struct client *c, const struct request *r);
     /* filled at start: */
     const struct command *container;
     struct command_stats stats;
@@ -88,6 +96,8 @@ struct command *command_find(const struct str *argv, size_t argc);
 struct command *command_find_top(struct str name);
 /* "get" or "config|get"; NULL: unknown. */
 const struct command *command_find_full(struct str name);
+/* Whether the row says what the command reads, and what EXEC can do with it. */
+bool command_decided(const struct command *cmd);
 bool command_has_keys(const struct command *cmd);
 /* See keys_fn; there is room for argc keys. The arguments may be wrong: then there may be none. */
 size_t command_keys(const struct command *cmd, const struct str *argv, size_t argc,
