@@ -88,6 +88,12 @@ const struct option store_options[] = {
      .flags = OPTION_SETTABLE,
      .help = "When less than this is free on the store's disk, appends are refused; they resume by "
              "themselves. 0: not watched."},
+    {.name = "backup-dir",
+     .type = OPTION_STRING,
+     .offset = FIELD(backup_dir),
+     .initial = "",
+     .help = "Directory that BACKUP writes to: its names are relative to it and do not lead out of "
+             "it. Empty: where the store is. It cannot be changed while the server runs."},
     {.name = "cache-bytes",
      .type = OPTION_BYTES,
      .offset = FIELD(cache_bytes),

@@ -9,12 +9,14 @@ typedef unsigned long long ull;
  * comes closest. */
 void info_persistence(struct server *srv, struct buf *out) {
     bool writable = store_writable(srv->store);
+    struct store_stats st;
+    store_read_stats(srv->store, &st);
     info_put_u64(out, "loading", 0);
     info_put_u64(out, "async_loading", 0);
     info_put_u64(out, "current_cow_size", 0);
     info_put_u64(out, "rdb_changes_since_last_save",
                  srv->model.decided - MIN(srv->model.decided, store_applied(srv->store)));
-    info_put_u64(out, "rdb_bgsave_in_progress", srv->backup != NULL);
+    info_put_u64(out, "rdb_bgsave_in_progress", st.backup_running);
     info_put_u64(out, "rdb_last_save_time", srv->clock.started_wall_s);
     info_put_text(out, "rdb_last_bgsave_status", "ok");
     info_put_u64(out, "aof_enabled", 1);

@@ -83,11 +83,20 @@ static void on_resumed(void *arg) {
     blocking_all_changed(srv);
 }
 
+/* Who waits for the applier is run again, as far as it gives up (BACKUP). */
+static void on_apply_failed(void *arg) {
+    struct server *srv = arg;
+    LIST_FOR_EACH_SAFE (it, &srv->waiting) {
+        struct client *c = LIST_ENTRY(it, struct client, parked);
+        if (c->wait.gives_up) client_resume(c);
+    }
+}
+
 void server_reset_needs(struct server *srv) {
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         transaction_streams_dropped(c);
-        if (c->need == NULL) continue;
+        if (c->need == NULL || need_is_backup(c)) continue;
         need_finish(c);
         client_resume(c);
     }
@@ -242,6 +251,7 @@ static int open_store(struct server *srv, struct err *err) {
         .apply_bytes = 16u << 20,
         .apply_urgent_bytes = server_pinned_max(srv) / 2,
         .disk_free_min = c->disk_free_min,
+        .backup_dir = c->backup_dir,
         .reader_count = (unsigned)c->reader_threads,
     };
     return store_open(&srv->store, &sc, err);
@@ -301,7 +311,8 @@ int server_start(struct server *srv, struct err *err) {
     catch_signals(srv); /* before the threads, which inherit the mask */
     raise_file_limit(srv);
     if ((rc = open_store(srv, err)) != 0) return rc;
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, srv};
+    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
+                                        on_resumed, on_apply_failed, srv};
     if ((rc = store_start(srv->store, &callbacks, err)) != 0) return rc;
     model_init(&srv->model, srv->store, srv->config.cache_bytes,
                srv->config.durability == DURABILITY_INTERVAL);

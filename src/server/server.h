@@ -38,8 +38,7 @@ struct server {
     bool read_only;         /* the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
-    bool flush_waits;    /* a FLUSHALL waits until another one is forgotten: cron runs it again */
-    struct need *backup; /* the running BACKUP's, or NULL */
+    bool flush_waits; /* a FLUSHALL waits until another one is forgotten: cron runs it again */
     struct expiry expiry;
     struct exec_state exec;
     struct stats stats;

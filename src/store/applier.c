@@ -36,11 +36,12 @@ static void batch_vec_add(struct batch_vec *v, struct batch *b) {
 }
 
 static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
-    atomic_fetch_add(&s->apply_retries, 1);
     if (!atomic_load(&s->apply_failing)) log_warning("apply: %s; trying again", err->text);
     pthread_mutex_lock(&s->lock);
     snprintf(s->apply_error, sizeof s->apply_error, "%s", err->text);
     atomic_store(&s->apply_failing, true);
+    atomic_fetch_add(&s->apply_retries, 1);
+    store_notify(s);
     if (!s->stopping) store_wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
     pthread_mutex_unlock(&s->lock);
 }

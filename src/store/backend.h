@@ -213,8 +213,9 @@ struct backend {
     int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
-    /* A consistent copy to path (which must not exist) as of one snapshot, marked as holding no
-     * journal and under a new store id. */
+    /* A consistent copy as of one snapshot, marked as holding no journal and under a new store id,
+     * in the caller's file (empty, or not there yet): the caller syncs it, and removes it when the
+     * copy fails, with what SQLite keeps beside it. */
     int (*backup)(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
                   struct err *err);
 };

@@ -53,7 +53,7 @@ struct store {
                                     nothing is laid over */
     size_t pinned_bytes;         /* of batches not applied */
     unsigned in_flight;          /* batches submitted and not reported durable */
-    uint64_t durable_seen, applied_seen;
+    uint64_t durable_seen, applied_seen, failures_seen;
     bool writable;
     char refusal[256];
 
@@ -123,6 +123,12 @@ MUST_CHECK int threads_start(struct store *s, struct err *err);
 MUST_CHECK bool threads_stop(struct store *s, const struct store_patience *patience);
 /* Whether there is a journal and patience (NULL: endless) is over. */
 bool store_lost_patience(const struct store *s, const struct store_patience *patience);
+/* backup.c. A reader's thread: a copy under a name inside backup-dir; the text of a failure begins
+ * with "backup: ". Logged either way: the client may be gone by then. */
+MUST_CHECK int store_backup(struct store *s, struct backend_conn *c, const char *name,
+                            struct err *err);
+/* Removes what this store's backups have left in backup-dir when they were cut off. */
+void store_clean_backups(const struct store *s);
 MUST_CHECK int readers_start(struct store *s, struct err *err);
 void readers_stop(struct store *s);
 

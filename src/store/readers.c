@@ -5,16 +5,6 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
-static bool backup_progress(uint64_t done, uint64_t total, void *arg) {
-    struct store *s = arg;
-    atomic_store(&s->backup_done, done);
-    atomic_store(&s->backup_total, total);
-    pthread_mutex_lock(&s->lock);
-    bool go_on = !s->readers_stopping;
-    pthread_mutex_unlock(&s->lock);
-    return go_on;
-}
-
 static int serve(struct store *s, struct backend_conn *c, struct store_request *r) {
     const struct backend *b = s->backend;
     struct err *err = &r->err;
@@ -47,13 +37,8 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     case STORE_FIND_ENTRY:
         return b->find_entry(c, r->range.stream, r->range.start, r->entry, &r->version, &r->applied,
                              err);
-    case STORE_BACKUP: {
-        atomic_store(&s->backup_done, 0);
-        atomic_store(&s->backup_running, true);
-        int rc = b->backup(c, r->name.ptr, backup_progress, s, err);
-        atomic_store(&s->backup_running, false);
-        return rc;
-    }
+    case STORE_BACKUP:
+        return store_backup(s, c, r->name.ptr, err);
     }
     return err_set(err, ERR_FAILED, "unknown request");
 }

@@ -115,6 +115,7 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
     if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
     if (s->backend->durable && (rc = s->backend->set_journal_open(s->writer, journal, err)) != 0)
         return rc;
+    if (s->backend->durable) store_clean_backups(s);
     if ((rc = threads_start(s, err)) != 0) return rc;
     if ((rc = readers_start(s, err)) != 0) return rc;
     s->started = true;
@@ -243,6 +244,11 @@ void store_poll(struct store *s) {
     uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
     if (durable > s->durable_seen) report_durable(s, durable);
     if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
+    uint64_t failures = atomic_load(&s->apply_retries);
+    if (failures != s->failures_seen) {
+        s->failures_seen = failures;
+        s->callbacks.apply_failed(s->callbacks.arg);
+    }
     if (failed) take_void(s);
     if (resumed) {
         s->writable = true;
@@ -275,6 +281,17 @@ uint64_t store_durable(const struct store *s) {
 
 uint64_t store_applied(const struct store *s) {
     return s->applied_seen;
+}
+
+uint64_t store_apply_failures(const struct store *s) {
+    return atomic_load(&s->apply_retries);
+}
+
+const char *store_apply_error(struct store *s) {
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->refusal, sizeof s->refusal, "%.250s", s->apply_error);
+    pthread_mutex_unlock(&s->lock);
+    return s->refusal;
 }
 
 size_t store_frame_max(const struct store *s) {

@@ -25,6 +25,7 @@ struct store_config {
     uint64_t apply_bytes;        /* ... unless as many bytes wait */
     uint64_t apply_urgent_bytes; /* above it the applier competes for the processor */
     uint64_t disk_free_min;      /* bytes; 0: not watched */
+    const char *backup_dir;      /* backups stay in it; NULL, "": the directory of the store */
     unsigned reader_count;
 };
 
@@ -34,6 +35,9 @@ struct store_callbacks {
     void (*applied)(uint64_t frame, void *arg);
     void (*voided)(const char *why, void *arg);
     void (*resumed)(void *arg);
+    /* The backend could not be written, once more (store_stats.apply_retries); it is tried again.
+     */
+    void (*apply_failed)(void *arg);
     void *arg;
 };
 
@@ -61,6 +65,9 @@ const char *store_refusal(struct store *s);
 
 uint64_t store_durable(const struct store *s); /* as of the last poll */
 uint64_t store_applied(const struct store *s);
+/* How often the backend could not be written, and the last reason (until the next call). */
+uint64_t store_apply_failures(const struct store *s);
+const char *store_apply_error(struct store *s);
 /* The largest frame (bytes of its records in the journal) that can be stored. */
 size_t store_frame_max(const struct store *s);
 /* Memory of batches that are not applied yet, and journal bytes not yet reusable. */
@@ -89,7 +96,7 @@ enum store_request_kind {
  * to until done() has been called (on the loop). */
 struct store_request {
     enum store_request_kind kind;
-    struct str name;              /* HEAD: stream; BACKUP: path, terminated */
+    struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated */
     struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max;
                                      FIND_ENTRY: stream, start; LIST_EXPIRING: end, count_max;
                                      LIST_IDS: count_max */

@@ -407,10 +407,11 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
     test "A backup that meets a full disk is an error and leaves no file" {
         append_events [srv default_client] much 3000
         set path [file join [srv dir] backup.db]
-        fault "match *backup.db*\nfail write ENOSPC"
+        fault "match *backup-*.part*\nfail write ENOSPC"
         assert_regexp {^[A-Z]+ } [r err BACKUP $path]
         no_fault
         assert {![file exists $path]}
+        assert_equal {} [glob -nocomplain -directory [srv dir] *.part*]
         r BACKUP $path
         assert_equal ok [sql_value $path "PRAGMA integrity_check"]
     }
@@ -420,7 +421,7 @@ with_faulty_server {cache-bytes 2mb} {
     test "A backup that takes long does not keep in memory what is appended meanwhile" {
         append_events [srv default_client] before 100
         set path [file join [srv dir] long.db]
-        fault "match *long.db*\nhold write"
+        fault "match *backup-*.part*\nhold write"
         with_clients backup {
             $backup send BACKUP $path
             wait_for "the backup has begun" {[info_field r backup_in_progress store] == 1}

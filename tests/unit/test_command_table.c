@@ -50,14 +50,26 @@ TEST(a_row_that_can_be_queued_says_what_exec_can_do_with_it) {
     CHECK(!command_decided(&cmd));
     unsigned kinds[] = {CMD_READ, CMD_WRITE, CMD_OUTSIDE, CMD_HARMLESS};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        cmd.flags = CMD_FAST | kinds[i];
+        cmd.flags = CMD_FAST | CMD_NO_DATA | kinds[i];
         CHECK(command_decided(&cmd));
         if (kinds[i] == CMD_OUTSIDE) continue;
         cmd.flags |= CMD_OUTSIDE; /* would not be rehearsed, or rehearsed and run twice */
         CHECK(!command_decided(&cmd));
     }
-    cmd.flags = CMD_NO_MULTI;
+    cmd.flags = CMD_NO_MULTI | CMD_NO_DATA;
     CHECK(command_decided(&cmd));
+}
+
+TEST(a_row_says_which_view_it_reads) {
+    struct command cmd = {.name = "x", .run = nothing, .flags = CMD_NO_MULTI};
+    CHECK(!command_decided(&cmd));
+    unsigned views[] = {CMD_SETTLED, CMD_NEWEST, CMD_NO_DATA};
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        cmd.flags = CMD_NO_MULTI | views[i];
+        CHECK(command_decided(&cmd));
+        cmd.flags |= views[(i + 1) % ARRAY_LEN(views)];
+        CHECK(!command_decided(&cmd));
+    }
 }
 
 static bool is(struct str s, const char *text) {

@@ -31,10 +31,15 @@ static void on_resumed(void *arg) {
     UNUSED(arg);
 }
 
+static void on_apply_failed(void *arg) {
+    UNUSED(arg);
+}
+
 static void start(void) {
     struct err err;
     struct store_config config = {.url = "memory:", .reader_count = 1, .apply_bytes = 1u << 20};
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, NULL};
+    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
+                                        on_resumed, on_apply_failed, NULL};
     hash_seed();
     CHECK(store_open(&store, &config, &err) == 0);
     CHECK(store_start(store, &callbacks, &err) == 0);

@@ -56,6 +56,10 @@ static void on_resumed(void *arg) {
     UNUSED(arg);
 }
 
+static void on_apply_failed(void *arg) {
+    UNUSED(arg);
+}
+
 static void start(uint64_t apply_delay_ms) {
     struct store_config config = {.url = "sqlite:test.db",
                                   .durability = DURABILITY_JOURNAL,
@@ -65,7 +69,8 @@ static void start(uint64_t apply_delay_ms) {
                                   .apply_urgent_bytes = 1u << 30,
                                   .reader_count = 1};
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, NULL};
+    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
+                                        on_resumed, on_apply_failed, NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     model_init(m, store, 1u << 30, false);
     model_tick(m, now_ms);

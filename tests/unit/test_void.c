@@ -68,6 +68,9 @@ static void on_voided(const char *why, void *arg) {
     voids++;
     void_from = store_durable(store) + 1;
 }
+static void on_apply_failed(void *arg) {
+    UNUSED(arg);
+}
 static void on_resumed(void *arg) {
     UNUSED(arg);
     resumes++;
@@ -83,7 +86,7 @@ static void start(void) {
                                   .reader_count = 1};
     log_level = LOG_NOTHING;
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, NULL};
+    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, on_apply_failed, NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     durable_frame = store_durable(store);
 }

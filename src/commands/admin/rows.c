@@ -79,7 +79,7 @@ static struct command memory_commands[] = {
 struct command admin_commands[] = {
     ROW("esync", cmd_esync, 1, 2, NO_DATA | CMD_BLOCKING | ALONE, "event", "[timeout]",
         "Waits until everything so far is in the store."),
-    ROW("backup", cmd_backup, 2, 2, ADMIN | CMD_BLOCKING | ALONE, "server", "path",
+    ROW("backup", cmd_backup, 2, 2, ADMIN | CMD_BLOCKING | ALONE, "server", "name",
         "Writes a consistent copy of the store to a new file."),
     ROW("flushall", cmd_flushall, 1, 2, WRITE | ALONE, "server", "[ASYNC | SYNC]",
         "Erases every event, if enable-flush allows."),

@@ -83,16 +83,37 @@ enum outcome cmd_wait(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* BACKUP path */
+/* What came before a BACKUP is not applied. An attempt to apply it that fails may have begun
+ * before; the next one has not. */
+static enum outcome wait_or_give_up(struct client *c) {
+    struct store *store = c->srv->store;
+    if (!c->wait.gives_up) {
+        c->wait.gives_up = true;
+        c->wait.failures = store_apply_failures(store);
+    }
+    if (store_apply_failures(store) >= c->wait.failures + 2) {
+        reply_error(c,
+                    "ERR backup failed: backup: what is in the journal cannot be brought into the "
+                    "store: %s",
+                    store_apply_error(store));
+        return REPLIED;
+    }
+    if (c->wait.unblocked) {
+        reply_error(c, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+        return REPLIED;
+    }
+    return wait_for_apply(c);
+}
+
+/* BACKUP name */
 enum outcome cmd_backup(struct client *c, const struct request *r) {
-    struct str path = r->argv[1];
-    if (path.len == 0 || path.len > 4000 || memchr(path.ptr, '\0', path.len) != NULL) {
+    struct str name = r->argv[1];
+    if (name.len == 0 || name.len > 4000 || memchr(name.ptr, '\0', name.len) != NULL) {
         reply_error(c, "INVALIDARG invalid path");
         return REPLIED;
     }
-    if (!all_is_applied(c)) return wait_for_apply(c);
-    if (!need_backup(c, path)) return PARKED;
-    log_notice("backup written to %.*s", (int)path.len, path.ptr);
+    if (!all_is_applied(c)) return wait_or_give_up(c);
+    if (!need_backup(c, name)) return PARKED;
     reply_ok(c);
     return REPLIED;
 }

@@ -80,6 +80,8 @@ struct client {
         bool set;             /* the parked command has begun to wait */
         uint64_t frame;       /* ESYNC: until applied */
         uint64_t deadline_ms; /* monotonic; 0: none */
+        bool gives_up;        /* BACKUP: when the applier has failed twice since `failures` */
+        uint64_t failures;
         bool timed_out, unblocked, unblocked_error;
         struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */
     } wait;

@@ -15,6 +15,7 @@ bool frame_is_applied(struct client *c, uint64_t frame) {
     if (!c->wait.set) {
         c->wait.set = true;
         c->wait.frame = frame;
+        c->wait.gives_up = false;
         c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
         if (store_writable(srv->store)) model_submit(&srv->model);
         store_flush(srv->store);

@@ -25,7 +25,7 @@ struct need_item {
     struct store_request request;
     struct event_filter filter; /* a copy that the reader thread may use */
     void *filter_memory;
-    char *text; /* BACKUP: path; LIST: pattern and category */
+    char *text; /* BACKUP: name; LIST: pattern and category */
 };
 
 struct need {
@@ -389,7 +389,7 @@ bool need_last_id(struct client *c, struct stream *s, struct entry_id *id) {
 
 /* ---- lists of streams, backups ---- */
 
-static struct need_item *find(struct client *c, enum item_kind kind) {
+static struct need_item *find(const struct client *c, enum item_kind kind) {
     if (c->need == NULL) return NULL;
     LIST_FOR_EACH (it, &c->need->items) {
         struct need_item *item = LIST_ENTRY(it, struct need_item, node);
@@ -424,12 +424,16 @@ bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struc
     return false;
 }
 
-bool need_backup(struct client *c, struct str path) {
+bool need_is_backup(const struct client *c) {
+    return find(c, ITEM_BACKUP) != NULL;
+}
+
+bool need_backup(struct client *c, struct str name) {
     struct need_item *item = find(c, ITEM_BACKUP);
     if (item != NULL) return item->done;
     item = item_create(c, ITEM_BACKUP);
-    item->text = str_dup(path);
-    item->request.name = str_of(item->text, path.len);
+    item->text = str_dup(name);
+    item->request.name = str_of(item->text, name.len);
     ask(item, STORE_BACKUP);
     return false;
 }

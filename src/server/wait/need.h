@@ -40,7 +40,10 @@ bool need_version(struct client *c, struct stream *s, uint64_t version, struct e
 bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
                       size_t count_max, const struct stream_list **out);
 /* BACKUP: true when it is finished. */
-bool need_backup(struct client *c, struct str path);
+bool need_backup(struct client *c, struct str name);
+/* A backup is under way for it. It is of the backend alone: what becomes of the model does not end
+ * it. */
+bool need_is_backup(const struct client *c);
 
 /* The command is run again (c->need is not NULL). */
 void need_begin(struct client *c);

@@ -2,15 +2,12 @@
  *
  * The copy is made inside one read transaction of a reader, so the applier's commits neither
  * disturb nor restart it (the WAL cannot be emptied meanwhile: it grows by what is written
- * during the backup). It goes to a temporary file beside the target, becomes a store of its
- * own there (a new id, no journal), is checked, synced, and renamed. */
+ * during the backup). The copy becomes a store of its own (a new id, no journal) and is checked.
+ * Which file that is, and what becomes of it, is up to the caller (store/backup.c). */
 #include "store/sqlite/internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <unistd.h>
-
-#include "base/alloc.h"
+#include <pthread.h>
+#include <string.h>
 
 #define STEP_PAGES 256
 
@@ -66,36 +63,46 @@ static int verify(sqlite3 *db, struct err *err) {
     return code;
 }
 
-static int sync_path(const char *path, int flags, struct err *err) {
-    int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) return err_errno(err, "backup: open %s", path);
-    int rc = fsync(fd) == 0 ? 0 : err_errno(err, "backup: sync %s", path);
-    close(fd);
-    return rc;
+/* SQLite's own files, with paths taken as they are: the caller's leads through an open directory
+ * (/proc/self/fd/N/...), and resolved to a text it could lead elsewhere by the time that it is
+ * opened. */
+static sqlite3_vfs as_it_is;
+
+static int same_path(sqlite3_vfs *vfs, const char *path, int room, char *out) {
+    UNUSED(vfs);
+    if (strlen(path) >= (size_t)room) return SQLITE_CANTOPEN;
+    strcpy(out, path);
+    return SQLITE_OK;
 }
 
-/* Never over an existing file, where the file system can promise that. */
-static int publish(const char *from, const char *to, struct err *err) {
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
-        if (errno == EEXIST) return err_set(err, ERR_REFUSED, "backup: %s exists already", to);
-        if (errno != EINVAL && errno != ENOSYS) return err_errno(err, "backup: rename to %s", to);
-        if (access(to, F_OK) == 0)
-            return err_set(err, ERR_REFUSED, "backup: %s exists already", to);
-        if (rename(from, to) != 0) return err_errno(err, "backup: rename to %s", to);
-    }
-    char *dir = xstrdup(to);
-    char *slash = strrchr(dir, '/');
-    if (slash != NULL) slash[slash == dir] = '\0';
-    int rc = sync_path(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY, err);
-    free(dir);
-    return rc;
+static void make_vfs(void) {
+    as_it_is = *sqlite3_vfs_find(NULL);
+    as_it_is.zName = "as-it-is";
+    as_it_is.xFullPathname = same_path;
+    sqlite3_vfs_register(&as_it_is, 0);
 }
 
-static int copy_to(struct backend_conn *r, const char *path, backup_progress_fn *progress,
-                   void *arg, struct err *err) {
+static int open_copy(sqlite3 **out, const char *path, struct err *err) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_vfs);
+    int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    int rc = sqlite3_open_v2(path, out, flags, as_it_is.zName);
+    if (rc == SQLITE_OK) return 0;
+    int e = *out != NULL ? sqlite3_system_errno(*out) : 0;
+    err_set(err, ERR_IO, "backup: cannot open the copy: %s%s%s", sqlite3_errstr(rc),
+            e != 0 ? ": " : "", e != 0 ? strerror(e) : "");
+    sqlite3_close(*out);
+    *out = NULL;
+    return ERR_IO;
+}
+
+int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
+                  struct err *err) {
     sqlite3 *db = NULL;
     struct snapshot s;
-    int rc = sqlite_open_db(&db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    assert(r->r != NULL);
+    int rc = open_copy(&db, path, err);
     if (rc != 0) return rc;
     /* Nothing of an unfinished copy is ever used, so nothing need be synced or undone. */
     rc = exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1024",
@@ -107,26 +114,5 @@ static int copy_to(struct backend_conn *r, const char *path, backup_progress_fn 
     if (rc == 0) rc = settle(db, err);
     if (rc == 0) rc = verify(db, err);
     sqlite3_close(db);
-    return rc == 0 ? sync_path(path, O_RDWR, err) : rc;
-}
-
-int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
-                  struct err *err) {
-    static const char *const leftovers[] = {"", "-journal", "-wal", "-shm"};
-    assert(r->r != NULL);
-    if (path[0] == '\0') return err_set(err, ERR_REFUSED, "backup: the path is empty");
-    if (access(path, F_OK) == 0)
-        return err_set(err, ERR_REFUSED, "backup: %s exists already", path);
-    size_t n = strlen(path) + 64;
-    char *temporary = xmalloc(n), *name = xmalloc(n);
-    snprintf(temporary, n, "%s.part-%016llx", path, (unsigned long long)random_u64());
-    int rc = copy_to(r, temporary, progress, arg, err);
-    if (rc == 0) rc = publish(temporary, path, err);
-    for (size_t i = 0; i < ARRAY_LEN(leftovers); i++) {
-        snprintf(name, n, "%s%s", temporary, leftovers[i]);
-        unlink(name);
-    }
-    free(temporary);
-    free(name);
     return rc;
 }
