@@ -86,7 +86,8 @@ static void start(void) {
                                   .reader_count = 1};
     log_level = LOG_NOTHING;
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided, on_resumed, on_apply_failed, NULL};
+    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
+                                        on_resumed, on_apply_failed, NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     durable_frame = store_durable(store);
 }
