@@ -56,6 +56,15 @@ static void serve_patiently(struct store *s, struct backend_conn *c, struct stor
         stream_list_clear(&r->list);
 }
 
+/* Where a commit is what makes durable, what a reader sees is durable, also when the applier has
+ * not said so yet: the loop never gets a page that is newer than the watermark. With the lock. */
+static void note_seen(struct store *s, const struct store_request *r) {
+    if (s->journal_slot_count > 0 || r->status != 0) return;
+    uint64_t durable = atomic_load(&s->durable);
+    while (durable < r->applied &&
+           !atomic_compare_exchange_weak(&s->durable, &durable, r->applied)) {}
+}
+
 static void *reader_main(void *arg) {
     struct store *s = arg;
     struct backend_conn *c = NULL;
@@ -80,6 +89,7 @@ static void *reader_main(void *arg) {
         }
         atomic_fetch_add(&s->reads, 1);
         pthread_mutex_lock(&s->lock);
+        note_seen(s, r);
         bool first = list_empty(&s->finished);
         list_append(&s->finished, &r->queued);
         if (first) store_notify(s);

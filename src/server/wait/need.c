@@ -307,6 +307,7 @@ bool need_read(struct client *c, struct read *r) {
     if (item != NULL && item->generation == m->generation) {
         /* The page is of the range as it was when it was asked for. */
         page = &item->request.page;
+        assert(page->applied <= c->view); /* the watermarks are read behind what has been read */
         r->page_end = item->request.range.end;
     }
     struct read_range range;
