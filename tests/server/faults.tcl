@@ -162,6 +162,10 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             assert_gapless
         }
     }
+    test "INFO and the log tell about the failures" {
+        assert_regexp {(?i)(No space left|Input/output error)} [srv new_log]
+        assert_regexp {fail[a-z_]*:[1-9]} [r INFO journal]
+    }
     foreach how {"fail sync EIO" "fail sync EIO count 2" "fail alloc ENOSPC\nfail sync EIO count 1"} {
         test "What is void and not read any more does not come back with a restart: $how" {
             set stream void-[incr point]
@@ -175,10 +179,6 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             srv start
             assert_equal $version [r ESVER $stream]
         }
-    }
-    test "INFO and the log tell about the failures" {
-        assert_regexp {(?i)(No space left|Input/output error)} [srv new_log]
-        assert_regexp {fail[a-z_]*:[1-9]} [r INFO journal]
     }
     test "Pipelines of many clients during a fault: each reply is right or -IOERR" {
         set clients {}
