@@ -42,6 +42,10 @@ struct fd_info {
     uint32_t matching;
 };
 
+struct held {
+    struct held *next;
+};
+
 static struct {
     pthread_mutex_t lock;
     _Atomic bool ready;
@@ -52,6 +56,7 @@ static struct {
     char text[TEXT_MAX];
     struct ruleset rules;
     uint64_t calls[CALL_CLASSES];
+    struct held *held; /* calls that are held, the oldest first */
     char *stats;
     int fd_top; /* no descriptor from here on was ever looked at */
     struct fd_info fd[FDS];
@@ -238,6 +243,23 @@ static uint32_t match_target(const struct target *t) {
     return f->matching;
 }
 
+/* With the lock, which it releases in between. */
+static void wait_while_held(enum call_class c, const struct target *t, uint32_t matching) {
+    struct held me = {NULL}, **at = &shim.held;
+
+    while (*at != NULL) at = &(*at)->next;
+    *at = &me;
+    while (rules_hold(&shim.rules, matching, c, shim.held == &me)) {
+        pthread_mutex_unlock(&shim.lock);
+        sleep_us(HOLD_POLL_US);
+        pthread_mutex_lock(&shim.lock);
+        refresh();
+        matching = match_target(t);
+    }
+    for (at = &shim.held; *at != &me; at = &(*at)->next) continue;
+    *at = me.next;
+}
+
 /* Counts the call, waits as the rules say, and returns what is left to do. */
 static struct verdict judge(enum call_class c, const struct target *t) {
     int saved = errno;
@@ -251,13 +273,7 @@ static struct verdict judge(enum call_class c, const struct target *t) {
         stats_class(c);
         stats_rules(matching);
     }
-    while (rules_hold(&shim.rules, matching, c)) {
-        pthread_mutex_unlock(&shim.lock);
-        sleep_us(HOLD_POLL_US);
-        pthread_mutex_lock(&shim.lock);
-        refresh();
-        matching = match_target(t);
-    }
+    wait_while_held(c, t, matching);
     pthread_mutex_unlock(&shim.lock);
     if (v.delay_us > 0) sleep_us(v.delay_us);
     if (v.kill) {

@@ -59,7 +59,7 @@ static bool parse_number(const char *word, uint64_t *out) {
     return *end == '\0';
 }
 
-/* <action> <class> [value] [after N] [count M]; the action's word has been taken. */
+/* <action> <class> [value] [after N] [count M] [go K]; the action's word has been taken. */
 static bool parse_rule(struct rule *r, size_t action, char **save) {
     uint64_t value = 0;
 
@@ -76,6 +76,7 @@ static bool parse_rule(struct rule *r, size_t action, char **save) {
     for (char *word; (word = strtok_r(NULL, " \t", save)) != NULL;) {
         uint64_t *field = strcmp(word, "after") == 0   ? &r->after
                           : strcmp(word, "count") == 0 ? &r->count
+                          : strcmp(word, "go") == 0    ? &r->go
                                                        : NULL;
         if (field == NULL || !parse_number(strtok_r(NULL, " \t", save), field)) return false;
     }
@@ -153,13 +154,19 @@ struct verdict rules_judge(struct ruleset *set, uint32_t matching, enum call_cla
     return v;
 }
 
-bool rules_hold(const struct ruleset *set, uint32_t matching, enum call_class c) {
+bool rules_hold(struct ruleset *set, uint32_t matching, enum call_class c, bool oldest) {
+    struct rule *goes = NULL;
+
     for (unsigned i = 0; i < set->rule_count; i++) {
-        const struct rule *r = &set->rule[i];
+        struct rule *r = &set->rule[i];
         if (r->action != ACTION_HOLD) continue;
         if ((matching >> i & 1) == 0 || (r->classes >> c & 1) == 0) continue;
-        /* The call itself is counted already when this is asked. */
-        if (r->calls > r->after && r->calls - r->after <= r->count) return true;
+        /* The call itself is counted already when this is asked; but not by rules that came later:
+         * those hold it only if they say which calls go on. */
+        if (r->go == 0 && (r->calls <= r->after || r->calls - r->after > r->count)) continue;
+        if (!oldest || r->gone == r->go) return true;
+        goes = r;
     }
+    if (goes != NULL) goes->gone++;
     return false;
 }

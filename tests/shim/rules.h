@@ -30,6 +30,8 @@ struct rule {
     int error;
     uint64_t after; /* so many matching calls pass first */
     uint64_t count; /* then so many are acted on */
+    uint64_t go;    /* hold: so many of those that wait go on, the oldest first; 0: it holds all */
+    uint64_t gone;  /* so many did */
     uint64_t calls; /* matching calls so far */
     uint64_t hits;  /* of these, acted on */
 };
@@ -56,7 +58,8 @@ void rules_parse(struct ruleset *set, const char *text);
 uint32_t rules_match(const struct ruleset *set, const char *path);
 /* Counts the call and says what the rules of the bit set `matching` want. */
 struct verdict rules_judge(struct ruleset *set, uint32_t matching, enum call_class c);
-/* Is the call held at the moment? Counts nothing. */
-bool rules_hold(const struct ruleset *set, uint32_t matching, enum call_class c);
+/* Is the call held at the moment? oldest: it has waited longer than all others, so that it is the
+ * one that may go on, which is counted. */
+bool rules_hold(struct ruleset *set, uint32_t matching, enum call_class c, bool oldest);
 
 #endif

@@ -140,6 +140,15 @@ check 'nothing goes on meanwhile' 'create 0;write 1000;' "$(so_far)"
 rules '# released'
 end
 check 'hold ends when its line goes' 'create 0;write 1000;fdatasync 0;write 1000;' "$out"
+rules 'hold sync'
+begin h2 create fdatasync fdatasync write
+until_so 'the first of two is held' 'calls 1 hits 1' stat_of 'rule 1'
+rules 'hold sync go 1'
+until_so 'the one that waits goes on, the next is held' 'create 0;fdatasync 0;' so_far
+until_so 'and is counted' 'calls 1 hits 1' stat_of 'rule 1'
+rules 'hold sync go 2'
+end
+check 'go lets as many go on as it says' 'create 0;fdatasync 0;fdatasync 0;write 1000;' "$out"
 rules '# nothing'
 begin c1 create write "await:$dir/go-1" write
 until_so 'the first write is done' 'create 0;write 1000;' so_far
