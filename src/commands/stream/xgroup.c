@@ -135,7 +135,7 @@ enum outcome cmd_xgroup_destroy(struct client *c, const struct request *r) {
     struct cgroup *g = cgroup_find(s, r->argv[3]);
     if (g != NULL) {
         cgroup_drop(m, g);
-        c->last_frame = model_commit(m);
+        client_commit(c);
         blocking_key_changed(c->srv, r->argv[2]);
     }
     reply_int(c, g != NULL);
