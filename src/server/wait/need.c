@@ -169,7 +169,8 @@ bool need_stream(struct client *c, struct str name, struct stream **out) {
     if (s == NULL) return false;
     *out = s;
     if (c->view == VIEW_NEWEST) {
-        client_tells(c, s->last_frame);
+        /* For one that has expired nobody waits until its deletion is durable (changed_frame). */
+        client_tells(c, s->state == STREAM_LIVE ? s->last_frame : s->changed_frame);
         return true;
     }
     *out = settled_of(c, s, c->view);
