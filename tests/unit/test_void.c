@@ -19,7 +19,7 @@ static struct store *store;
 static struct err err;
 static _Atomic bool disk_fails;
 static void (*_Atomic failing_sync)(void); /* the next sync of the journal calls it, and fails */
-static _Atomic uint64_t claimed;           /* the highest claim in a segment's header */
+static _Atomic int false_claims;           /* headers that claim what is not durable */
 
 static bool is_journal(int fd) {
     char link[64], path[512] = "";
@@ -41,7 +41,7 @@ ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset) {
     struct segment_header h;
     if (offset == 0 && iov[0].iov_len >= sizeof h && is_journal(fd)) {
         memcpy(&h, iov[0].iov_base, sizeof h);
-        claimed = MAX(claimed, h.claim);
+        if (h.claim > atomic_load(&store->durable)) false_claims++;
     }
     return syscall(SYS_pwritev, fd, iov, n, offset, 0);
 }
@@ -193,8 +193,7 @@ static void wait_for_waiter(void) {
 static void finds_all_and_no_false_claim(uint64_t last) {
     while (durable_frame < last) turn();
     CHECK_INT(voids, 0);
-    /* All that was not durable stands behind the last header: none says more. */
-    CHECK_INT(claimed, 1);
+    CHECK_INT(false_claims, 0);
     CHECK(store_close(store, &err) == 0);
 }
 
