@@ -84,7 +84,7 @@ void info_journal(struct server *srv, struct buf *out) {
                st.journal_syncs > 0 ? (double)st.journal_sync_us / (double)st.journal_syncs : 0.0);
     info_put_u64(out, "journal_rewrites", st.journal_rewrites);
     info_put_u64(out, "journal_failures", st.journal_failures);
-    info_put_u64(out, "pinned_bytes", store_pinned_bytes(srv->store));
+    info_put_u64(out, "pinned_bytes", server_pinned_bytes(srv));
     info_put_u64(out, "pinned_bytes_max", server_pinned_max(srv));
 }
 

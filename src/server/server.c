@@ -47,7 +47,7 @@ static void on_applied(uint64_t frame, void *arg) {
 
 void server_resume_throttled(struct server *srv) {
     if (list_empty(&srv->throttled)) return;
-    if (store_pinned_bytes(srv->store) <= server_pinned_max(srv) / 8 * 7 &&
+    if (server_pinned_bytes(srv) <= server_pinned_max(srv) / 8 * 7 &&
         store_journal_bytes(srv->store) <= srv->config.journal_bytes_max)
         resume_all(&srv->throttled);
 }
@@ -100,6 +100,10 @@ void server_reset_needs(struct server *srv) {
         need_finish(c);
         client_resume(c);
     }
+}
+
+size_t server_pinned_bytes(const struct server *srv) {
+    return store_pinned_bytes(srv->store) + srv->model.unsettled.bytes;
 }
 
 uint64_t server_pinned_max(const struct server *srv) {
@@ -200,6 +204,7 @@ static void after_turn(struct server *srv) {
     flush_all(srv);
     model_pack(&srv->model);
     model_evict(&srv->model);
+    server_resume_throttled(srv); /* what was kept for the settled view may be gone */
     while (!list_empty(&srv->closed))
         client_free(LIST_ENTRY(srv->closed.next, struct client, closed));
     cron_run(srv);

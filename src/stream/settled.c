@@ -10,6 +10,15 @@
 
 #define VIEWS_KEPT 64
 
+static void account(struct model *m, size_t more) {
+    m->bytes += more;
+    m->unsettled.bytes += more;
+}
+static void unaccount(struct model *m, size_t less) {
+    m->bytes -= less;
+    m->unsettled.bytes -= less;
+}
+
 /* ---- images ---- */
 
 static struct image *image_at(struct list *node) {
@@ -48,7 +57,7 @@ void image_take(struct model *m, struct stream *s) {
     list_init(&i->order);
     list_append(&x->images, &i->node);
     list_append(&m->unsettled.images, &i->order);
-    m->bytes += sizeof *i;
+    account(m, sizeof *i);
 }
 
 void image_keep_holes(struct model *m, struct stream *s) {
@@ -58,7 +67,7 @@ void image_keep_holes(struct model *m, struct stream *s) {
     i->has_holes = true;
     i->holes = (struct holes){.count = h->count, .cap = h->count, .versions = h->versions};
     if (h->count > 0) i->holes.ranges = xmemdup(h->ranges, h->count * sizeof *h->ranges);
-    m->bytes += i->holes.cap * sizeof *h->ranges;
+    account(m, i->holes.cap * sizeof *h->ranges);
 }
 
 struct image *image_promise_value(const struct model *m, const struct stream *s) {
@@ -77,7 +86,7 @@ void image_give_value(struct model *m, struct image *i, char *value, size_t len)
     i->has_value = true;
     i->value = value;
     i->value_len = len;
-    m->bytes += len;
+    account(m, len);
 }
 
 void stream_note_unreferenced(struct model *m, struct stream *s) {
@@ -88,7 +97,7 @@ void stream_note_unreferenced(struct model *m, struct stream *s) {
 static void image_drop(struct model *m, struct image *i) {
     list_remove(&i->node);
     list_remove(&i->order);
-    m->bytes -= sizeof *i + i->holes.cap * sizeof *i->holes.ranges + i->value_len;
+    unaccount(m, sizeof *i + i->holes.cap * sizeof *i->holes.ranges + i->value_len);
     holes_clear(&i->holes);
     free(i->value);
     free(i);
@@ -182,7 +191,14 @@ struct former *former_add(struct model *m, struct stream_name *name, uint64_t nu
     struct str text = stream_name_str(name);
     hash_insert(&m->unsettled.by_name, &f->by_name, hash_bytes(text.ptr, text.len));
     if (number != 0) hash_insert(&m->unsettled.by_number, &f->by_number, hash_u64(number));
-    m->bytes += sizeof *f + text.len;
+    f->bytes = sizeof *f + text.len;
+    account(m, f->bytes);
+    if (content != NULL) { /* which is in the cache's account already */
+        size_t extra = content->extra != NULL ? content->extra->bytes : 0;
+        size_t kept = sizeof *content + content->tail_cap * sizeof *content->tail + extra;
+        m->unsettled.bytes += kept;
+        f->content_bytes = kept;
+    }
     return f;
 }
 
@@ -190,7 +206,8 @@ void former_remove(struct model *m, struct former *f) {
     list_remove(&f->order);
     hash_remove(&m->unsettled.by_name, &f->by_name);
     if (f->number != 0) hash_remove(&m->unsettled.by_number, &f->by_number);
-    m->bytes -= sizeof *f + f->name->rec.name_len;
+    unaccount(m, f->bytes);
+    m->unsettled.bytes -= f->content_bytes;
     stream_name_unref(f->name);
     free(f);
 }

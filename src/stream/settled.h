@@ -45,8 +45,9 @@ struct image {
 
 struct former {
     struct hash_node by_name, by_number;
-    struct list order;        /* model.unsettled.formers, by frame */
-    uint64_t frame, serial;   /* it was so before this frame */
+    struct list order;      /* model.unsettled.formers, by frame */
+    uint64_t frame, serial; /* it was so before this frame */
+    size_t bytes, content_bytes;
     struct stream_name *name; /* as of then; one reference */
     uint64_t number;          /* of what had the name; 0: nothing */
     struct stream *content;   /* of a deleted one; NULL: it lives on under another name */
@@ -56,6 +57,7 @@ struct unsettled {
     struct hash_table by_name, by_number;
     struct list images, formers;
     uint64_t serial;
+    size_t bytes;        /* of images and formers: they count as pinned (server_pinned_bytes) */
     struct view **views; /* of the running command, and some to be used again */
     size_t view_count, view_cap, view_made;
 };

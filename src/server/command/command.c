@@ -154,7 +154,7 @@ static void reply_unknown_command(struct client *c, const struct request *r) {
 /* ---- checks ---- */
 
 static bool must_wait_for_applier(struct server *srv) {
-    return store_pinned_bytes(srv->store) + srv->model.open->bytes > server_pinned_max(srv) ||
+    return server_pinned_bytes(srv) + srv->model.open->bytes > server_pinned_max(srv) ||
            store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
 }
 
