@@ -97,7 +97,7 @@ void content_free(struct model *m, struct stream *content);
 /* gone/renamed.c: NULL: it was not renamed lately. */
 struct stream_name *model_name_of_number(const struct model *m, uint64_t number);
 
-/* gone/erased.c; old: what memory had of it, kept by a grave; NULL: nothing. */
+/* gone/erased.c; old: as it was, kept by a grave. */
 void model_add_erased(struct model *m, struct event *e, struct event *old);
 /* Forgets those that were erased by frames up to this one. */
 void model_forget_erased(struct model *m, uint64_t up_to);

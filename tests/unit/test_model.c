@@ -859,6 +859,9 @@ TEST(what_is_kept_of_a_page_is_as_erased_as_it_was) {
     CHECK(stream_event(s, 2)->rec.flags & EVENT_ERASED);
     CHECK_INT(event_payload(&stream_event(s, 2)->rec).len, 0);
     CHECK(!(stream_event(s, 3)->rec.flags & EVENT_ERASED));
+    /* But who reads as of before gets it. */
+    struct event *whole = model_erased(m, stream_event(s, 2), m->decided - 1);
+    CHECK(whole != NULL && !(whole->rec.flags & EVENT_ERASED));
     store_release(store, &q);
     model_drop_page(m, &q.page);
     read_clear(&r);

@@ -8,7 +8,7 @@ struct erased {
     struct hash_node node;
     struct list order;   /* model.erased.order */
     struct event *event; /* one reference */
-    struct event *old;   /* whole, in its grave until the frame is applied; NULL: memory had none */
+    struct event *old;   /* whole, in its grave until the frame is applied */
     uint64_t frame;
 };
 

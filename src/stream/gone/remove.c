@@ -196,9 +196,12 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
         model_bury(m, event_ref(old));
         if (e->rec.flags & EVENT_CLIENT_ID && in_log) model_replace_id(m, old, erased);
         stream_replace(m, s, erased, in_tail, in_log);
+    } else { /* the tail may take the erased one from a page, while readers see the whole one */
+        model_bury(m, event_ref(e));
+        event_count(m, e);
     }
     model_bury(m, erased); /* for the reply */
-    model_add_erased(m, erased, old);
+    model_add_erased(m, erased, old != NULL ? old : e);
     struct erase_record *r = model_record(m, RECORD_ERASE, sizeof *r);
     *r = (struct erase_record){s->name->rec.number, f.version, f.sequence};
     stream_touch(m, s, true);
