@@ -14,6 +14,7 @@ enum {
     ERR_TOO_LARGE = -5, /* over a stated limit */
     ERR_BUSY = -6,      /* try again later */
     ERR_NOT_FOUND = -7,
+    ERR_LOST = -8, /* files of the store are not those that were opened: until they are back */
 };
 
 struct err {

@@ -8,7 +8,7 @@ typedef unsigned long long ull;
 /* For tools that look at Redis' persistence: an append-only file that is always synced is what
  * comes closest. */
 void info_persistence(struct server *srv, struct buf *out) {
-    bool writable = store_writable(srv->store);
+    bool writable = store_writable(srv->store) && store_lost(srv->store) == NULL;
     struct store_stats st;
     store_read_stats(srv->store, &st);
     info_put_u64(out, "loading", 0);
@@ -30,7 +30,8 @@ void info_store(struct server *srv, struct buf *out) {
     struct store_stats st;
     store_read_stats(srv->store, &st);
     const struct store_state *state = store_state(srv->store);
-    const char *refusal = store_refusal(srv->store);
+    const char *refusal = store_lost(srv->store);
+    if (refusal == NULL) refusal = store_refusal(srv->store);
     char id[UUID_TEXT_LEN + 1] = "";
     uuid_format(&state->store_id, id);
     info_put_text(out, "store", srv->config.store);

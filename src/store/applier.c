@@ -35,8 +35,30 @@ static void batch_vec_add(struct batch_vec *v, struct batch *b) {
     v->items[v->count++] = b;
 }
 
+/* rc and err: of a look at the store's files. While they are not those that were opened, writes are
+ * refused. */
+static void note_place(struct store *s, int rc, const struct err *err) {
+    if (rc != 0 && rc != ERR_LOST) return;
+    pthread_mutex_lock(&s->lock);
+    if (rc == ERR_LOST) snprintf(s->lost_why, sizeof s->lost_why, "%s", err->text);
+    pthread_mutex_unlock(&s->lock);
+    if (atomic_exchange(&s->lost, rc == ERR_LOST) == (rc == ERR_LOST)) return;
+    if (rc == ERR_LOST)
+        log_warning("%s. Writes are refused", err->text);
+    else
+        log_notice("the store's files are back; writes are accepted");
+}
+
+static void look_at_place(struct store *s) {
+    struct err err;
+    int rc = s->backend->check(s->writer, &err);
+    if (rc == 0 && s->backend->durable) rc = store_check_locks(s, &err);
+    note_place(s, rc, &err);
+}
+
 static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
-    if (!atomic_load(&s->apply_failing)) log_warning("apply: %s; trying again", err->text);
+    if (!atomic_load(&s->apply_failing) && !atomic_load(&s->lost))
+        log_warning("apply: %s; trying again", err->text);
     pthread_mutex_lock(&s->lock);
     snprintf(s->apply_error, sizeof s->apply_error, "%s", err->text);
     atomic_store(&s->apply_failing, true);
@@ -84,8 +106,9 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
             log_warning("apply: %s; this server stops", err.text);
             _exit(1);
         }
+        if (rc == ERR_LOST) note_place(s, rc, &err);
         apply_failed(s, &err, attempt);
-        if (acknowledges && rc != ERR_BUSY && attempt >= 2) {
+        if (acknowledges && rc != ERR_BUSY && (attempt >= 2 || rc == ERR_LOST)) {
             backend_fail(s, &err);
             return false;
         }
@@ -167,6 +190,7 @@ void *applier_main(void *arg) {
             if (err.text[0] != '\0') log_verbose("maintain: %s", err.text);
             more = false;
         }
+        look_at_place(s);
     }
     free(taken.items);
     pthread_mutex_lock(&s->lock);

@@ -29,6 +29,7 @@ struct store_state {
     uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
     uint64_t id_key;              /* 46 bits, see event_id_make */
+    uint32_t run;      /* a random number that names the server that wrote last; 0: not known */
     bool journal_open; /* a journal may hold frames beyond `applied` (docs/design.md, rule 7) */
 };
 
@@ -160,6 +161,10 @@ struct backend {
     const char *scheme; /* "sqlite" in sqlite:PATH */
     bool durable;       /* false: memory:; no journal, no lock */
 
+    /* Whether `path` can name a store: before anything is made beside it. ERR_REFUSED: it means
+     * something else to the backend, or is no plain file. */
+    int (*check_path)(const char *path, struct err *err);
+
     /* Opens (and creates or migrates) the store for writing: the applier's connection. Raises
      * the epoch in the same transaction that reads it. ERR_REFUSED: newer schema; ERR_CORRUPT. */
     int (*open_writer)(struct backend_conn **out, const char *path, struct err *err);
@@ -172,8 +177,17 @@ struct backend {
     int (*load_state)(struct backend_conn *w, struct store_state *out, struct err *err);
     /* Durably notes whether a journal may hold frames that the backend has not got. */
     int (*set_journal_open)(struct backend_conn *w, bool open, struct err *err);
+    /* Durably notes which run of a server writes from now on. */
+    int (*set_run)(struct backend_conn *w, uint32_t run, struct err *err);
+    /* A store without any frame becomes the one whose journal is to be replayed from frame 1. */
+    int (*adopt)(struct backend_conn *w, const struct uuid *store_id, uint64_t id_key,
+                 struct err *err);
     /* Commits something durably, to see whether the disk works (again). */
     int (*probe)(struct backend_conn *w, struct err *err);
+    /* Whether the store is still where it was opened, and what this connection wrote last.
+     * ERR_LOST: it was removed, replaced or written over; it may come back. apply, maintain, probe
+     * and set_journal_open look as well, and change nothing then. */
+    int (*check)(struct backend_conn *w, struct err *err);
     /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.

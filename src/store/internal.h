@@ -41,8 +41,9 @@ struct store {
     struct backend_conn *writer;
     struct journal *journal; /* NULL: durability backend, or memory */
     struct store_state state;
+    uint32_t run; /* of this server, if it comes to writing */
     struct store_callbacks callbacks;
-    int lock_fd, event_fd;
+    int lock_fd, dir_lock_fd, event_fd; /* -1: not (yet) */
     bool started;
 
     /* The loop's alone. */
@@ -55,7 +56,7 @@ struct store {
     unsigned in_flight;          /* batches submitted and not reported durable */
     uint64_t durable_seen, applied_seen, failures_seen;
     bool writable;
-    char refusal[256];
+    char refusal[512];
 
     /* Written by threads, read by all. */
     _Atomic uint64_t durable, applied;
@@ -64,6 +65,8 @@ struct store {
     _Atomic uint64_t erasing_applies; /* how many applies erased something */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
+    _Atomic bool
+        lost; /* the files are not those that were opened; lost_why (under lock) says more */
     _Atomic uint64_t interval_ms, disk_free_min;
 
     pthread_mutex_t lock;
@@ -81,7 +84,7 @@ struct store {
     bool journal_stopped; /* nothing comes to the applier any more */
     bool applier_stopped;
     uint64_t flush_frame; /* the applier must not wait to collect below this */
-    char failure[512], apply_error[512];
+    char failure[512], apply_error[512], lost_why[512];
     /* end of: under lock */
 
     struct journal_slot {
@@ -115,6 +118,18 @@ void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why);
 void store_resume(struct store *s); /* it works again. With the lock */
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
+/* lock.c */
+/* Takes the locks; the journal's as well if its directory is there. ERR_REFUSED: another server has
+ * one of them. */
+MUST_CHECK int store_lock(struct store *s, struct err *err);
+MUST_CHECK int store_lock_journal(struct store *s, struct err *err); /* if it is there by now */
+void store_unlock(struct store *s);
+/* ERR_LOST: what is locked is not where it was, so that another server may be let in. */
+MUST_CHECK int store_check_locks(struct store *s, struct err *err);
+void store_journal_path(const struct store *s, char *out, size_t size);
+/* Before the database is opened. Is it missing although its journal is there? Then it can be made
+ * anew from the journal (*rebuild; whose it is), or ERR_REFUSED. */
+MUST_CHECK int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err *err);
 /* Opens the journal, and brings what it holds beyond the backend into the backend. */
 MUST_CHECK int store_recover(struct store *s, struct err *err);
 MUST_CHECK int threads_start(struct store *s, struct err *err);

@@ -14,7 +14,25 @@ struct replay {
     struct batch *batches[256];
     size_t count, bytes;
     uint64_t frames;
+    uint64_t id_key;
+    bool keyed; /* it is known to be that of the events */
 };
+
+/* A database that is made anew from its journal has a key of its own at first. The ids that the
+ * server made tell the one with which they were made. */
+static int find_key(struct replay *r, const struct batch *b, struct err *err) {
+    const uint32_t records = b->frame_end[b->frame_count - 1];
+    for (uint32_t i = 0; i < records && !r->keyed; i++) {
+        const struct event_record *e = b->records[i].body;
+        if (b->records[i].kind != RECORD_EVENT || (e->flags & EVENT_CLIENT_ID) != 0) continue;
+        uint64_t key = event_id_sequence(&e->event_id, 0) ^ e->sequence;
+        r->keyed = true;
+        if (key == r->id_key) continue;
+        int rc = r->s->backend->adopt(r->s->writer, &r->s->state.store_id, key, err);
+        if (rc != 0) return rc;
+    }
+    return 0;
+}
 
 static int replay_apply(struct replay *r, struct err *err) {
     int rc = 0;
@@ -38,26 +56,85 @@ static int replay_batch(struct batch *b, void *arg, struct err *err) {
     r->batches[r->count++] = b;
     r->bytes += b->bytes;
     r->frames += b->frame_count;
+    int rc = r->keyed ? 0 : find_key(r, b, err);
+    if (rc != 0) return rc;
     if (r->count < ARRAY_LEN(r->batches) && r->bytes < REPLAY_BYTES) return 0;
     return replay_apply(r, err);
 }
 
+/* Which run's journal goes on from what the database has. What was written to a copy of a store is
+ * not what was written to the store, although both have the same id and count the same frames. */
+static int check_run(struct store *s, const struct journal_look *look, struct err *err) {
+    if (look->segments == 0 || (look->sealed && look->sealed_frame <= s->state.applied)) return 0;
+    if (!look->goes_on)
+        return err_set(
+            err, ERR_REFUSED,
+            "%s-journal.d and %s have gone different ways: the database (frame %llu) was "
+            "written to by a server that did not write this journal, such as one that ran "
+            "on a copy of it. Put together what belongs together; "
+            "docs/operations.md#what-the-start-finds",
+            s->path, s->path, (unsigned long long)s->state.applied);
+    if (s->state.run == look->run || look->run == 0 || s->state.run == 0) return 0;
+    log_notice("%s is an older copy of the store: what it lacks comes from the journal", s->path);
+    return s->backend->set_run(s->writer, look->run, err);
+}
+
+static int check_end(struct store *s, const struct journal_look *look, struct err *err) {
+    uint64_t found = journal_found_frame(s->journal);
+    if (look->segments == 0 || look->sealed || found >= s->state.applied) return 0;
+    return err_set(
+        err, ERR_REFUSED,
+        "%s has frames up to %llu, but its journal ends with frame %llu: the journal is "
+        "older than the database, or its end is damaged. What was acknowledged later may "
+        "be in the right one: put it back; docs/operations.md#what-the-start-finds",
+        s->path, (unsigned long long)s->state.applied, (unsigned long long)found);
+}
+
+int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err *err) {
+    char dir[sizeof s->path + 16];
+    struct stat st;
+    struct journal_look look;
+    *rebuild = false;
+    store_journal_path(s, dir, sizeof dir);
+    if (stat(s->path, &st) == 0 && st.st_size > 0) return 0;
+    int rc = journal_look(dir, NULL, 0, 0, &look, err);
+    if (rc != 0 || (look.segments == 0 && look.unreadable == 0)) return rc;
+    *store_id = look.store_id;
+    *rebuild = look.segments > 0 && look.first_frame == 1;
+    if (*rebuild) return 0;
+    return err_set(
+        err, ERR_REFUSED,
+        "%s is missing, but its journal is there (%s), and does not begin with frame 1: "
+        "what was before it is in the database only. Put the database back; or, to begin "
+        "an empty store, move the journal away and keep it",
+        s->path, dir);
+}
+
 int store_recover(struct store *s, struct err *err) {
+    char dir[sizeof s->path + 16];
+    struct stat st;
+    struct journal_look look;
+    store_journal_path(s, dir, sizeof dir);
+    bool there = stat(dir, &st) == 0;
+    if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
+    int rc = journal_look(dir, &s->state.store_id, s->state.applied, s->state.run, &look, err);
+    if (rc == 0) rc = check_run(s, &look, err);
+    if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
+    if (rc != 0) return rc;
     struct journal_config config = {
+        .dir = dir,
         .store_id = s->state.store_id,
         .epoch = s->state.epoch,
         .segment_bytes = s->config.segment_bytes,
+        .run = s->run,
+        .parent = s->state.run,
     };
-    char dir[sizeof s->path + 16];
-    snprintf(dir, sizeof dir, "%s-journal.d", s->path);
-    config.dir = dir;
-    struct stat st;
-    bool there = stat(dir, &st) == 0;
-    if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
-    struct replay r = {.s = s};
+    struct replay r = {.s = s, .id_key = s->state.id_key, .keyed = s->state.applied > 0};
     uint64_t start = clock_mono_ms();
-    int rc = journal_open(&s->journal, &config, s->state.applied, s->state.journal_open,
-                          replay_batch, &r, err);
+    rc = journal_open(&s->journal, &config, s->state.applied, s->state.journal_open, replay_batch,
+                      &r, err);
+    if (rc == 0) rc = check_end(s, &look, err);
+    if (rc == 0) rc = store_lock_journal(s, err); /* it may be new */
     if (rc == 0)
         rc = replay_apply(&r, err);
     else

@@ -3,11 +3,7 @@
  * journal_thread.c, applier.c and readers.c. */
 #include "store/store.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -17,22 +13,16 @@
 
 /* ---- open and recover ---- */
 
-static int take_lock(struct store *s, struct err *err) {
-    char path[sizeof s->path + 8];
-    snprintf(path, sizeof path, "%s-lock", s->path);
-    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (s->lock_fd < 0) return err_errno(err, "cannot open the lock file %s", path);
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
-    if (errno != EWOULDBLOCK) return err_errno(err, "cannot lock %s", path);
-    return err_set(err, ERR_REFUSED,
-                   "the store %s is in use by another server (it holds %s); one server a store",
-                   s->path, path);
+static void close_backend(struct store *s) {
+    if (s->journal != NULL) journal_close(s->journal);
+    if (s->writer != NULL) s->backend->close(s->writer);
+    s->journal = NULL;
+    s->writer = NULL;
 }
 
 static void store_free(struct store *s) {
-    if (s->journal != NULL) journal_close(s->journal);
-    if (s->writer != NULL) s->backend->close(s->writer);
-    if (s->lock_fd >= 0) close(s->lock_fd);
+    close_backend(s);
+    store_unlock(s);
     if (s->event_fd >= 0) close(s->event_fd);
     pthread_cond_destroy(&s->journal_wake);
     pthread_cond_destroy(&s->applier_wake);
@@ -45,7 +35,7 @@ static void store_free(struct store *s) {
 static struct store *store_create(const struct store_config *config) {
     struct store *s = xcalloc(1, sizeof *s);
     s->config = *config;
-    s->lock_fd = s->event_fd = -1;
+    s->lock_fd = s->dir_lock_fd = s->event_fd = -1;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -63,11 +53,37 @@ static struct store *store_create(const struct store_config *config) {
     s->interval_ms = config->interval_ms;
     s->disk_free_min = config->disk_free_min;
     s->writable = true;
+    while (s->run == 0) random_bytes(&s->run, sizeof s->run);
     return s;
+}
+
+/* *made: there was no database, and there is one now, to be filled from the journal. */
+static int open_backend(struct store *s, bool *made, struct err *err) {
+    struct uuid store_id;
+    int rc = s->backend->durable ? store_look(s, made, &store_id, err) : 0;
+    if (rc == 0) rc = s->backend->open_writer(&s->writer, s->path, err);
+    if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
+    if (rc == 0 && *made) {
+        log_warning("%s is missing, and is made again from its journal, which begins with frame 1",
+                    s->path);
+        rc = s->backend->adopt(s->writer, &store_id, s->state.id_key, err);
+    }
+    return rc == 0 ? s->backend->load_state(s->writer, &s->state, err) : rc;
+}
+
+/* Of a start that was refused: what it made would hide that the database is missing. */
+static void remove_database(const char *path) {
+    static const char *const parts[] = {"", "-wal", "-shm"};
+    char part[sizeof((struct store *)0)->path + 8];
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        snprintf(part, sizeof part, "%s%s", path, parts[i]);
+        unlink(part);
+    }
 }
 
 int store_open(struct store **out, const struct store_config *config, struct err *err) {
     struct store *s = store_create(config);
+    bool made = false;
     const char *path;
     int rc;
     s->backend = backend_find(config->url, &path);
@@ -75,6 +91,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
         rc = err_set(err, ERR_REFUSED, "unknown store '%s': sqlite:PATH or memory:", config->url);
         goto fail;
     }
+    if ((rc = s->backend->check_path(path, err)) != 0) goto fail;
     if (strlen(path) >= sizeof s->path - 16) {
         rc = err_set(err, ERR_REFUSED, "the store's path is too long");
         goto fail;
@@ -85,14 +102,15 @@ int store_open(struct store **out, const struct store_config *config, struct err
         rc = err_errno(err, "eventfd");
         goto fail;
     }
-    if (s->backend->durable && (rc = take_lock(s, err)) != 0) goto fail;
-    if ((rc = s->backend->open_writer(&s->writer, s->path, err)) != 0) goto fail;
-    if ((rc = s->backend->load_state(s->writer, &s->state, err)) != 0) goto fail;
+    if (s->backend->durable && (rc = store_lock(s, err)) != 0) goto fail;
+    if ((rc = open_backend(s, &made, err)) != 0) goto fail;
     if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
     s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
     *out = s;
     return 0;
 fail:
+    close_backend(s);
+    if (made) remove_database(s->path);
     store_free(s);
     return rc;
 }
@@ -113,6 +131,7 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
     }
     /* In this order: a store that expects a journal refuses to start without one. */
     if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
+    if ((rc = s->backend->set_run(s->writer, s->run, err)) != 0) return rc;
     if (s->backend->durable && (rc = s->backend->set_journal_open(s->writer, journal, err)) != 0)
         return rc;
     if (s->backend->durable) store_clean_backups(s);
@@ -275,6 +294,18 @@ const char *store_refusal(struct store *s) {
     return s->refusal;
 }
 
+const char *store_lost(struct store *s) {
+    if (!atomic_load_explicit(&s->lost, memory_order_relaxed)) return NULL;
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->refusal, sizeof s->refusal, "%s", s->lost_why);
+    pthread_mutex_unlock(&s->lock);
+    return s->refusal;
+}
+
+const char *store_stuck(struct store *s) {
+    return atomic_load(&s->apply_failing) ? store_lost(s) : NULL;
+}
+
 uint64_t store_durable(const struct store *s) {
     return s->durable_seen;
 }
@@ -407,6 +438,8 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
     bool more = true;
     while (rc == 0 && more && !store_lost_patience(s, patience))
         rc = s->backend->maintain(s->writer, true, &more, err);
+    /* A journal is never sealed over a database that is not the one it was applied to. */
+    if (rc == 0) rc = s->backend->check(s->writer, err);
     if (rc == 0 && s->journal != NULL) {
         bool erased = atomic_load(&s->erasing_applies) != s->scrubbed || s->scrub;
         if (s->started && erased && !s->failed) {

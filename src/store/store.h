@@ -60,8 +60,15 @@ void store_submit(struct store *s, struct batch *b);
 bool store_idle(const struct store *s, unsigned slots);
 /* Writes are possible (not voided). */
 bool store_writable(const struct store *s);
-/* NULL, or why writes must be refused now (disk-free-min). Valid until the next call. */
+/* NULL, or why writes must be refused now (disk-free-min). Valid until the next call of one of the
+ * two. */
 const char *store_refusal(struct store *s);
+/* NULL, or what has happened to the store's files: removed, replaced, written over. Then
+ * nothing may be written; what is acknowledged stays in the journal, or is applied when it is the
+ * journal that is gone. */
+const char *store_lost(struct store *s);
+/* The same when nothing is applied for that reason, so that nobody should wait for it. */
+const char *store_stuck(struct store *s);
 
 uint64_t store_durable(const struct store *s); /* as of the last poll */
 uint64_t store_applied(const struct store *s);

@@ -77,7 +77,7 @@ TEST(a_newer_schema_is_refused_naming_both_versions) {
     sql(DB, "PRAGMA user_version = 4711");
     CHECK_INT(try_open(DB, &err), ERR_REFUSED);
     CHECK(strstr(err.text, "4711") != NULL);
-    CHECK(strstr(err.text, "versions up to 2") != NULL);
+    CHECK(strstr(err.text, "versions up to 3") != NULL);
 }
 
 TEST(a_damaged_database_is_an_error_and_not_a_crash) {
@@ -206,6 +206,79 @@ TEST(a_writer_that_was_replaced_can_write_nothing_more) {
     backend_sqlite.close(other);
     CHECK_SQL("SELECT count(*) FROM events", "100");
     world_close(x);
+}
+
+/* --- the files ------------------------------------------------------------------- */
+
+TEST(the_row_of_the_store_is_found_in_its_page_and_in_no_other_bytes) {
+    static uint8_t page[4096], good[4096];
+    struct world *x = open_world();
+    fill(x, 300, 3);
+    world_maintain(x, true); /* with a checkpoint */
+    int root = atoi(sql_rows(DB, "SELECT rootpage FROM sqlite_master WHERE name = 'store'"));
+    FILE *f = fopen(DB, "rb");
+    CHECK(f != NULL);
+    CHECK(fseek(f, (long)(root - 1) * 4096, SEEK_SET) == 0 && fread(good, 4096, 1, f) == 1);
+    fclose(f);
+    struct file_row row;
+    CHECK(file_row_of_page(good, sizeof good, &row));
+    CHECK(row.known && uuid_eq(&row.store_id, &x->state.store_id));
+    CHECK_INT(row.applied, x->next_frame - 1);
+    CHECK_INT(row.epoch, x->state.epoch);
+    for (int i = 0; i < 200000; i++) { /* whatever the bytes are, it stays within them */
+        memcpy(page, good, sizeof page);
+        for (uint64_t k = draw(4) + 1; k > 0; k--) {
+            uint64_t at = draw(3) == 0 ? draw(16) : draw(sizeof page);
+            if (draw(2) == 0) at = sizeof page - 1 - draw(120);
+            page[at] = (uint8_t)draw(256);
+        }
+        file_row_of_page(page, sizeof page, &row);
+    }
+    memset(page, 0, sizeof page);
+    CHECK(!file_row_of_page(page, sizeof page, &row));
+    world_close(x);
+}
+
+TEST(a_database_that_is_emptied_is_noticed) {
+    struct world *x = open_world();
+    struct err err;
+    fill(x, 300, 3);
+    world_maintain(x, true);
+    CHECK_INT(x->b->check(x->w, &err), 0);
+    CHECK(truncate(DB, 0) == 0);
+    world_append(x, "late", "t", "");
+    CHECK_INT(world_try_apply(x, &err), ERR_LOST);
+    CHECK(strstr(err.text, "no store is in it") != NULL);
+    for (size_t k = 0; k < x->batch_count; k++) batch_destroy(x->batches[k]);
+    x->batch_count = 0;
+    world_close(x);
+}
+
+TEST(a_database_that_is_not_what_was_written_last_is_not_written_to) {
+    static const char *const changes[] = {
+        "UPDATE store SET applied = applied - 1", "UPDATE store SET applied = applied + 1",
+        "UPDATE store SET store_id = randomblob(16)", "UPDATE store SET epoch = epoch - 1"};
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        struct world *x = open_world();
+        struct err err;
+        bool more = false;
+        fill(x, 100, 3);
+        world_append(x, "late", "t", "");
+        sql(DB, changes[i]);
+        CHECK_INT(world_try_apply(x, &err), ERR_LOST);
+        CHECK_INT(world_try_apply(x, &err), ERR_LOST);
+        CHECK_INT(x->b->check(x->w, &err), ERR_LOST);
+        CHECK_INT(x->b->set_journal_open(x->w, false, &err), ERR_LOST);
+        CHECK_INT(x->b->maintain(x->w, true, &more, &err), ERR_LOST);
+        CHECK_INT(x->b->probe(x->w, &err), ERR_LOST);
+        struct stream_head h;
+        uint64_t applied;
+        CHECK(x->b->read_head(x->r, STR("late"), &h, &applied, &err) < 0);
+        for (size_t k = 0; k < x->batch_count; k++) batch_destroy(x->batches[k]);
+        x->batch_count = 0;
+        world_close(x);
+        CHECK(system("rm -f " DB "*") == 0);
+    }
 }
 
 /* --- the index --------------------------------------------------------------------- */
@@ -548,7 +621,7 @@ TEST(the_view_of_the_status_shows_the_numbers) {
     fill(x, 1200, 3);
     CHECK_SQL("SELECT schema_version, epoch, applied, indexed, next_sequence, streams, journal"
               " FROM cairn_status",
-              "2|1|1200|0|1200|3|closed");
+              "3|1|1200|0|1200|3|closed");
     WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
     world_maintain(x, true);
     CHECK_SQL("SELECT indexed, journal, length(store_id) FROM cairn_status", "1200|open|36");

@@ -484,8 +484,8 @@ TEST(a_file_of_the_first_schema_is_brought_up_to_date) {
     CHECK_INT(x->state.next_group, 1);
     CHECK_INT(x->state.next_sequence, 10);
     check_all(x);
-    CHECK_SQL("PRAGMA user_version", "2");
-    CHECK_SQL("SELECT schema_version FROM cairn_status", "2");
+    CHECK_SQL("PRAGMA user_version", "3");
+    CHECK_SQL("SELECT schema_version FROM cairn_status", "3");
     CHECK_SQL("SELECT name, events FROM cairn_streams ORDER BY number", "s-1|7\ns-2|3");
     CHECK_SQL("SELECT count(*), sum(erased) FROM cairn_events", "10|0");
     world_remove(x, 1, 0, 2);

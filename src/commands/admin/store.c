@@ -19,6 +19,7 @@ enum outcome cmd_esync(struct client *c, const struct request *r) {
         reply_ok(c);
         return REPLIED;
     }
+    if (!apply_is_possible_or_reply(c)) return REPLIED;
     if (c->wait.timed_out) {
         reply_error(c, "TIMEOUT the backend has applied frame %llu, frame %llu is waited for",
                     (unsigned long long)store_applied(c->srv->store),
@@ -112,7 +113,7 @@ enum outcome cmd_backup(struct client *c, const struct request *r) {
         reply_error(c, "INVALIDARG invalid path");
         return REPLIED;
     }
-    if (!all_is_applied(c)) return wait_or_give_up(c);
+    if (!all_is_applied(c)) return apply_is_possible_or_reply(c) ? wait_or_give_up(c) : REPLIED;
     if (!need_backup(c, name)) return PARKED;
     reply_ok(c);
     return REPLIED;

@@ -177,6 +177,10 @@ bool server_writable_or_reply(struct client *c, unsigned flags) {
         reply_error(c, "IOERR store is read-only: %s", srv->read_only_why);
         return false;
     }
+    if ((why = store_lost(srv->store)) != NULL) {
+        reply_error(c, "IOERR store is read-only: %s", why);
+        return false;
+    }
     if (!(flags & CMD_FREES) && (why = store_refusal(srv->store)) != NULL) {
         reply_error(c, "DISKFULL %s", why);
         return false;

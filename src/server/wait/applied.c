@@ -27,6 +27,12 @@ bool all_is_applied(struct client *c) {
     return frame_is_applied(c, c->srv->model.decided);
 }
 
+bool apply_is_possible_or_reply(struct client *c) {
+    const char *why = store_stuck(c->srv->store);
+    if (why != NULL) reply_error(c, "IOERR %s", why);
+    return why == NULL;
+}
+
 bool flush_is_applied(struct client *c) {
     return c->srv->model.flushed.frame == 0 || all_is_applied(c);
 }

@@ -14,5 +14,8 @@ bool all_is_applied(struct client *c);
 /* The same for everything up to a frame. */
 bool frame_is_applied(struct client *c, uint64_t frame);
 enum outcome wait_for_apply(struct client *c);
+/* Nothing will be applied while the database is not the one that was opened (store_stuck): who
+ * would wait for it is told why. */
+bool apply_is_possible_or_reply(struct client *c);
 
 #endif

@@ -51,6 +51,8 @@ struct journal {
     int dir_fd;
     struct uuid store_id;
     uint64_t epoch, segment_bytes;
+    uint32_t run, parent;
+    uint64_t found_frame;
     enum journal_state state;
 
     /* The journal thread's. */

@@ -108,6 +108,7 @@ static struct segment_header next_header(struct journal *j, uint64_t first_frame
         .flags = flags,
     };
     random_bytes(&h.tag, sizeof h.tag);
+    if (j->run != 0) h.tag = (uint64_t)j->parent << 32 | j->run;
     return h;
 }
 
@@ -188,6 +189,10 @@ size_t journal_frame_max(const struct journal *j) {
 
 uint64_t journal_last_frame(const struct journal *j) {
     return j->last_frame;
+}
+
+uint64_t journal_found_frame(const struct journal *j) {
+    return j->found_frame;
 }
 
 int journal_start(struct journal *j, uint64_t next_frame, struct err *err) {
@@ -405,6 +410,8 @@ struct journal *journal_create(const struct journal_config *config) {
     j->dir_fd = -1;
     j->store_id = config->store_id;
     j->epoch = config->epoch;
+    j->run = config->run;
+    j->parent = config->parent;
     j->segment_bytes = config->segment_bytes;
     pthread_mutex_init(&j->lock, NULL);
     return j;

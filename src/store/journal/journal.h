@@ -33,7 +33,32 @@ struct journal_config {
     struct uuid store_id;
     uint64_t epoch;
     uint64_t segment_bytes; /* file size, multiple of JOURNAL_BLOCK */
+    /* Random numbers that name the run of a server, and the one that wrote the store before: the
+     * tag of every segment that the run begins. 0: a random tag. */
+    uint32_t run, parent;
 };
+
+static inline uint32_t journal_tag_run(uint64_t tag) {
+    return (uint32_t)tag;
+}
+static inline uint32_t journal_tag_parent(uint64_t tag) {
+    return (uint32_t)(tag >> 32);
+}
+
+/* What the headers in a directory say of one store's journal. */
+struct journal_look {
+    size_t segments;       /* with a whole header; 0: then only `unreadable` says something */
+    size_t unreadable;     /* files whose header is damaged or of a newer format */
+    struct uuid store_id;  /* whose it is */
+    bool sealed;           /* it holds nothing that the store had not when it was closed */
+    uint64_t sealed_frame; /* then: the store's last frame */
+    uint64_t first_frame;  /* the lowest with which a segment begins */
+    uint32_t run;          /* of the newest segment */
+    bool goes_on;          /* it goes on from what the run `run` had written up to `applied` */
+};
+/* store_id NULL: whose the newest segment is. run 0: not known. No directory: no segments. */
+int journal_look(const char *dir, const struct uuid *store_id, uint64_t applied, uint32_t run,
+                 struct journal_look *out, struct err *err);
 
 struct journal;
 
@@ -53,6 +78,9 @@ int journal_open(struct journal **out, const struct journal_config *config, uint
                  bool expected, journal_replay_fn *replay, void *arg, struct err *err);
 /* The last valid frame found (>= applied). */
 uint64_t journal_last_frame(const struct journal *j);
+/* The last frame that is in the files themselves, as far as they were read: 0 when they were not,
+ * because the journal is sealed and the store has all of it. */
+uint64_t journal_found_frame(const struct journal *j);
 /* Begins a new segment whose first frame is next_frame; synced. Everything older must be applied.
  */
 int journal_start(struct journal *j, uint64_t next_frame, struct err *err);

@@ -409,6 +409,11 @@ static int recover(struct recovery *r, bool expected) {
     if (rc != 0) return rc;
     const struct segment *newest = r->own_count > 0 ? r->own[r->own_count - 1].segment : NULL;
     if (newest != NULL && (newest->header.flags & SEGMENT_SEALED) == 0) return walk_chain(r);
+    if (newest != NULL && newest->header.sealed_frame > r->applied) {
+        /* The store is an older copy: what it lacks may still be in the segments. */
+        note_claim(r, newest->header.sealed_frame, newest->header.generation, newest, 0);
+        return walk_chain(r);
+    }
     if (r->needed > r->applied) return refuse_lost(r, r->needed_by, r->needed_at, r->needed);
     if (newest == NULL) {
         if (!expected) return 0;
@@ -418,14 +423,7 @@ static int recover(struct recovery *r, bool expected) {
                        "see docs/journal.md to go on without them",
                        r->j->dir, r->lost_count > 0 ? " with a readable header" : "");
     }
-    if (newest->header.sealed_frame <= r->applied) return 0;
-    char path[SEGMENT_PATH_MAX];
-    return err_set(r->err, ERR_REFUSED,
-                   "%s (header at offset 0): the journal was closed when the store had frame %llu, "
-                   "but the store has only %llu: it is an older copy. Put back the store that "
-                   "belongs to this journal, or see docs/journal.md",
-                   recovery_path(r, newest, path), (unsigned long long)newest->header.sealed_frame,
-                   (unsigned long long)r->applied);
+    return 0;
 }
 
 int journal_open(struct journal **out, const struct journal_config *config, uint64_t applied,
@@ -447,6 +445,7 @@ int journal_open(struct journal **out, const struct journal_config *config, uint
     free(r.lost);
     free(r.buffer);
     j->last_frame = MAX(r.own_count > 0 ? r.expected - 1 : 0, applied);
+    j->found_frame = r.own_count > 0 ? r.expected - 1 : 0;
     j->applied = applied;
     if (rc != 0) {
         journal_close(j);

@@ -177,6 +177,11 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     return 0;
 }
 
+static int check_path(const char *path, struct err *err) {
+    if (path[0] == '\0') return 0;
+    return err_set(err, ERR_REFUSED, "memory: takes no name, and '%s' is one", path);
+}
+
 static int open_reader(struct backend_conn **out, struct backend_conn *writer, struct err *err) {
     UNUSED(err);
     *out = xcalloc(1, sizeof **out);
@@ -303,6 +308,26 @@ static int maintain(struct backend_conn *w, bool all, bool *more, struct err *er
     return 0;
 }
 
+static int set_run(struct backend_conn *w, uint32_t run, struct err *err) {
+    UNUSED(err);
+    w->store->state.run = run;
+    return 0;
+}
+
+static int adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t id_key,
+                 struct err *err) {
+    UNUSED(err);
+    w->store->state.store_id = *store_id;
+    w->store->state.id_key = id_key;
+    return 0;
+}
+
+static int check(struct backend_conn *w, struct err *err) {
+    UNUSED(w);
+    UNUSED(err);
+    return 0;
+}
+
 static void stats(struct backend_conn *w, struct backend_stats *out) {
     memset(out, 0, sizeof *out);
     pthread_mutex_lock(&w->store->mutex);
@@ -321,12 +346,16 @@ static int backup(struct backend_conn *c, const char *path, backup_progress_fn *
 const struct backend backend_memory = {
     .scheme = "memory",
     .durable = false,
+    .check_path = check_path,
     .open_writer = open_writer,
     .open_reader = open_reader,
     .close = conn_close,
     .load_state = load_state,
     .set_journal_open = set_journal_open,
     .probe = probe,
+    .check = check,
+    .set_run = set_run,
+    .adopt = adopt,
     .apply = apply,
     .maintain = maintain,
     .stats = stats,

@@ -297,7 +297,7 @@ static int write_side(struct backend_conn *c, enum side side, struct err *err) {
 
 static int write_state(struct backend_conn *c, const struct sqlite_state *state, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_SET_STATE];
-    sqlite_bind_u64(stmt, 1, state->s.epoch);
+    sqlite_bind_ours(c, stmt);
     sqlite_bind_u64(stmt, 2, state->flushes);
     sqlite_bind_u64(stmt, 3, state->s.applied);
     sqlite_bind_u64(stmt, 4, state->indexed);
@@ -369,6 +369,7 @@ int sqlite_apply(struct backend_conn *c, struct batch *const batches[], size_t n
     rc = sqlite_refresh(c, err);
     struct sqlite_state state = w->state;
     if (rc == 0) rc = write_batches(c, batches, n, &state, err);
+    if (rc == 0) rc = sqlite_check_place(c, err);
     if (rc == 0) rc = commit(c, &state, err);
     if (rc == 0) {
         if (state.flushes != w->state.flushes)
@@ -383,6 +384,7 @@ int sqlite_apply(struct backend_conn *c, struct batch *const batches[], size_t n
         purged_rollback(&w->purged);
         sqlite_apply_forget(w);
         w->stale = true;
+        rc = sqlite_lost_instead(c, rc, err);
     }
     collected_reset(w);
     return rc;

@@ -11,6 +11,7 @@
 #include "store/backend.h"
 #include "store/sqlite/changes.h"
 #include "store/sqlite/index_tail.h"
+#include "store/sqlite/place.h"
 #include "store/sqlite/purged_set.h"
 #include "store/sqlite/schema.h"
 
@@ -86,6 +87,7 @@ struct sqlite_writer {
     struct sqlite_state state; /* as committed, unless stale */
     bool stale;                /* read it again before use: the last transaction failed */
     struct index_tail *index_tail;
+    struct sqlite_place place;
 
     /* the apply under way */
     struct index_keys index; /* entries of events since the last flush */
@@ -176,8 +178,9 @@ int sqlite_open_db(sqlite3 **out, const char *path, int flags, struct err *err);
 int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct err *err);
 /* Reads the writer's state again if a failed transaction left it in doubt. */
 int sqlite_refresh(struct backend_conn *c, struct err *err);
-int sqlite_replaced(struct backend_conn *c,
-                    struct err *err); /* ERR_REFUSED: the epoch is another's */
+/* Of a statement that changes the row of `store` only if it is as w->state has it: the parameters
+ * that say so (IF_OURS). When it has changed nothing, sqlite_replaced says why. */
+void sqlite_bind_ours(struct backend_conn *c, sqlite3_stmt *stmt);
 
 static inline int sqlite_bind_u64(sqlite3_stmt *stmt, int at, uint64_t v) {
     return sqlite3_bind_int64(stmt, at, (sqlite3_int64)v);
@@ -188,8 +191,26 @@ void sqlite_entry_digits(uint64_t v, char digits[SQLITE_ENTRY_DIGITS]);
 int sqlite_bind_entry(sqlite3_stmt *stmt, int at, uint64_t v);
 uint64_t sqlite_column_entry(sqlite3_stmt *stmt, int at);
 
+/* --- place.c: whether the files are those that were opened -------------------- */
+
+/* Before anything is written: ERR_REFUSED when the WAL is another database's. Until it has said 0,
+ * a close leaves the files as they are. */
+int sqlite_check_wal(struct backend_conn *w, struct err *err);
+/* Notes which files are open. When the database can be read. */
+int sqlite_place_take(struct backend_conn *w, struct err *err);
+void sqlite_place_free(struct sqlite_place *p);
+/* ERR_LOST: they are not any more. Also within a transaction, before its commit. */
+int sqlite_check_place(struct backend_conn *w, struct err *err);
+/* After a failure: ERR_LOST if that is why, else rc as it was. Not within a transaction. */
+int sqlite_lost_instead(struct backend_conn *w, int rc, struct err *err);
+/* The row of `store` is not what was written last. ERR_REFUSED: another server has taken over;
+ * ERR_LOST: another database is there. */
+int sqlite_replaced(struct backend_conn *w, struct err *err);
+
 /* --- open.c: creating, migrating, checking ---------------------------- */
 
+/* See struct backend. */
+int sqlite_check_path(const char *path, struct err *err);
 /* Makes db a store of our schema, or says why not. fresh stores get an id. */
 int sqlite_migrate(struct backend_conn *c, struct err *err);
 

@@ -108,11 +108,11 @@ static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
 
 int sqlite_set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_SET_INDEXED];
-    sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
+    sqlite_bind_ours(c, stmt);
     sqlite_bind_u64(stmt, 2, indexed);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
-    return rc;
+    return rc == 0 ? sqlite_check_place(c, err) : rc;
 }
 
 static int merge_slice(struct backend_conn *c, struct err *err) {
@@ -183,8 +183,8 @@ static void note_sizes(struct backend_conn *c) {
 int sqlite_maintain(struct backend_conn *c, bool all, bool *more, struct err *err) {
     struct sqlite_writer *w = c->w;
     assert(w != NULL);
-    int rc = 0;
-    if (merge_wanted(w, all)) {
+    int rc = sqlite_check_place(c, err); /* before it copies the WAL into it */
+    if (rc == 0 && merge_wanted(w, all)) {
         if (w->merge_runs == 0) {
             w->merge_runs = index_tail_freeze(w->index_tail);
             memset(w->merge_at, 0, sizeof w->merge_at);
@@ -199,5 +199,5 @@ int sqlite_maintain(struct backend_conn *c, bool all, bool *more, struct err *er
     if (rc == 0 && (grown >= CHECKPOINT_PAGES || (all && !*more && grown > 0)))
         rc = checkpoint(c, err);
     note_sizes(c);
-    return rc;
+    return rc == 0 ? 0 : sqlite_lost_instead(c, rc, err);
 }

@@ -3,6 +3,11 @@
  * checks come before the first pragma that would. */
 #include "store/sqlite/internal.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
 #define PAGE_SIZE "4096"
 
 static int query_int(struct backend_conn *c, const char *sql, int64_t *out, struct err *err) {
@@ -17,6 +22,48 @@ static int query_int(struct backend_conn *c, const char *sql, int64_t *out, stru
     int code = sqlite_error(c, rc, err, "not a usable database");
     sqlite3_finalize(stmt);
     return code;
+}
+
+/* Whether the path is a file's with `end` behind its name, and that file is there. */
+static bool is_part_of_another(const char *path, const char *end) {
+    size_t n = strlen(path), m = strlen(end);
+    if (n <= m || strcmp(path + n - m, end) != 0) return false;
+    char *whole = xstrdup(path);
+    whole[n - m] = '\0';
+    bool there = access(whole, F_OK) == 0;
+    free(whole);
+    return there;
+}
+
+/* SQLite gives some names a meaning of its own: a database that is in memory or temporary, or a URI
+ * whose parameters would be ours no more. A name means a file here, or nothing. */
+int sqlite_check_path(const char *path, struct err *err) {
+    static const char *const parts[] = {"-wal", "-shm", "-journal", "-lock", "-journal.d"};
+    struct stat st;
+    if (path[0] == '\0')
+        return err_set(err, ERR_REFUSED, "sqlite: needs the path of a file, and has none");
+    if (path[0] == ':')
+        return err_set(err, ERR_REFUSED,
+                       "sqlite:%s is not kept in a file. 'store memory:' is a store in memory; a "
+                       "file of that name is sqlite:./%s",
+                       path, path);
+    if (strncmp(path, "file:", 5) == 0)
+        return err_set(err, ERR_REFUSED,
+                       "sqlite:%s: URIs are not understood, only paths. A file of that name is "
+                       "sqlite:./%s",
+                       path, path);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (is_part_of_another(path, parts[i]))
+            return err_set(err, ERR_REFUSED,
+                           "sqlite:%s is the file of another store: the store's own path has no "
+                           "%s at its end",
+                           path, parts[i]);
+    if (path[strlen(path) - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+        return err_set(err, ERR_REFUSED, "sqlite:%s is a directory: the path of a file is needed",
+                       path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return err_set(err, ERR_REFUSED, "sqlite:%s is not a plain file", path);
+    return 0;
 }
 
 /* *version 0: an empty file, to be made a store. */

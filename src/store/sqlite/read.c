@@ -44,6 +44,8 @@ void sqlite_reader_free(struct sqlite_reader *r) {
 int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapshot *s,
                           struct err *err) {
     assert(c->r != NULL);
+    const struct sqlite_place *place = &c->writer->w->place;
+    if (atomic_load(&place->replaced)) return err_set(err, ERR_LOST, "%s", place->why);
     struct index_tail *tail = c->writer->w->index_tail;
     for (;;) {
         s->has_view = false;

@@ -210,9 +210,12 @@ static const char step_2[] =
     " CASE journal_open WHEN 0 THEN 'closed' ELSE 'open' END AS journal"
     " FROM store;";
 
+/* Which server's run wrote last: whether a journal belongs to what is here. */
+static const char step_3[] = "ALTER TABLE store ADD COLUMN run INTEGER NOT NULL DEFAULT 0;";
+
 /* clang-format on */
 
-const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1, step_2};
+const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1, step_2, step_3};
 
 const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
                                 "DELETE FROM streams; DELETE FROM types; DELETE FROM event_ids;"
@@ -226,6 +229,9 @@ const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
     "sequence, stream, version, type, timestamp, recorded, entry_ms, entry_seq, event_id,"         \
     " content_hash, partition_key, transaction_id, correlation, causation, aggregate, metadata,"   \
     " payload, fields, erased"
+/* The row is as this server wrote it last: see sqlite_bind_ours. */
+#define IF_OURS " WHERE epoch = ?1 AND applied = ?20 AND store_id = ?21"
+_Static_assert(OURS_APPLIED == 20 && OURS_STORE_ID == 21, "IF_OURS");
 #define STREAM_COLUMNS "number, name, created, partition_key, is_string"
 #define BY_VALUE(table, order)                                                                     \
     "SELECT sequence FROM " table " WHERE id = ?1 AND sequence BETWEEN ?2 AND ?3 ORDER BY"         \
@@ -237,14 +243,15 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_COMMIT] = "COMMIT",
     [SQL_STATE] = "SELECT store_id, id_key, epoch, journal_open, flushes, applied, indexed,"
                   " next_sequence, next_stream, stream_count, recorded, entry_ms, entry_seq,"
-                  " next_group, renames FROM store",
+                  " next_group, renames, run FROM store",
     [SQL_SET_STATE] = "UPDATE store SET flushes = ?2, applied = ?3, indexed = ?4,"
                       " next_sequence = ?5, next_stream = ?6, stream_count = ?7, recorded = ?8,"
-                      " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12"
-                      " WHERE epoch = ?1",
-    [SQL_SET_INDEXED] = "UPDATE store SET indexed = ?2 WHERE epoch = ?1",
-    [SQL_SET_JOURNAL] = "UPDATE store SET journal_open = ?2 WHERE epoch = ?1",
-    [SQL_RAISE_EPOCH] = "UPDATE store SET epoch = epoch + 1 WHERE epoch = ?1",
+                      " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12" IF_OURS,
+    [SQL_SET_INDEXED] = "UPDATE store SET indexed = ?2" IF_OURS,
+    [SQL_SET_JOURNAL] = "UPDATE store SET journal_open = ?2" IF_OURS,
+    [SQL_SET_RUN] = "UPDATE store SET run = ?2" IF_OURS,
+    [SQL_ADOPT] = "UPDATE store SET store_id = ?2, id_key = ?3" IF_OURS,
+    [SQL_RAISE_EPOCH] = "UPDATE store SET epoch = epoch + 1" IF_OURS,
 
     [SQL_ADD_STREAM] = "INSERT INTO streams (" STREAM_COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
     [SQL_DROP_STREAM] = "DELETE FROM streams WHERE number = ?1 RETURNING is_string, purged",

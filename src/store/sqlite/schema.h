@@ -8,11 +8,15 @@
 
 #include "base/base.h"
 
-#define SCHEMA_VERSION        2
+#define SCHEMA_VERSION        3
 #define SCHEMA_APPLICATION_ID 0x43616972 /* "Cair", in the file's header: `file` shows it */
 
 /* [i] leads from version i to i + 1. */
 extern const char *const sqlite_schema_steps[SCHEMA_VERSION];
+
+/* Parameters of the statements that change the row of `store`; ?1 is the epoch. */
+#define OURS_APPLIED  20
+#define OURS_STORE_ID 21
 
 #define BLOCK_BITS 10 /* type_blocks: 1024 sequences a block */
 
@@ -23,6 +27,8 @@ enum sql {
     SQL_SET_INDEXED,
     SQL_SET_JOURNAL,
     SQL_RAISE_EPOCH,
+    SQL_SET_RUN,
+    SQL_ADOPT,
     SQL_ADD_STREAM,
     SQL_DROP_STREAM,
     SQL_FREE_NAME,

@@ -14,6 +14,7 @@
  *   ids.c      a walk through all client-made ids
  *   scan.c     ranges of a stream or the log, with filters (types.c: globs of types)
  *   backup.c   consistent copies
+ *   place.c    whether the files are still those that were opened
  *
  * The file is in WAL mode and every commit of the writer is synced. Other programs may read and
  * even write it while we run: whoever holds the database makes us wait (ERR_BUSY, and the
@@ -128,8 +129,11 @@ static void column_uuid(sqlite3_stmt *stmt, int at, struct uuid *out) {
         memcpy(out, p, sizeof *out);
 }
 
-int sqlite_replaced(struct backend_conn *c, struct err *err) {
-    return err_set(err, ERR_REFUSED, "%s: another server has taken over this store", c->path);
+void sqlite_bind_ours(struct backend_conn *c, sqlite3_stmt *stmt) {
+    const struct store_state *s = &c->w->state.s;
+    sqlite_bind_u64(stmt, 1, s->epoch);
+    sqlite_bind_u64(stmt, OURS_APPLIED, s->applied);
+    sqlite3_bind_blob(stmt, OURS_STORE_ID, &s->store_id, sizeof s->store_id, SQLITE_STATIC);
 }
 
 int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct err *err) {
@@ -152,6 +156,7 @@ int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct e
     out->s.entry_seq = sqlite_column_entry(stmt, 12);
     out->s.next_group = (uint64_t)sqlite3_column_int64(stmt, 13);
     out->renames = (uint64_t)sqlite3_column_int64(stmt, 14);
+    out->s.run = (uint32_t)sqlite3_column_int64(stmt, 15);
     sqlite3_reset(stmt);
     return 0;
 }
@@ -182,7 +187,17 @@ int sqlite_open_db(sqlite3 **out, const char *path, int flags, struct err *err) 
     return code;
 }
 
+/* SQLite's last close brings the WAL into the database and removes it, by its name: not when either
+ * is another's by now. What was moved away has all of its WAL, see place.c. */
+static void leave_files_alone(struct backend_conn *c) {
+    struct err ignored;
+    if (c->w->place.database.path == NULL) return; /* it was not opened whole */
+    if (sqlite_check_place(c, &ignored) != 0)
+        sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 static void conn_close(struct backend_conn *c) {
+    if (c->w != NULL && c->db != NULL) leave_files_alone(c);
     for (size_t i = 0; i < SQL_COUNT; i++) sqlite3_finalize(c->stmts[i]);
     if (c->db != NULL) {
         int rc = sqlite3_close(c->db);
@@ -190,6 +205,7 @@ static void conn_close(struct backend_conn *c) {
     }
     if (c->w != NULL) {
         index_tail_destroy(c->w->index_tail);
+        sqlite_place_free(&c->w->place);
         sqlite_apply_free(c->w);
         free(c->w);
     }
@@ -225,7 +241,8 @@ static int give_way(void *unused) {
 
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
     *out = NULL;
-    if (path[0] == '\0') return err_set(err, ERR_REFUSED, "sqlite: the path is empty");
+    int rc = sqlite_check_path(path, err);
+    if (rc != 0) return rc;
     struct backend_conn *c = xcalloc(1, sizeof *c);
     c->path = xstrdup(path);
     c->writer = c;
@@ -236,9 +253,10 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     buf_init(&c->w->idempotent.walk_producer, 0);
     c->w->types = xcalloc(TYPE_SLOTS, sizeof *c->w->types);
     c->w->blocks = xcalloc(BLOCK_SLOTS, sizeof *c->w->blocks);
-    int rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (rc != 0) goto fail;
     sqlite3_busy_timeout(c->db, SQLITE_WRITER_BUSY_MS);
+    if ((rc = sqlite_check_wal(c, err)) != 0) goto fail;
     if ((rc = sqlite_migrate(c, err)) != 0) goto fail;
     rc = sqlite_exec(c,
                      "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
@@ -252,6 +270,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     if ((rc = sqlite_bulk_register(c, err)) != 0) goto fail;
     if ((rc = prepare_all(c, err)) != 0) goto fail;
     if ((rc = take_over(c, err)) != 0) goto fail;
+    if ((rc = sqlite_place_take(c, err)) != 0) goto fail;
     if ((rc = sqlite_index_rebuild(c, err)) != 0) goto fail;
     *out = c;
     return 0;
@@ -289,11 +308,17 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
 
 int sqlite_refresh(struct backend_conn *c, struct err *err) {
     assert(c->w != NULL);
+    const struct sqlite_place *place = &c->w->place;
+    if (atomic_load(&place->replaced)) return err_set(err, ERR_LOST, "%s", place->why);
     if (!c->w->stale) return 0;
     struct sqlite_state state;
     int rc = sqlite_read_state(c, &state, err);
     if (rc != 0) return rc;
-    if (state.s.epoch != c->w->state.s.epoch) return sqlite_replaced(c, err);
+    /* The transaction that failed may have been committed. */
+    const struct store_state *before = &c->w->state.s;
+    if (state.s.epoch != before->epoch || state.s.applied < before->applied ||
+        !uuid_eq(&state.s.store_id, &before->store_id))
+        return sqlite_replaced(c, err);
     c->w->state = state;
     c->w->stale = false;
     return 0;
@@ -314,22 +339,56 @@ static int load_state(struct backend_conn *c, struct store_state *out, struct er
 
 static int set_journal_open(struct backend_conn *c, bool open, struct err *err) {
     assert(c->w != NULL);
+    int rc = sqlite_refresh(c, err);
+    if (rc == 0) rc = sqlite_check_place(c, err);
+    if (rc != 0) return rc;
     sqlite3_stmt *stmt = c->stmts[SQL_SET_JOURNAL];
-    sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
+    sqlite_bind_ours(c, stmt);
     sqlite3_bind_int(stmt, 2, open);
-    int rc = sqlite_step(c, stmt, err);
+    rc = sqlite_step(c, stmt, err);
     if (rc != 0) return rc;
     if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
     c->w->state.s.journal_open = open;
     return 0;
 }
 
+static int set_run(struct backend_conn *c, uint32_t run, struct err *err) {
+    assert(c->w != NULL);
+    sqlite3_stmt *stmt = c->stmts[SQL_SET_RUN];
+    sqlite_bind_ours(c, stmt);
+    sqlite_bind_u64(stmt, 2, run);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc != 0) return rc;
+    if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
+    c->w->state.s.run = run;
+    return 0;
+}
+
+static int adopt(struct backend_conn *c, const struct uuid *store_id, uint64_t id_key,
+                 struct err *err) {
+    assert(c->w != NULL);
+    assert(c->w->state.s.applied == 0);
+    sqlite3_stmt *stmt = c->stmts[SQL_ADOPT];
+    sqlite_bind_ours(c, stmt);
+    sqlite3_bind_blob(stmt, 2, store_id, sizeof *store_id, SQLITE_STATIC);
+    sqlite_bind_u64(stmt, 3, id_key);
+    int rc = sqlite_step(c, stmt, err);
+    if (rc != 0) return rc;
+    if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
+    c->w->state.s.store_id = *store_id;
+    c->w->state.s.id_key = id_key;
+    return 0;
+}
+
 /* An update that changes nothing writes nothing: the epoch is what may change at any time. */
 static int probe(struct backend_conn *c, struct err *err) {
     assert(c->w != NULL);
+    int rc = sqlite_refresh(c, err);
+    if (rc == 0) rc = sqlite_check_place(c, err);
+    if (rc != 0) return rc;
     sqlite3_stmt *stmt = c->stmts[SQL_RAISE_EPOCH];
-    sqlite_bind_u64(stmt, 1, c->w->state.s.epoch);
-    int rc = sqlite_step(c, stmt, err);
+    sqlite_bind_ours(c, stmt);
+    rc = sqlite_step(c, stmt, err);
     if (rc != 0) return rc;
     if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
     c->w->state.s.epoch++;
@@ -347,12 +406,16 @@ static void stats(struct backend_conn *c, struct backend_stats *out) {
 const struct backend backend_sqlite = {
     .scheme = "sqlite",
     .durable = true,
+    .check_path = sqlite_check_path,
     .open_writer = open_writer,
     .open_reader = open_reader,
     .close = conn_close,
     .load_state = load_state,
     .set_journal_open = set_journal_open,
     .probe = probe,
+    .check = sqlite_check_place,
+    .set_run = set_run,
+    .adopt = adopt,
     .apply = sqlite_apply,
     .maintain = sqlite_maintain,
     .stats = stats,
