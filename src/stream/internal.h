@@ -86,11 +86,13 @@ void image_keep_holes(struct model *m, struct stream *s);
 struct image *image_promise_value(const struct model *m, const struct stream *s);
 /* Takes the value over. i NULL: frees it. */
 void image_give_value(struct model *m, struct image *i, char *value, size_t len);
-/* The name stood for that until the frame being built. number 0: for nothing. content: the former
- * takes it over. */
+/* The name stood for that until the frame being built. number 0: for nothing. content: a former
+ * takes it over. Returns that former, or the one that was added; NULL: it is known already, as the
+ * batch has changed the name before. */
 struct former *former_add(struct model *m, struct stream_name *name, uint64_t number,
                           struct stream *content);
-void former_remove(struct model *m, struct former *f); /* the content is the caller's */
+/* Undoes that, newest first. The content is the caller's again. */
+void former_take_back(struct model *m, struct former *f);
 void formers_clear(struct model *m);
 /* gone/remove.c: of a deleted stream. */
 void content_free(struct model *m, struct stream *content);

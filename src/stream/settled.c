@@ -8,7 +8,8 @@
 #include "stream/internal.h"
 #include "stream/read.h"
 
-#define VIEWS_KEPT 64
+#define VIEWS_KEPT       64
+#define SETTLED_PER_CALL 16384 /* images, formers, events: some milliseconds */
 
 static void account(struct model *m, size_t more) {
     m->bytes += more;
@@ -143,88 +144,162 @@ bool stream_unreferenced_since(const struct stream *s, uint64_t frame) {
 
 /* ---- formers ---- */
 
-static struct former *name_node(struct hash_node *n) {
-    return CONTAINER_OF(n, struct former, by_name);
+/* All formers of a name, or of a number. */
+struct line {
+    struct hash_node node;
+    struct list formers; /* by of_name or of_number */
+};
+
+static struct former *of_name(struct list *l) {
+    return LIST_ENTRY(l, struct former, of_name);
+}
+static struct former *of_number(struct list *l) {
+    return LIST_ENTRY(l, struct former, of_number);
 }
 
-/* What the name was after `frame`, when that is not what it is now. */
-static const struct former *former_of_name(const struct model *m, struct str name, uint64_t frame) {
-    const struct former *found = NULL;
+static struct line *line_of_name(const struct model *m, struct str name) {
     if (m->unsettled.by_name.count == 0) return NULL;
     uint64_t hash = hash_bytes(name.ptr, name.len);
     for (struct hash_node *n = hash_first(&m->unsettled.by_name, hash); n != NULL;
          n = hash_next(&m->unsettled.by_name, n)) {
-        const struct former *f = name_node(n);
-        if (f->frame > frame && (found == NULL || f->serial < found->serial) &&
-            str_eq(stream_name_str(f->name), name))
-            found = f;
+        struct line *line = CONTAINER_OF(n, struct line, node);
+        if (str_eq(stream_name_str(of_name(line->formers.next)->name), name)) return line;
     }
-    return found;
+    return NULL;
 }
 
-/* The first beyond `frame` of what has that number; with_content: the one that has it. */
-static const struct former *former_of_number(const struct model *m, uint64_t number, uint64_t frame,
-                                             bool with_content) {
-    const struct former *found = NULL;
+static struct line *line_of_number(const struct model *m, uint64_t number) {
     if (m->unsettled.by_number.count == 0) return NULL;
     uint64_t hash = hash_u64(number);
     for (struct hash_node *n = hash_first(&m->unsettled.by_number, hash); n != NULL;
          n = hash_next(&m->unsettled.by_number, n)) {
-        const struct former *f = CONTAINER_OF(n, struct former, by_number);
-        if (f->number == number && f->frame > frame && (f->content != NULL || !with_content) &&
-            (found == NULL || f->serial < found->serial))
-            found = f;
+        struct line *line = CONTAINER_OF(n, struct line, node);
+        if (of_number(line->formers.next)->number == number) return line;
     }
-    return found;
+    return NULL;
+}
+
+static void line_add(struct model *m, struct hash_table *t, struct line *line, uint64_t hash,
+                     struct list *node) {
+    if (line == NULL) {
+        line = xcalloc(1, sizeof *line);
+        list_init(&line->formers);
+        hash_insert(t, &line->node, hash);
+        account(m, sizeof *line);
+    }
+    list_append(&line->formers, node);
+}
+
+static void line_take(struct model *m, struct hash_table *t, struct line *line, struct list *node) {
+    list_remove(node);
+    if (!list_empty(&line->formers)) return;
+    hash_remove(t, &line->node);
+    unaccount(m, sizeof *line);
+    free(line);
+}
+
+/* What the name was after `frame`, when that is not what it is now. */
+static const struct former *former_of_name(const struct model *m, struct str name, uint64_t frame) {
+    struct line *line = line_of_name(m, name);
+    if (line == NULL) return NULL;
+    LIST_FOR_EACH (it, &line->formers)
+        if (of_name(it)->frame > frame) return of_name(it);
+    return NULL;
+}
+
+static const struct former *former_of_number(const struct model *m, uint64_t number,
+                                             uint64_t frame) {
+    struct line *line = line_of_number(m, number);
+    if (line == NULL) return NULL;
+    LIST_FOR_EACH (it, &line->formers)
+        if (of_number(it)->frame > frame) return of_number(it);
+    return NULL;
+}
+
+static void give_content(struct model *m, struct former *f, struct stream *content) {
+    size_t extra = content->extra != NULL ? content->extra->bytes : 0;
+    f->content = content;
+    f->content_bytes = sizeof *content + content->tail_cap * sizeof *content->tail + extra;
+    m->unsettled.bytes += f->content_bytes; /* all but the struct is in the cache's account */
+    m->bytes += sizeof *content;
+}
+
+static struct stream *take_content(struct model *m, struct former *f) {
+    struct stream *content = f->content;
+    if (content == NULL) return NULL;
+    m->unsettled.bytes -= f->content_bytes;
+    m->bytes -= sizeof *content;
+    f->content_bytes = 0;
+    f->content = NULL;
+    return content;
 }
 
 struct former *former_add(struct model *m, struct stream_name *name, uint64_t number,
                           struct stream *content) {
+    struct str text = stream_name_str(name);
+    struct line *line = line_of_name(m, text);
+    if (line != NULL && of_name(line->formers.prev)->frame >= m->open->first_frame) {
+        /* So the batch has changed the name before. What has the number now was shown under another
+         * name, or is what the name stood for: either way it has a former in this batch. */
+        if (content == NULL) return NULL;
+        struct former *f = of_number(line_of_number(m, number)->formers.prev);
+        assert(f->frame >= m->open->first_frame && f->content == NULL);
+        give_content(m, f, content);
+        return f;
+    }
     struct former *f = xcalloc(1, sizeof *f);
     f->frame = m->decided + 1;
-    f->serial = ++m->unsettled.serial;
     f->name = stream_name_ref(name);
     f->number = number;
-    f->content = content;
+    list_init(&f->of_name);
+    list_init(&f->of_number);
     list_init(&f->order);
     list_append(&m->unsettled.formers, &f->order);
-    struct str text = stream_name_str(name);
-    hash_insert(&m->unsettled.by_name, &f->by_name, hash_bytes(text.ptr, text.len));
-    if (number != 0) hash_insert(&m->unsettled.by_number, &f->by_number, hash_u64(number));
-    f->bytes = sizeof *f + text.len;
-    account(m, f->bytes);
-    if (content != NULL) { /* which is in the cache's account already */
-        size_t extra = content->extra != NULL ? content->extra->bytes : 0;
-        size_t kept = sizeof *content + content->tail_cap * sizeof *content->tail + extra;
-        m->unsettled.bytes += kept;
-        f->content_bytes = kept;
-    }
+    line_add(m, &m->unsettled.by_name, line, hash_bytes(text.ptr, text.len), &f->of_name);
+    if (number != 0)
+        line_add(m, &m->unsettled.by_number, line_of_number(m, number), hash_u64(number),
+                 &f->of_number);
+    account(m, sizeof *f + text.len);
+    f->content_of_own = content != NULL;
+    if (content != NULL) give_content(m, f, content);
     return f;
 }
 
-void former_remove(struct model *m, struct former *f) {
+/* Returns its content, which is the caller's then; NULL: it has none. */
+static struct stream *former_remove(struct model *m, struct former *f) {
+    struct str text = stream_name_str(f->name);
+    struct stream *content = take_content(m, f);
+    line_take(m, &m->unsettled.by_name, line_of_name(m, text), &f->of_name);
+    if (f->number != 0)
+        line_take(m, &m->unsettled.by_number, line_of_number(m, f->number), &f->of_number);
     list_remove(&f->order);
-    hash_remove(&m->unsettled.by_name, &f->by_name);
-    if (f->number != 0) hash_remove(&m->unsettled.by_number, &f->by_number);
-    unaccount(m, f->bytes);
-    m->unsettled.bytes -= f->content_bytes;
+    unaccount(m, sizeof *f + text.len);
     stream_name_unref(f->name);
     free(f);
+    return content;
+}
+
+void former_take_back(struct model *m, struct former *f) {
+    if (f->content != NULL && !f->content_of_own)
+        take_content(m, f); /* the former was there before */
+    else
+        former_remove(m, f);
 }
 
 void formers_clear(struct model *m) {
     while (!list_empty(&m->unsettled.formers)) {
         struct former *f = LIST_ENTRY(m->unsettled.formers.next, struct former, order);
-        if (f->content != NULL) content_free(m, f->content);
-        former_remove(m, f);
+        struct stream *content = former_remove(m, f);
+        if (content != NULL) content_free(m, content);
     }
 }
 
 /* What has that number, under the name that it has now, or deleted. name: when it was not renamed
  * lately. NULL: nothing that was ever shown. */
 static struct stream *content_of(struct model *m, uint64_t number, const struct stream_name *name) {
-    const struct former *f = former_of_number(m, number, 0, true);
-    if (f != NULL) return f->content;
+    struct line *line = line_of_number(m, number);
+    const struct former *last = line != NULL ? of_number(line->formers.prev) : NULL;
+    if (last != NULL && last->content != NULL) return last->content;
     const struct stream_name *now = model_name_of_number(m, number);
     struct stream *s = model_peek(m, stream_name_str(now != NULL ? now : name));
     return s != NULL && s->name->rec.number == number ? s : NULL;
@@ -344,36 +419,55 @@ bool model_event_was_there(struct model *m, const struct event *e, uint64_t fram
 
 struct stream_name *model_name_at(const struct model *m, const struct event *e, uint64_t frame) {
     const struct former *f =
-        m->renamed.frame > frame ? former_of_number(m, e->rec.stream, frame, false) : NULL;
+        m->renamed.frame > frame ? former_of_number(m, e->rec.stream, frame) : NULL;
     return UNLIKELY(f != NULL) ? f->name : model_name(m, e);
 }
 
 /* ---- forgetting ---- */
 
-/* What was trimmed before the oldest image that is left. */
-static void cut_tail(struct model *m, struct stream *s) {
-    const struct stream_extra *x = s->extra;
-    uint64_t first =
-        list_empty(&x->images) ? x->first_version : image_at(x->images.next)->first_version;
-    while (s->tail_count > 0 && stream_tail_first(s) < first) stream_drop_front(m, s);
+/* Drops of the tail what lies before `first`; false: the work is used up. */
+static bool cut_tail(struct model *m, struct stream *s, uint64_t first, size_t *work) {
+    while (s->tail_count > 0 && stream_tail_first(s) < first) {
+        if (*work == 0) return false;
+        --*work;
+        stream_drop_front(m, s);
+    }
+    return true;
+}
+
+/* The oldest image, and what was trimmed before the one that follows. */
+static bool settle_image(struct model *m, struct image *i, size_t *work) {
+    const struct stream_extra *x = i->of;
+    bool last = i->node.next == &x->images;
+    uint64_t first = last ? x->first_version : image_at(i->node.next)->first_version;
+    if (!cut_tail(m, x->owner, first, work) || *work == 0) return false;
+    --*work;
+    image_drop(m, i);
+    return true;
+}
+
+static bool settle_former(struct model *m, struct former *f, size_t *work) {
+    if (f->content != NULL && !cut_tail(m, f->content, UINT64_MAX, work)) return false;
+    if (*work == 0) return false;
+    --*work;
+    struct stream *content = former_remove(m, f);
+    if (content != NULL) content_free(m, content);
+    return true;
 }
 
 void model_settle(struct model *m) {
     struct unsettled *u = &m->unsettled;
     uint64_t settled = model_settled(m);
+    size_t work = SETTLED_PER_CALL;
     assert(u->view_count == 0);
     while (!list_empty(&u->images)) {
         struct image *i = LIST_ENTRY(u->images.next, struct image, order);
         if (i->frame > settled) break;
-        struct stream *s = i->of->owner;
-        image_drop(m, i);
-        cut_tail(m, s);
+        if (!settle_image(m, i, &work)) return;
     }
     while (!list_empty(&u->formers)) {
         struct former *f = LIST_ENTRY(u->formers.next, struct former, order);
-        if (f->frame > settled) break;
-        if (f->content != NULL) content_free(m, f->content);
-        former_remove(m, f);
+        if (f->frame > settled || !settle_former(m, f, &work)) return;
     }
 }
 

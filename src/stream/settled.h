@@ -43,20 +43,21 @@ struct image {
     size_t value_len;
 };
 
+/* At most one of a name, and of a number, for each batch. */
 struct former {
-    struct hash_node by_name, by_number;
-    struct list order;      /* model.unsettled.formers, by frame */
-    uint64_t frame, serial; /* it was so before this frame */
-    size_t bytes, content_bytes;
-    struct stream_name *name; /* as of then; one reference */
-    uint64_t number;          /* of what had the name; 0: nothing */
-    struct stream *content;   /* of a deleted one; NULL: it lives on under another name */
+    struct list of_name, of_number; /* in their lines, oldest first */
+    struct list order;              /* model.unsettled.formers, by frame */
+    uint64_t frame;                 /* it was so before this frame */
+    struct stream_name *name;       /* as of then; one reference */
+    uint64_t number;                /* of what had the name; 0: nothing */
+    struct stream *content;         /* of a deleted one; NULL: it lives on under another name */
+    bool content_of_own;            /* which came with the former, not later */
+    size_t content_bytes;
 };
 
 struct unsettled {
-    struct hash_table by_name, by_number;
+    struct hash_table by_name, by_number; /* lines of formers */
     struct list images, formers;
-    uint64_t serial;
     size_t bytes;        /* of images and formers: they count as pinned (server_pinned_bytes) */
     struct view **views; /* of the running command, and some to be used again */
     size_t view_count, view_cap, view_made;
@@ -81,7 +82,8 @@ struct stream_name *model_name_at(const struct model *m, const struct event *e, 
 bool stream_unreferenced_since(const struct stream *s, uint64_t frame);
 /* Entries of s are removed with their references, in the frame being built. */
 void stream_note_unreferenced(struct model *m, struct stream *s);
-/* Forgets what no view can ask for any more. Once a turn, when nobody borrows events. */
+/* Forgets what no view can ask for any more, a bounded amount. Once a turn, when nobody borrows
+ * events. */
 void model_settle(struct model *m);
 
 #endif

@@ -649,6 +649,58 @@ TEST(what_is_settled_stays_as_it_was_until_the_next_batch_is_durable) {
     stop();
 }
 
+static size_t count_formers(void) {
+    size_t n = 0;
+    LIST_FOR_EACH (it, &m->unsettled.formers) n++;
+    return n;
+}
+
+TEST(a_name_that_goes_to_and_fro_in_a_batch_is_remembered_once) {
+    hash_seed();
+    start(0);
+    append(load(name_of(0)));
+    model_commit(m);
+    wait_durable();
+    view = store_durable(store);
+    for (int i = 0; i < 1000; i++) {
+        model_rename(m, load(name_of(i % 2)), load(name_of((i + 1) % 2)));
+        model_commit(m);
+        CHECK_INT(count_formers(), 2);
+        CHECK_INT(model_stream_at(m, load(name_of(0)), view)->next_version, 1);
+        CHECK_INT(model_stream_at(m, load(name_of(1)), view)->state, STREAM_ABSENT);
+        model_drop_views(m);
+    }
+    model_delete(m, load(name_of(0))); /* which has it now, as in the beginning */
+    model_commit(m);
+    CHECK_INT(count_formers(), 2);
+    CHECK_INT(model_stream_at(m, load(name_of(0)), view)->next_version, 1);
+    view = VIEW_NEWEST;
+    model_drop_views(m);
+    wait_durable();
+    model_settle(m);
+    CHECK_INT(count_formers(), 0);
+    stop();
+}
+
+TEST(what_is_kept_for_readers_goes_a_bounded_amount_at_a_time) {
+    hash_seed();
+    start(0);
+    struct stream *s = load(name_of(0));
+    for (int i = 0; i < 40000; i++) append(s);
+    model_trim(m, s, s->next_version);
+    model_commit(m);
+    append(load(name_of(1)));
+    model_delete(m, load(name_of(1)));
+    model_commit(m);
+    wait_durable();
+    CHECK_INT(s->tail_count, 40000);
+    int calls = 0;
+    for (; !list_empty(&m->unsettled.images); calls++) model_settle(m);
+    CHECK_INT(s->tail_count, 0);
+    CHECK(calls > 1);
+    stop();
+}
+
 static size_t answers(void) {
     pthread_mutex_lock(&store->lock);
     size_t n = 0;

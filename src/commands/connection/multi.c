@@ -253,6 +253,7 @@ enum outcome cmd_exec(struct client *c, const struct request *r) {
         } else if (run_transaction(c, t) == PARKED) {
             return PARKED;
         }
+        if (c->wants_newest) return PARKED; /* it is run once more, at once */
     }
     transaction_clear(c);
     return REPLIED;

@@ -292,6 +292,7 @@ static enum outcome run_on_view(struct client *c, struct command *cmd, const str
         outcome = cmd->run(c, r);
         if (UNLIKELY(m->unsettled.view_count > 0)) model_drop_views(m);
     } while (UNLIKELY(c->wants_newest));
+    if (outcome == PARKED && c->need != NULL) need_begin(c); /* nothing of this run counts */
     return outcome;
 }
 

@@ -78,7 +78,8 @@ static void find_ready(struct server *srv) {
         if (e->frame > settled) break;
         if (e->name == last) continue;
         last = e->name;
-        struct blocked_key *key = blocked_key_find(b, stream_name_str(model_name(m, e)));
+        struct blocked_key *key =
+            blocked_key_find(b, stream_name_str(model_name_at(m, e, settled)));
         if (key == NULL) continue;
         key->has_new = true;
         make_ready(b, key);

@@ -205,8 +205,10 @@ bool need_streams(struct client *c, const struct str *names, size_t n) {
 bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     struct model *m = &c->srv->model;
     *out = model_find_id(m, id, c->view);
-    if (c->view == VIEW_NEWEST) /* it may just have been removed, or its stream renamed */
-        client_tells(c, *out == NULL ? m->hidden.frame : MAX((*out)->frame, m->renamed.frame));
+    if (c->view == VIEW_NEWEST) { /* it may just have been removed or erased, its stream renamed */
+        client_tells(c, MAX(m->hidden.frame, MAX(m->erased.frame, m->renamed.frame)));
+        if (*out != NULL) client_tells(c, (*out)->frame);
+    }
     if (*out != NULL) return true;
     if (c->need != NULL) {
         LIST_FOR_EACH (it, &c->need->items) {

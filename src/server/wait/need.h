@@ -45,7 +45,7 @@ bool need_backup(struct client *c, struct str name);
  * it. */
 bool need_is_backup(const struct client *c);
 
-/* The command is run again (c->need is not NULL). */
+/* The command is run again, or has parked (c->need is not NULL). */
 void need_begin(struct client *c);
 /* Something was asked for and has not come yet. */
 bool need_pending(const struct client *c);

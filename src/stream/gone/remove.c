@@ -29,7 +29,7 @@ static void forget_cut(struct model *m, struct undo *u) {
  * before it for the settled view (model_settle). */
 static void cut_front(struct model *m, struct stream *s, uint64_t first) {
     struct stream_extra *x = s->extra;
-    if (x->holes.count > 0) image_keep_holes(m, s);
+    if (x->holes.count > 0 && x->holes.ranges[0].first <= first) image_keep_holes(m, s);
     x->first_version = holes_skip(&x->holes, first);
     struct note_holes *note = model_note(m, sizeof *note, uncut);
     if (note != NULL) {
@@ -213,7 +213,7 @@ struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
 struct note_delete {
     struct undo undo;
     struct stream *stream, *content;
-    struct former *former; /* that has the content; NULL: nobody */
+    struct former *former; /* that has the content; NULL: none */
 };
 
 static void take_content(struct model *m, struct stream *s) {
@@ -239,7 +239,7 @@ void content_free(struct model *m, struct stream *content) {
 static void undelete(struct model *m, struct undo *u) {
     struct note_delete *note = CONTAINER_OF(u, struct note_delete, undo);
     struct stream *s = note->stream, *old = note->content;
-    if (note->former != NULL) former_remove(m, note->former);
+    if (note->former != NULL) former_take_back(m, note->former);
     stream_name_unref(s->name);
     s->name = old->name;
     s->name->resident = s;
@@ -312,7 +312,7 @@ struct note_rename {
     struct undo undo;
     struct stream *from, *to;
     struct stream_name *old;
-    struct former *formers[2]; /* NULL: none */
+    struct former *formers[2]; /* that were added; NULL: none */
     uint64_t from_frames[2], to_frames[2];
 };
 
@@ -339,7 +339,7 @@ static void unrename(struct model *m, struct undo *u) {
     struct note_rename *note = CONTAINER_OF(u, struct note_rename, undo);
     struct stream *from = note->from, *to = note->to;
     for (size_t i = 0; i < ARRAY_LEN(note->formers); i++)
-        if (note->formers[i] != NULL) former_remove(m, note->formers[i]);
+        if (note->formers[i] != NULL) former_take_back(m, note->formers[i]);
     struct str to_name = stream_name_str(to->name);
     move_content(m, to, from);
     stream_name_unref(from->name);
