@@ -102,10 +102,6 @@ void server_reset_needs(struct server *srv) {
     }
 }
 
-size_t server_pinned_bytes(const struct server *srv) {
-    return store_pinned_bytes(srv->store) + srv->model.unsettled.bytes;
-}
-
 uint64_t server_pinned_max(const struct server *srv) {
     return srv->config.pinned_bytes_max != 0 ? srv->config.pinned_bytes_max
                                              : srv->config.cache_bytes / 2;

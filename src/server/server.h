@@ -55,7 +55,9 @@ void server_stop(struct server *srv);
 /* pinned-bytes-max, or its default. */
 uint64_t server_pinned_max(const struct server *srv);
 /* What counts towards it: batches that are not applied, and what is kept for the settled view. */
-size_t server_pinned_bytes(const struct server *srv);
+static inline size_t server_pinned_bytes(const struct server *srv) {
+    return store_pinned_bytes(srv->store) + srv->model.unsettled.bytes;
+}
 /* Whether a write (a command with these flags) may be decided now; otherwise replies the error. */
 bool server_writable_or_reply(struct client *c, unsigned flags);
 /* Lets the producers go on that wait for the applier, if it has caught up enough. */

@@ -141,11 +141,12 @@ void need_finish(struct client *c) {
 /* ---- streams ---- */
 
 /* The newest one, in memory; NULL: it is being loaded. */
-static struct stream *find_stream(struct client *c, struct str name) {
+static inline struct stream *find_stream(struct client *c, struct str name) {
     struct model *m = &c->srv->model;
     struct stream *s = stream_name_valid(name) ? model_stream(m, name) : model_nothing();
     if (s != NULL) {
-        return expiry_check(c->srv, s) ? model_nothing() : s;
+        bool hidden = UNLIKELY(stream_expired(m, s)) && expiry_check(c->srv, s);
+        return hidden ? model_nothing() : s;
     }
     struct need_item *item = item_create(c, ITEM_STREAM);
     item->waiter.wake = on_stream;
