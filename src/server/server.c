@@ -367,18 +367,17 @@ static int finish(struct server *srv) {
      */
     while (store_has_requests(srv->store) && clock_mono_ms() < give_up) loop_turn(srv->loop, 10000);
     if (store_has_requests(srv->store)) log_warning("stopping: reads are still under way");
+    if (store_writable(srv->store)) model_submit(&srv->model); /* of the last commands to go on */
     struct err err;
     struct store_patience patience = {srv->signal_fd, is_hurried, srv};
-    bool writable = store_writable(srv->store);
     int rc = store_close_patiently(srv->store, &patience, &err);
-    if (rc == STORE_LEFT) {
-        log_notice("what is not applied yet is in the journal, for the next start; goodbye");
-        _exit(writable ? 0 : 1); /* as after a crash, with nothing on its way to the disk */
+    if (rc != 0 && rc != STORE_LEFT) log_warning("stopping: %s", err.text);
+    if (rc == STORE_LEFT || rc == STORE_LEFT_FAILED) {
+        log_notice("what is %snot applied yet is in the journal, for the next start; goodbye",
+                   rc == STORE_LEFT ? "" : "stored and ");
+        _exit(rc == STORE_LEFT ? 0 : 1); /* as after a crash, with nothing on its way to the disk */
     }
-    if (rc != 0)
-        log_warning("stopping: %s", err.text);
-    else
-        log_notice("everything is applied; goodbye");
+    if (rc == 0) log_notice("everything is applied; goodbye");
     return rc == 0 ? 0 : 1;
 }
 

@@ -421,14 +421,40 @@ int store_close(struct store *s, struct err *err) {
     return store_close_patiently(s, NULL, err);
 }
 
+/* Is what was submitted where the next start finds it? With `interval` it was acknowledged. The
+ * journal's threads have ended; without them the applier has. */
+static int check_stored(struct store *s, struct err *err) {
+    if (list_empty(&s->batches)) return 0;
+    uint64_t durable = atomic_load(&s->durable);
+    uint64_t last = batch_last_frame(LIST_ENTRY(s->batches.prev, struct batch, node));
+    if (last <= durable) return 0;
+    pthread_mutex_lock(&s->lock);
+    int rc = err_set(err, ERR_IO, "frames %llu to %llu could not be stored and are lost: %s",
+                     (unsigned long long)durable + 1, (unsigned long long)last,
+                     s->failed ? s->failure : s->apply_error);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+/* What is durable is left in the journal. */
+static int leave(struct store *s, int stored, struct err *err) {
+    pthread_mutex_lock(&s->lock);
+    if (stored == 0 && s->failed) err_set(err, ERR_IO, "the disk does not work: %s", s->failure);
+    int rc = s->failed || stored != 0 ? STORE_LEFT_FAILED : STORE_LEFT;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
     int rc = 0;
     if (s->started) {
         readers_stop(s);
-        if (!threads_stop(s, patience)) return STORE_LEFT;
+        bool left = !threads_stop(s, patience);
+        rc = check_stored(s, err);
+        if (left) return leave(s, rc, err);
         while (!list_empty(&s->batches)) {
             struct batch *b = LIST_ENTRY(s->batches.next, struct batch, node);
-            if (batch_last_frame(b) > atomic_load(&s->applied))
+            if (rc == 0 && batch_last_frame(b) > atomic_load(&s->applied))
                 rc = err_set(err, ERR_IO, "frame %llu could not be applied: %s",
                              (unsigned long long)batch_last_frame(b), s->apply_error);
             list_remove(&b->node);

@@ -150,7 +150,8 @@ struct store_stats {
 void store_read_stats(struct store *s, struct store_stats *out);
 
 /* Applies everything, seals the journal, closes. The loop no longer polls. Negative when something
- * could not be applied (it stays in the journal). */
+ * could not be applied (it stays in the journal), or not even be stored (it is lost; err says which
+ * frames). */
 int store_close(struct store *s, struct err *err);
 
 /* Whoever stops the store may lose patience while it applies. */
@@ -159,11 +160,13 @@ struct store_patience {
     bool (*is_over)(void *arg); /* true: what is not applied is left to the next start */
     void *arg;
 };
-/* As store_close; the calling thread asks meanwhile. STORE_LEFT: patience was over. All that is
- * durable is in the journal, which is not sealed; the applier may still be at work, nothing is
- * closed, and the process must end at once. Without a journal (durability `backend`) there is
- * nothing to leave anything in, and nobody is asked. */
-#define STORE_LEFT 1
+/* As store_close; the calling thread asks meanwhile. STORE_LEFT: patience was over. All that was
+ * submitted is in the journal, which is not sealed; the applier may still be at work, nothing is
+ * closed, and the process must end at once. STORE_LEFT_FAILED: the same, but the journal does not
+ * work, only what is durable is in there, and err says what is lost, if anything. Without a journal
+ * (durability `backend`) there is nothing to leave anything in, and nobody is asked. */
+#define STORE_LEFT        1
+#define STORE_LEFT_FAILED 2
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err);
 
 #endif

@@ -378,6 +378,36 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         assert_equal 299 [r ESVER hangs]
         assert_gapless
     }
+    foreach {durability answer said} {
+        {interval 100} OK {frames \d+ to \d+ could not be stored and are lost: .*Input/output error}
+        journal IOERR* {the disk does not work: .*Input/output error}
+    } {
+        test "A second SIGTERM after the journal has failed tells what is lost, with status 1 ($durability)" {
+            srv option durability $durability
+            srv restart
+            r SET kept before
+            r ESYNC
+            fault "$database\nhold write"
+            r SET kept after
+            wait_for "the applier to hang" { [lindex [fault_counts 1] 1] > 0 }
+            if {$answer eq "OK"} { r CONFIG SET durability "interval 3600000" }
+            fault "$database\nhold write\n$journal\nfail sync EIO"
+            assert_match $answer [lindex [r typed SET lost 1] 1]
+            srv expect_end
+            srv signal TERM
+            srv wait_log "writes are refused until the disk works again"
+            srv signal TERM
+            assert_equal "exit 1" [srv wait_end]
+            set log [srv new_log]
+            assert_regexp "stopping: $said" $log
+            assert_match "*what is stored and not applied yet is in the journal*" $log
+            no_fault
+            srv drop_client
+            srv option durability journal
+            srv start
+            assert_equal {after {}} [list [r GET kept] [r GET lost]]
+        }
+    }
     test "A kill during recovery only delays it" {
         set hold [hold_database [srv db]]
         append_events [srv default_client] recovered 20000
