@@ -68,10 +68,13 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
     pthread_mutex_unlock(&s->lock);
 }
 
-/* With durability backend a commit that fails twice voids, as a journal that fails twice does. */
+/* With durability backend a commit that fails twice voids, as a journal that fails twice does.
+ * SQLite has no word for void: a commit that was written, and whose sync failed, stands in the WAL
+ * until the probe writes over it. */
 static void backend_fail(struct store *s, const struct err *why) {
     pthread_mutex_lock(&s->lock);
     log_warning("store: %s; writes are refused until it works again", why->text);
+    store_warn_void("store", "the commit that failed may stand in the WAL");
     store_fail(s, &s->applier_wake, why);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);

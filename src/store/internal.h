@@ -115,6 +115,8 @@ void store_wait_ms(struct store *s, pthread_cond_t *cond, uint64_t ms); /* with 
  * dropped what is void, or the store stops. From before the call until its return nobody may raise
  * `durable`. With the lock. */
 void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why);
+/* What is void may be found by a start, until something is written in its place. */
+void store_warn_void(const char *stage, const char *why);
 void store_resume(struct store *s); /* it works again. With the lock */
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);

@@ -44,9 +44,7 @@ static void mark_void(struct store *s) {
     int rc = journal_mark_void(s->journal, atomic_load(&s->durable) + 1, &err);
     pthread_mutex_lock(&s->lock);
     if (rc == 0) return;
-    log_warning("journal: %s; as long as writes are refused, a crash may bring back what was "
-                "answered with 'outcome unknown'",
-                err.text);
+    store_warn_void("journal", err.text);
 }
 
 /* The disk refused twice. Tells the loop, waits until it has dropped what is void, and then probes.

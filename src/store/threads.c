@@ -31,6 +31,12 @@ void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why) {
     while (!s->void_taken && !s->stopping) pthread_cond_wait(wake, &s->lock);
 }
 
+void store_warn_void(const char *stage, const char *why) {
+    log_warning("%s: %s; as long as writes are refused, a crash may bring back what was answered "
+                "with 'outcome unknown'",
+                stage, why);
+}
+
 void store_resume(struct store *s) {
     s->failed = false;
     s->resumed = true;

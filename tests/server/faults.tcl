@@ -408,6 +408,21 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
             assert_equal {after {}} [list [r GET kept] [r GET lost]]
         }
     }
+    test "With durability backend the log says how long what is void may be back; then it is void for good" {
+        srv option durability backend
+        srv restart
+        fault "$database\nfail sync EIO"
+        assert_match "IOERR*outcome unknown*" [r err SET void 1]
+        assert_equal {} [r GET void]
+        assert_match "*a crash may bring back what was answered with 'outcome unknown'*" [srv new_log]
+        no_fault
+        wait_writable
+        srv kill9
+        srv start
+        assert_equal {} [r GET void]
+        srv option durability journal
+        srv restart
+    }
     test "A kill during recovery only delays it" {
         set hold [hold_database [srv db]]
         append_events [srv default_client] recovered 20000
