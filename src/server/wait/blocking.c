@@ -120,8 +120,10 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
 
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (w == NULL || w->links == NULL || (w->deadline_ms != 0 && !w->in_group)) return;
-    w->deadline_ms = MAX(c->srv->clock.now_ms, UINT64_C(1));
+    if (w == NULL || w->links == NULL) return;
+    uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
+    bool over = w->deadline_ms == 0 || w->in_group;
+    w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);
     set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
 }
 

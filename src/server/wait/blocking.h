@@ -40,7 +40,9 @@ void blocking_wait_for(struct client *c, const struct blocking_on *on);
 void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t timeout_ms);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over
  * then, as if its time were up: Redis, too, waits for nobody who may be gone. So is one in a group:
- * who cannot acknowledge is given nothing. Another wait goes on until its time is up. */
+ * who cannot acknowledge is given nothing. Another wait goes on until its time is up, but no longer
+ * than HALF_CLOSED_WAIT_MS: who is gone would count against maxclients for all of it. */
+#define HALF_CLOSED_WAIT_MS 5000
 void blocking_end_of_input(struct client *c);
 /* The wait is over without result: timed out or unblocked. */
 bool blocking_over(const struct client *c);
