@@ -38,7 +38,7 @@ static void debug_help(struct client *c) {
         "LOG <message>",
         "    Write <message> to the server log.",
         "SET-ACTIVE-EXPIRE <0|1>",
-        "    Taken and ignored: nothing expires.",
+        "    Taken and ignored: keys expire as ever.",
         "SLEEP <seconds>",
         "    Stop the server for <seconds>. Decimals allowed.",
         NULL,
