@@ -207,6 +207,16 @@ static int target_open(struct target *t, struct err *err) {
     return rc == 0 ? check_place(t, err) : rc;
 }
 
+/* Who may write to the directory may put another file in the place of a backup. */
+static void warn_of_others(int dir, const char *path) {
+    struct stat st;
+    if (fstat(dir, &st) != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) == 0) return;
+    if ((st.st_mode & S_ISVTX) != 0) return;
+    log_warning("backup-dir %s: others may write to it (mode %04o), and replace backups; chmod "
+                "go-w",
+                path, (unsigned)(st.st_mode & 07777));
+}
+
 /* ---- the part ---- */
 
 /* A new file; the path for the backend leads through the open directory. */
@@ -283,6 +293,7 @@ int store_backup(struct store *s, struct backend_conn *c, const char *name, stru
     if (rc == 0) {
         atomic_store(&s->backup_done, 0);
         atomic_store(&s->backup_running, true);
+        warn_of_others(t.root, t.dir);
         rc = copy(s, c, &t, err);
         atomic_store(&s->backup_running, false);
     }
@@ -301,6 +312,7 @@ void store_clean_backups(const struct store *s) {
     char *path = backup_dir(s);
     DIR *dir = opendir(path);
     if (dir == NULL) log_warning("backup-dir %s: %s; BACKUP will fail", path, strerror(errno));
+    if (dir != NULL) warn_of_others(dirfd(dir), path);
     struct stat st;
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         if (strncmp(e->d_name, prefix, n) != 0 || !part_rest(e->d_name + n)) continue;

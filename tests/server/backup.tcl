@@ -243,3 +243,46 @@ with_faulty_server {enable-flush yes} {
         assert_equal 1 [sql_value [file join [srv dir] flushed.db] "SELECT count(*) FROM cairn_events"]
     }
 }
+
+with_faulty_server {} {
+    test "What others put beside an unfinished copy is not SQLite's: nothing is played back or removed" {
+        set victim [file join [srv dir] precious]
+        write_file $victim "precious"
+        # The end of a hot journal: the file that it belongs to, which SQLite removes with it.
+        set sum 0
+        foreach byte [split $victim ""] { incr sum [scan $byte %c] }
+        set end $victim[binary format IIH* [string length $victim] $sum d9d505f920a163d7]
+        r SET a 1
+        fault "match *backup-*.part*\nhold write"
+        with_clients c {
+            $c send BACKUP alone.db
+            wait_for "it writes" {[lindex [fault_counts 1] 0] > 0}
+            set part [file join [srv dir] [parts [srv dir]]]
+            foreach end_of {-journal -wal} {
+                set f [open $part$end_of wb]
+                puts -nonewline $f [string repeat \1 512]$end
+                close $f
+            }
+            no_fault
+            assert_equal OK [$c read]
+        }
+        assert_equal precious [read_file $victim]
+        assert {![file exists $part-journal]}
+        set copy [file join [srv dir] alone.db]
+        assert_equal ok [sql_value $copy "PRAGMA integrity_check"]
+        assert_equal delete [sql_value $copy "PRAGMA journal_mode"]
+    }
+    test "A backup-dir that others may write to is warned of" {
+        set at [file join [srv dir] open]
+        file mkdir $at
+        srv option backup-dir $at
+        foreach {mode warned} {0755 0 0775 1 0757 1 1777 0} {
+            exec chmod $mode $at
+            srv restart
+            set text "*# backup-dir $at: others may write to it (mode $mode), *"
+            assert_equal $warned [string match $text [srv new_log]] $mode
+            assert_equal OK [r BACKUP $mode.db]
+            assert_equal $warned [string match $text [srv new_log]] $mode
+        }
+    }
+}

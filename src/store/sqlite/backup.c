@@ -35,6 +35,23 @@ static int exec(sqlite3 *db, const char *sql, struct err *err) {
     return err_set(err, ERR_IO, "backup: %s", sqlite3_errmsg(db));
 }
 
+/* The copy's header says, as the store's does, that there is a WAL: from now on it says that there
+ * is none. Done here and not with PRAGMA journal_mode, which would open one first. The change
+ * counter tells the cache that the file was written to. */
+static int leave_wal(sqlite3 *db, struct err *err) {
+    enum { WRITE_VERSION = 18, READ_VERSION = 19, CHANGE_COUNTER_END = 27, BYTES };
+    unsigned char head[BYTES];
+    sqlite3_file *f = NULL;
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &f);
+    if (rc == SQLITE_OK) rc = f->pMethods->xRead(f, head, BYTES, 0);
+    if (rc == SQLITE_OK) {
+        head[WRITE_VERSION] = head[READ_VERSION] = 1;
+        head[CHANGE_COUNTER_END]++;
+        rc = f->pMethods->xWrite(f, head, BYTES, 0);
+    }
+    return rc == SQLITE_OK ? 0 : err_set(err, ERR_IO, "backup: %s", sqlite3_errstr(rc));
+}
+
 /* Makes the copy a store of its own. */
 static int settle(sqlite3 *db, struct err *err) {
     struct uuid id;
@@ -45,7 +62,7 @@ static int settle(sqlite3 *db, struct err *err) {
     for (size_t i = 0; i < sizeof id.b; i++)
         n += (size_t)snprintf(sql + n, sizeof sql - n, "%02x", id.b[i]);
     snprintf(sql + n, sizeof sql - n, "'");
-    int rc = exec(db, "PRAGMA journal_mode = DELETE", err);
+    int rc = leave_wal(db, err);
     return rc == 0 ? exec(db, sql, err) : rc;
 }
 
@@ -63,10 +80,13 @@ static int verify(sqlite3 *db, struct err *err) {
     return code;
 }
 
-/* SQLite's own files, with paths taken as they are: the caller's leads through an open directory
- * (/proc/self/fd/N/...), and resolved to a text it could lead elsewhere by the time that it is
- * opened. */
-static sqlite3_vfs as_it_is;
+/* SQLite's own files, but of the copy no other than the copy. Others may be able to write to the
+ * directory. What they put beside it (a -journal, a -wal) is nothing to us: SQLite would play it
+ * back into the copy, and remove the file that it names, wherever that is. And paths are taken as
+ * they are: the caller's leads through an open directory (/proc/self/fd/N/...), and resolved to a
+ * text it could lead elsewhere by the time that it is opened. */
+static sqlite3_vfs alone;
+static sqlite3_vfs *files;
 
 static int same_path(sqlite3_vfs *vfs, const char *path, int room, char *out) {
     UNUSED(vfs);
@@ -75,11 +95,37 @@ static int same_path(sqlite3_vfs *vfs, const char *path, int room, char *out) {
     return SQLITE_OK;
 }
 
+static int open_alone(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *got) {
+    UNUSED(vfs);
+    file->pMethods = NULL;
+    if ((flags & SQLITE_OPEN_MAIN_DB) == 0) return SQLITE_CANTOPEN;
+    return files->xOpen(files, path, file, flags, got);
+}
+
+static int remove_nothing(sqlite3_vfs *vfs, const char *path, int sync_dir) {
+    UNUSED(vfs);
+    UNUSED(path);
+    UNUSED(sync_dir);
+    return SQLITE_IOERR_DELETE;
+}
+
+static int see_nothing(sqlite3_vfs *vfs, const char *path, int flags, int *is_there) {
+    UNUSED(vfs);
+    UNUSED(path);
+    UNUSED(flags);
+    *is_there = 0;
+    return SQLITE_OK;
+}
+
 static void make_vfs(void) {
-    as_it_is = *sqlite3_vfs_find(NULL);
-    as_it_is.zName = "as-it-is";
-    as_it_is.xFullPathname = same_path;
-    sqlite3_vfs_register(&as_it_is, 0);
+    files = sqlite3_vfs_find(NULL);
+    alone = *files;
+    alone.zName = "alone";
+    alone.xFullPathname = same_path;
+    alone.xOpen = open_alone;
+    alone.xDelete = remove_nothing;
+    alone.xAccess = see_nothing;
+    sqlite3_vfs_register(&alone, 0);
 }
 
 static int open_copy(sqlite3 **out, const char *path, struct err *err) {
@@ -87,7 +133,7 @@ static int open_copy(sqlite3 **out, const char *path, struct err *err) {
     pthread_once(&once, make_vfs);
     int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    int rc = sqlite3_open_v2(path, out, flags, as_it_is.zName);
+    int rc = sqlite3_open_v2(path, out, flags, alone.zName);
     if (rc == SQLITE_OK) return 0;
     int e = *out != NULL ? sqlite3_system_errno(*out) : 0;
     err_set(err, ERR_IO, "backup: cannot open the copy: %s%s%s", sqlite3_errstr(rc),
@@ -105,7 +151,9 @@ int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *
     int rc = open_copy(&db, path, err);
     if (rc != 0) return rc;
     /* Nothing of an unfinished copy is ever used, so nothing need be synced or undone. */
-    rc = exec(db, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1024",
+    rc = exec(db,
+              "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;"
+              "PRAGMA cache_size = -1024",
               err);
     if (rc == 0 && (rc = sqlite_snapshot_begin(r, false, &s, err)) == 0) {
         rc = copy_pages(r, db, progress, arg, err);
