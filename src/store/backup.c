@@ -288,15 +288,17 @@ static int copy(struct store *s, struct backend_conn *c, const struct target *t,
 
 int store_backup(struct store *s, struct backend_conn *c, const char *name, struct err *err) {
     if (!s->backend->durable) return s->backend->backup(c, name, progress, s, err);
+    /* Each would keep a reader's thread, until none is left for reads. */
+    if (atomic_exchange(&s->backup_running, true))
+        return err_set(err, ERR_REFUSED, "backup: a backup is running already");
     struct target t = {.store = s, .asked = name, .root = -1, .at = -1};
     int rc = target_open(&t, err);
     if (rc == 0) {
         atomic_store(&s->backup_done, 0);
-        atomic_store(&s->backup_running, true);
         warn_of_others(t.root, t.dir);
         rc = copy(s, c, &t, err);
-        atomic_store(&s->backup_running, false);
     }
+    atomic_store(&s->backup_running, false);
     if (rc == 0)
         log_notice("backup written to %s in %s", t.name, t.dir);
     else

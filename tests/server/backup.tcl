@@ -272,6 +272,29 @@ with_faulty_server {} {
         assert_equal ok [sql_value $copy "PRAGMA integrity_check"]
         assert_equal delete [sql_value $copy "PRAGMA journal_mode"]
     }
+    test "One backup at a time: a second is refused, and reads from disk are served meanwhile" {
+        srv option cache-bytes 1mb
+        srv restart
+        for {set i 0} {$i < 20} {incr i} { r XADD stream$i 1-1 field $i }
+        r ESYNC
+        srv restart ;# nothing is in memory
+        fault "match *backup-*.part*\nhold write"
+        with_clients c {
+            $c send BACKUP first.db
+            wait_for "it writes" {[lindex [fault_counts 1] 0] > 0}
+            foreach name {second.db third.db first.db} {
+                assert_equal "ERR backup failed: backup: a backup is running already" [r err BACKUP $name]
+            }
+            for {set i 0} {$i < 20} {incr i} { assert_equal "{1-1 {field $i}}" [r XRANGE stream$i - +] }
+            assert_equal 1 [info_field r backup_in_progress store]
+            no_fault
+            assert_equal OK [$c read]
+        }
+        assert_equal 0 [info_field r backup_in_progress store]
+        assert_equal OK [r BACKUP second.db]
+        r err BACKUP second.db
+        assert_equal OK [r BACKUP third.db] ;# one that failed does not count
+    }
     test "A backup-dir that others may write to is warned of" {
         set at [file join [srv dir] open]
         file mkdir $at
