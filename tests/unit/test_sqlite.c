@@ -634,6 +634,8 @@ struct steps {
     struct world *x;
     uint64_t count, last, total;
     uint64_t stop_at;
+    uint64_t at_end; /* how often it was asked when all was copied: by the check */
+    uint64_t stop_at_end;
 };
 
 static bool note_step(uint64_t done, uint64_t total, void *arg) {
@@ -643,7 +645,8 @@ static bool note_step(uint64_t done, uint64_t total, void *arg) {
     s->total = total;
     s->count++;
     if (s->x != NULL && s->count < 3) fill(s->x, 200, 5); /* the applier goes on */
-    return s->count != s->stop_at;
+    if (done == total) s->at_end++;
+    return s->count != s->stop_at && (s->at_end == 0 || s->at_end != s->stop_at_end);
 }
 
 TEST(a_backup_is_a_store_of_its_own_as_of_one_moment) {
@@ -689,6 +692,13 @@ TEST(a_backup_that_is_stopped_or_fails_says_so) {
     CHECK_INT(x->b->backup(x->r, "copy.db", note_step, &steps, &err), ERR_FAILED);
     CHECK(strstr(err.text, "stopped") != NULL);
     unlink("copy.db");
+    for (uint64_t n = 1; n <= 4; n++) { /* at the end of the copying, and in the check */
+        steps = (struct steps){.stop_at_end = n};
+        CHECK_INT(x->b->backup(x->r, "copy.db", note_step, &steps, &err), ERR_FAILED);
+        CHECK(strstr(err.text, "stopped") != NULL);
+        CHECK_INT(steps.at_end, n);
+        unlink("copy.db");
+    }
     CHECK(system("ls copy.db* > /dev/null 2>&1") != 0);
     CHECK(x->b->backup(x->r, "none/copy.db", NULL, NULL, &err) != 0);
     CHECK(strstr(err.text, "No such file") != NULL);

@@ -9,10 +9,30 @@
 #include <pthread.h>
 #include <string.h>
 
-#define STEP_PAGES 256
+#define STEP_PAGES  256
+#define CHECK_STEPS 1000 /* of SQLite's, between two questions whether the check goes on */
 
-static int copy_pages(struct backend_conn *r, sqlite3 *to, backup_progress_fn *progress, void *arg,
-                      struct err *err) {
+/* Who is told how far a backup is, and says whether it goes on. */
+struct watch {
+    backup_progress_fn *progress; /* or NULL */
+    void *arg;
+    uint64_t total; /* pages; from the end of the copying on */
+    bool stopped;
+};
+
+static bool goes_on(struct watch *w, uint64_t done, uint64_t total) {
+    w->total = total;
+    if (!w->stopped && w->progress != NULL && !w->progress(done, total, w->arg)) w->stopped = true;
+    return !w->stopped;
+}
+
+/* SQLite's progress handler: nonzero interrupts. */
+static int all_is_copied(void *arg) {
+    struct watch *w = arg;
+    return !goes_on(w, w->total, w->total);
+}
+
+static int copy_pages(struct backend_conn *r, sqlite3 *to, struct watch *watch, struct err *err) {
     sqlite3_backup *b = sqlite3_backup_init(to, "main", r->db, "main");
     if (b == NULL) return err_set(err, ERR_FAILED, "backup: %s", sqlite3_errmsg(to));
     int rc = SQLITE_OK;
@@ -20,12 +40,11 @@ static int copy_pages(struct backend_conn *r, sqlite3 *to, backup_progress_fn *p
     while (rc == SQLITE_OK && go_on) {
         rc = sqlite3_backup_step(b, STEP_PAGES);
         uint64_t total = (uint64_t)sqlite3_backup_pagecount(b);
-        uint64_t left = (uint64_t)sqlite3_backup_remaining(b);
-        if (progress != NULL && !progress(total - left, total, arg)) go_on = false;
+        go_on = goes_on(watch, total - (uint64_t)sqlite3_backup_remaining(b), total);
     }
     sqlite3_backup_finish(b);
+    if (!go_on) return err_set(err, ERR_FAILED, "backup: stopped");
     if (rc == SQLITE_DONE) return 0;
-    if (rc == SQLITE_OK) return err_set(err, ERR_FAILED, "backup: stopped");
     int code = (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED ? ERR_BUSY : ERR_IO;
     return err_set(err, code, "backup: %s: %s", sqlite3_errstr(rc), sqlite3_errmsg(to));
 }
@@ -66,13 +85,17 @@ static int settle(sqlite3 *db, struct err *err) {
     return rc == 0 ? exec(db, sql, err) : rc;
 }
 
-static int verify(sqlite3 *db, struct err *err) {
+/* Reads all of the copy, which takes about as long as the copying did. */
+static int verify(sqlite3 *db, struct watch *watch, struct err *err) {
     sqlite3_stmt *stmt = NULL;
+    sqlite3_progress_handler(db, CHECK_STEPS, all_is_copied, watch);
     int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_step(stmt);
     const char *words = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
     int code = 0;
-    if (words == NULL)
+    if (watch->stopped)
+        code = err_set(err, ERR_FAILED, "backup: stopped");
+    else if (words == NULL)
         code = err_set(err, ERR_IO, "backup: check: %s", sqlite3_errmsg(db));
     else if (strcmp(words, "ok") != 0)
         code = err_set(err, ERR_CORRUPT, "backup: the copy is damaged: %s", words);
@@ -147,6 +170,7 @@ int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *
                   struct err *err) {
     sqlite3 *db = NULL;
     struct snapshot s;
+    struct watch watch = {.progress = progress, .arg = arg};
     assert(r->r != NULL);
     int rc = open_copy(&db, path, err);
     if (rc != 0) return rc;
@@ -156,11 +180,11 @@ int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *
               "PRAGMA cache_size = -1024",
               err);
     if (rc == 0 && (rc = sqlite_snapshot_begin(r, false, &s, err)) == 0) {
-        rc = copy_pages(r, db, progress, arg, err);
+        rc = copy_pages(r, db, &watch, err);
         sqlite_snapshot_end(r, &s);
     }
     if (rc == 0) rc = settle(db, err);
-    if (rc == 0) rc = verify(db, err);
+    if (rc == 0) rc = verify(db, &watch, err);
     sqlite3_close(db);
     return rc;
 }
