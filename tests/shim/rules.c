@@ -65,6 +65,7 @@ static bool parse_rule(struct rule *r, size_t action, char **save) {
 
     r->action = action_names[action].action;
     r->count = UINT64_MAX;
+    r->go = GO_UNSAID;
     r->error = EIO;
     if (!parse_class(strtok_r(NULL, " \t", save), &r->classes)) return false;
     if (r->action == ACTION_DELAY) {
@@ -163,8 +164,8 @@ bool rules_hold(struct ruleset *set, uint32_t matching, enum call_class c, bool 
         if ((matching >> i & 1) == 0 || (r->classes >> c & 1) == 0) continue;
         /* The call itself is counted already when this is asked; but not by rules that came later:
          * those hold it only if they say which calls go on. */
-        if (r->go == 0 && (r->calls <= r->after || r->calls - r->after > r->count)) continue;
-        if (!oldest || r->gone == r->go) return true;
+        if (r->go == GO_UNSAID && (r->calls <= r->after || r->calls - r->after > r->count)) continue;
+        if (!oldest || r->go == GO_UNSAID || r->gone == r->go) return true;
         goes = r;
     }
     if (goes != NULL) goes->gone++;

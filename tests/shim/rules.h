@@ -22,6 +22,8 @@ enum action {
 
 enum { RULES_MAX = 32, PATTERNS_MAX = 64, PATTERN_LEN = 256 };
 
+#define GO_UNSAID UINT64_MAX
+
 struct rule {
     enum action action;
     unsigned classes;         /* bit set of 1 << enum call_class */
@@ -30,7 +32,8 @@ struct rule {
     int error;
     uint64_t after; /* so many matching calls pass first */
     uint64_t count; /* then so many are acted on */
-    uint64_t go;    /* hold: so many of those that wait go on, the oldest first; 0: it holds all */
+    uint64_t go;    /* hold: so many of those that wait go on, the oldest first; GO_UNSAID: it holds
+                       only calls that come after it */
     uint64_t gone;  /* so many did */
     uint64_t calls; /* matching calls so far */
     uint64_t hits;  /* of these, acted on */

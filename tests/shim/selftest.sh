@@ -146,6 +146,9 @@ until_so 'the first of two is held' 'calls 1 hits 1' stat_of 'rule 1'
 rules 'hold sync go 1'
 until_so 'the one that waits goes on, the next is held' 'create 0;fdatasync 0;' so_far
 until_so 'and is counted' 'calls 1 hits 1' stat_of 'rule 1'
+rules 'hold sync go 0'
+until_so 'a text that lets none go on' 'calls 0 hits 0' stat_of 'rule 1'
+check 'holds it still' 'create 0;fdatasync 0;' "$(so_far)"
 rules 'hold sync go 2'
 end
 check 'go lets as many go on as it says' 'create 0;fdatasync 0;fdatasync 0;write 1000;' "$out"
