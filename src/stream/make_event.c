@@ -111,16 +111,18 @@ static void unpush(struct model *m, struct undo *u) {
     s->changed_frame = note->changed_frame;
 }
 
-/* Whether the stream's last id is not that of the last event in its tail: then nobody could tell it
- * from what is there once another is appended. */
-static bool last_id_stands_alone(const struct stream *s) {
-    if (s->tail_count == 0) return true;
-    const struct event *last = stream_event(s, s->next_version - 1);
-    return last->rec.entry_ms != s->entry_ms || last->rec.entry_seq != s->entry_seq;
+/* Whether its last id is another than that of the event before, or that event is gone or not at
+ * hand: then who reads as of before a push could not say what it was. (Of a stream without extra
+ * state the event is on disk at least.) */
+static bool last_id_is_apart(const struct stream *s) {
+    if (s->extra == NULL) return false;
+    if (s->tail_count == 0 || !stream_has_version(s, s->next_version - 1)) return true;
+    const struct event *e = stream_event(s, s->next_version - 1);
+    return e->rec.entry_seq != s->entry_seq || e->rec.entry_ms != s->entry_ms;
 }
 
 struct event *model_push(struct model *m, struct stream *s, struct event_fields *f) {
-    if (UNLIKELY(s->extra != NULL) && last_id_stands_alone(s)) image_take(m, s);
+    if (last_id_is_apart(s)) image_take(m, s);
     struct note_push *note = model_note(m, sizeof *note, unpush);
     if (note != NULL) {
         note->stream = s;
