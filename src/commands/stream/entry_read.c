@@ -103,9 +103,8 @@ static bool ascending_at(struct client *c, struct stream *s, const uint64_t *ver
     return all;
 }
 
-bool need_position(struct client *c, struct cgroup *g, uint64_t *version) {
+bool need_position(struct client *c, struct cgroup *g, struct stream *s, uint64_t *version) {
     struct entry_id beyond = g->last;
-    struct stream *s = g->stream;
     *version = g->cursor;
     if (g->cursor != CURSOR_UNKNOWN) return true;
     *version = s->next_version;

@@ -18,9 +18,9 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, u
                      uint64_t end, bool reverse, uint64_t most, uint64_t view);
 void entry_list_clear(struct entry_list *l);
 
-/* Where the group goes on: no entry below this version is beyond its position, all others are.
- * false: it has to be looked up. */
-bool need_position(struct client *c, struct cgroup *g, uint64_t *version);
+/* Where the group goes on in s, which is its stream, now or as it was: no entry below this version
+ * is beyond its position, all others are. false: it has to be looked up. */
+bool need_position(struct client *c, struct cgroup *g, struct stream *s, uint64_t *version);
 
 /* The entries with these versions, in any order, a version as often as it likes; NULL for those
  * that are gone, and for NO_VERSION. false: they have to be loaded. */

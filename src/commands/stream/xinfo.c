@@ -235,7 +235,7 @@ static bool need_cursors(struct client *c, const struct stream *s) {
     bool all = true;
     uint64_t version;
     for (uint32_t i = 0; i < s->extra->group_count; i++)
-        all = need_position(c, s->extra->groups[i], &version) && all;
+        all = need_position(c, s->extra->groups[i], s->extra->groups[i]->stream, &version) && all;
     return all;
 }
 
@@ -248,7 +248,7 @@ static void put_group(struct client *c, struct cgroup *g, const struct event *fi
     put_id(c, "last-delivered-id", g->last);
     put_entries_read(c, g);
     put_lag(c, g, first);
-    bool known = need_position(c, g, &cursor);
+    bool known = need_position(c, g, g->stream, &cursor);
     assert(known);
     put_int(c, "backlog", cgroup_backlog(g, cursor));
 }

@@ -198,7 +198,7 @@ static const struct source *same_before(const struct source *sources, size_t i) 
 
 static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
                      const struct source *before, struct budget *budget) {
-    if (!need_position(c, src->group, &src->next)) return false;
+    if (!need_position(c, src->group, src->settled, &src->next)) return false;
     if (before != NULL) src->next = before->next;
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
     struct entry_list *l = &src->list;
