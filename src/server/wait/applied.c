@@ -33,6 +33,11 @@ bool apply_is_possible_or_reply(struct client *c) {
     return why == NULL;
 }
 
+/* Not for what was decided after it: that may be undurable. (There may have been another since it
+ * began to wait.) */
 bool flush_is_applied(struct client *c) {
-    return c->srv->model.flushed.frame == 0 || all_is_applied(c);
+    struct model *m = &c->srv->model;
+    if (m->flushed.frame == 0) return true;
+    frame_is_applied(c, m->flushed.frame);
+    return store_applied(m->store) >= m->flushed.frame;
 }
