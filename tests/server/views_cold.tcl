@@ -1,0 +1,50 @@
+# The table of views.tcl again: with streams that are on disk only, so that changes and readings load them; and with
+# the other kinds of durability.
+
+source [file join $::top tests lib views.tcl]
+
+# Some of the changes: every n-th, from the one that many.
+proc some_changes {from n} {
+    set some {}
+    for {set i $from} {$i < [llength $::view_changes]} {incr i $n} { lappend some [lindex $::view_changes $i] }
+    return $some
+}
+
+set options {enable-flush yes disk-free-min 0 cache-bytes 1mb}
+with_faulty_server $options {
+    foreach change $::view_changes {
+        test "On disk only, beside an undurable [lindex $change 0]" {
+            views_round $::view_setup $change $::view_readings {afresh {srv restart}}
+        }
+    }
+    drop_readers
+}
+with_faulty_server $options {
+    append_events [srv default_client] filling 3000 t METADATA [string repeat m 1000]
+    r ESYNC
+    foreach change [some_changes 0 3] {
+        # The change has filled the cache: what it left behind is not evicted before it is durable.
+        test "In a small cache, beside an undurable [lindex $change 0]" {
+            views_round $::view_setup $change $::view_readings {meanwhile {scan_all [srv default_client] filling}}
+        }
+    }
+    drop_readers
+}
+with_faulty_server [dict merge $options {durability backend}] {
+    set ::held_syncs $::database_syncs
+    foreach change [some_changes 1 3] {
+        test "Durability backend, beside an undurable [lindex $change 0]" { views_round $::view_setup $change $::view_readings }
+    }
+    drop_readers
+    set ::held_syncs $::journal_syncs
+}
+with_faulty_server [dict merge $options {durability {interval 20}}] {
+    # EPSCAN by names waits until a rename is applied; and which key RANDOMKEY picks is not known before.
+    set readings [lsearch -all -inline -not -exact -index 1 $::view_readings RANDOMKEY]
+    foreach change [lsearch -all -inline -not -glob -index 0 [some_changes 2 3] RENAME*] {
+        test "Durability interval, beside an undurable [lindex $change 0]" {
+            views_round $::view_setup $change $readings {durable 0}
+        }
+    }
+    drop_readers
+}
