@@ -262,7 +262,10 @@ static int publish(const struct target *t, const char *part, struct err *err) {
     if (rc != 0 && errno == EEXIST)
         return err_set(err, ERR_REFUSED, "backup: %s exists already", t->asked);
     if (rc != 0) return err_errno(err, "backup: rename to %s", t->asked);
-    return fsync(t->at) == 0 ? 0 : err_errno(err, "backup: sync the directory of %s", t->asked);
+    if (fsync(t->at) == 0) return 0;
+    rc = err_errno(err, "backup: sync the directory of %s", t->asked);
+    unlinkat(t->at, t->name, 0); /* who is told of an error finds no backup */
+    return rc;
 }
 
 static bool progress(uint64_t done, uint64_t total, void *arg) {
