@@ -197,6 +197,15 @@ static int check_place(const struct target *t, struct err *err) {
     return 0;
 }
 
+/* The backend's path leads through it. */
+static int check_proc(const struct target *t, struct err *err) {
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", t->root);
+    if (is_directory_at(t->root, path)) return 0;
+    return err_set(err, ERR_REFUSED,
+                   "backup: /proc/self/fd is not there: BACKUP needs /proc to be mounted");
+}
+
 static int target_open(struct target *t, struct err *err) {
     t->dir = backup_dir(t->store);
     t->root = t->at = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -204,7 +213,8 @@ static int target_open(struct target *t, struct err *err) {
     const char *rest = t->asked[0] == '/' ? relative(t) : t->asked;
     if (rest == NULL) return outside(t, err);
     int rc = walk(t, rest, err);
-    return rc == 0 ? check_place(t, err) : rc;
+    if (rc == 0) rc = check_place(t, err);
+    return rc == 0 ? check_proc(t, err) : rc;
 }
 
 /* Who may write to the directory may put another file in the place of a backup. */
