@@ -11,8 +11,9 @@ proc some_changes {from n} {
 }
 
 set options {enable-flush yes disk-free-min 0 cache-bytes 1mb}
+# Which half is left to chance: each round has a restart.
 with_faulty_server $options {
-    foreach change $::view_changes {
+    foreach change [some_changes [expr {int(rand() * 2)}] 2] {
         test "On disk only, beside an undurable [lindex $change 0]" {
             views_round $::view_setup $change $::view_readings {afresh {srv restart}}
         }
@@ -39,9 +40,11 @@ with_faulty_server [dict merge $options {durability backend}] {
     set ::held_syncs $::journal_syncs
 }
 with_faulty_server [dict merge $options {durability {interval 20}}] {
-    # EPSCAN by names waits until a rename is applied; and which key RANDOMKEY picks is not known before.
+    # EPSCAN by names waits until a rename is applied, lists until a flush is; and which key RANDOMKEY picks is not known
+    # before.
     set readings [lsearch -all -inline -not -exact -index 1 $::view_readings RANDOMKEY]
-    foreach change [lsearch -all -inline -not -glob -index 0 [some_changes 2 3] RENAME*] {
+    set changes [lsearch -all -inline -not -glob -index 0 [some_changes 2 3] RENAME*]
+    foreach change [lsearch -all -inline -not -glob -index 0 $changes FLUSH*] {
         test "Durability interval, beside an undurable [lindex $change 0]" {
             views_round $::view_setup $change $readings {durable 0}
         }

@@ -164,7 +164,8 @@ bool rules_hold(struct ruleset *set, uint32_t matching, enum call_class c, bool 
         if ((matching >> i & 1) == 0 || (r->classes >> c & 1) == 0) continue;
         /* The call itself is counted already when this is asked; but not by rules that came later:
          * those hold it only if they say which calls go on. */
-        if (r->go == GO_UNSAID && (r->calls <= r->after || r->calls - r->after > r->count)) continue;
+        if (r->go == GO_UNSAID && (r->calls <= r->after || r->calls - r->after > r->count))
+            continue;
         if (!oldest || r->go == GO_UNSAID || r->gone == r->go) return true;
         goes = r;
     }
