@@ -368,6 +368,40 @@ with_faulty_server {} {
             $a read
         }
     }
+    test "A blocked reader gets what is durable under the name that it has still" {
+        r XADD renamed 1-1 v 0
+        with_clients {a b c} {
+            $c send XREAD BLOCK 0 STREAMS renamed $
+            assert {[$c silent]}
+            while_held {
+                alone { change $a XADD renamed 2-1 v 1 }
+                change $b RENAME renamed other
+                release_first
+                assert_equal 2-1 [$a read]
+                assert_equal 2-1 [ids [$c read]]
+            }
+            assert_equal OK [$b read]
+        }
+    }
+    test "Who waits anyway hears of an erasure or of a new name when that is durable, not before" {
+        foreach {change what} {{EERASE @} erased {RENAME eget moved} named} {
+            set id [field [r EAPPEND eget t PAYLOAD secret] event_id]
+            with_clients {a b c} {
+                while_held {
+                    alone { change $b XADD unrelated * v 1 }
+                    change $a {*}[string map [list @ $id] $change]
+                    assert_waits $b EGET $id
+                    release_first
+                    $b read
+                    assert {[$b silent]} "told that it is $what"
+                    assert_equal {eget secret} [list [field [$c EGET $id] stream_id] [field [$c EGET $id] payload]]
+                }
+                $a read
+                $b read
+            }
+            r DEL eget moved
+        }
+    }
     test "A reader that is blocked on a group hears when the group is gone for good" {
         stream_with_group ends
         with_clients {a b c} {
