@@ -11,6 +11,7 @@
 #   keys.tcl           deleting, renaming, deadlines, strings, ETRUNCATE, EERASE, EDELETE
 #   transactions.tcl   MULTI and EXEC over all of them
 #   fault_round.tcl    faults of the disk
+#   beside.tcl         a second reader, beside whoever writes
 #
 # A command is {words check}: check is called with the words and the typed reply.
 
