@@ -42,6 +42,18 @@ static bool never_shown(const struct model *m, const struct stream *s) {
     return s->born >= m->open->first_frame && s->tail_count == 0;
 }
 
+static void image_drop(struct model *m, struct image *i);
+
+struct note_image {
+    struct undo undo;
+    struct image *image;
+};
+
+/* What the transaction had appended before it was taken is gone. */
+static void untake(struct model *m, struct undo *u) {
+    image_drop(m, CONTAINER_OF(u, struct note_image, undo)->image);
+}
+
 void image_take(struct model *m, struct stream *s) {
     struct stream_extra *x = s->extra;
     if (image_of_batch(m, x) != NULL || never_shown(m, s)) return;
@@ -59,6 +71,8 @@ void image_take(struct model *m, struct stream *s) {
     list_append(&x->images, &i->node);
     list_append(&m->unsettled.images, &i->order);
     account(m, sizeof *i);
+    struct note_image *note = model_note(m, sizeof *note, untake);
+    if (note != NULL) note->image = i;
 }
 
 void image_keep_holes(struct model *m, struct stream *s) {
