@@ -19,13 +19,14 @@ proc kill_with_unapplied {stream n} {
     return $ids
 }
 # The start must be refused by a message that matches, and leave the journal as it is.
+# Only its segments: what was being prepared when the copy was made is cleared away by any start.
 proc refused {pattern} {
-    set before [lmap f [lsort [glob -nocomplain [srv db]-journal.d/*]] {list $f [read_file $f]}]
+    set before [lmap f [lsort [glob -nocomplain [srv db]-journal.d/seg-*\[0-9a-f\]]] {list $f [read_file $f]}]
     srv spawn
     srv expect_end
     assert_equal "exit 1" [srv wait_end]
     assert_match "*cannot start: $pattern" [srv new_log]
-    assert {$before eq [lmap f [lsort [glob -nocomplain [srv db]-journal.d/*]] {list $f [read_file $f]}]} "the journal was changed"
+    assert {$before eq [lmap f [lsort [glob -nocomplain [srv db]-journal.d/seg-*\[0-9a-f\]]] {list $f [read_file $f]}]} "the journal was changed"
 }
 proc all_there {ids} { foreach id $ids { assert_equal $id [field [r EGET $id] event_id] } }
 proc ids_of {stream} { return [lmap e [scan_all [srv default_client] $stream] {field $e event_id}] }
