@@ -682,6 +682,30 @@ TEST(a_name_that_goes_to_and_fro_in_a_batch_is_remembered_once) {
     stop();
 }
 
+TEST(what_a_transaction_that_is_taken_back_had_appended_no_view_has) {
+    hash_seed();
+    start(0);
+    struct stream *s = load(name_of(0));
+    append(s);
+    model_commit(m);
+    evict_all();
+    s = load(name_of(0)); /* its event is on disk only */
+    struct entry_id last = stream_last_id(s);
+    model_tick(m, now_ms += 5);
+    model_begin(m);
+    for (int i = 0; i < 4; i++) append(s);
+    model_set_expires(m, s, now_ms + 1000000);
+    model_undo(m);
+    model_set_expires(m, s, now_ms + 2000000);
+    model_commit(m);
+    struct stream *then = model_stream_at(m, s, store_durable(store));
+    CHECK_INT(then->next_version, 1);
+    CHECK_INT(then->extra->expires, 0);
+    CHECK(!then->last_id_unknown && entry_id_cmp(stream_last_id(then), last) == 0);
+    model_drop_views(m);
+    stop();
+}
+
 TEST(what_is_kept_for_readers_goes_a_bounded_amount_at_a_time) {
     hash_seed();
     start(0);

@@ -197,24 +197,24 @@ static void finds_all_and_no_false_claim(uint64_t last) {
     CHECK(store_close(store, &err) == 0);
 }
 
-TEST(a_segment_begun_behind_a_sync_that_fails_does_not_claim_its_frames) {
+/* The first frame is durable; the sync of the second fails, once another thread waits for it. */
+static void start_with_a_sync_that_fails(void) {
     start();
     submit(1);
     while (durable_frame < 1) turn();
     failing_sync = wait_for_waiter;
     submit(2);
     while (failing_sync != NULL) usleep(1000);
+}
+
+TEST(a_segment_begun_behind_a_sync_that_fails_does_not_claim_its_frames) {
+    start_with_a_sync_that_fails();
     submit_large(3);
     finds_all_and_no_false_claim(3);
 }
 
 TEST(a_scrub_behind_a_sync_that_fails_does_not_claim_its_frames) {
-    start();
-    submit(1);
-    while (durable_frame < 1) turn();
-    failing_sync = wait_for_waiter;
-    submit(2);
-    while (failing_sync != NULL) usleep(1000);
+    start_with_a_sync_that_fails();
     pthread_mutex_lock(&store->lock);
     store->scrub = true;
     pthread_cond_signal(&store->journal_wake);
