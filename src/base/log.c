@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,4 +76,25 @@ void log_line(enum log_level level, const char *fmt, ...) {
         rc = write(atomic_load(&log_fd), line, len);
     } while (rc < 0 && errno == EINTR);
     errno = number;
+}
+
+void log_line_seldom(struct log_gap *gap, uint64_t interval_ms, enum log_level level,
+                     const char *fmt, ...) {
+    if (level < log_level) return;
+    uint64_t now = clock_mono_ms(), due = atomic_load(&gap->due_ms);
+    if (now < due || !atomic_compare_exchange_strong(&gap->due_ms, &due, now + interval_ms)) {
+        atomic_fetch_add(&gap->left_out, 1);
+        return;
+    }
+    uint64_t left_out = atomic_exchange(&gap->left_out, 0);
+    char text[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (left_out == 0)
+        log_line(level, "%s", text);
+    else
+        log_line(level, "%s (and %llu times since the last such line)", text,
+                 (unsigned long long)left_out);
 }

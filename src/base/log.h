@@ -3,6 +3,8 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdatomic.h>
+
 #include "base/base.h"
 #include "base/err.h"
 
@@ -23,5 +25,19 @@ void log_line(enum log_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define log_verbose(...) log_at(LOG_VERBOSE, __VA_ARGS__)
 #define log_notice(...)  log_at(LOG_NOTICE, __VA_ARGS__)
 #define log_warning(...) log_at(LOG_WARNING, __VA_ARGS__)
+
+/* For what clients, or a fault that lasts, can make happen over and over: a line at most every
+ * interval_ms from this place of the source. The next line says how many were left out. */
+#define log_warning_seldom(interval_ms, ...)                                                       \
+    do {                                                                                           \
+        static struct log_gap log_gap_here;                                                        \
+        log_line_seldom(&log_gap_here, (interval_ms), LOG_WARNING, __VA_ARGS__);                   \
+    } while (0)
+
+struct log_gap {
+    _Atomic uint64_t due_ms, left_out; /* due_ms: monotonic; 0: at once */
+};
+void log_line_seldom(struct log_gap *gap, uint64_t interval_ms, enum log_level level,
+                     const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 #endif

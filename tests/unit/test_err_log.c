@@ -124,6 +124,29 @@ TEST(a_very_long_line_is_cut_but_stays_a_line) {
     CHECK(strstr(end, " * next\n") != NULL);
 }
 
+TEST(what_happens_over_and_over_is_logged_once_in_a_while_and_counted) {
+    struct err e;
+    char text[8192];
+    struct log_gap gap = {0};
+    CHECK_INT(log_open("a.log", &e), OK);
+    for (int i = 0; i < 5; i++) {
+        log_line_seldom(&gap, 3600000, LOG_WARNING, "refused %d", i);
+        log_warning_seldom(3600000, "elsewhere %d", i);
+    }
+    slurp("a.log", text, sizeof text);
+    CHECK(strstr(text, " # refused 0\n") != NULL);
+    CHECK(strstr(text, " # elsewhere 0\n") != NULL);
+    CHECK(strstr(text, "refused 1") == NULL);
+    CHECK(strstr(text, "elsewhere 1") == NULL);
+    gap.due_ms = 0;
+    log_line_seldom(&gap, 3600000, LOG_WARNING, "refused %d", 9);
+    gap.due_ms = 0;
+    log_line_seldom(&gap, 3600000, LOG_WARNING, "refused %d", 10);
+    slurp("a.log", text, sizeof text);
+    CHECK(strstr(text, "refused 9 (and 4 times since the last such line)\n") != NULL);
+    CHECK(strstr(text, "refused 10\n") != NULL);
+}
+
 TEST(logging_keeps_errno) {
     struct err e;
     CHECK_INT(log_open("a.log", &e), OK);
