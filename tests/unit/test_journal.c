@@ -110,6 +110,10 @@ int fallocate(int fd, int mode, off_t offset, off_t len) {
     return fails() ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
 }
 
+int openat(int dir, const char *path, int flags, ...) {
+    return fails() ? -1 : (int)syscall(SYS_openat, dir, path, flags, 0);
+}
+
 int rename(const char *from, const char *to) {
     return fails() ? -1 : (int)syscall(SYS_rename, from, to);
 }
@@ -162,15 +166,31 @@ struct replayed {
     uint64_t hash;        /* of the last frame */
     uint64_t hashes[4096];
     size_t batches, bytes_max;
-    bool in_front; /* of damage: to be applied although the journal is refused */
+    unsigned open_max; /* segments whose file was open at a time */
+    bool in_front;     /* of damage: to be applied although the journal is refused */
 };
 static struct replayed got;
 static struct err err;
 static struct journal_config config = {.dir = "j", .epoch = 1, .segment_bytes = SEGMENT};
 
+/* Descriptors of this process that lead to a segment. */
+static unsigned open_segments(void) {
+    unsigned count = 0;
+    DIR *d = opendir("/proc/self/fd");
+    CHECK(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char path[512];
+        fd_path(atoi(e->d_name), path);
+        if (strstr(path, "/seg-") != NULL) count++;
+    }
+    closedir(d);
+    return count;
+}
+
 static int check_replay(struct batch *g, void *arg, struct err *e) {
     UNUSED(arg);
     UNUSED(e);
+    got.open_max = MAX(got.open_max, open_segments());
     got.in_front = g == NULL;
     if (g == NULL) return 0;
     got.batches++;
@@ -323,6 +343,33 @@ TEST(batches_that_were_written_are_replayed_in_order) {
     open_gives("j", 5, true, 0);
     CHECK_INT(got.first, 6);
     CHECK_INT(got.last, last);
+}
+
+TEST(however_many_segments_there_are_few_files_are_open) {
+    struct journal *j = start_new("j");
+    for (int i = 0; i < 100; i++) {
+        put(j, 1, SEGMENT - 2 * BLOCK);
+        CHECK_INT(open_segments(), JOURNAL_SLOTS);
+        if (i % 3 == 0) CHECK_INT(journal_prepare(j, &err), 0);
+    }
+    CHECK(journal_segment_count(j) >= 100);
+    CHECK_INT(journal_scrub(j, &err), 0);
+    journal_applied(j, 50);
+    CHECK_INT(journal_prepare(j, &err), 0);
+    CHECK_INT(open_segments(), JOURNAL_SLOTS);
+    journal_close(j);
+    CHECK_INT(open_segments(), 0);
+    int rc;
+    j = open_at("j", 50, true, &rc);
+    CHECK_INT(rc, 0);
+    CHECK_INT(got.last, 100);
+    CHECK_INT(got.open_max, 1);
+    CHECK_INT(open_segments(), 0);
+    CHECK_INT(journal_start(j, 101, &err), 0);
+    CHECK_INT(open_segments(), JOURNAL_SLOTS);
+    CHECK_INT(journal_seal(j, &err), 0);
+    journal_close(j);
+    CHECK_INT(open_segments(), 0);
 }
 
 TEST(a_frame_of_several_kinds_of_records_comes_back_as_it_was) {

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -11,6 +12,29 @@ static int by_generation(const void *a, const void *b) {
     uint64_t x = ((const struct found *)a)->segment->header.generation;
     uint64_t y = ((const struct found *)b)->segment->header.generation;
     return (x > y) - (x < y);
+}
+
+void recovery_close_file(struct recovery *r) {
+    if (r->reading != 0) close(r->reading_fd);
+    r->reading = 0;
+}
+
+int recovery_open_file(struct recovery *r, const struct segment *s) {
+    if (r->reading == s->number + 1) return 0;
+    recovery_close_file(r);
+    int fd = segment_open_file(s, r->j->dir, r->err);
+    if (fd < 0) return fd;
+    r->reading_fd = fd;
+    r->reading = s->number + 1;
+    return 0;
+}
+
+int recovery_read(struct recovery *r, const struct segment *s, void *out, size_t n, uint64_t offset,
+                  size_t *got) {
+    *got = 0;
+    int rc = recovery_open_file(r, s);
+    return rc != 0 ? rc
+                   : segment_read(r->reading_fd, r->j->dir, s->number, out, n, offset, got, r->err);
 }
 
 /* A file of another store: noted, to be removed by journal_start if that store's journal
@@ -28,7 +52,7 @@ static int classify(struct recovery *r, struct segment *s, struct foreign *forei
     char path[SEGMENT_PATH_MAX];
     size_t got;
     bool used_copy = false;
-    int rc = segment_read(s, j->dir, block, JOURNAL_BLOCK, 0, &got, r->err);
+    int rc = recovery_read(r, s, block, JOURNAL_BLOCK, 0, &got);
     if (rc != 0) goto out;
     enum segment_state state = segment_header_get(block, got, &s->header, &used_copy);
     recovery_path(r, s, path);
@@ -61,7 +85,7 @@ static int classify(struct recovery *r, struct segment *s, struct foreign *forei
     r->own[r->own_count++] = (struct found){.segment = s, .state = state};
     s = NULL;
 out:
-    segment_close(s);
+    segment_destroy(s);
     free(block);
     return rc;
 }
@@ -109,7 +133,7 @@ int recovery_find_segments(struct recovery *r) {
             r->lost = xrealloc(r->lost, r->cap * sizeof r->lost[0]);
             foreign = xrealloc(foreign, r->cap * sizeof foreign[0]);
         }
-        struct segment *s = segment_open(j->dir, number, r->err);
+        struct segment *s = segment_find(j->dir, j->dir_fd, number, r->err);
         rc = s == NULL ? ERR_IO : classify(r, s, foreign);
         if (rc != 0) break;
     }

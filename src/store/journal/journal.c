@@ -78,7 +78,7 @@ static int sync_last(struct journal *j, struct err *err) {
     assert(last->syncs == 0);
     if (last->failed) return failed_before(j, last, err);
     if (!j->dirty) return 0;
-    int rc = segment_sync(last, j->dir, err);
+    int rc = segment_sync(last, j->dir, 0, err);
     if (rc != 0) return rc;
     j->dirty = false;
     j->header_synced = !j->header_pending;
@@ -117,7 +117,10 @@ static void push_segment(struct journal *j, struct segment *s) {
     s->crc_init = segment_crc_init(&j->store_id, s->header.generation, s->header.tag);
     s->end = JOURNAL_BLOCK;
     s->last_frame = s->header.first_frame - 1;
-    if (j->segments.tail != NULL) j->older_bytes += j->segments.tail->end;
+    if (j->segments.tail != NULL) {
+        j->older_bytes += j->segments.tail->end;
+        segment_close_files(j->segments.tail); /* nothing is written behind its last batch */
+    }
     segment_list_push(&j->segments, s);
     journal_account(j);
 }
@@ -255,13 +258,7 @@ void journal_sync_begin(struct journal *j, struct journal_sync *t) {
 int journal_sync_run(const struct journal *j, const struct journal_sync *t, unsigned slot,
                      struct err *err) {
     struct segment *s = t->segment;
-    int rc = 0;
-    if (fdatasync(slot == 0 ? s->fd : s->other_fds[slot - 1]) != 0) {
-        char path[SEGMENT_PATH_MAX];
-        segment_path(path, j->dir, s->number);
-        rc = err_errno(err, "syncing %s", path);
-        s->failed = true;
-    }
+    int rc = segment_sync(s, j->dir, slot, err);
     s->syncs--;
     return rc;
 }
@@ -284,6 +281,7 @@ static void drop_segments_after(struct journal *j, struct segment *keep) {
     bool drop = keep == NULL;
     pthread_mutex_lock(&j->lock);
     for (struct segment *s; (s = segment_list_pop(&old)) != NULL;) {
+        segment_close_files(s);
         if (drop) {
             s->failed = true;
             segment_list_push_front(&j->doomed, s);
@@ -426,7 +424,7 @@ void journal_close(struct journal *j) {
     }
     struct segment_list *lists[] = {&j->segments, &j->spares, &j->stale, &j->doomed};
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        for (struct segment *s; (s = segment_list_pop(lists[i])) != NULL;) segment_close(s);
+        for (struct segment *s; (s = segment_list_pop(lists[i])) != NULL;) segment_destroy(s);
     if (j->dir_fd >= 0) close(j->dir_fd);
     pthread_mutex_destroy(&j->lock);
     free(j->buffer);

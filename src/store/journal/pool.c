@@ -23,6 +23,7 @@ void journal_pool_changed(struct journal *j) {
 }
 
 void journal_pool_give(struct journal *j, struct segment *s) {
+    segment_close_files(s);
     pthread_mutex_lock(&j->lock);
     bool keep =
         !s->failed && s->size == j->segment_bytes && j->spares.count + j->stale.count < SPARES_MAX;

@@ -131,7 +131,7 @@ static int read_batch(struct recovery *r, const struct segment *s, uint64_t offs
     size_t got;
     *whole = false;
     buffer_reserve(r, JOURNAL_BLOCK);
-    int rc = segment_read(s, r->j->dir, r->buffer, JOURNAL_BLOCK, offset, &got, r->err);
+    int rc = recovery_read(r, s, r->buffer, JOURNAL_BLOCK, offset, &got);
     if (rc != 0 || got < JOURNAL_BLOCK) return rc;
     memcpy(g, r->buffer, sizeof *g);
     if (g->generation != s->header.generation || g->tag != s->header.tag) return 0;
@@ -140,7 +140,7 @@ static int read_batch(struct recovery *r, const struct segment *s, uint64_t offs
     size_t total = sizeof *g + g->bytes;
     if (total > JOURNAL_BLOCK) {
         buffer_reserve(r, total);
-        rc = segment_read(s, r->j->dir, r->buffer, total, offset, &got, r->err);
+        rc = recovery_read(r, s, r->buffer, total, offset, &got);
         if (rc != 0 || got < total) return rc;
     }
     *whole = segment_frames_valid(r->buffer + sizeof *g, g, s->crc_init);
@@ -158,8 +158,7 @@ static int scan(struct recovery *r, const struct segment *s, uint64_t offset, sc
     int rc = 0;
     while (!stop && offset < s->size) {
         size_t got;
-        rc = segment_read(s, r->j->dir, blocks, (size_t)SCAN_BLOCKS * JOURNAL_BLOCK, offset, &got,
-                          r->err);
+        rc = recovery_read(r, s, blocks, (size_t)SCAN_BLOCKS * JOURNAL_BLOCK, offset, &got);
         if (rc != 0 || got < sizeof(struct segment_batch)) break;
         for (size_t at = 0; at + sizeof(struct segment_batch) <= got && !stop;
              at += JOURNAL_BLOCK) {
@@ -277,8 +276,12 @@ static int find_base(struct recovery *r, size_t *base) {
  * was killed may have left frames that are only in the page cache. */
 static int sync_chain(struct recovery *r, size_t base) {
     for (size_t i = base; i < r->own_count; i++) {
-        int rc = segment_sync(r->own[i].segment, r->j->dir, r->err);
+        const struct segment *s = r->own[i].segment;
+        char path[SEGMENT_PATH_MAX];
+        int rc = recovery_open_file(r, s);
         if (rc != 0) return rc;
+        if (fdatasync(r->reading_fd) != 0)
+            return err_errno(r->err, "syncing %s", recovery_path(r, s, path));
     }
     if (fsync(r->j->dir_fd) != 0) return err_errno(r->err, "syncing %s", r->j->dir);
     return 0;
@@ -344,7 +347,7 @@ static int looks_blank(struct recovery *r, const struct segment *s, bool *blank)
     for (uint64_t i = 0; i < BLANK_SAMPLES && *blank; i++) {
         size_t got;
         uint64_t at = blocks <= BLANK_SAMPLES ? i : 1 + i * (blocks - 1) / BLANK_SAMPLES;
-        int rc = segment_read(s, r->j->dir, block, sizeof block, at * JOURNAL_BLOCK, &got, r->err);
+        int rc = recovery_read(r, s, block, sizeof block, at * JOURNAL_BLOCK, &got);
         if (rc != 0) return rc;
         for (size_t k = 0; k < got; k++)
             if (block[k] != 0) *blank = false;
@@ -433,6 +436,7 @@ int journal_open(struct journal **out, const struct journal_config *config, uint
         .j = j, .applied = applied, .replay = replay, .arg = arg, .err = err, .expected = 1};
     int rc = open_dir(j, expected, err);
     if (rc == 0) rc = recover(&r, expected);
+    recovery_close_file(&r);
     /* The journal takes the segments: valid ones in order, blank ones as spares. */
     for (size_t i = 0; i < r.own_count; i++) segment_list_push(&j->segments, r.own[i].segment);
     for (size_t i = 0; i < r.lost_count; i++) {

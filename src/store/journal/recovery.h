@@ -29,6 +29,9 @@ struct recovery {
     const struct segment *needed_by;
     uint64_t needed_at;
 
+    uint64_t reading; /* number of the one segment whose file is open, + 1; 0: none is */
+    int reading_fd;
+
     struct batch *out; /* being filled for the replay */
     size_t out_bytes;
     uint8_t *buffer; /* one written batch, or a stretch of blocks */
@@ -41,7 +44,12 @@ static inline const char *recovery_path(const struct recovery *r, const struct s
     return out;
 }
 
-/* find.c: opens every segment in the directory and sorts them into own, lost and foreign. */
+/* find.c: looks at every segment in the directory and sorts them into own, lost and foreign. */
 MUST_CHECK int recovery_find_segments(struct recovery *r);
+/* Reads from a segment; as segment_read. However many there are, one file is open at a time. */
+MUST_CHECK int recovery_read(struct recovery *r, const struct segment *s, void *out, size_t n,
+                             uint64_t offset, size_t *got);
+MUST_CHECK int recovery_open_file(struct recovery *r, const struct segment *s);
+void recovery_close_file(struct recovery *r); /* the one that is open, if any is */
 
 #endif

@@ -207,22 +207,38 @@ static int reserve(int fd, uint64_t size) {
     return ftruncate(fd, (off_t)size);
 }
 
-/* NULL (and fd left open) when the other descriptions cannot be opened. */
-static struct segment *segment_of(const char *path, int fd, uint64_t number, uint64_t size,
-                                  struct err *err) {
+static struct segment *segment_of(int dir_fd, uint64_t number, uint64_t size) {
     struct segment *s = xcalloc(1, sizeof *s);
-    s->fd = fd;
+    for (size_t i = 0; i < JOURNAL_SLOTS; i++) s->fds[i] = -1;
+    s->dir_fd = dir_fd;
     s->number = number;
     s->size = size;
-    for (size_t i = 0; i < JOURNAL_SLOTS - 1; i++) {
-        s->other_fds[i] = open(path, O_RDWR | O_CLOEXEC);
-        if (s->other_fds[i] >= 0) continue;
-        err_errno(err, "opening %s", path);
-        while (i-- > 0) close(s->other_fds[i]);
-        free(s);
-        return NULL;
-    }
     return s;
+}
+
+int segment_open_file(const struct segment *s, const char *dir, struct err *err) {
+    char path[SEGMENT_PATH_MAX];
+    segment_path(path, dir, s->number);
+    int fd = openat(s->dir_fd, strrchr(path, '/') + 1, O_RDWR | O_CLOEXEC);
+    return fd >= 0 ? fd : err_errno(err, "opening %s", path);
+}
+
+static int open_files(struct segment *s, const char *dir, struct err *err) {
+    for (size_t i = 0; i < JOURNAL_SLOTS; i++) {
+        s->fds[i] = segment_open_file(s, dir, err);
+        if (s->fds[i] >= 0) continue;
+        int rc = s->fds[i];
+        segment_close_files(s);
+        return rc;
+    }
+    return 0;
+}
+
+void segment_close_files(struct segment *s) {
+    for (size_t i = 0; i < JOURNAL_SLOTS; i++) {
+        if (s->fds[i] >= 0) close(s->fds[i]);
+        s->fds[i] = -1;
+    }
 }
 
 struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uint64_t size,
@@ -250,8 +266,8 @@ struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uin
         err_errno(err, "syncing %s", dir);
         goto fail;
     }
-    struct segment *s = segment_of(path, fd, number, size, err);
-    if (s != NULL) return s;
+    close(fd);
+    return segment_of(dir_fd, number, size);
 fail:
     unlink(renamed ? path : temporary);
     close(fd);
@@ -269,22 +285,18 @@ struct segment *segment_create_header(const char *dir, int dir_fd, uint64_t numb
         err_errno(err, "creating %s", temporary);
         return NULL;
     }
-    struct segment *s = segment_of(temporary, fd, number, JOURNAL_BLOCK, err);
-    if (s == NULL) {
-        close(fd);
-        unlink(temporary);
-        return NULL;
-    }
+    struct segment *s = segment_of(dir_fd, number, JOURNAL_BLOCK);
+    s->fds[0] = fd;
     uint8_t block[JOURNAL_BLOCK] = {0};
     struct iovec iov = {.iov_base = block, .iov_len = sizeof block};
     segment_header_put(block, h);
     s->header = *h;
     int rc = segment_write(s, dir, &iov, 1, 0, err);
-    *synced = rc == 0 && segment_sync(s, dir, err) == 0;
+    *synced = rc == 0 && segment_sync(s, dir, 0, err) == 0;
     if (rc == 0 && rename(temporary, path) != 0) rc = err_errno(err, "renaming %s", temporary);
     if (rc != 0) {
         unlink(temporary);
-        segment_close(s);
+        segment_destroy(s);
         return NULL;
     }
     if (*synced && fsync(dir_fd) != 0) {
@@ -292,46 +304,48 @@ struct segment *segment_create_header(const char *dir, int dir_fd, uint64_t numb
         *synced = false;
     }
     s->failed = !*synced;
+    segment_close_files(s);
     return s;
 }
 
-struct segment *segment_open(const char *dir, uint64_t number, struct err *err) {
+struct segment *segment_find(const char *dir, int dir_fd, uint64_t number, struct err *err) {
     char path[SEGMENT_PATH_MAX];
     struct stat st;
     segment_path(path, dir, number);
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        err_errno(err, "opening %s", path);
-        if (fd >= 0) close(fd);
-        return NULL;
-    }
-    struct segment *s = segment_of(path, fd, number, (uint64_t)st.st_size, err);
-    if (s == NULL) close(fd);
-    return s;
+    if (stat(path, &st) == 0) return segment_of(dir_fd, number, (uint64_t)st.st_size);
+    err_errno(err, "opening %s", path);
+    return NULL;
 }
 
-void segment_close(struct segment *s) {
+void segment_destroy(struct segment *s) {
     if (s == NULL) return;
-    close(s->fd);
-    for (size_t i = 0; i < JOURNAL_SLOTS - 1; i++) close(s->other_fds[i]);
+    segment_close_files(s);
     free(s);
 }
 
 int segment_zero(struct segment *s, const char *dir, const struct segment_pace *pace,
                  struct err *err) {
-    if (write_zeros(s->fd, s->size, pace) == 0 && fdatasync(s->fd) == 0) return 0;
-    char path[SEGMENT_PATH_MAX];
-    segment_path(path, dir, s->number);
-    s->failed = true;
-    return err_errno(err, "zeroing %s", path);
+    int fd = segment_open_file(s, dir, err), rc = 0;
+    if (fd < 0) {
+        s->failed = true;
+        return fd;
+    }
+    if (write_zeros(fd, s->size, pace) != 0 || fdatasync(fd) != 0) {
+        char path[SEGMENT_PATH_MAX];
+        segment_path(path, dir, s->number);
+        s->failed = true;
+        rc = err_errno(err, "zeroing %s", path);
+    }
+    close(fd);
+    return rc;
 }
 
 void segment_remove(struct segment *s, const char *dir) {
     char path[SEGMENT_PATH_MAX];
     segment_path(path, dir, s->number);
-    if (unlink(path) != 0 && errno != ENOENT)
+    if (unlinkat(s->dir_fd, strrchr(path, '/') + 1, 0) != 0 && errno != ENOENT)
         log_warning("journal: removing %s: %s", path, strerror(errno));
-    segment_close(s);
+    segment_destroy(s);
 }
 
 void segment_remove_temporary(const char *dir) {
@@ -354,8 +368,13 @@ void segment_remove_temporary(const char *dir) {
 
 int segment_write(struct segment *s, const char *dir, struct iovec *iov, size_t n, uint64_t offset,
                   struct err *err) {
+    int rc = s->fds[0] < 0 ? open_files(s, dir, err) : 0;
+    if (rc != 0) {
+        s->failed = true;
+        return rc;
+    }
     while (n > 0) {
-        ssize_t done = pwritev(s->fd, iov, (int)MIN(n, (size_t)IOV_BATCH), (off_t)offset);
+        ssize_t done = pwritev(s->fds[0], iov, (int)MIN(n, (size_t)IOV_BATCH), (off_t)offset);
         if (done < 0 && errno == EINTR) continue;
         if (done <= 0) {
             char path[SEGMENT_PATH_MAX];
@@ -383,15 +402,15 @@ int segment_write(struct segment *s, const char *dir, struct iovec *iov, size_t 
     return 0;
 }
 
-int segment_read(const struct segment *s, const char *dir, void *out, size_t n, uint64_t offset,
+int segment_read(int fd, const char *dir, uint64_t number, void *out, size_t n, uint64_t offset,
                  size_t *got, struct err *err) {
     *got = 0;
     while (*got < n) {
-        ssize_t done = pread(s->fd, (char *)out + *got, n - *got, (off_t)(offset + *got));
+        ssize_t done = pread(fd, (char *)out + *got, n - *got, (off_t)(offset + *got));
         if (done < 0 && errno == EINTR) continue;
         if (done < 0) {
             char path[SEGMENT_PATH_MAX];
-            segment_path(path, dir, s->number);
+            segment_path(path, dir, number);
             return err_errno(err, "reading %s at %llu", path, (unsigned long long)offset);
         }
         if (done == 0) break;
@@ -400,8 +419,8 @@ int segment_read(const struct segment *s, const char *dir, void *out, size_t n, 
     return 0;
 }
 
-int segment_sync(struct segment *s, const char *dir, struct err *err) {
-    if (fdatasync(s->fd) == 0) return 0;
+int segment_sync(struct segment *s, const char *dir, unsigned slot, struct err *err) {
+    if (fdatasync(s->fds[slot]) == 0) return 0;
     char path[SEGMENT_PATH_MAX];
     segment_path(path, dir, s->number);
     s->failed = true;

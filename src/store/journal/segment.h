@@ -69,16 +69,17 @@ struct segment_record {
 };
 _Static_assert(sizeof(struct segment_record) == RECORD_HEAD_BYTES, "journal format");
 
-/* A segment in memory. */
+/* A segment in memory. There may be thousands: only the one that is written has its file open. */
 struct segment {
     struct segment *next; /* in the list that holds it */
-    int fd;
-    int other_fds[JOURNAL_SLOTS - 1]; /* more open file descriptions of it, for syncs that overlap:
-                                         each learns of failed writebacks by itself */
-    uint64_t number;                  /* of the file's name */
-    uint64_t size;                    /* of the file */
-    uint64_t end;                     /* where the next batch goes */
-    uint64_t last_frame;              /* header.first_frame - 1 when it holds none */
+    /* Open file descriptions of it, one for each of the syncs that overlap: each learns of failed
+     * writebacks by itself. All are there before the first write is, or none (-1). */
+    int fds[JOURNAL_SLOTS];
+    int dir_fd;          /* the journal's directory: whatever stands at its path by then */
+    uint64_t number;     /* of the file's name */
+    uint64_t size;       /* of the file */
+    uint64_t end;        /* where the next batch goes */
+    uint64_t last_frame; /* header.first_frame - 1 when it holds none */
     struct segment_header header;
     uint32_t crc_init;
     _Atomic bool
@@ -138,20 +139,25 @@ struct segment *segment_create(const char *dir, int dir_fd, uint64_t number, uin
 struct segment *segment_create_header(const char *dir, int dir_fd, uint64_t number,
                                       const struct segment_header *h, bool *synced,
                                       struct err *err);
-struct segment *segment_open(const char *dir, uint64_t number, struct err *err);
-void segment_close(struct segment *s);                   /* and frees; NULL is fine */
+/* A file that is there. */
+struct segment *segment_find(const char *dir, int dir_fd, uint64_t number, struct err *err);
+void segment_close_files(struct segment *s);             /* until it is written again */
+void segment_destroy(struct segment *s);                 /* closes, frees; NULL is fine */
 void segment_remove(struct segment *s, const char *dir); /* unlinks, closes, frees */
+/* For reading; the caller's to close. Negative: err. */
+MUST_CHECK int segment_open_file(const struct segment *s, const char *dir, struct err *err);
 /* Overwrites all of it with zeros; synced. Takes long. */
 MUST_CHECK int segment_zero(struct segment *s, const char *dir, const struct segment_pace *pace,
                             struct err *err);
 /* Removes what unfinished preparations left. */
 void segment_remove_temporary(const char *dir);
-/* Writes all of iov (which it changes) at offset. */
+/* Writes all of iov (which it changes) at offset; opens the file first if need be. */
 MUST_CHECK int segment_write(struct segment *s, const char *dir, struct iovec *iov, size_t n,
                              uint64_t offset, struct err *err);
-/* Reads up to n bytes; *got is less only at the end of the file. */
-MUST_CHECK int segment_read(const struct segment *s, const char *dir, void *out, size_t n,
+/* Reads up to n bytes of the file, open as fd; *got is less only at the end of the file. */
+MUST_CHECK int segment_read(int fd, const char *dir, uint64_t number, void *out, size_t n,
                             uint64_t offset, size_t *got, struct err *err);
-MUST_CHECK int segment_sync(struct segment *s, const char *dir, struct err *err);
+/* Of what has been written, through the open file description of this slot. */
+MUST_CHECK int segment_sync(struct segment *s, const char *dir, unsigned slot, struct err *err);
 
 #endif
