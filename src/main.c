@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/reserve.h"
 #include "base/version.h"
+#include "server/descriptors.h"
 #include "server/server.h"
 
 /* jemalloc's defaults, read by it before main. Events fill memory by the gigabyte: huge pages take
@@ -36,6 +37,7 @@ static int apply_only(struct server *srv) {
 int main(int argc, char **argv) {
     static struct server srv;
     struct err err;
+    descriptors_open_standard();
     if (config_load(&srv.config, argc, argv, &err) != 0) {
         fprintf(stderr, "cairn-server: %s\n", err.text);
         return 1;

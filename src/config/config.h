@@ -27,6 +27,7 @@ struct config {
     uint64_t proto_max_bulk_len, max_args, default_resp;
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     char *requirepass;
+    bool protected_mode; /* without a password only this machine may connect */
     /* store */
     char *store;         /* sqlite:PATH, memory: */
     uint64_t durability; /* enum durability */

@@ -8,19 +8,23 @@ const struct option network_options[] = {
      .offset = FIELD(port),
      .initial = "6390",
      .max = 65535,
-     .help = "TCP port to listen on. 0 picks a free one, which the log then names."},
+     .help =
+         "TCP port to listen on. 0: none, when there is a unixsocket; else a free one, which the "
+         "log then names."},
     {.name = "bind",
      .type = OPTION_WORDS,
      .offset = FIELD(bind),
-     .initial = "127.0.0.1",
-     .help =
-         "Addresses to listen on, separated by blanks. Whoever reaches one of them can read and "
-         "append everything, unless requirepass is set."},
+     .initial = "127.0.0.1 -::1",
+     .help = "Addresses or names to listen on, separated by blanks; of a name all addresses. * is "
+             "all of IPv4, ::* all of IPv6. One with a - in front need not be there. See "
+             "protected-mode."},
     {.name = "unixsocket",
      .type = OPTION_STRING,
      .offset = FIELD(unixsocket),
      .initial = "",
-     .help = "Path of a unix socket to listen on as well. Empty: none."},
+     .help =
+         "Path of a unix socket to listen on as well. Empty: none. A socket that nobody listens "
+         "on is replaced; whatever else is there stops the start."},
     {.name = "unixsocketperm",
      .type = OPTION_OCTAL,
      .offset = FIELD(unixsocketperm),
@@ -100,5 +104,13 @@ const struct option network_options[] = {
      .flags = OPTION_SETTABLE | OPTION_SECRET,
      .help =
          "Password that a connection must give (AUTH or HELLO) before anything else. Empty: none."},
+    {.name = "protected-mode",
+     .type = OPTION_BOOL,
+     .offset = FIELD(protected_mode),
+     .initial = "yes",
+     .flags = OPTION_SETTABLE,
+     .help = "yes: as long as requirepass is empty, connections from other machines are refused; "
+             "with the default bind there are none. For a container, those to a published port "
+             "are from other machines."},
     {.name = NULL},
 };

@@ -31,7 +31,6 @@ const struct option_fixed option_fixed_table[] = {
     {"notify-keyspace-events", ""},
     {"io-threads", "1"},
     {"cluster-enabled", "no"},
-    {"protected-mode", "no"},
     {"lua-time-limit", "5000"},
     {NULL, NULL},
 };

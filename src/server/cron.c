@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/reserve.h"
+#include "server/listener.h"
 #include "server/server.h"
 
 static void visit_clients(struct server *srv) {
@@ -44,6 +45,7 @@ void cron_run(struct server *srv) {
     visit_clients(srv);
     bound_memory(srv);
     server_resume_throttled(srv);
+    listeners_resume(srv);
     /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else;
      * nor is who waits for an apply that cannot be. */
     bool resume = srv->flush_waits || store_stuck(srv->store) != NULL;

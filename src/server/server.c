@@ -6,7 +6,6 @@
 #include "server/server.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "server/client/transaction.h"
 #include "server/command/command.h"
 #include "server/cron.h"
+#include "server/descriptors.h"
 #include "server/listener.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -201,6 +201,7 @@ static void after_turn(struct server *srv) {
     model_pack(&srv->model);
     model_evict(&srv->model);
     server_resume_throttled(srv); /* what was kept for the settled view may be gone */
+    if (!list_empty(&srv->closed)) listeners_resume(srv);
     while (!list_empty(&srv->closed))
         client_free(LIST_ENTRY(srv->closed.next, struct client, closed));
     cron_run(srv);
@@ -227,19 +228,6 @@ static uint64_t turn_wait_us(struct server *srv) {
 }
 
 /* ---- start and stop ---- */
-
-static void raise_file_limit(struct server *srv) {
-    struct rlimit limit;
-    rlim_t wanted = srv->config.maxclients + 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
-    limit.rlim_cur = MIN(wanted, limit.rlim_max);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= wanted) return;
-    srv->config.maxclients = limit.rlim_cur > 128 ? limit.rlim_cur - 64 : 64;
-    log_warning("only %llu files may be open: maxclients is %llu",
-                (unsigned long long)limit.rlim_cur, (unsigned long long)srv->config.maxclients);
-}
 
 static int open_store(struct server *srv, struct err *err) {
     const struct config *c = &srv->config;
@@ -277,7 +265,10 @@ static void on_config_changed(const char *name, void *arg) {
     const struct config *c = &srv->config;
     struct err err;
     if (strcmp(name, "cache-bytes") == 0) srv->model.bytes_max = c->cache_bytes;
-    if (strcmp(name, "maxclients") == 0) raise_file_limit(srv);
+    if (strcmp(name, "maxclients") == 0 && descriptors_reserve(srv, &err) != 0)
+        log_warning("maxclients: %s", err.text);
+    if (strcmp(name, "requirepass") == 0 || strcmp(name, "protected-mode") == 0)
+        listeners_warn(srv);
     if (strcmp(name, "disk-free-min") == 0) store_set_disk_free_min(srv->store, c->disk_free_min);
     if (strcmp(name, "durability") == 0) store_set_interval(srv->store, c->durability_interval_ms);
     if (strcmp(name, "loglevel") == 0) log_level = (enum log_level)c->loglevel;
@@ -289,6 +280,14 @@ static void make_run_id(struct server *srv) {
     uint8_t bytes[20];
     random_bytes(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++) snprintf(srv->run_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void log_addresses(const struct server *srv) {
+    struct buf text;
+    buf_init(&text, 0);
+    listeners_describe(srv, &text);
+    log_notice("ready to receive connections on " STR_FMT, STR_ARG(buf_str(&text)));
+    buf_clear(&text);
 }
 
 int server_start(struct server *srv, struct err *err) {
@@ -310,7 +309,7 @@ int server_start(struct server *srv, struct err *err) {
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
     srv->loop = loop_create();
     catch_signals(srv); /* before the threads, which inherit the mask */
-    raise_file_limit(srv);
+    if ((rc = descriptors_reserve(srv, err)) != 0) return rc;
     if ((rc = open_store(srv, err)) != 0) return rc;
     struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
                                         on_resumed, on_apply_failed, srv};
@@ -330,8 +329,8 @@ int server_start(struct server *srv, struct err *err) {
             (unsigned long long)srv->config.durability_interval_ms);
     srv->config.changed = on_config_changed;
     srv->config.changed_arg = srv;
-    log_notice("ready to receive connections on %s:%llu", srv->config.bind,
-               (unsigned long long)srv->config.port);
+    listeners_warn(srv);
+    log_addresses(srv);
     log_notice("Ready to accept connections");
     return 0;
 }

@@ -23,6 +23,7 @@ struct server {
     struct loop_io *store_io, *signal_io;
     int signal_fd;
     struct listener *listeners;
+    bool accepting_paused; /* listeners_resume looks again */
 
     struct blocking *blocking; /* who waits for entries: blocking.h */
     struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;

@@ -7,13 +7,9 @@
 #include "server/server.h"
 #include "commands/admin/family.h"
 
-static bool is_local(const struct client *c) {
-    return c->is_unix || strncmp(c->addr, "127.", 4) == 0 || strncmp(c->addr, "[::1]", 5) == 0;
-}
-
 static bool allowed(const struct client *c) {
     uint64_t mode = c->srv->config.enable_debug_command;
-    return mode == DEBUG_YES || (mode == DEBUG_LOCAL && is_local(c));
+    return mode == DEBUG_YES || (mode == DEBUG_LOCAL && c->is_local);
 }
 
 /* DEBUG SLEEP seconds: the whole server stands still. */

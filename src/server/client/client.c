@@ -28,7 +28,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     c->srv = srv;
     c->fd = fd;
     c->id = ++srv->next_client_id;
-    c->is_unix = is_unix;
+    c->is_unix = c->is_local = is_unix;
     c->resp = (int)srv->config.default_resp;
     c->authenticated = srv->config.requirepass[0] == '\0';
     c->created_ms = c->last_active_ms = srv->clock.now_ms;

@@ -12,6 +12,7 @@
 #include "server/wait/need.h"
 
 #define COMMANDS_MAX 512 /* without subcommands */
+#define HTTP_LOG_MS  60000
 
 static struct hash_table by_name;
 static struct command *all[COMMANDS_MAX];
@@ -331,9 +332,28 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     return REPLIED;
 }
 
+/* A web page can have a browser send a request to this port whose body holds commands, one a line,
+ * and the browser sends these words first. Whoever does has no business here: as Redis does, and
+ * before AUTH, in MULTI, in any form. */
+static bool is_http(const struct request *r) {
+    return str_eq_nocase(r->argv[0], STR("post")) || str_eq_nocase(r->argv[0], STR("host:"));
+}
+
+static enum outcome refuse_http(struct client *c) {
+    log_warning_seldom(HTTP_LOG_MS,
+                       "Possible SECURITY ATTACK detected. It looks like somebody is sending POST "
+                       "or Host: commands to Cairn. This is likely due to an attacker attempting "
+                       "to use Cross Protocol Scripting to compromise your Cairn instance. "
+                       "Connection from %s aborted.",
+                       c->addr);
+    client_close(c);
+    return REPLIED;
+}
+
 enum outcome command_run(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     struct command *cmd = command_find(r->argv, r->argc);
+    if (UNLIKELY(cmd == NULL) && is_http(r)) return refuse_http(c);
     c->reply_start = client_out_offset(c);
     c->reply_was_error = false;
     if (!check(c, cmd, r)) {

@@ -1,0 +1,84 @@
+# What the system gives a process: file descriptors, sizes of files, rights, priorities.
+
+proc descriptors {} { return [llength [glob -nocomplain /proc/[srv pid]/fd/*]] }
+# Soft and hard limit of a running server's open files.
+proc limit_files {n} { exec prlimit --pid [srv pid] --nofile=$n: }
+
+# ---- open files ----
+
+with_server {journal-segment-bytes 256kb cache-bytes 64mb -limit "ulimit -n 96"} {
+    test "The server's own share of descriptors is kept free, and maxclients says what is left" {
+        set max [info_field [srv default_client] maxclients clients]
+        assert_match "*# only 96 files may be open: maxclients is $max\n*" [srv new_log]
+        assert_range 20 80 $max
+    }
+    test "With all connections taken the journal grows past the number of descriptors, and a backup works" {
+        set max [info_field [srv default_client] maxclients clients]
+        set clients {}
+        for {set i 1} {$i < $max} {incr i} { lappend clients [new_client] }
+        foreach c $clients { assert_equal PONG [$c PING] }
+        with_clients over { assert_match "ERR max number of clients reached" [lindex [$over read_typed] 1] }
+        set held [hold_database [srv db]]
+        set payload [string repeat x 200000]
+        for {set i 0} {$i < 120} {incr i} { r EAPPEND s t PAYLOAD $payload }
+        assert {[llength [glob [srv db]-journal.d/seg-*]] > 100}
+        # A crash leaves all of them to the start, which has as few.
+        srv kill9
+        release_database $held
+        foreach c $clients { $c destroy }
+        srv start
+        assert_equal 119 [r ESVER s]
+        assert_equal OK [r BACKUP copy.db]
+    }
+}
+with_server {-limit "ulimit -n 64"} {
+    test "A small limit is enough to start" { assert_equal PONG [r PING] }
+}
+test "A limit that leaves no connection is a reason not to start" {
+    lassign [refused_start {-limit "ulimit -n 40"}] how log
+    assert_equal "exit 1" $how
+    assert_match "*cannot start: only 40 files may be open (ulimit -n), and the server itself needs *" $log
+}
+with_server {} {
+    test "Connections that cannot be accepted wait, without a spin or a flood of the log" {
+        with_clients before {
+            $before PING
+            set start [clock seconds]
+            limit_files [descriptors]
+            set clients [list [new_client] [new_client]]
+            foreach c $clients { $c send PING }
+            srv wait_log {accept: Too many open files; connections wait}
+            # A few turns of the cron, which looks again.
+            for {set i 0} {$i < 3} {incr i} { $before XREAD BLOCK 250 STREAMS none $ }
+            set tries [regexp -all {accept: } [srv new_log]]
+            assert {$tries <= [clock seconds] - $start + 2} "$tries lines"
+            foreach {all more} [regexp -all -inline {and (\d+) times since} [srv new_log]] { incr tries $more }
+            assert {$tries <= 20 * ([clock seconds] - $start + 2)} "$tries tries"
+            # When somebody leaves, the next one comes in at once; with more descriptors, all do.
+            $before destroy
+            limit_files 1024
+            foreach c $clients { assert_equal PONG [$c read]; $c destroy }
+        }
+    }
+}
+
+# ---- descriptors 0 to 2 ----
+
+test "Started without standard descriptors, no file of the store gets their numbers" {
+    with_server {} {
+        for {set i 0} {$i < 3} {incr i} { r XADD a * n $i }
+        srv kill9
+        exec bash -c "exec [server_binary] [srv conf_file] --apply-only <&- >&- 2>&-"
+        assert_equal "" [read_file [srv db]-lock]
+        assert_equal 3 [exec sqlite3 [srv db] "SELECT count(*) FROM cairn_events"]
+        exec bash -c "exec [server_binary] [srv conf_file] <&- >&- 2>&-" &
+        wait_for "it listens" {![catch {new_client} c]}
+        set pid [info_field $c process_id server]
+        foreach fd {0 1 2} { assert_equal /dev/null [file readlink /proc/$pid/fd/$fd] }
+        catch {$c SHUTDOWN}
+        $c destroy
+        wait_for "it has ended" {[process_state $pid] in {"" Z}}
+        srv start
+    }
+}
+
