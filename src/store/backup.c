@@ -235,7 +235,7 @@ static int part_create(const struct target *t, char name[PART_BYTES], char *path
     part_prefix(t->store, name);
     size_t n = strlen(name);
     snprintf(name + n, PART_BYTES - n, "%016llx.part", (unsigned long long)random_u64());
-    int fd = openat(t->root, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    int fd = openat(t->root, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return err_errno(err, "backup: cannot create a file in backup-dir %s", t->dir);
     close(fd);
     snprintf(path, room, "/proc/self/fd/%d/%s", t->root, name);

@@ -38,7 +38,7 @@ static int in_use(const struct store *s, const char *path, struct err *err) {
 
 /* Locks the file; *fd is left as it was when that fails. */
 static int lock_file(const struct store *s, const char *path, int flags, int *fd, struct err *err) {
-    int opened = open(path, flags | O_CLOEXEC, 0644);
+    int opened = open(path, flags | O_CLOEXEC, 0600);
     if (opened < 0) return err_errno(err, "cannot open the lock file %s", path);
     if (flock(opened, LOCK_EX | LOCK_NB) == 0) {
         *fd = opened;

@@ -82,3 +82,40 @@ test "Started without standard descriptors, no file of the store gets their numb
     }
 }
 
+# ---- rights ----
+
+proc mode_of {path} { return [format %o [expr {[file attributes $path -permissions] & 0777}]] }
+
+test "Files are their owner's alone, whatever the umask" {
+    with_server {-limit "umask 000" journal-segment-bytes 256kb apply-delay-ms 5 unixsocket u.sock} {
+        for {set i 0} {$i < 8} {incr i} { r EAPPEND s t PAYLOAD [string repeat x 100000] }
+        r ESYNC
+        r BACKUP copy.db
+        set seen {}
+        foreach path [split [exec find [srv dir] -mindepth 1] \n] {
+            set name [string range $path [string length [srv dir]]+1 end]
+            if {$name in {log cairn.conf u.sock slow-disk}} continue
+            assert_equal [if {[file isdirectory $path]} { list 700 } else { list 600 }] [mode_of $path] $name
+            lappend seen $name
+        }
+        foreach name {cairn.db cairn.db-wal cairn.db-shm cairn.db-lock cairn.db-journal.d copy.db} { assert {$name in $seen} "no $name" }
+    }
+}
+test "Files that are there keep their rights; that everybody can read them is said once" {
+    with_server {apply-delay-ms 5} {
+        r EAPPEND s t
+        srv stop
+        foreach {mode said} {644 1 640 0 600 0} {
+            file attributes [srv db] -permissions 00$mode
+            file attributes [srv dir] -permissions 00755
+            srv start
+            r EAPPEND s t
+            r ESYNC
+            foreach part {"" -wal -shm} { assert_equal $mode [mode_of [srv db]$part] $part }
+            assert_equal $said [regexp -all {every user of this machine can read it \(mode 0644\)} [srv new_log]] $mode
+            srv stop
+        }
+        srv start
+    }
+}
+

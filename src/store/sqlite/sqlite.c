@@ -22,9 +22,15 @@
  * own mutexes are off. */
 #include "store/sqlite/internal.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/pace.h"
 
 #define WRITER_CACHE_KB        "16384"
@@ -239,6 +245,24 @@ static int give_way(void *unused) {
     return 0;
 }
 
+/* A new database is its owner's alone; SQLite gives its WAL and index the same rights. Who may read
+ * one that is there already is for the operator to say. */
+static void keep_private(const char *path) {
+    struct stat file, dir;
+    if (stat(path, &file) != 0) {
+        int fd = errno == ENOENT ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+        if (fd >= 0) close(fd); /* or SQLite will say why it cannot be */
+        return;
+    }
+    char *copy = xstrdup(path);
+    if ((file.st_mode & S_IROTH) != 0 && stat(dirname(copy), &dir) == 0 &&
+        (dir.st_mode & S_IXOTH) != 0)
+        log_warning("%s: every user of this machine can read it (mode %04o). It is left as it is; "
+                    "new stores are their owner's alone (0600)",
+                    path, (unsigned)(file.st_mode & 07777));
+    free(copy);
+}
+
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
     *out = NULL;
     int rc = sqlite_check_path(path, err);
@@ -253,6 +277,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     buf_init(&c->w->idempotent.walk_producer, 0);
     c->w->types = xcalloc(TYPE_SLOTS, sizeof *c->w->types);
     c->w->blocks = xcalloc(BLOCK_SLOTS, sizeof *c->w->blocks);
+    keep_private(path);
     rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (rc != 0) goto fail;
     sqlite3_busy_timeout(c->db, SQLITE_WRITER_BUSY_MS);
