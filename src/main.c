@@ -1,4 +1,5 @@
 /* cairn-server: options, then the server. */
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -38,6 +39,7 @@ int main(int argc, char **argv) {
     static struct server srv;
     struct err err;
     descriptors_open_standard();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: write() says so, as of a full disk */
     if (config_load(&srv.config, argc, argv, &err) != 0) {
         fprintf(stderr, "cairn-server: %s\n", err.text);
         return 1;

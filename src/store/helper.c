@@ -2,12 +2,24 @@
  * telling the journal when erased events are to be scrubbed. */
 #include "store/internal.h"
 
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 
 #define SCRUB_INTERVAL_MS 10000
+
+/* How far the database may grow under the limit on the size of files (ulimit -f, LimitFSIZE), which
+ * is a full disk to it. */
+static uint64_t room_under_limit(const struct store *s) {
+    struct rlimit limit;
+    struct stat st;
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    if (stat(s->path, &st) != 0) return UINT64_MAX;
+    return limit.rlim_cur - MIN(limit.rlim_cur, (rlim_t)st.st_size);
+}
 
 static void watch_disk(struct store *s) {
     struct statvfs v;
@@ -21,14 +33,17 @@ static void watch_disk(struct store *s) {
     else
         *slash = '\0';
     if (statvfs(dir, &v) != 0) return;
-    uint64_t available = (uint64_t)v.f_bavail * v.f_frsize;
+    uint64_t available = (uint64_t)v.f_bavail * v.f_frsize, room = room_under_limit(s);
+    atomic_store(&s->file_limited, room < available);
+    available = MIN(available, room);
     uint64_t min = atomic_load(&s->disk_free_min);
     atomic_store(&s->disk_free, available);
     bool low = min > 0 && available < min;
     if (atomic_exchange(&s->disk_low, low) == low) return;
     if (low)
-        log_warning("disk: %llu bytes free, less than disk-free-min; writes are refused",
-                    (unsigned long long)available);
+        log_warning("disk: %llu bytes free%s, less than disk-free-min; writes are refused",
+                    (unsigned long long)available,
+                    room == available ? " under the limit on the size of files (ulimit -f)" : "");
     else
         log_notice("disk: enough space again; writes are accepted");
     store_notify(s);

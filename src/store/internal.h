@@ -65,6 +65,7 @@ struct store {
     _Atomic uint64_t erasing_applies; /* how many applies erased something */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
+    _Atomic bool file_limited; /* disk_free is what the limit on the size of files leaves */
     _Atomic bool
         lost; /* the files are not those that were opened; lost_why (under lock) says more */
     _Atomic uint64_t interval_ms, disk_free_min;

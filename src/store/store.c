@@ -287,9 +287,12 @@ bool store_writable(const struct store *s) {
 const char *store_refusal(struct store *s) {
     if (!atomic_load_explicit(&s->disk_low, memory_order_relaxed)) return NULL;
     snprintf(s->refusal, sizeof s->refusal,
-             "disk-free-min: %llu bytes are free where the store is, %llu are asked for; "
+             "disk-free-min: %llu bytes are free %s, %llu are asked for; "
              "writes are accepted again by themselves when there is space",
              (unsigned long long)atomic_load(&s->disk_free),
+             atomic_load(&s->file_limited)
+                 ? "for the database under the limit on the size of files (ulimit -f)"
+                 : "where the store is",
              (unsigned long long)atomic_load(&s->disk_free_min));
     return s->refusal;
 }

@@ -82,6 +82,43 @@ test "Started without standard descriptors, no file of the store gets their numb
     }
 }
 
+# ---- the size of files ----
+
+test "A limit on the size of files that leaves no room for a segment stops the start with the reason" {
+    lassign [refused_start {-limit "ulimit -f 2048"}] how log
+    assert_equal "exit 1" $how
+    assert_match "*cannot start: journal: preparing *: File too large*" $log
+}
+with_server {journal-segment-bytes 4mb disk-free-min 8mb apply-delay-ms 5} {
+    test "A database that may hardly grow is a full disk: appends are refused, what makes room goes on" {
+        for {set i 0} {$i < 6} {incr i} { r EAPPEND s t PAYLOAD [string repeat x 1000000] }
+        exec prlimit --pid [srv pid] --fsize=12000000:
+        set text ""
+        set payload [string repeat x 100000]
+        wait_for "appends are refused" {[catch {r EAPPEND small t PAYLOAD $payload} text]}
+        assert_match "DISKFULL disk-free-min: * are free for the database under the limit on the size of files (ulimit -f), 8388608 are asked for*" $text
+        assert_match "*# disk: * bytes free under the limit on the size of files*" [srv new_log]
+        assert_equal 1 [r XDEL s [lindex [r XRANGE s - + COUNT 1] 0 0]]
+        exec prlimit --pid [srv pid] --fsize=unlimited:
+        wait_for "appends are accepted" {![catch {r EAPPEND small t}]}
+    }
+}
+with_server {journal-segment-bytes 256kb disk-free-min 0} {
+    test "A journal and a database that may not grow heals when it may again" {
+        set pid [srv pid]
+        r EAPPEND s t
+        r ESYNC
+        exec prlimit --pid $pid --fsize=4096:
+        set payload [string repeat x 100000]
+        wait_for "an append fails" {[catch {r EAPPEND s t PAYLOAD $payload} text]}
+        assert_match "IOERR *File too large*" $text
+        exec prlimit --pid $pid --fsize=unlimited:
+        wait_for "appends work again" {![catch {r EAPPEND s t}]}
+        r ESYNC
+        assert_equal $pid [srv pid]
+    }
+}
+
 # ---- rights ----
 
 proc mode_of {path} { return [format %o [expr {[file attributes $path -permissions] & 0777}]] }
@@ -118,4 +155,3 @@ test "Files that are there keep their rights; that everybody can read them is sa
         srv start
     }
 }
-

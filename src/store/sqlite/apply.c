@@ -385,6 +385,7 @@ int sqlite_apply(struct backend_conn *c, struct batch *const batches[], size_t n
         sqlite_apply_forget(w);
         w->stale = true;
         rc = sqlite_lost_instead(c, rc, err);
+        if (rc != ERR_LOST && w->no_room) sqlite_make_room(c);
     }
     collected_reset(w);
     return rc;

@@ -115,6 +115,7 @@ struct sqlite_writer {
     struct idempotent_notes idempotent;
     uint64_t slice_rows; /* for tests: rows of a slice of any of these; 0: as time allows */
 
+    bool no_room;   /* something could not be written, be it that a file may not grow */
     int log_pages;  /* of the WAL, as of the last commit */
     int log_copied; /* of these, how many the last checkpoint has seen */
     _Atomic uint64_t stat_indexed, stat_database_bytes, stat_log_bytes;
@@ -256,6 +257,9 @@ int sqlite_bulk_register(struct backend_conn *w, struct err *err);
 int sqlite_index_rebuild(struct backend_conn *w, struct err *err);
 /* Also checks the epoch: every transaction of the writer does. */
 int sqlite_set_indexed(struct backend_conn *w, uint64_t indexed, struct err *err);
+/* After a write that failed: what is in the WAL is copied to the database, if that goes, so that
+ * the WAL is used from its beginning again and need not grow. */
+void sqlite_make_room(struct backend_conn *w);
 int sqlite_maintain(struct backend_conn *w, bool all, bool *more, struct err *err);
 
 /* --- read.c, head.c: snapshots, rows; heads ------------------------------------ */

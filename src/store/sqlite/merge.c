@@ -12,6 +12,7 @@
 #include "store/sqlite/internal.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 
 #define MERGE_BYTES                                                                                \
     (UINT64_C(7) << 20) /* in the tail before a merge begins: 600k events, or 230k with ids */
@@ -165,6 +166,14 @@ static int checkpoint(struct backend_conn *c, struct err *err) {
     w->log_copied = w->log_pages; /* as far as we are concerned: not again until it has grown */
     if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) rc = SQLITE_OK;
     return rc == SQLITE_OK ? 0 : sqlite_error(c, rc, err, "checkpoint");
+}
+
+void sqlite_make_room(struct backend_conn *c) {
+    struct err ignored;
+    c->w->no_room = false;
+    if (sqlite_check_place(c, &ignored) == 0 && checkpoint(c, &ignored) != 0)
+        log_verbose("%s", ignored.text);
+    c->w->no_room = false;
 }
 
 static void note_sizes(struct backend_conn *c) {

@@ -63,6 +63,7 @@ static int code_of(int rc) {
 
 int sqlite_error(struct backend_conn *c, int rc, struct err *err, const char *what) {
     const char *words = c->db != NULL ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
+    if (c->w != NULL && (rc == SQLITE_FULL || rc == SQLITE_IOERR_WRITE)) c->w->no_room = true;
     return err_set(err, code_of(rc), "%s: %s: %s (%d)", c->path, what, words, rc);
 }
 
