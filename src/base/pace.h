@@ -14,6 +14,10 @@
 /* Whether the calling thread pauses at pace_point() from now on. At first it does not. */
 void pace_set(bool on);
 
+/* Makes the calling thread nicer by so much than the process was started; 0: no nicer. Without the
+ * right to go back (CAP_SYS_NICE, RLIMIT_NICE) it stays as nice as it was. */
+void pace_nice(int more);
+
 /* Sleeps for a moment when the last pause was long enough ago. Cheap enough to be called every
  * few microseconds (reads the clock). */
 void pace_point(void);

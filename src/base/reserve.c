@@ -7,9 +7,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+
+#include "base/pace.h"
 
 #define PAGE_BYTES   ((size_t)2 << 20)
 #define PAGES        4                  /* kept ready */
@@ -83,7 +82,7 @@ static char *next_page(void) {
 static void *reserve_main(void *arg) {
     UNUSED(arg);
     pthread_setname_np(pthread_self(), "reserve");
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), RESERVE_NICE);
+    pace_nice(RESERVE_NICE);
     char *page;
     while ((page = next_page()) != NULL) {
         pthread_mutex_lock(&reserve.lock);

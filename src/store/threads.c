@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,9 +46,7 @@ void store_resume(struct store *s) {
  * up everybody. Without the right to go back (CAP_SYS_NICE) it stays nice, which is no harm: at the
  * bound producers wait for it. */
 void thread_set_background(bool background) {
-    int nice = background ? BACKGROUND_NICE : 0;
-    if (setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice) != 0)
-        log_debug("setpriority: %s", strerror(errno));
+    pace_nice(background ? BACKGROUND_NICE : 0);
     pace_set(background);
 }
 

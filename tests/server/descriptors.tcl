@@ -155,3 +155,22 @@ test "Files that are there keep their rights; that everybody can read them is sa
         srv start
     }
 }
+
+# ---- priorities ----
+
+proc nice_of {stat} {
+    set text [read_file $stat]
+    return [lindex [string range $text [string last ")" $text]+2 end] 16]
+}
+proc nices {} { return [lmap stat [glob /proc/[srv pid]/task/*/stat] {nice_of $stat}] }
+test "Threads keep the nice value that the server was started with" {
+    with_server [list -limit "renice -n [expr {min(19, [nice_of /proc/self/stat] + 3)}] -p \$\$ >/dev/null"] {
+        set own [nice_of /proc/[srv pid]/stat]
+        assert {$own > 0}
+        lassign [lmap more {5 10} {expr {min(19, $own + $more)}}] some background ;# the reserve; helper and applier
+        r EAPPEND s t
+        r ESYNC
+        wait_for "the helper gives way" {$background in [nices]}
+        foreach nice [nices] { assert {$nice in [list $own $some $background]} }
+    }
+}
