@@ -30,7 +30,7 @@ with_server {journal-segment-bytes 256kb cache-bytes 64mb -limit "ulimit -n 96"}
         assert_equal OK [r BACKUP copy.db]
     }
 }
-with_server {-limit "ulimit -n 64"} {
+with_server {journal-segment-bytes 1mb -limit "ulimit -n 64"} {
     test "A small limit is enough to start" { assert_equal PONG [r PING] }
 }
 test "A limit that leaves no connection is a reason not to start" {
@@ -38,7 +38,7 @@ test "A limit that leaves no connection is a reason not to start" {
     assert_equal "exit 1" $how
     assert_match "*cannot start: only 40 files may be open (ulimit -n), and the server itself needs *" $log
 }
-with_server {} {
+with_server {journal-segment-bytes 1mb} {
     test "Connections that cannot be accepted wait, without a spin or a flood of the log" {
         with_clients before {
             $before PING
@@ -62,7 +62,7 @@ with_server {} {
 # ---- descriptors 0 to 2 ----
 
 test "Started without standard descriptors, no file of the store gets their numbers" {
-    with_server {} {
+    with_server {journal-segment-bytes 1mb} {
         for {set i 0} {$i < 3} {incr i} { r XADD a * n $i }
         srv kill9
         exec bash -c "exec [server_binary] [srv conf_file] --apply-only <&- >&- 2>&-"
@@ -136,7 +136,7 @@ test "Files are their owner's alone, whatever the umask" {
     }
 }
 test "Files that are there keep their rights; that everybody can read them is said once" {
-    with_server {apply-delay-ms 5} {
+    with_server {journal-segment-bytes 1mb apply-delay-ms 5} {
         r EAPPEND s t
         srv stop
         foreach {mode said} {644 1 640 0 600 0} {
@@ -161,7 +161,7 @@ proc nice_of {stat} {
 }
 proc nices {} { return [lmap stat [glob /proc/[srv pid]/task/*/stat] {nice_of $stat}] }
 test "Threads keep the nice value that the server was started with" {
-    with_server [list -limit "renice -n [expr {min(19, [nice_of /proc/self/stat] + 3)}] -p \$\$ >/dev/null"] {
+    with_server [list journal-segment-bytes 1mb -limit "renice -n [expr {min(19, [nice_of /proc/self/stat] + 3)}] -p \$\$ >/dev/null"] {
         set own [nice_of /proc/[srv pid]/stat]
         assert {$own > 0}
         lassign [lmap more {5 10} {expr {min(19, $own + $more)}}] some background ;# the reserve; helper and applier

@@ -21,7 +21,7 @@ proc over_unix {path command} { exec redis-cli -s $path {*}$command 2>@1 }
 
 # ---- browsers ----
 
-with_server {} {
+with_server {journal-segment-bytes 1mb} {
     test "POST and Host: as commands end the connection, and nothing behind them is run" {
         set page "Content-Type: text/plain\r\n\r\nEDELETE order-1\r\nXADD evil * from web-page\r\n"
         foreach lines {
@@ -47,7 +47,7 @@ with_server {} {
         assert_match "*Connection from 127.0.0.1:* aborted.*" [srv new_log]
     }
 }
-with_server {requirepass secret} {
+with_server {requirepass secret journal-segment-bytes 1mb} {
     test "Before AUTH as well" {
         with_clients c {
             $c write "POST / HTTP/1.1\r\nAUTH secret\r\nXADD evil * a b\r\n"
@@ -60,7 +60,7 @@ with_server {requirepass secret} {
 
 # ---- protected mode ----
 
-with_server {bind "* -::*"} {
+with_server {bind "* -::*" journal-segment-bytes 1mb} {
     test "Without a password, only this machine may connect; the start says so" {
         set outside [outside_address]
         assert_match "*# protected-mode: no password is set*published port*" [srv new_log]
@@ -85,7 +85,7 @@ with_server {bind "* -::*"} {
         assert_match "DENIED*" [answers $outside]
     }
 }
-with_server {} {
+with_server {journal-segment-bytes 1mb} {
     test "With the loopback interface alone nothing is warned of" {
         assert {![string match "* # *" [srv new_log]]} [srv new_log]
         r CONFIG SET requirepass secret
@@ -102,7 +102,7 @@ test "Addresses are read as Redis reads them" {
         "0.0.0.0 ::" 1 1  "* ::" 1 1  "* -::*" 1 1  "::*" no 1  "*" 1 no  "::1 127.0.0.1" 1 1
         "127.0.0.1 -::1" 1 1  "127.0.0.1 -192.0.2.77" 1 no  "127.0.0.1 127.0.0.1" 1 no
     } {
-        with_server [list bind $bind] {
+        with_server [list bind $bind journal-segment-bytes 1mb] {
             assert_equal [list $v4 $v6] [list [answers 127.0.0.1] [answers ::1]] $bind
         }
     }
@@ -110,7 +110,7 @@ test "Addresses are read as Redis reads them" {
 test "The default is both loopback addresses" {
     need_ipv6
     set s [Server new {}]
-    $s option -args [list --port [$s port] --store sqlite:[$s db]]
+    $s option -args [list --port [$s port] --store sqlite:[$s db] --journal-segment-bytes 1mb]
     write_file [$s conf_file] ""
     $s start 1
     assert_equal {1 1} [list [answers 127.0.0.1 [$s port]] [answers ::1 [$s port]]]
@@ -120,7 +120,7 @@ test "The default is both loopback addresses" {
 test "All addresses of a name are listened on" {
     need_ipv6
     set v6 [expr {[catch {exec getent ahostsv6 localhost} text] ? 0 : [regexp -line {^::1\s} $text]}]
-    with_server {bind localhost} {
+    with_server {bind localhost journal-segment-bytes 1mb} {
         assert_equal 1 [answers 127.0.0.1]
         if {$v6} { assert_equal 1 [answers ::1] }
     }
@@ -139,7 +139,7 @@ test "An address that the machine has not stops the start, unless a - stands in 
 # ---- the unix socket ----
 
 test "A dead socket is replaced, anything else at the path stops the start and stays" {
-    with_server {unixsocket u.sock port 0} {
+    with_server {unixsocket u.sock port 0 journal-segment-bytes 1mb} {
         assert_regexp {ready to receive connections on u\.sock\n} [srv new_log] "port 0 is no port"
         set path [srv dir]/u.sock
         assert_equal PONG [over_unix $path PING]
@@ -165,7 +165,7 @@ test "A dead socket is replaced, anything else at the path stops the start and s
     }
 }
 test "The rights of the socket are there before anybody can connect" {
-    with_server {unixsocket u.sock unixsocketperm 700} {
+    with_server {unixsocket u.sock unixsocketperm 700 journal-segment-bytes 1mb} {
         assert_equal 700 [format %o [expr {[file attributes [srv dir]/u.sock -permissions] & 0777}]]
     }
 }
