@@ -73,7 +73,7 @@ proc verify_group {c stream group} {
     foreach id [dict keys $pending] {
         if {![dict exists $open_ids($key) $id]} { fail "$what: $id is pending, and was acknowledged or never added" }
     }
-    assert_equal $ahead [field [dict get $state info] backlog] "$what: backlog"
+    assert_equal $ahead [field [$c XGROUP STATS $stream $group] backlog] "$what: backlog"
     if {[field [dict get $state info] lag] ne ""} { assert_equal $ahead [field [dict get $state info] lag] "$what: lag" }
     if {$group eq "work"} {
         foreach id [dict keys $finished($key)] {

@@ -70,6 +70,8 @@ set ::view_readings [each_key {
     {newest {XINFO STREAM @x FULL}}
     {newest {XINFO GROUPS @*}}
     {newest {XINFO CONSUMERS @x g}}
+    {newest {XGROUP STATS @*}}
+    {newest {XGROUP STATS @x g}}
     {newest {XPENDING @x g}}
     {newest {XPENDING @x g - + 10}}
     {newest {DUMP @*}}

@@ -80,6 +80,13 @@ proc normal {reading reply keys} {
                 return [lmap row [untyped $reply] {dict remove $row idle inactive}]
             }
         }
+        XGROUP {
+            if {$type in {array map} && $sub eq "STATS"} {
+                set rows [untyped $reply]
+                set one [expr {[llength [lindex $reading end]] == 4}]
+                return [lmap row [expr {$one ? [list $rows] : $rows}] {dict remove $row backlog-oldest-ms pending-oldest-ms}]
+            }
+        }
     }
     return $reply
 }

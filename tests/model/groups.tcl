@@ -127,7 +127,10 @@ proc random_group_write {} {
 proc random_group_read {} {
     set name [random_grouped]
     switch [rand_below 4] {
-        0 { return [list [list XINFO GROUPS $name] [list check_group_info $name]] }
+        0 {
+            if {[rand_below 2]} { return [list [list XGROUP STATS $name] [list check_group_stats $name]] }
+            return [list [list XINFO GROUPS $name] [list check_group_info $name]]
+        }
         1 { set group [random_group $name]; return [list [list XINFO CONSUMERS $name $group] [list check_consumer_info $name $group]] }
     }
     return [random_xpending]
@@ -395,27 +398,36 @@ proc check_pending_range {name group min_idle from to count consumer words reply
     assert_equal $want [lmap row $got {lindex $row 0}] [shorten $words]
     foreach id $want said $got { check_pending_row $said $id [group_get $name $group pending $id] [shorten $words] }
 }
+proc group_backlog {name group} { return [llength [entries_beyond $name [id_key [group_get $name $group last]]]] }
 proc check_one_group {name group info} {
     set what "XINFO GROUPS $name: $group"
     foreach {field want} [list consumers [dict size [group_get $name $group consumers]] pending [dict size [group_get $name $group pending]] \
             last-delivered-id [group_get $name $group last]] {
         assert_equal $want [field $info $field] "$what: $field"
     }
-    set backlog [llength [entries_beyond $name [id_key [group_get $name $group last]]]]
-    assert_equal $backlog [field $info backlog] "$what: backlog"
     set lag [field $info lag]
     # Where ids were deleted or moved by hand, Redis' lag may not be known, or be wrong.
     if {![head $name plain] || ![group_get $name $group exact]} return
-    assert_equal $backlog $lag "$what: lag"
+    assert_equal [group_backlog $name $group] $lag "$what: lag"
 }
-proc check_group_info {name words reply} {
+proc check_one_stats {name group info} {
+    set what "XGROUP STATS $name: $group"
+    assert_equal [dict size [group_get $name $group pending]] [field $info pending] "$what: pending"
+    set backlog [group_backlog $name $group]
+    assert_equal $backlog [field $info backlog] "$what: backlog"
+    assert_equal [expr {$backlog == 0}] [expr {[field $info backlog-oldest-ms] eq ""}] "$what: backlog-oldest-ms"
+}
+# Both list all groups of a key; each is looked at by check_one.
+proc check_all_groups {what check_one name words reply} {
     if {[wrong_type $name $reply]} return
-    if {[key_type $name] eq "none"} { expect_error "ERR no such key" $reply "XINFO GROUPS"; return }
+    if {[key_type $name] eq "none"} { expect_error "ERR no such key" $reply $what; return }
     if {[lindex $reply 0] eq "error"} { fail "[shorten $words]: [lindex $reply 1]" }
     set got [untyped $reply]
-    assert_equal [lsort [dict keys [head $name groups]]] [lmap info $got {field $info name}] "XINFO GROUPS $name"
-    foreach info $got { check_one_group $name [field $info name] $info }
+    assert_equal [lsort [dict keys [head $name groups]]] [lmap info $got {field $info name}] "$what $name"
+    foreach info $got { $check_one $name [field $info name] $info }
 }
+proc check_group_info {name words reply} { check_all_groups "XINFO GROUPS" check_one_group $name $words $reply }
+proc check_group_stats {name words reply} { check_all_groups "XGROUP STATS" check_one_stats $name $words $reply }
 proc check_consumer_info {name group words reply} {
     if {[wrong_type $name $reply]} return
     if {[key_type $name] eq "none"} { expect_error "ERR no such key" $reply "XINFO CONSUMERS"; return }
@@ -434,6 +446,8 @@ proc groups_are {c name groups} {
 proc check_groups {c name} {
     $c send XINFO GROUPS $name
     check_group_info $name [list XINFO GROUPS $name] [$c read_typed]
+    $c send XGROUP STATS $name
+    check_group_stats $name [list XGROUP STATS $name] [$c read_typed]
     foreach group [dict keys [head $name groups]] {
         $c send XINFO CONSUMERS $name $group
         check_consumer_info $name $group [list XINFO CONSUMERS $name $group] [$c read_typed]

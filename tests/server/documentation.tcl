@@ -87,7 +87,7 @@ with_server {} {
             r XADD mails * to b@example.org
             wait_for "all of the jobs done or moved" {
                 [r XLEN mails-dead] == 1 && [lindex [r XPENDING mails senders] 0] == 0
-                && [field [lindex [r XINFO GROUPS mails] 0] backlog] == 0
+                && [field [r XGROUP STATS mails senders] backlog] == 0
             }
         } finally {
             exec kill $worker

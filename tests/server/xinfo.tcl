@@ -119,14 +119,13 @@ with_server {enable-flush yes stream-node-max-entries 10} {
         assert_equal $group [lindex [dict get [r XINFO STREAM full FULL] groups] 0]
     }
 
-    test "XINFO GROUPS ends with the exact backlog" {
+    test "XGROUP STATS has the exact backlog" {
         add_entries backlog 20
         r XGROUP CREATE backlog a 0
         r XGROUP CREATE backlog b 5
         r XGROUP CREATE backlog c $
         r XGROUP CREATE backlog d 99
-        assert_equal {name consumers pending last-delivered-id entries-read lag backlog} [dict keys [lindex [r XINFO GROUPS backlog] 0]]
-        proc backlogs {} { return [lmap g [r XINFO GROUPS backlog] {dict get $g backlog}] }
+        proc backlogs {} { return [lmap g [r XGROUP STATS backlog] {dict get $g backlog}] }
         assert_equal {20 15 0 0} [backlogs]
         r XDEL backlog 3-0 7-0 8-0 20-0
         assert_equal {16 12 0 0} [backlogs]
@@ -144,6 +143,47 @@ with_server {enable-flush yes stream-node-max-entries 10} {
         r XGROUP SETID backlog c 150-0
         r XADD backlog 201-0 f v
         assert_equal {7 7 1 1} [backlogs]
+    }
+    test "XGROUP STATS of a group is a map, of all of them an array of maps" {
+        delivered stats 3
+        r XGROUP CREATE stats h 1-0
+        r XACK stats g 1-0
+        assert_equal {name consumers backlog backlog-oldest-ms pending pending-oldest-ms handed-back} [dict keys [r XGROUP STATS stats g]]
+        assert_equal {g h} [lmap g [r XGROUP STATS stats] {dict get $g name}]
+        proc stats {group} {
+            set g [r XGROUP STATS stats $group]
+            assert_equal [dict get $g backlog] [expr {[dict get $g backlog-oldest-ms] eq "" ? 0 : [dict get $g backlog]}]
+            return [lmap f {consumers backlog pending handed-back} {dict get $g $f}]
+        }
+        assert_equal {{1 0 2 0} {0 2 0 0}} [list [stats g] [stats h]]
+        r XNACK stats g FAIL IDS 1 2-0
+        assert_equal {1 0 2 1} [stats g]
+        srv restart
+        assert_equal {{1 0 2 1} {0 2 0 0}} [list [stats g] [stats h]]
+        r XGROUP CREATE none-yet g 0 MKSTREAM
+        assert_equal {none-yet {}} [list none-yet [dict get [r XGROUP STATS none-yet g] backlog-oldest-ms]]
+        r XADD nogroups 1-0 f v
+        assert_equal {} [r XGROUP STATS nogroups]
+    }
+    test "XGROUP STATS says for how long something has waited" {
+        r XADD ages * f v
+        r XGROUP CREATE ages g 0
+        assert_range 0 3600000 [dict get [r XGROUP STATS ages g] backlog-oldest-ms]
+        assert_equal {} [dict get [r XGROUP STATS ages g] pending-oldest-ms]
+        set id [lindex [r XREADGROUP GROUP g c STREAMS ages >] 0 1 0 0]
+        assert_equal {} [dict get [r XGROUP STATS ages g] backlog-oldest-ms]
+        r XCLAIM ages g c 0 $id IDLE 7200000
+        assert_range 7200000 10800000 [dict get [r XGROUP STATS ages g] pending-oldest-ms]
+        r XNACK ages g FAIL IDS 1 $id
+        assert_equal {} [dict get [r XGROUP STATS ages g] pending-oldest-ms]
+    }
+    test "XGROUP STATS is in XGROUP HELP, COMMAND DOCS and COMMAND GETKEYS" {
+        assert {"STATS <key> \[<groupname>\]" in [r XGROUP HELP]}
+        assert {"xgroup|stats" in [r COMMAND LIST]}
+        set docs [dict get [r COMMAND DOCS xgroup|stats] xgroup|stats arguments]
+        assert_equal {key group} [lmap a $docs {dict get $a name}]
+        assert_equal jobs [r COMMAND GETKEYS XGROUP STATS jobs workers]
+        assert_equal jobs [r COMMAND GETKEYS XGROUP STATS jobs]
     }
     test "lag is exact as long as nothing was deleted ahead of the group" {
         add_entries lag 10
@@ -181,6 +221,10 @@ with_server {enable-flush yes stream-node-max-entries 10} {
             {XINFO STREAM seen BAD} "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP."
             {XINFO stream seen FULL COUNT} "ERR unknown subcommand or wrong number of arguments for 'stream'. Try XINFO HELP."
             {XINFO STREAM seen FULL COUNT x} "ERR value is not an integer or out of range"
+            {XGROUP STATS nokey} "ERR no such key"
+            {XGROUP STATS nokey g} "ERR no such key"
+            {XGROUP STATS seen no} "NOGROUP No such consumer group 'no' for key name 'seen'"
+            {XGROUP STATS seen g x} "ERR wrong number of arguments for 'xgroup|stats' command"
             {XINFO GROUPS seen x} "ERR wrong number of arguments for 'xinfo|groups' command"
             {XINFO NOPE seen} "ERR unknown subcommand 'NOPE'. Try XINFO HELP."
             {XGROUP CREATE seen h 0 BAD} "ERR unknown subcommand or wrong number of arguments for 'CREATE'. Try XGROUP HELP."

@@ -17,6 +17,8 @@ command_fn cmd_xdel, cmd_xdelex;
 /* xgroup.c */
 command_fn cmd_xgroup_create, cmd_xgroup_setid, cmd_xgroup_destroy, cmd_xgroup_createconsumer,
     cmd_xgroup_delconsumer, cmd_xgroup_help;
+/* xgroup_stats.c */
+command_fn cmd_xgroup_stats;
 /* xinfo.c */
 command_fn cmd_xinfo_stream, cmd_xinfo_groups, cmd_xinfo_consumers, cmd_xinfo_help;
 /* xpending.c */

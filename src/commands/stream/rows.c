@@ -22,6 +22,8 @@ static struct command xgroup_commands[] = {
                 "key group <id | $> [ENTRIESREAD entries-read]",
                 "Sets the id of the last entry that was delivered in a group.",
                 .key_use = "RW update"),
+    SUB_KEY_ROW("stats", cmd_xgroup_stats, 3, 4, REPORT, "stream", "key [group]",
+                "Returns how far a group is behind, and what it has pending for how long."),
     END,
 };
 

@@ -210,6 +210,8 @@ enum outcome cmd_xgroup_help(struct client *c, const struct request *r) {
         "    Remove the specified group.",
         "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
         "    Set the current group ID and entries_read counter.",
+        "STATS <key> [<groupname>]",
+        "    Show how far a group, or each group, is behind, and what it has pending for how long.",
         NULL,
     };
     UNUSED(r);
