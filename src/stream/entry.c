@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "record/fields.h"
+#include "stream/group/cgroup.h"
 #include "stream/internal.h"
 
 #define TYPE_LEN_MAX 512
@@ -100,6 +101,7 @@ void model_set_last_id(struct model *m, struct stream *s, struct entry_id last, 
     if (deleted != NULL) x->deleted = *deleted;
     stream_touch(m, s, true);
     stream_record_state(m, s);
+    cgroups_read_less(m, s);
 }
 
 /* The first version of the tail, from `low` on, whose id is not below `at`. */

@@ -246,7 +246,7 @@ proc check_xread {names ids count words reply} {
             \$ { continue }
             + {
                 if {$last == 0} { expect_error "ERR the stream last element ID is 0-0" $reply "XREAD +"; return }
-                set found [entries_beyond $name [expr {$last - 1}]]
+                set found [lrange [entries_beyond $name 0] end end]
             }
             default { set found [entries_beyond $name [id_key $id] $count] }
         }

@@ -148,6 +148,55 @@ with_server {enable-flush yes} {
         assert_equal {-1 -1} [r XDELEX nosuch IDS 2 1-0 2-0]
         assert_equal {4-0} [ids ex]
     }
+    test "XDELEX ACKED says of what is gone whether a group still has it" {
+        add_entries refs 3
+        r XGROUP CREATE refs g 0
+        r XREADGROUP GROUP g c STREAMS refs >
+        assert_equal 2 [r XDEL refs 1-0 2-0]
+        r XACK refs g 2-0
+        assert_equal {2 -1 2 2} [r XDELEX refs ACKED IDS 4 1-0 2-0 3-0 1-0]
+        # As in Redis an id that the group has not come to counts as one that it still has.
+        assert_equal {2} [r XDELEX refs ACKED IDS 1 9-0]
+        assert_equal {-1 1} [r XDELEX refs DELREF IDS 2 1-0 3-0]
+        assert_equal 0 [lindex [r XPENDING refs g] 0]
+    }
+    test "DELREF of a trim takes along what was removed before and is still pending" {
+        # Redis left it pending; what stands behind the trimmed range stays.
+        foreach {name trim left} {
+            len {XTRIM KEY MAXLEN 2 DELREF} {4-0 5-0 6-0} all {XTRIM KEY MAXLEN 0 DELREF} {}
+            id {XTRIM KEY MINID 4 DELREF} {4-0 5-0 6-0} add {XADD KEY DELREF MAXLEN 3 7-0 f v} {4-0 5-0 6-0}
+            none {XTRIM KEY MAXLEN 9 DELREF} {2-0 3-0 4-0 5-0 6-0} keep {XTRIM KEY MAXLEN 2} {1-0 2-0 3-0 4-0 5-0 6-0}
+        } {
+            set key delref-$name
+            add_entries $key 6
+            r XGROUP CREATE $key g 0
+            r XREADGROUP GROUP g c STREAMS $key >
+            # The first, one in the middle, one behind it.
+            r XDEL $key 1-0 3-0 5-0
+            r {*}[string map [list KEY $key] $trim]
+            assert_equal $left [lmap p [r XPENDING $key g - + 10] {lindex $p 0}] $trim
+            srv crash
+            assert_equal $left [lmap p [r XPENDING $key g - + 10] {lindex $p 0}] $trim
+        }
+        # Nothing is left to trim, and something to take along.
+        add_entries delref-empty 2
+        r XGROUP CREATE delref-empty g 0
+        r XREADGROUP GROUP g c STREAMS delref-empty >
+        r XDEL delref-empty 1-0 2-0
+        assert_equal {0 0} [list [r XTRIM delref-empty MAXLEN 0 DELREF] [lindex [r XPENDING delref-empty g] 0]]
+        # Restored from a dump, which has no place for what is gone.
+        foreach {trim left} {{MAXLEN 1 DELREF} 4-0 {MAXLEN 0 DELREF} {}} {
+            add_entries delref-dump 4
+            r XGROUP CREATE delref-dump g 0
+            r XREADGROUP GROUP g c STREAMS delref-dump >
+            r XDEL delref-dump 2-0
+            set dump [r DUMP delref-dump]
+            r RESTORE delref-dump 0 $dump REPLACE
+            r XTRIM delref-dump {*}$trim
+            assert_equal $left [lmap p [r XPENDING delref-dump g - + 10] {lindex $p 0}] $trim
+            r DEL delref-dump
+        }
+    }
     test "XDELEX refuses what it does not understand" {
         assert_error "ERR syntax error" {r XDELEX ex ACKED 1-0 2-0}
         assert_error "ERR syntax error" {r XDELEX ex KEEPREF DELREF IDS 1 1-0}

@@ -37,11 +37,45 @@ with_server {enable-flush yes} {
         assert_equal 3 [lindex [r XPENDING order-1 g] 0]
     }
     test "Words may be written in any case, options stand in any order" {
+        r XADD words 1-0 f v
+        r XSETID words 1-0 ENTRIESADDED 9
         assert_equal OK [r xgroup create words g $ EntriesRead 3 mkstream]
         assert_equal 3 [group_field words g entries-read]
         assert_equal OK [r XGROUP setid words g 7-1 entriesread 5]
         assert_equal 7-1 [group_field words g last-delivered-id]
         assert_equal 5 [group_field words g entries-read]
+    }
+    test "No group has read more than was ever added, so no lag is below 0" {
+        proc read_and_lag {group} { return [list [group_field many $group entries-read] [group_field many $group lag]] }
+        foreach id {1-0 2-0 3-0} { r XADD many $id f v }
+        r XGROUP CREATE many a 3-0 ENTRIESREAD 99
+        r XGROUP CREATE many b 0 ENTRIESREAD 9223372036854775807
+        r XGROUP CREATE many c 0
+        r XGROUP SETID many c 1-0 ENTRIESREAD 4
+        foreach how {{} restart} {
+            if {$how ne ""} { srv $how }
+            assert_equal {{3 0} {3 0} {3 0}} [lmap g {a b c} {read_and_lag $g}]
+        }
+        # What is added then is ahead of them, not what the number had run ahead.
+        r XADD many 4-0 f v
+        assert_equal {{3 1} {3 1} {3 1}} [lmap g {a b c} {read_and_lag $g}]
+        r XDEL many 2-0 3-0 4-0
+        r XSETID many 4-0 ENTRIESADDED 1
+        foreach how {{} crash} {
+            if {$how ne ""} { srv $how }
+            foreach g {a b c} {
+                assert_equal 1 [group_field many $g entries-read]
+                assert {[group_field many $g lag] in {{} 0}} [group_field many $g lag]
+            }
+        }
+        # In a transaction that fails they have read what they had.
+        r MULTI
+        r XSETID many 4-0 ENTRIESADDED 5
+        r XGROUP SETID many a 4-0 ENTRIESREAD 5
+        r XSETID many 4-0 ENTRIESADDED 1
+        r EAPPEND many t EXPECTED_VERSION 99
+        assert_match "WRONGVER*" [r err EXEC]
+        assert_equal 1 [group_field many a entries-read]
     }
     test "SETID takes - and + for the lowest and the highest id, CREATE does not" {
         r XGROUP CREATE ends g 5 MKSTREAM

@@ -72,6 +72,28 @@ with_server {cache-bytes 1mb apply-delay-ms 0} {
         assert_equal 992 [llength [r XRANGE s - +]]
         assert_equal 992 [r XLEN s]
     }
+    test "XREAD + is the last entry that exists, whatever was the last" {
+        proc last {key} { return [lindex [r XREAD STREAMS $key +] 0 1 0 0] }
+        foreach id {1-0 2-0 3-0 4-0} { r XADD plus $id f v }
+        assert_equal 4-0 [last plus]
+        r XDEL plus 4-0
+        r XDEL plus 2-0
+        foreach how {{} restart} {
+            if {$how ne ""} { srv $how }
+            assert_equal 3-0 [last plus]
+            assert_equal 3-0 [lindex [r XREAD COUNT 5 STREAMS plus other + 0] 0 1 0 0]
+        }
+        r XDEL plus 1-0 3-0
+        foreach how {{} restart} {
+            if {$how ne ""} { srv $how }
+            assert_equal {} [r XREAD STREAMS plus +]
+        }
+        r XADD plus 5-0 f v
+        assert_equal 5-0 [last plus]
+        r XGROUP CREATE never-written g 0 MKSTREAM
+        assert_equal "ERR the stream last element ID is 0-0" [r err XREAD STREAMS never-written +]
+        assert_equal {} [r XREAD STREAMS none +]
+    }
     test "A range larger than one read of the disk comes whole" {
         fill big 1200 20000
         r ESYNC

@@ -361,7 +361,7 @@ static void change_group(struct stream *s) {
     struct str name = str_c(names[draw(3)]), who = str_c(people[draw(2)]);
     struct cgroup *g = cgroup_find(s, name);
     if (g == NULL) {
-        cgroup_add(m, s, name, stream_last_id(s), -1);
+        cgroup_add(m, s, name, stream_last_id(s), draw(2) ? -1 : (int64_t)draw(1000));
         return;
     }
     struct consumer *c = cgroup_consumer(g, who);

@@ -24,13 +24,16 @@ size_t entries_remove(struct model *m, struct stream *s, struct event **events, 
     return found;
 }
 
-bool entry_referenced(const struct stream *s, struct entry_id id) {
-    if (s->extra == NULL) return false;
-    for (uint32_t i = 0; i < s->extra->group_count; i++) {
-        const struct cgroup *g = s->extra->groups[i];
-        if (entry_id_cmp(id, g->last) > 0 || pending_find(&g->pending, id) != NULL) return true;
-    }
+static bool is_pending(const struct stream *s, struct entry_id id) {
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
+        if (pending_find(&s->extra->groups[i]->pending, id) != NULL) return true;
     return false;
+}
+
+bool entry_referenced(const struct stream *s, struct entry_id id) {
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
+        if (entry_id_cmp(id, s->extra->groups[i]->last) > 0) return true;
+    return is_pending(s, id);
 }
 
 void entry_unreference(struct model *m, struct stream *s, struct entry_id id) {
@@ -126,12 +129,6 @@ static bool require_acked(struct client *c, struct trim *t) {
     return need_read(c, &t->candidates);
 }
 
-static bool is_pending(const struct stream *s, struct entry_id id) {
-    for (uint32_t i = 0; i < s->extra->group_count; i++)
-        if (pending_find(&s->extra->groups[i]->pending, id) != NULL) return true;
-    return false;
-}
-
 static uint64_t remove_singles(struct client *c, struct trim *t, uint64_t most) {
     struct read *r = &t->candidates;
     size_t n = 0;
@@ -165,30 +162,47 @@ bool trim_require(struct client *c, struct trim *t, struct stream *s,
     return known && (args->refs != REFS_ACKED || require_acked(c, t));
 }
 
-/* Entries that go take the groups' references to them along. */
-static void unreference_below(struct model *m, struct stream *s, uint64_t end) {
+/* Whether what is pending is, or was, an entry below version `end`. One that came with RESTORE when
+ * its entry was gone has a version that no event has; then the id of the first that stays decides,
+ * if memory has it. */
+static bool is_below(const struct stream *s, const struct pending_entry *e, uint64_t end) {
+    if (e->version < end || end >= s->next_version) return true;
+    if (e->version < s->next_version) return false;
+    return end >= stream_tail_first(s) &&
+           entry_id_cmp(e->id, event_entry_id(stream_event(s, end))) < 0;
+}
+
+/* Entries below `end` take the groups' references to them along: those that go now, and those that
+ * were gone before. Returns whether there were any. */
+static bool unreference_below(struct model *m, struct stream *s, uint64_t end) {
+    bool any = false;
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
         struct cgroup *g = s->extra->groups[i];
         struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
         const struct pending_entry *e;
-        while ((e = pending_next(&at)) != NULL && e->version < end)
-            if (stream_has_version(s, e->version)) cgroup_ack(m, g, e->id);
+        while ((e = pending_next(&at)) != NULL) {
+            if (is_below(s, e, end))
+                any = cgroup_ack(m, g, e->id) || any;
+            else if (e->version < s->next_version)
+                break;
+        }
     }
-}
-
-static uint64_t apply(struct client *c, struct trim *t) {
-    struct stream *s = t->stream;
-    uint64_t end = threshold(c, t);
-    if (t->args->refs == REFS_ACKED) return apply_acked(c, t, end);
-    if (end <= stream_first_version(s)) return 0;
-    if (t->args->refs == REFS_DELETE) unreference_below(&c->srv->model, s, end);
-    return model_trim(&c->srv->model, s, end);
+    return any;
 }
 
 uint64_t trim_apply(struct client *c, struct trim *t) {
-    if (t->args->kind == TRIM_NONE || t->stream->state != STREAM_LIVE) return 0;
-    uint64_t gone = apply(c, t);
-    if (gone > 0 && t->args->refs != REFS_KEEP) stream_note_unreferenced(&c->srv->model, t->stream);
+    struct model *m = &c->srv->model;
+    struct stream *s = t->stream;
+    bool unreferenced = false;
+    uint64_t gone;
+    if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
+    uint64_t end = threshold(c, t);
+    if (t->args->refs == REFS_DELETE) unreferenced = unreference_below(m, s, end);
+    if (t->args->refs == REFS_ACKED)
+        gone = apply_acked(c, t, end);
+    else
+        gone = end > stream_first_version(s) ? model_trim(m, s, end) : 0;
+    if (unreferenced || (gone > 0 && t->args->refs != REFS_KEEP)) stream_note_unreferenced(m, s);
     return gone;
 }
 

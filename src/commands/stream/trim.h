@@ -27,7 +27,8 @@ void trim_clear(struct trim *t);
 /* Removes the entries that are not NULL, each of which stands once and exists; reorders the array.
  * Part of the frame being built. Returns how many. */
 size_t entries_remove(struct model *m, struct stream *s, struct event **events, size_t n);
-/* Whether a group of the stream still refers to the entry: it is pending, or was not delivered. */
+/* Whether a group of the stream still refers to the id: it is pending, or the group has not come to
+ * it. As in Redis, the entry need not exist (any more). */
 bool entry_referenced(const struct stream *s, struct entry_id id);
 /* Takes it out of all groups' pending entries. */
 void entry_unreference(struct model *m, struct stream *s, struct entry_id id);

@@ -82,12 +82,11 @@ static void decide(struct client *c, struct stream *s, const struct entry_id *id
                    struct event **events, int *results, size_t n, enum refs refs) {
     size_t *first = find_repeated(events, n);
     for (size_t i = 0; i < n; i++) {
-        bool deletes = events[i] != NULL;
-        results[i] = deletes ? DELETED : NOT_FOUND;
+        results[i] = events[i] != NULL ? DELETED : NOT_FOUND;
         if (first[i] != i)
             results[i] = results[first[i]] == DELETED ? NOT_FOUND : results[first[i]];
-        else if (deletes && refs == REFS_ACKED && entry_referenced(s, ids[i]))
-            results[i] = STILL_REFERENCED;
+        else if (refs == REFS_ACKED && entry_referenced(s, ids[i]))
+            results[i] = STILL_REFERENCED; /* also one that is gone */
         if (first[i] != i || results[i] != DELETED) events[i] = NULL;
         if (refs == REFS_DELETE) entry_unreference(&c->srv->model, s, ids[i]);
     }

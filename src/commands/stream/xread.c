@@ -7,6 +7,7 @@
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
 #include "commands/stream/read_args.h"
+#include "commands/stream/shared.h"
 
 /* One of the keys. */
 struct source {
@@ -21,14 +22,22 @@ static bool need_sources(struct client *c, const struct xread_args *a, struct so
     return all;
 }
 
-/* `+`: just before the last entry that may be seen. As in Redis it is the one with the last id:
- * when that was deleted there is none. */
+/* `+`: just before the last entry that exists and may be seen; in an empty stream before its last
+ * id. */
 static bool before_last_or_reply(struct client *c, struct stream *s, struct entry_id *out,
                                  bool *known) {
+    struct event *last;
     *out = ENTRY_ID_MIN;
     if (s->state == STREAM_ABSENT) return true;
-    *known = need_last_id(c, s, out) && *known;
-    if (!*known || entry_id_previous(out)) return true;
+    *known = need_last(c, s, &last) && *known;
+    if (!*known) return true;
+    if (last != NULL)
+        *out = event_entry_id(last);
+    else if (stream_length(s) > 0)
+        c->wants_newest = true; /* it was deleted since, and this view has no other */
+    else
+        *known = need_last_id(c, s, out);
+    if (!*known || c->wants_newest || entry_id_previous(out)) return true;
     reply_error(c, "ERR the stream last element ID is 0-0");
     return false;
 }

@@ -36,6 +36,8 @@ struct cgroup {
     struct str name; /* behind the struct */
 };
 
+/* entries_read, of all of these, ends at what was ever added to the stream. */
+
 /* NULL: there is none. s may be ABSENT. */
 struct cgroup *cgroup_find(const struct stream *s, struct str name);
 struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, struct entry_id last,
@@ -46,6 +48,9 @@ void cgroup_move(struct model *m, struct cgroup *g, struct entry_id last, int64_
 /* Moving on after a delivery. */
 void cgroup_set_position(struct model *m, struct cgroup *g, struct entry_id last,
                          int64_t entries_read);
+
+/* XSETID: fewer were ever added to the stream than there were. */
+void cgroups_read_less(struct model *m, struct stream *s);
 
 struct consumer *cgroup_consumer(const struct cgroup *g, struct str name); /* NULL: none */
 /* By number, as pending entries say; NULL for 0 (nobody's). */

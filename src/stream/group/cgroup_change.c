@@ -36,6 +36,14 @@ static void group_frames_back(const struct note_group *note) {
     note->group->stream->changed_frame = note->stream_frames[1];
 }
 
+/* A group cannot have read more than was ever added: what it is told to have, or is restored with,
+ * ends there, and so its lag is never below 0 (cgroup_lag). */
+static int64_t read_at_most(const struct stream *s, int64_t entries_read) {
+    uint64_t added = stream_entries_added(s);
+    bool beyond = entries_read > 0 && (uint64_t)entries_read > added;
+    return beyond ? (int64_t)added : entries_read;
+}
+
 static void unadd_group(struct model *m, struct undo *u) {
     struct note_group *note = CONTAINER_OF(u, struct note_group, undo);
     struct stream *s = note->group->stream;
@@ -54,7 +62,7 @@ struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, st
     g->number = m->next_group++;
     g->created = m->recorded;
     g->last = last;
-    g->entries_read = entries_read;
+    g->entries_read = read_at_most(s, entries_read);
     cgroup_insert(x, g);
     cgroup_touch(m, g, true);
     g->moved_frame = g->last_frame;
@@ -62,7 +70,7 @@ struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, st
     r->number = g->number;
     r->stream = s->name->rec.number;
     r->last = last;
-    r->entries_read = entries_read;
+    r->entries_read = g->entries_read;
     r->created = g->created;
     r->name_len = (uint16_t)name.len;
     if (name.len > 0) memcpy(r->name, name.ptr, name.len);
@@ -114,10 +122,18 @@ void cgroup_set_position(struct model *m, struct cgroup *g, struct entry_id last
     note_group(m, g, position_back);
     if (entry_id_cmp(last, g->last) != 0) g->cursor = CURSOR_UNKNOWN;
     g->last = last;
-    g->entries_read = entries_read;
+    g->entries_read = read_at_most(g->stream, entries_read);
     cgroup_touch(m, g, false);
     struct position_record *r = model_record(m, RECORD_GROUP_POSITION, sizeof *r);
-    *r = (struct position_record){g->number, last, entries_read};
+    *r = (struct position_record){g->number, last, g->entries_read};
+}
+
+void cgroups_read_less(struct model *m, struct stream *s) {
+    for (uint32_t i = 0; i < s->extra->group_count; i++) {
+        struct cgroup *g = s->extra->groups[i];
+        if (read_at_most(s, g->entries_read) != g->entries_read)
+            cgroup_set_position(m, g, g->last, g->entries_read);
+    }
 }
 
 void cgroup_move(struct model *m, struct cgroup *g, struct entry_id last, int64_t entries_read) {

@@ -38,7 +38,8 @@ bool cgroup_lag(const struct cgroup *g, const struct entry_id *first, uint64_t *
     *out = 0;
     if (added == 0) return true;
     if (g->entries_read >= 0 && !stream_has_tombstones(s, g->last)) {
-        *out = added - (uint64_t)g->entries_read;
+        /* (Older servers wrote more than was added.) */
+        *out = added - MIN((uint64_t)g->entries_read, added);
         return true;
     }
     int64_t read = cgroup_estimate_read(s, first, g->last);
