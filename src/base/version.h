@@ -3,7 +3,7 @@
 #define BASE_VERSION_H
 
 #define CAIRN_VERSION "0.1.0"
-/* What clients that look at redis_version are told: whose behaviour we follow. */
+/* Whose behaviour we follow. (REDIS_VERSION: the option redis-version, when nobody sets it.) */
 #define REDIS_VERSION  "7.2.4"
 #define VALKEY_VERSION "8.1.1"
 

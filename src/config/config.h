@@ -25,6 +25,7 @@ struct config {
     uint64_t unixsocketperm; /* octal */
     uint64_t tcp_backlog, tcp_keepalive_s, timeout_s, maxclients;
     uint64_t proto_max_bulk_len, max_args, default_resp;
+    char *redis_version;              /* that clients are told */
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     char *requirepass;
     bool protected_mode; /* without a password only this machine may connect */

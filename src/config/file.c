@@ -130,6 +130,19 @@ int option_read(struct config *c, struct str name, const struct str *words, size
     return status;
 }
 
+/* Editors of other systems put a mark in front of a text. */
+static int drop_mark(const char *path, struct buf *text, struct err *err) {
+    static const char utf8[] = "\xef\xbb\xbf";
+    size_t n = sizeof utf8 - 1;
+    if (text->len >= 2 &&
+        (memcmp(text->data, "\xff\xfe", 2) == 0 || memcmp(text->data, "\xfe\xff", 2) == 0))
+        return err_set(err, ERR_FAILED, "%s: is UTF-16: save it as UTF-8 or ASCII", path);
+    if (text->len < n || memcmp(text->data, utf8, n) != 0) return OK;
+    memmove(text->data, text->data + n, text->len - n);
+    text->len -= n;
+    return OK;
+}
+
 static int read_whole(const char *path, struct buf *out, struct err *err) {
     int status = OK;
     FILE *f = fopen(path, "re");
@@ -145,7 +158,7 @@ static int read_whole(const char *path, struct buf *out, struct err *err) {
     }
     if (ferror(f)) status = err_errno(err, "%s", path);
     fclose(f);
-    return status;
+    return status == OK ? drop_mark(path, out, err) : status;
 }
 
 /* The line that starts at *at, without its newline; moves *at behind it. false: no more. */

@@ -38,8 +38,9 @@ struct option {
     int64_t min, max;
     const char *const *names; /* ENUM, NULL-terminated */
     unsigned flags;
-    /* A further condition on a value that has been parsed. NULL: none. */
-    int (*check)(const struct option_value *v, struct err *err);
+    /* A further condition on a value that has been parsed; may write it in another way. NULL: none.
+     */
+    int (*check)(struct option_value *v, struct err *err);
     const char *help;
 };
 

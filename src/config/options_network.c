@@ -1,5 +1,16 @@
 /* Options of the section Network: sockets, connections, the password. */
+#include "base/version.h"
 #include "config/internal.h"
+
+/* Three numbers with dots between them: what clients can read. */
+static int check_redis_version(struct option_value *v, struct err *err) {
+    unsigned part[3];
+    int used = 0;
+    bool good = sscanf(v->text, "%3u.%3u.%3u%n", &part[0], &part[1], &part[2], &used) == 3 &&
+                v->text[used] == '\0' && strspn(v->text, "0123456789.") == strlen(v->text);
+    return good ? OK
+                : err_set(err, ERR_FAILED, "argument must be a version such as " REDIS_VERSION);
+}
 
 const struct option network_options[] = {
     {.section = "Network",
@@ -87,6 +98,15 @@ const struct option network_options[] = {
      .help = "Protocol of a connection that has sent no HELLO: 2 as with Redis, 3 for clients of "
              "SierraDB "
              "that expect maps without asking for them."},
+    {.name = "redis-version",
+     .type = OPTION_STRING,
+     .offset = FIELD(redis_version),
+     .initial = REDIS_VERSION,
+     .flags = OPTION_SETTABLE,
+     .check = check_redis_version,
+     .help = "The version of Redis that INFO and HELLO tell. Some clients use a command only from "
+             "some version on: with 8.4.0 those that know XACKDEL, XDELEX or CLAIM use them. "
+             "DUMP stays as it is."},
     {.name = "client-output-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(client_output_bytes_max),

@@ -5,17 +5,34 @@ static const char *const loglevel_names[] = {"debug",   "verbose", "notice",
                                              "warning", "nothing", NULL};
 static const char *const debug_names[] = {"no", "yes", "local", NULL};
 
-static int check_percentiles(const struct option_value *v, struct err *err) {
-    for (const char *p = v->text; *p != '\0';) {
+/* Each number is written in one way, whichever way it was given, as Redis does: `50.00` is `50`. */
+static int check_percentiles(struct option_value *v, struct err *err) {
+    struct buf out;
+    buf_init(&out, 0);
+    buf_reserve(&out, strlen(v->text));
+    int status = OK;
+    for (const char *p = v->text; *p != '\0' && status == OK;) {
         char *end;
         double d = strtod(p, &end);
-        if (end == p || (*end != '\0' && *end != ' ') || !(d >= 0 && d <= 100))
-            return err_set(err, ERR_FAILED,
-                           "latency-tracking-info-percentiles should be numbers between 0 and 100");
-        p = end;
-        while (*p == ' ') p++;
+        if (end == p || (*end != '\0' && *end != ' ')) {
+            status =
+                err_set(err, ERR_FAILED, "Invalid latency-tracking-info-percentiles parameters");
+        } else if (!(d >= 0 && d <= 100)) {
+            status = err_set(err, ERR_FAILED,
+                             "latency-tracking-info-percentiles parameters should sit between "
+                             "[0.0,100.0]");
+        } else {
+            buf_printf(&out, "%s%.10g", out.len > 0 ? " " : "", d + 0.0); /* no -0 */
+            p = end;
+            while (*p == ' ') p++;
+        }
     }
-    return OK;
+    if (status == OK) {
+        free(v->text);
+        v->text = str_dup(buf_str(&out));
+    }
+    buf_clear(&out);
+    return status;
 }
 
 const struct option operation_options[] = {

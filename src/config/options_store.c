@@ -3,7 +3,7 @@
 
 #include "store/backend.h"
 
-static int check_store(const struct option_value *v, struct err *err) {
+static int check_store(struct option_value *v, struct err *err) {
     const char *path;
     if (backend_find(v->text, &path) == NULL)
         return err_set(err, ERR_FAILED, "'%s' is no store: sqlite:PATH or memory: is expected",
@@ -11,7 +11,7 @@ static int check_store(const struct option_value *v, struct err *err) {
     return OK;
 }
 
-static int check_segment(const struct option_value *v, struct err *err) {
+static int check_segment(struct option_value *v, struct err *err) {
     if (v->number % 4096 != 0)
         return err_set(err, ERR_FAILED, "argument must be a multiple of 4096");
     return OK;

@@ -23,7 +23,7 @@ void info_server(struct server *srv, struct buf *out) {
     char exe[1024] = "";
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     exe[MAX(n, 0)] = '\0';
-    info_put_text(out, "redis_version", REDIS_VERSION);
+    info_put_text(out, "redis_version", srv->config.redis_version);
     info_put_text(out, "server_name", "cairn");
     info_put_text(out, "cairn_version", CAIRN_VERSION);
     info_put_text(out, "valkey_version", VALKEY_VERSION);

@@ -52,6 +52,48 @@ with_server {} {
             assert_match "*role:master*" $info
         }
     }
+    test "INFO and HELLO tell the version of redis-version, DUMP stays as it is" {
+        r SET versioned v
+        set dump [r DUMP versioned]
+        foreach version {8.4.0 7.2.4} {
+            r CONFIG SET redis-version $version
+            assert_match "*\nredis_version:$version\r\n*" [r INFO server]
+            assert_match "*\ncairn_version:*" [r INFO server]
+            with_clients c {
+                assert_equal $version [field [$c HELLO 2] version]
+                assert_equal $version [field [$c HELLO 3] version]
+            }
+            assert_equal $dump [r DUMP versioned]
+        }
+        assert_match "*CONFIG SET failed*a version such as 7.2.4*" [r err CONFIG SET redis-version 8]
+    }
+    test "Redis' maps have Redis' fields and no others: strict clients refuse more" {
+        # go-redis before 9.19 does, for all that XINFO tells.
+        r XADD maps 1-1 f v
+        r XADD maps 1-2 f v
+        r XGROUP CREATE maps g 0
+        r XREADGROUP GROUP g c COUNT 1 STREAMS maps >
+        set stream {length radix-tree-keys radix-tree-nodes last-generated-id max-deleted-entry-id entries-added recorded-first-entry-id}
+        foreach proto {2 3} {
+            with_clients c {
+                set hello [$c HELLO $proto]
+                # (The last two are those that clients of SierraDB ask for.)
+                assert_equal {server version proto id mode role modules peer_id num_partitions} [dict keys $hello]
+                assert_equal [concat $stream {groups first-entry last-entry}] [dict keys [$c XINFO STREAM maps]]
+                set full [$c XINFO STREAM maps FULL]
+                assert_equal [concat $stream {entries groups}] [dict keys $full]
+                set group [lindex [dict get $full groups] 0]
+                assert_equal {name last-delivered-id entries-read lag pel-count pending consumers} [dict keys $group]
+                assert_equal {name seen-time active-time pel-count pending} [dict keys [lindex [dict get $group consumers] 0]]
+                assert_equal {name consumers pending last-delivered-id entries-read lag} [dict keys [lindex [$c XINFO GROUPS maps] 0]]
+                assert_equal {name pending idle inactive} [dict keys [lindex [$c XINFO CONSUMERS maps g] 0]]
+                assert_equal {flags redirect prefixes} [dict keys [$c CLIENT TRACKINGINFO]]
+                assert_equal {calls histogram_usec} [dict keys [dict get [$c LATENCY HISTOGRAM xadd] xadd]]
+                assert_equal {summary since group arguments} [dict keys [dict get [$c COMMAND DOCS xread] xread]]
+                assert_equal {flags begin_search find_keys} [dict keys [lindex [$c COMMAND INFO xadd] 0 8 0]]
+            }
+        }
+    }
     test "The text for an unknown command is what ioredis and lettuce decide by" {
         assert_equal "-ERR unknown command 'HELLOX', with args beginning with: '3' 'a b' \r\n" [r raw HELLOX 3 "a b"]
         assert_equal "-ERR unknown command 'x', with args beginning with: \r\n" [r raw x]

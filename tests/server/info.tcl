@@ -59,6 +59,9 @@ with_server {} {
         assert_equal "count=1" [info_field $c errorstat_WRONGVER errorstats]
         assert_regexp {^count=\d+} [info_field $c errorstat_ERR errorstats]
         assert_regexp {^p50=[0-9.]+,p99=[0-9.]+,p99\.9=[0-9.]+} [info_field $c latency_percentiles_usec_eappend latencystats]
+        r CONFIG SET latency-tracking-info-percentiles "50.0 99.90  1e2"
+        assert_equal {latency-tracking-info-percentiles {50 99.9 100}} [r CONFIG GET latency-tracking-info-percentiles]
+        assert_regexp {^p50=[0-9.]+,p99\.9=[0-9.]+,p100=[0-9.]+$} [info_field $c latency_percentiles_usec_eappend latencystats]
         assert {[info_field $c total_error_replies stats] >= 2}
         assert_equal "" [info_field $c cmdstat_nosuchcommand commandstats]
     }

@@ -197,6 +197,61 @@ TEST(the_file_has_comments_quotes_escapes_and_the_last_line_counts) {
     config_free(&c);
 }
 
+TEST(a_mark_of_the_encoding_in_front_of_the_file_is_no_part_of_it) {
+    struct config c;
+    struct err err;
+    write_file("conf", "\xef\xbb\xbftimeout 5\r\nport 7000\n");
+    CHECK_INT(load(&c, &err, "conf", NULL, NULL), OK);
+    CHECK(c.timeout_s == 5 && c.port == 7000);
+    CHECK_INT(set_one(&c, "timeout", "6", &err), OK);
+    CHECK_INT(config_rewrite(&c, &err), OK);
+    CHECK(strcmp(read_file("conf"), "timeout 6\nport 7000\n") == 0);
+    config_free(&c);
+    write_file("conf", "\xef\xbb\xbf");
+    CHECK_INT(load(&c, &err, "conf", NULL, NULL), OK);
+    config_free(&c);
+    write_file("conf", "port 1\n\xef\xbb\xbftimeout 5\n"); /* at the start only */
+    CHECK(load(&c, &err, "conf", NULL, NULL) < 0);
+    config_free(&c);
+    write_file("conf", "\xff\xfet"); /* (the text ends at its first zero byte) */
+    CHECK(load(&c, &err, "conf", NULL, NULL) < 0);
+    CHECK(strstr(err.text, "conf: is UTF-16: save it as UTF-8") != NULL);
+    config_free(&c);
+}
+
+TEST(percentiles_are_written_in_one_way) {
+    static const char *const pairs[][2] = {
+        {"50.00  099.0 1e1", "50 99 10"},
+        {"99.90 -0 +100", "99.9 0 100"},
+        {"0.001 99.9999999", "0.001 99.9999999"},
+        {"", ""},
+    };
+    struct config c;
+    struct err err;
+    config_defaults(&c);
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        CHECK_INT(set_one(&c, "latency-tracking-info-percentiles", pairs[i][0], &err), OK);
+        CHECK(strcmp(c.latency_percentiles, pairs[i][1]) == 0);
+    }
+    config_free(&c);
+}
+
+TEST(the_version_of_redis_is_three_numbers) {
+    static const char *const good[] = {"7.2.4", "8.4.0", "255.255.255"};
+    static const char *const bad[] = {"",      "8",      "8.4",    "8.4.0.1",  "8.4.0 ", " 8.4.0",
+                                      "8.4.x", "v8.4.0", "8.-4.0", "8.4.1000", "8. 4.0"};
+    struct config c;
+    struct err err;
+    config_defaults(&c);
+    CHECK(strcmp(c.redis_version, "7.2.4") == 0);
+    for (size_t i = 0; i < ARRAY_LEN(good); i++)
+        CHECK_INT(set_one(&c, "redis-version", good[i], &err), OK);
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        CHECK(set_one(&c, "redis-version", bad[i], &err) < 0);
+    CHECK(strcmp(c.redis_version, "255.255.255") == 0);
+    config_free(&c);
+}
+
 TEST(mistakes_name_file_line_and_reason) {
     static const struct {
         const char *line, *reason;
@@ -212,7 +267,10 @@ TEST(mistakes_name_file_line_and_reason) {
         {"logfile \"x\"y", "quotes"},
         {"appendonly no", "fixed"},
         {"apply-only yes", "apply-only"},
-        {"latency-tracking-info-percentiles 50 101", "between 0 and 100"},
+        {"latency-tracking-info-percentiles 50 101", "should sit between [0.0,100.0]"},
+        {"latency-tracking-info-percentiles 50 nan", "should sit between [0.0,100.0]"},
+        {"latency-tracking-info-percentiles 50 x", "Invalid latency-tracking-info-percentiles"},
+        {"redis-version 7.2", "a version such as 7.2.4"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char text[200];

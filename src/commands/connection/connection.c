@@ -2,7 +2,6 @@
  * of checks are Redis'. */
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/version.h"
 #include "server/client/transaction.h"
 #include "server/server.h"
 #include "commands/connection/client_name.h"
@@ -60,7 +59,7 @@ static void reply_hello(struct client *c) {
     reply_bulk_c(c, "server");
     reply_bulk_c(c, "cairn");
     reply_bulk_c(c, "version");
-    reply_bulk_c(c, CAIRN_VERSION);
+    reply_bulk_c(c, c->srv->config.redis_version);
     reply_bulk_c(c, "proto");
     reply_int(c, c->resp);
     reply_bulk_c(c, "id");
