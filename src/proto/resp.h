@@ -21,6 +21,7 @@ struct resp_limits {
     uint64_t args_max;    /* arguments of one request */
     uint64_t inline_max;  /* bytes of an inline request or of a length line (64 KiB) */
     uint64_t request_max; /* bytes of one whole request */
+    bool unauthenticated; /* the limits on arguments are those before AUTH: the errors say so */
 };
 
 /* The state of one connection's parser: where it stands in a request that has not come whole,

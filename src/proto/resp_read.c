@@ -20,6 +20,15 @@ static const char text_mbulk[] = "invalid multibulk length";
 static const char text_bulk[] = "invalid bulk length";
 static const char text_large[] = "request too large";
 
+/* Redis' words before AUTH are others. */
+static const char *too_many(const struct resp_limits *limits) {
+    return limits->unauthenticated ? "unauthenticated multibulk length" : text_mbulk;
+}
+
+static const char *too_long(const struct resp_limits *limits) {
+    return limits->unauthenticated ? "unauthenticated bulk length" : text_bulk;
+}
+
 void resp_reader_init(struct resp_reader *r) {
     *r = (struct resp_reader){0};
 }
@@ -109,7 +118,7 @@ static enum resp_status read_head(struct resp_reader *r, const char *data, size_
     int64_t count;
     if (data[end + 1] != '\n' || !length_parse(data + 1, end - 1, &count) || count > INT32_MAX)
         return invalid(r, text_mbulk);
-    if (count > 0 && (uint64_t)count > limits->args_max) return invalid(r, text_mbulk);
+    if (count > 0 && (uint64_t)count > limits->args_max) return invalid(r, too_many(limits));
     r->wanted = count > 0 ? (uint64_t)count : 0;
     r->scanned = end + 2;
     return RESP_OK;
@@ -127,6 +136,7 @@ static enum resp_status slow_element(struct resp_reader *r, const char *data, si
     bool line_ok = data[end + 1] == '\n';
     if (type == '+' || type == ':') {
         if (!line_ok) return invalid(r, text_bulk);
+        if (end - start - 1 > limits->bulk_max) return invalid(r, too_long(limits));
         args_push(r, as_offset(start + 1), end - start - 1);
         r->scanned = end + 2;
         return RESP_OK;
@@ -141,7 +151,7 @@ static enum resp_status slow_element(struct resp_reader *r, const char *data, si
     if (!line_ok || !length_parse(data + start + 1, end - start - 1, &n) || n < 0)
         return invalid(r, text_bulk);
     size_t body = end + 2;
-    if ((uint64_t)n > limits->bulk_max) return invalid(r, text_bulk);
+    if ((uint64_t)n > limits->bulk_max) return invalid(r, too_long(limits));
     assert(body <= limits->request_max);
     if ((uint64_t)n + 2 > limits->request_max - body) return invalid(r, text_large);
     if ((uint64_t)n + 2 > len - body) return unfinished(r, body + (size_t)n + 2);
@@ -258,7 +268,7 @@ static bool copy_quoted(const char **from, const char *end, char quote, char **o
 /* Splits [p, end) into arguments, copied unquoted to `to`. Redis' rules: a quote may open inside
  * a word and ends the argument where it closes. */
 static const char *split_inline(struct resp_reader *r, const char *p, const char *end, char *to,
-                                uint64_t args_max) {
+                                const struct resp_limits *limits) {
     for (;;) {
         while (p < end && is_space(*p)) p++;
         if (p == end) return NULL;
@@ -272,7 +282,7 @@ static const char *split_inline(struct resp_reader *r, const char *p, const char
                 break;
             }
         }
-        if (r->args_len == args_max) return text_mbulk;
+        if (r->args_len == limits->args_max) return too_many(limits);
         args_push(r, start, (size_t)(to - start));
     }
 }
@@ -289,7 +299,7 @@ static enum resp_status read_inline(struct resp_reader *r, const char *data, siz
         r->inline_copy = xrealloc(r->inline_copy, text_len);
         r->inline_cap = text_len;
     }
-    const char *error = split_inline(r, data, data + text_len, r->inline_copy, limits->args_max);
+    const char *error = split_inline(r, data, data + text_len, r->inline_copy, limits);
     if (error != NULL) return invalid(r, error);
     return finish(r, end + 1);
 }

@@ -13,11 +13,11 @@
 #define INPUT_MAX 4096
 
 static const struct resp_limits limit_sets[] = {
-    {1 << 20, 1024, 65536, 1 << 24},
-    {100, 8, 40, 300},
-    {1000, 100, 64, UINT64_MAX},
-    {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX},
-    {50, 20, 1000, 90},
+    {1 << 20, 1024, 65536, 1 << 24, false},
+    {100, 8, 40, 300, true},
+    {1000, 100, 64, UINT64_MAX, false},
+    {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, false},
+    {50, 20, 1000, 90, true},
 };
 
 static void note_str(struct buf *story, struct str s) {

@@ -202,6 +202,27 @@ with_server {requirepass {"secret word"}} {
             assert_equal 5000000 [string length [$c ECHO [string repeat x 5000000]]]
         }
     }
+    test "Before the password a command has Redis' limits, and Redis' words for what is over them" {
+        proc answer {bytes} {
+            with_clients c {
+                $c write $bytes
+                set answer [lindex [$c read_typed] 1]
+                if {![string match "ERR Protocol error*" $answer]} { assert_equal OK [$c AUTH "secret word"] }
+                return $answer
+            }
+        }
+        set ten [list MGET {*}[lrepeat 9 [string repeat x 16384]]]
+        assert_match "NOAUTH *" [answer [resp_command {*}$ten]]
+        set many "ERR Protocol error: unauthenticated multibulk length"
+        set long "ERR Protocol error: unauthenticated bulk length"
+        assert_equal $many [answer "*11\r\n"]
+        assert_equal $many [answer "ECHO[string repeat { x} 10]\r\n"]
+        assert_equal $long [answer "*2\r\n\$4\r\nECHO\r\n\$16385\r\n"]
+        assert_equal $long [answer "*2\r\n\$4\r\nECHO\r\n+[string repeat x 16385]\r\n"]
+        # What is no number, or too large for anybody, is what it is afterwards, too.
+        assert_equal "ERR Protocol error: invalid multibulk length" [answer "*2147483648\r\n"]
+        assert_equal "ERR Protocol error: invalid bulk length" [answer "*1\r\n\$x\r\n"]
+    }
     test "The password can be changed at run time" {
         with_clients {c d} {
             $c AUTH "secret word"

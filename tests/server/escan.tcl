@@ -110,8 +110,6 @@ with_server {} {
             assert_equal {} [field $page events] $args
             assert_equal 0 [field $page has_more] $args
         }
-        set page [r ESCAN s - + COUNT 0]
-        assert_equal {} [field $page events]
     }
     test "Bad arguments are INVALIDARG" {
         assert_match "INVALIDARG start version cannot be '+'*" [r err ESCAN s + +]

@@ -228,11 +228,18 @@ with_server {} {
         }
         assert_equal 0 [r ESVER keep]
     }
+    test "SHUTDOWN with options that contradict each other stops nothing" {
+        foreach options {{ABORT NOW} {NOW ABORT} {ABORT SAVE} {NOSAVE SAVE} {SAVE FORCE NOSAVE} {NOPE} {ABORT NOPE} {NOW NOW NOPE}} {
+            assert_equal "ERR syntax error" [r err SHUTDOWN {*}$options] $options
+        }
+        foreach options {ABORT {abort ABORT}} { assert_equal "ERR No shutdown in progress." [r err SHUTDOWN {*}$options] }
+        assert_equal PONG [r PING]
+    }
     test "SHUTDOWN ends the server cleanly" {
         r EAPPEND last t
         srv expect_end
         with_clients c {
-            $c send SHUTDOWN
+            $c send SHUTDOWN nosave NOW force NOW
             assert_equal "exit 0" [srv wait_end]
         }
         srv drop_client

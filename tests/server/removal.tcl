@@ -208,7 +208,7 @@ with_server {} {
         foreach round {disk memory} {
             # Pages of the database begin, end, or consist of nothing but what is gone.
             foreach {from to rev count versions more} {- + {} 4 {0 1 2 3} 0 - + {} 3 {0 1 2} 1 - + REV 2 {3 2} 1 - + REV 4 {3 2 1 0} 0
-                    4 + {} 2 {} 0 5 11 REV 3 {} 0 - + {} 0 {} 1 3 + {} 1 3 0} {
+                    4 + {} 2 {} 0 5 11 REV 3 {} 0 3 + {} 1 3 0} {
                 foreach scan {{ESCAN h-1} {EPSCAN 0}} {
                     set page [r {*}$scan $from $to {*}$rev COUNT $count]
                     assert_equal [list $versions $more] [list [page_versions $page] [field $page has_more]] "$scan $from $to $rev COUNT $count"

@@ -341,8 +341,31 @@ TEST(arguments_are_limited_in_arrays_and_inline) {
     CHECK(strcmp(outcome("*3\r\n", 4, &l), "unfinished") == 0);
 }
 
+TEST(simple_strings_and_numbers_are_limited_as_bulks_are) {
+    struct resp_limits l = limits;
+    l.bulk_max = 5;
+    CHECK(strcmp(outcome("*2\r\n+12345\r\n:12345\r\n", 20, &l), "ok") == 0);
+    CHECK(strcmp(outcome("*2\r\n$1\r\nx\r\n+123456\r\n", 20, &l), "invalid bulk length") == 0);
+    CHECK(strcmp(outcome("*2\r\n$1\r\nx\r\n:123456\r\n", 20, &l), "invalid bulk length") == 0);
+}
+
+TEST(before_authentication_the_errors_say_so) {
+    struct resp_limits l = limits;
+    l.args_max = 3;
+    l.bulk_max = 5;
+    l.unauthenticated = true;
+    const char *many = "unauthenticated multibulk length", *large = "unauthenticated bulk length";
+    CHECK(strcmp(outcome("*3\r\n+a\r\n$5\r\n12345\r\n:1\r\n", 23, &l), "ok") == 0);
+    CHECK(strcmp(outcome("*4\r\n", 4, &l), many) == 0);
+    CHECK(strcmp(outcome("a b c d\r\n", 9, &l), many) == 0);
+    CHECK(strcmp(outcome("*1\r\n$6\r\n", 8, &l), large) == 0);
+    CHECK(strcmp(outcome("*1\r\n+123456\r\n", 13, &l), large) == 0);
+    CHECK(strcmp(outcome("*2147483648\r\n", 13, &l), "invalid multibulk length") == 0);
+    CHECK(strcmp(outcome("*1\r\n$-2\r\n", 9, &l), "invalid bulk length") == 0);
+}
+
 TEST(a_length_line_alone_allocates_nothing) {
-    struct resp_limits l = {1ull << 40, 1ull << 30, 65536, 1ull << 50};
+    struct resp_limits l = {1ull << 40, 1ull << 30, 65536, 1ull << 50, false};
     struct resp_reader r;
     resp_reader_init(&r);
     const char *bytes = "*1000000000\r\n$1\r\nx\r\n$900000000000\r\n";
@@ -353,7 +376,7 @@ TEST(a_length_line_alone_allocates_nothing) {
 
 TEST(a_request_with_very_many_arguments_is_read_and_its_memory_returned) {
     enum { N = 100000 };
-    struct resp_limits l = {1000, N, 65536, 1 << 30};
+    struct resp_limits l = {1000, N, 65536, 1 << 30, false};
     struct buf b;
     struct resp_reader r;
     buf_init(&b, 0);
@@ -399,7 +422,7 @@ static void hide_pages(char *bytes, size_t *hidden, size_t end) {
 
 TEST(no_byte_of_a_large_bulk_is_looked_at_twice) {
     enum { SIZE = 8 << 20 };
-    struct resp_limits l = {SIZE, 10, 65536, SIZE + 100};
+    struct resp_limits l = {SIZE, 10, 65536, SIZE + 100, false};
     char *bytes = map_pages(SIZE + 100);
     size_t hidden = 0;
     int head = snprintf(bytes, 100, "*1\r\n$%d\r\n", SIZE);
@@ -419,7 +442,7 @@ TEST(no_byte_of_a_large_bulk_is_looked_at_twice) {
 
 TEST(a_long_line_that_comes_byte_by_byte_is_searched_once) {
     enum { SIZE = 1 << 20 };
-    struct resp_limits l = {SIZE, 10, SIZE, SIZE + 100};
+    struct resp_limits l = {SIZE, 10, SIZE, SIZE + 100, false};
     char *bytes = map_pages(SIZE + 1);
     size_t hidden = 0;
     memset(bytes, 'x', SIZE);
@@ -439,7 +462,7 @@ TEST(a_long_line_that_comes_byte_by_byte_is_searched_once) {
 
 TEST(garbage_never_reads_past_the_end_or_blocks) {
     static const char alphabet[] = "*$+:-0123456789\r\n\r\n\r\n ax\"'\\\0\xff";
-    struct resp_limits l = {20, 5, 30, 60};
+    struct resp_limits l = {20, 5, 30, 60, false};
     char bytes[80], *copy = NULL;
     for (int round = 0; round < 200000; round++) {
         struct resp_reader r;

@@ -191,7 +191,7 @@ TEST(a_limited_buffer_holds_whole_values_only) {
 }
 
 TEST(what_is_written_as_an_array_of_bulks_reads_back) {
-    static const struct resp_limits limits = {1 << 20, 1000, 65536, 1 << 24};
+    static const struct resp_limits limits = {1 << 20, 1000, 65536, 1 << 24, false};
     struct resp_reader r;
     char bytes[3000];
     memset(bytes, '\r', sizeof bytes);

@@ -150,18 +150,33 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] [ABORT] */
+enum { NOSAVE = 1, SAVE = 2, NOW = 4, FORCE = 8, ABORT = 16 };
+
+static unsigned shutdown_option(struct str word) {
+    static const char *const names[] = {"NOSAVE", "SAVE", "NOW", "FORCE", "ABORT"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++)
+        if (arg_is(word, str_c(names[i]))) return 1u << i;
+    return 0;
+}
+
+/* SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE] | ABORT. What contradicts itself is refused, as in Redis:
+ * who asks to abort must not stop the server by a word too many. */
 enum outcome cmd_shutdown(struct client *c, const struct request *r) {
+    unsigned options = 0;
+    bool good = true;
     for (size_t i = 1; i < r->argc; i++) {
-        if (arg_is(r->argv[i], STR("ABORT"))) {
-            reply_error(c, "ERR No shutdown in progress.");
-            return REPLIED;
-        }
-        if (!arg_is(r->argv[i], STR("NOSAVE")) && !arg_is(r->argv[i], STR("SAVE")) &&
-            !arg_is(r->argv[i], STR("NOW")) && !arg_is(r->argv[i], STR("FORCE"))) {
-            reply_syntax_error(c);
-            return REPLIED;
-        }
+        unsigned option = shutdown_option(r->argv[i]);
+        good = good && option != 0;
+        options |= option;
+    }
+    bool aborts = options & ABORT, both = options & NOSAVE && options & SAVE;
+    if (!good || both || (aborts && options != ABORT)) {
+        reply_syntax_error(c);
+        return REPLIED;
+    }
+    if (aborts) {
+        reply_error(c, "ERR No shutdown in progress.");
+        return REPLIED;
     }
     log_notice("SHUTDOWN by client %llu %s", (unsigned long long)c->id, c->addr);
     server_stop(c->srv);

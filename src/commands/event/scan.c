@@ -80,6 +80,10 @@ static bool parse_value(struct client *c, struct scan *s, enum scan_keyword k, s
     switch (k) {
     case SCAN_COUNT:
         if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
+        if (s->count == 0) { /* a page that never gets further: a loop over it would not end */
+            reply_error(c, "INVALIDARG COUNT must be at least 1");
+            return false;
+        }
         s->count = MIN(s->count, (uint64_t)SCAN_COUNT_MAX); /* pages are bounded in bytes anyway */
         return true;
     case SCAN_SINCE:

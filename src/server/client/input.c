@@ -7,10 +7,11 @@
 #include "server/command/command.h"
 #include "server/server.h"
 
-#define COMMANDS_PER_TURN   2048 /* of one connection, before others get their turn */
-#define UNKNOWN_ARGS_MAX    16   /* before AUTH */
-#define UNKNOWN_REQUEST_MAX (64u * 1024)
-#define REQUEST_MAX         (UINT64_C(1) << 30)
+#define COMMANDS_PER_TURN 2048 /* of one connection, before others get their turn */
+#define REQUEST_MAX       (UINT64_C(1) << 30)
+/* Before AUTH, as Redis has it: so many arguments, of so many bytes. */
+#define UNKNOWN_ARGS_MAX 10
+#define UNKNOWN_BULK_MAX 16384
 
 static void protocol_error(struct client *c, const char *why) {
     c->srv->stats.protocol_errors++;
@@ -23,11 +24,13 @@ static void protocol_error(struct client *c, const char *why) {
 }
 
 static struct resp_limits limits_of(const struct client *c) {
+    const struct config *config = &c->srv->config;
     return (struct resp_limits){
-        .bulk_max = c->srv->config.proto_max_bulk_len,
-        .args_max = c->authenticated ? c->srv->config.max_args : UNKNOWN_ARGS_MAX,
+        .bulk_max = c->authenticated ? config->proto_max_bulk_len : UNKNOWN_BULK_MAX,
+        .args_max = c->authenticated ? config->max_args : UNKNOWN_ARGS_MAX,
         .inline_max = 64 * 1024,
-        .request_max = c->authenticated ? REQUEST_MAX : UNKNOWN_REQUEST_MAX,
+        .request_max = REQUEST_MAX,
+        .unauthenticated = !c->authenticated,
     };
 }
 
