@@ -198,14 +198,30 @@ with_server {} {
     test "A payload whose sum is right and whose value is not is refused as bad data, other versions as such" {
         set bad "ERR Bad data format"
         set wrong "ERR DUMP payload version or checksum are wrong"
-        # A list; a string that is longer than what is there; a stream that ends early.
-        foreach {error hex} [list $bad 010101610b00 $bad 0005610b00 $bad 15010b00 $wrong 0001610c00] {
+        # A string that is longer than what is there; a stream that ends early; a type that Redis does not have.
+        foreach {error hex} [list $bad 080101610b00 $bad 0005610b00 $bad 15010b00 $wrong 0001610c00] {
             assert_equal $error [r err RESTORE none 0 [with_crc [binary decode hex $hex]]]
         }
         assert_equal OK [r RESTORE none 0 [with_crc [binary decode hex 0001610a00]]]
         r DEL none
     }
 
+    test "A payload of another type is refused with the type" {
+        foreach {what types} {lists {1 10 14 18} sets {2 11 20} "sorted sets" {3 5 12 17} hashes {4 9 13 16} modules {6 7}} {
+            foreach type $types {
+                set bytes [with_crc [binary format cH* $type 0101610b00]]
+                assert_equal "ERR Bad data format: Cairn has no $what" [r err RESTORE none 0 $bytes] $type
+            }
+        }
+        # As redis-server 7.0 dumps them: a list and a set of a and b, a sorted set of a, a hash with the field a.
+        foreach {what hex} {
+            lists 1201020d0d0000000200816102816202ff0a0068eb0a891341bbb1 sets 0202016101620a00fe642125eb033d0d
+            "sorted sets" 110c0c00000002008161020101ff0a00a805ceb8d7a93302 hashes 100d0d0000000200816102816202ff0a00d93c7f0728f0edcc
+        } {
+            assert_equal "ERR Bad data format: Cairn has no $what" [r err RESTORE none 0 [binary decode hex $hex]] $what
+        }
+        assert_equal 0 [r EXISTS none]
+    }
     test "COPY keeps the deadline, and overwrites only when told to" {
         append_events r from 2
         r PEXPIREAT from 33177117420123

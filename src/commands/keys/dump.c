@@ -162,6 +162,9 @@ static bool parse_payload(struct client *c, struct str payload, struct buf *byte
     case RDB_TOO_LARGE:
         reply_too_large(c, "the key", bytes->max, "one frame, journal-segment-bytes");
         return false;
+    case RDB_OTHER:
+        reply_error(c, "ERR Bad data format: Cairn has no %s", rdb_type(payload));
+        return false;
     case RDB_BAD:
         break;
     }

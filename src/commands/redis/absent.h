@@ -1,4 +1,5 @@
-/* Commands of Redis for types that Cairn does not have. They are known by name and number of
+/* Commands of Redis that Cairn does not have: of other types, of channels, of replicas. They are
+ * known by name and number of
  * arguments, so that they can stand in a transaction, and answer with a clear error. They are no
  * part of the command table: COMMAND and INFO do not list them. Loop thread. */
 #ifndef COMMANDS_REDIS_ABSENT_H

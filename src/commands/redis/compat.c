@@ -20,7 +20,8 @@ enum outcome cmd_lolwut(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* CLUSTER subcommand ...: what a standalone Redis says; cluster clients decide by it. */
+/* CLUSTER subcommand ..., ASKING, READONLY, READWRITE: what a standalone Redis says; cluster
+ * clients decide by it. */
 enum outcome cmd_cluster(struct client *c, const struct request *r) {
     UNUSED(r);
     reply_error(c, "ERR This instance has cluster support disabled");
@@ -51,6 +52,20 @@ enum outcome cmd_flush_help(struct client *c, const struct request *r) {
         NULL,
     };
     reply_help(c, str_eq_nocase(r->argv[0], STR("SCRIPT")) ? "SCRIPT" : "FUNCTION", lines);
+    return REPLIED;
+}
+
+/* MODULE LIST: none. Tools ask for it. */
+enum outcome cmd_module_list(struct client *c, const struct request *r) {
+    UNUSED(r);
+    reply_array(c, 0);
+    return REPLIED;
+}
+
+enum outcome cmd_module_help(struct client *c, const struct request *r) {
+    UNUSED(r);
+    static const char *const lines[] = {"LIST", "    Return a list of loaded modules: none.", NULL};
+    reply_help(c, "MODULE", lines);
     return REPLIED;
 }
 

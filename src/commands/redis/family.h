@@ -7,6 +7,6 @@
 
 /* compat.c */
 command_fn cmd_lolwut, cmd_cluster, cmd_function_flush, cmd_script_flush, cmd_flush_help,
-    cmd_acl_whoami, cmd_acl_help;
+    cmd_acl_whoami, cmd_acl_help, cmd_module_list, cmd_module_help;
 
 #endif

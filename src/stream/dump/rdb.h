@@ -23,11 +23,14 @@ void rdb_write(struct buf *out, const struct stream *s, struct event *const *eve
 enum rdb_status {
     RDB_OK,
     RDB_FOREIGN,   /* checksum or version */
-    RDB_BAD,       /* malformed, or a type that is not here */
+    RDB_BAD,       /* malformed */
+    RDB_OTHER,     /* of a type that is not here: rdb_type */
     RDB_TOO_LARGE, /* takes more than out may have */
 };
 /* Makes a dump (dump_parse has the last word about it) of a payload, any bytes. It is appended to
  * out, which is empty and has a limit. */
 enum rdb_status rdb_read(struct str payload, struct buf *out);
+/* What the payload is, when rdb_read says RDB_OTHER: "lists". Static. */
+const char *rdb_type(struct str payload);
 
 #endif

@@ -121,6 +121,20 @@ static bool read_string(struct rdb_in *in) {
     return good;
 }
 
+/* Redis' types that are not here, by the byte that says how they are written. */
+static const char *const other_types[] = {
+    [1] = "lists",       [2] = "sets",    [3] = "sorted sets",  [4] = "hashes",
+    [5] = "sorted sets", [6] = "modules", [7] = "modules",      [9] = "hashes",
+    [10] = "lists",      [11] = "sets",   [12] = "sorted sets", [13] = "hashes",
+    [14] = "lists",      [16] = "hashes", [17] = "sorted sets", [18] = "lists",
+    [20] = "sets",
+};
+
+const char *rdb_type(struct str payload) {
+    size_t type = payload.len > 0 ? (uint8_t)payload.ptr[0] : SIZE_MAX;
+    return type < ARRAY_LEN(other_types) ? other_types[type] : NULL;
+}
+
 static bool read_value(struct rdb_in *in) {
     uint8_t type;
     if (!rdb_take(in, &type, 1)) return false;
@@ -151,6 +165,7 @@ enum rdb_status rdb_read(struct str payload, struct buf *out) {
     if (!footer_is_right(payload)) return RDB_FOREIGN;
     struct rdb_in in = {.rest = str_of(payload.ptr, payload.len - RDB_FOOTER), .out = out};
     assert(out->len == 0);
+    if (rdb_type(in.rest) != NULL) return RDB_OTHER;
     if (!read_value(&in)) return out->overflow ? RDB_TOO_LARGE : RDB_BAD;
     if (in.rest.len > 0) { /* ours, from dump_write: it says all, and so counts alone */
         buf_reset(out);
