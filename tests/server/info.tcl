@@ -66,6 +66,8 @@ with_server {} {
         assert_equal "" [info_field $c cmdstat_nosuchcommand commandstats]
     }
     test "Unknown commands, too few and too many arguments: Redis' own texts" {
+        assert_equal "ERR value is not an integer or out of range" [r err MEMORY USAGE counted SAMPLES x]
+        foreach words {{SAMPLES} {SAMPLES -1} {NOPE 1}} { assert_equal "ERR syntax error" [r err MEMORY USAGE counted {*}$words] }
         assert_equal "ERR unknown command 'foo', with args beginning with: 'a' 'b' 'c' " [r err foo a b c]
         assert_equal "ERR wrong number of arguments for 'time' command" [r err TIME 1]
         assert_match "ERR unknown command '[string repeat x 128]'*" [r err [string repeat x 300]]

@@ -1,12 +1,18 @@
 /* MEMORY: what a stream takes; INFO has the figures of the server. */
 #include "server/server.h"
 #include "commands/admin/family.h"
+#include "commands/stream/args.h"
 
 /* MEMORY USAGE stream [SAMPLES count]: what the stream takes in memory now, its newest events
  * included; a stream that is on disk only takes nothing and is answered with null, as one that does
  * not exist. */
 enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
-    if (r->argc == 4 || (r->argc == 5 && !str_eq_nocase(r->argv[3], STR("SAMPLES")))) {
+    int64_t samples = 0; /* checked, and not needed */
+    if (r->argc == 5 && str_eq_nocase(r->argv[3], STR("SAMPLES")) &&
+        !xarg_i64_or_reply(c, r->argv[4], &samples))
+        return REPLIED;
+    if (r->argc == 4 || samples < 0 ||
+        (r->argc == 5 && !str_eq_nocase(r->argv[3], STR("SAMPLES")))) {
         reply_syntax_error(c);
         return REPLIED;
     }
