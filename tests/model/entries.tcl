@@ -138,6 +138,7 @@ proc entry_of {sequence} {
     if {[dict exists $e fields]} { return [list [dict get $e entry_id] [dict get $e fields]] }
     set fields [list event_id [dict get $e event_id] type [dict get $e type] version [dict get $e version] payload [dict get $e payload]]
     if {[dict get $e metadata] ne ""} { lappend fields metadata [dict get $e metadata] }
+    foreach key {correlation causation aggregate} { if {[dict exists $e $key]} { lappend fields ${key}_id [dict get $e $key] } }
     return [list [dict get $e entry_id] $fields]
 }
 proc check_entries {sequences reply what} {

@@ -62,6 +62,16 @@ with_server {} {
         foreach id [event_ids mixed] { assert_equal $id [field [r EGET $id] event_id] }
     }
 
+    test "What Redis reads of a dump are the entries that XRANGE shows" {
+        set ids [list CORRELATION [uuid] CAUSATION [uuid] AGGREGATE agg-1]
+        foreach options [list {} $ids [list METADATA m {*}$ids] [lrange $ids 2 3]] { r EAPPEND shown T PAYLOAD p {*}$options }
+        r XADD shown * a 1
+        set dump [r DUMP shown]
+        set value [string range $dump 0 [string first CairnDmp $dump]-1]
+        assert_equal OK [r RESTORE by-redis 0 [with_crc $value[string range $dump end-9 end-8]]]
+        assert_equal [r XRANGE shown - +] [r XRANGE by-redis - +]
+    }
+
     test "Versions count from 0 without holes; what was erased stays erased" {
         append_events r holes 6
         set id [lindex [event_ids holes] 4]

@@ -65,6 +65,46 @@ with_server {enable-flush yes} {
         assert_equal 2 [r ESVER mixed]
         assert_equal [list $third {f v}] [lindex [r XREVRANGE mixed + - COUNT 1] 0]
     }
+    test "Its correlation, causation and aggregate ids stand behind, when it has them, for every reader" {
+        set corr [uuid]; set caus [uuid]
+        set ids [list CORRELATION $corr CAUSATION $caus AGGREGATE agg-1]
+        set shown [list correlation_id $corr causation_id $caus aggregate_id agg-1]
+        set want {}
+        foreach {options more} [list {} {} $ids $shown [list METADATA m {*}$ids] [list metadata m {*}$shown] \
+            [lrange $ids 0 1] [lrange $shown 0 1] [lrange $ids 2 3] [lrange $shown 2 3] [list METADATA m {*}[lrange $ids 4 5]] [list metadata m {*}[lrange $shown 4 5]]] {
+            set e [r EAPPEND linked T PAYLOAD p {*}$options]
+            lappend want [list [field $e entry_id] [list event_id [field $e event_id] type T version [llength $want] payload p {*}$more]]
+        }
+        lappend want [list [r XADD linked * f v] {f v}]
+        set ids [lmap e $want {lindex $e 0}]
+        r XGROUP CREATE linked g 0
+        with_clients {a b} {
+            $b HELLO 3
+            foreach c {a b} {
+                set c [set $c]
+                assert_equal $want [$c XRANGE linked - +]
+                assert_equal [lreverse $want] [$c XREVRANGE linked + -]
+                assert_equal $want [lindex [$c XREAD STREAMS linked 0] [expr {$c eq $a ? "0 1" : 1}]]
+                assert_equal $want [lindex [$c XREADGROUP GROUP g $c STREAMS linked [expr {$c eq $a ? ">" : 0}]] [expr {$c eq $a ? "0 1" : 1}]]
+                set other [expr {$c eq $a ? $b : $a}]
+                assert_equal $want [$c XCLAIM linked g $other 0 {*}$ids]
+                assert_equal $want [lindex [$c XAUTOCLAIM linked g $other 0 - COUNT 100] 1]
+                assert_equal $want [lmap e [lindex [$c XREADGROUP GROUP g $other CLAIM 0 COUNT 100 STREAMS linked >] [expr {$c eq $a ? "0 1" : 1}]] {lrange $e 0 1}]
+            }
+        }
+        assert_equal [lindex $want 0] [dict get [r XINFO STREAM linked] first-entry]
+        assert_equal $want [dict get [r XINFO STREAM linked FULL COUNT 0] entries]
+        # MAXSIZE counts what is sent: all but the last byte is one entry less.
+        set size 0
+        foreach e $want { foreach word [lindex $e 1] { incr size [string length $word] } }
+        assert_equal $want [lindex [r XREADGROUP GROUP g $a MAXSIZE $size STREAMS linked 0] 0 1]
+        assert_equal [lrange $want 0 end-1] [lindex [r XREADGROUP GROUP g $a MAXSIZE [expr {$size - 1}] STREAMS linked 0] 0 1]
+        srv restart
+        assert_equal $want [r XRANGE linked - +]
+        # An erased one keeps what says whose it is.
+        r EERASE [lindex $want 2 1 1]
+        assert_equal [list payload "" {*}$shown] [lrange [lindex [r XRANGE linked - +] 2 1] 6 end]
+    }
     test "An append after an explicit id goes on above it" {
         r XADD above 99999999999999-5 f v
         r EAPPEND above T

@@ -8,7 +8,7 @@
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define ID_ROOM          64  /* heads of arrays and an id */
-#define APPENDED_ROOM    256 /* what is fixed of an appended event's fields, and its numbers */
+#define APPENDED_ROOM    512 /* what is fixed of an appended event's fields, its numbers and ids */
 #define TAIL_ROOM        64  /* two numbers */
 
 static char *put_decimal(char *at, uint64_t v) {
@@ -40,21 +40,32 @@ static char *put_id(char *at, struct entry_id id) {
     return PUT(end, "\r\n");
 }
 
-/* event_id type version payload [metadata] */
+static char *put_uuid(char *at, const struct uuid *u) {
+    at = PUT(at, "$36\r\n");
+    uuid_format(u, at);
+    return PUT(at + UUID_TEXT_LEN, "\r\n");
+}
+
+/* event_id type version payload [metadata] [correlation_id] [causation_id] [aggregate_id]: also
+ * what entry_size and rdb_write.c go by. */
 static char *put_appended(char *at, const struct event_record *r, const struct event_view *v) {
     char version[20];
-    at = v->metadata.len > 0 ? PUT(at, "*10\r\n") : PUT(at, "*8\r\n");
-    at = PUT(at, "$8\r\nevent_id\r\n$36\r\n");
-    uuid_format(&r->event_id, at);
-    at = PUT(at + UUID_TEXT_LEN, "\r\n$4\r\ntype\r\n");
+    unsigned more = (v->metadata.len > 0) + (v->correlation != NULL) + (v->causation != NULL) +
+                    (v->aggregate.len > 0);
+    *at++ = '*';
+    at = PUT(put_decimal(at, 2 * (4 + more)), "\r\n$8\r\nevent_id\r\n");
+    at = PUT(put_uuid(at, &r->event_id), "$4\r\ntype\r\n");
     at = put_bulk(at, v->type);
     at = PUT(at, "$7\r\nversion\r\n");
     at = put_bulk(at, str_of(version, u64_to_dec(r->version, version)));
     at = PUT(at, "$7\r\npayload\r\n");
     at = put_bulk(at, v->payload);
-    if (v->metadata.len == 0) return at;
-    at = PUT(at, "$8\r\nmetadata\r\n");
-    return put_bulk(at, v->metadata);
+    if (more == 0) return at;
+    if (v->metadata.len > 0) at = put_bulk(PUT(at, "$8\r\nmetadata\r\n"), v->metadata);
+    if (v->correlation != NULL) at = put_uuid(PUT(at, "$14\r\ncorrelation_id\r\n"), v->correlation);
+    if (v->causation != NULL) at = put_uuid(PUT(at, "$12\r\ncausation_id\r\n"), v->causation);
+    if (v->aggregate.len > 0) at = put_bulk(PUT(at, "$12\r\naggregate_id\r\n"), v->aggregate);
+    return at;
 }
 
 static char *put_fields(char *at, const struct event_record *r, const struct event_view *v) {
@@ -66,7 +77,8 @@ static char *put_fields(char *at, const struct event_record *r, const struct eve
 
 static size_t fields_room(const struct event_record *r) {
     if (r->flags & EVENT_FIELDS) return MAX(r->payload_len, 4u);
-    return APPENDED_ROOM + (size_t)r->type_len + r->payload_len + r->metadata_len;
+    return APPENDED_ROOM + (size_t)r->type_len + r->payload_len + r->metadata_len +
+           r->aggregate_len;
 }
 
 void reply_entry_id(struct client *c, struct entry_id id) {
@@ -121,8 +133,11 @@ size_t entry_size(const struct event *e) {
         char version[20];
         size_t names = sizeof "event_idtypeversionpayload" - 1;
         if (v.metadata.len > 0) names += sizeof "metadata" - 1;
+        if (v.correlation != NULL) names += sizeof "correlation_id" - 1 + UUID_TEXT_LEN;
+        if (v.causation != NULL) names += sizeof "causation_id" - 1 + UUID_TEXT_LEN;
+        if (v.aggregate.len > 0) names += sizeof "aggregate_id" - 1;
         return names + UUID_TEXT_LEN + v.type.len + u64_to_dec(e->rec.version, version) +
-               v.payload.len + v.metadata.len;
+               v.payload.len + v.metadata.len + v.aggregate.len;
     }
     if (v.payload.len == 0) return 0;
     size_t size = 0;

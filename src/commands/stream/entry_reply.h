@@ -1,6 +1,7 @@
 /* Entries as Redis clients see them: an id and fields. Events added with XADD have the fields that
- * they were added with; those appended with EAPPEND have event_id, type, version, payload and,
- * unless it is empty, metadata. An erased entry of XADD has no fields. Loop thread. */
+ * they were added with; those appended with EAPPEND have event_id, type, version, payload and, when
+ * they were given, metadata, correlation_id, causation_id, aggregate_id. An erased entry of XADD
+ * has no fields. Loop thread. */
 #ifndef COMMANDS_STREAM_ENTRY_REPLY_H
 #define COMMANDS_STREAM_ENTRY_REPLY_H
 

@@ -60,7 +60,7 @@ static void put_u64(struct buf *out, uint64_t n) {
 struct entry_fields {
     struct str *args; /* name, value, name ... */
     size_t count, cap;
-    char event_id[UUID_TEXT_LEN + 1], version[20];
+    char event_id[UUID_TEXT_LEN], correlation[UUID_TEXT_LEN], causation[UUID_TEXT_LEN], version[20];
 };
 
 static void add_pair(struct entry_fields *f, struct str name, struct str value) {
@@ -72,7 +72,12 @@ static void add_pair(struct entry_fields *f, struct str name, struct str value) 
     f->args[f->count++] = value;
 }
 
-/* As XRANGE shows them. */
+static void add_uuid(struct entry_fields *f, struct str name, const struct uuid *u, char *text) {
+    uuid_format(u, text);
+    add_pair(f, name, str_of(text, UUID_TEXT_LEN));
+}
+
+/* As XRANGE shows them (commands/stream/entry_reply.c). */
 static void fields_of(struct entry_fields *f, const struct event *e) {
     struct event_view v;
     event_view(&e->rec, &v);
@@ -85,12 +90,14 @@ static void fields_of(struct entry_fields *f, const struct event *e) {
         while (fields_next(&iter, &name, &value)) add_pair(f, name, value);
         return;
     }
-    uuid_format(&e->rec.event_id, f->event_id);
-    add_pair(f, STR("event_id"), str_of(f->event_id, UUID_TEXT_LEN));
+    add_uuid(f, STR("event_id"), &e->rec.event_id, f->event_id);
     add_pair(f, STR("type"), v.type);
     add_pair(f, STR("version"), str_of(f->version, u64_to_dec(e->rec.version, f->version)));
     add_pair(f, STR("payload"), v.payload);
     if (v.metadata.len > 0) add_pair(f, STR("metadata"), v.metadata);
+    if (v.correlation != NULL) add_uuid(f, STR("correlation_id"), v.correlation, f->correlation);
+    if (v.causation != NULL) add_uuid(f, STR("causation_id"), v.causation, f->causation);
+    if (v.aggregate.len > 0) add_pair(f, STR("aggregate_id"), v.aggregate);
 }
 
 static bool same_names(const struct entry_fields *a, const struct entry_fields *b) {
