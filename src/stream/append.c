@@ -2,6 +2,7 @@
  * append), then everything is done: nothing is ever undone. */
 #include "stream/append.h"
 
+#include "base/alloc.h"
 #include "stream/internal.h"
 
 /* ---- checks ---- */
@@ -40,24 +41,45 @@ static bool check_repeated(const struct model *m, struct append *appends, size_t
     return false;
 }
 
+/* The first event of n whose id one before it has, too; n: there is none. A table of places by the
+ * hash of the ids, which clients choose, so that it takes as long as there are events. */
+static size_t find_twice(const struct append *appends, size_t n) {
+    size_t slots = 16;
+    while (slots < 2 * n) slots *= 2;
+    uint32_t *table = xcalloc(slots, sizeof *table); /* index + 1 */
+    size_t i = 0;
+    for (bool twice = false; i < n; i++) {
+        if (!appends[i].has_id) continue;
+        const struct uuid *id = &appends[i].fields.event_id;
+        size_t at = hash_bytes(id, sizeof *id) & (slots - 1);
+        while (table[at] != 0 && !twice) {
+            twice = uuid_eq(&appends[table[at] - 1].fields.event_id, id);
+            at = (at + 1) & (slots - 1);
+        }
+        if (twice) break;
+        table[at] = (uint32_t)i + 1;
+    }
+    free(table);
+    return i;
+}
+
 static bool check_ids(const struct model *m, struct append *appends, size_t n,
                       struct append_result *out) {
     bool any_existing = false;
+    size_t ids = 0;
     for (size_t i = 0; i < n; i++) {
         struct append *a = &appends[i];
         if (!a->has_id) continue;
         event_content_hash_of(&a->fields, a->has_timestamp ? &a->timestamp : NULL,
                               &a->content_hash);
         any_existing = any_existing || a->existing != NULL;
+        ids++;
     }
     if (any_existing) return check_repeated(m, appends, n, out);
-    if (n == 1) return true;
-    /* An id twice in one append; few have many ids, so that a simple search serves. */
-    for (size_t i = 1; i < n; i++)
-        for (size_t k = 0; k < i && appends[i].has_id; k++)
-            if (appends[k].has_id &&
-                uuid_eq(&appends[k].fields.event_id, &appends[i].fields.event_id))
-                return fail(out, APPEND_DUPLICATE_ID, i, "the id is used twice in this append");
+    if (ids < 2) return true;
+    size_t twice = find_twice(appends, n);
+    if (twice < n)
+        return fail(out, APPEND_DUPLICATE_ID, twice, "the id is used twice in this append");
     return true;
 }
 

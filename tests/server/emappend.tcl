@@ -83,6 +83,19 @@ with_server {} {
         assert_equal {} [r ESVER s]
         assert_equal {} [r ESVER EXPECTED_VERSION]
     }
+    test "An id that is twice in one append is found, wherever it is" {
+        foreach n {2 3 17 1000} {
+            set args {}
+            for {set i 0} {$i < $n} {incr i} { lappend args twice t EVENT_ID [uuid] }
+            foreach {a b} [list 0 [expr {$n - 1}] [expr {$n / 2 - 1}] [expr {$n / 2}]] {
+                set same [lreplace $args [expr {4 * $b + 3}] [expr {4 * $b + 3}] [lindex $args [expr {4 * $a + 3}]]]
+                assert_match "DUPLICATEID [lindex $args [expr {4 * $a + 3}]] (event [expr {$b + 1}] of $n): the id is used twice*" \
+                    [r err EMAPPEND $key {*}$same]
+            }
+        }
+        assert_equal {} [r ESVER twice]
+        assert_equal 1000 [llength [field [r EMAPPEND $key {*}$args] events]]
+    }
     test "A bad name anywhere refuses the whole group" {
         set before [r EPSEQ 0]
         assert_match INVALIDARG* [r err EMAPPEND $key good e [string repeat x 513] e]

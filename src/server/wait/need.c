@@ -11,7 +11,8 @@ enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM
 
 struct need_item {
     struct list node;
-    struct client *client; /* NULL: orphan */
+    struct hash_node by_id; /* EVENT */
+    struct client *client;  /* NULL: orphan */
     struct server *srv;
     enum item_kind kind;
     bool done;
@@ -30,6 +31,7 @@ struct need_item {
 
 struct need {
     struct list items;
+    struct hash_table events; /* its items of that kind, by id: a command may name many */
     unsigned pending;
     int status;
     struct err err;
@@ -135,6 +137,7 @@ void need_finish(struct client *c) {
             item_free(item);
         }
     }
+    hash_clear(&need->events);
     free(need);
 }
 
@@ -203,6 +206,17 @@ bool need_streams(struct client *c, const struct str *names, size_t n) {
     return all;
 }
 
+static struct need_item *find_event(const struct client *c, const struct uuid *id) {
+    if (c->need == NULL) return NULL;
+    const struct hash_table *t = &c->need->events;
+    struct hash_node *n = hash_first(t, hash_bytes(id, sizeof *id));
+    for (; n != NULL; n = hash_next(t, n)) {
+        struct need_item *item = CONTAINER_OF(n, struct need_item, by_id);
+        if (uuid_eq(&item->request.id, id)) return item;
+    }
+    return NULL;
+}
+
 bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     struct model *m = &c->srv->model;
     *out = model_find_id(m, id, c->view);
@@ -211,24 +225,22 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
         if (*out != NULL) client_tells(c, (*out)->frame);
     }
     if (*out != NULL) return true;
-    if (c->need != NULL) {
-        LIST_FOR_EACH (it, &c->need->items) {
-            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-            if (item->kind != ITEM_EVENT || !uuid_eq(&item->request.id, id)) continue;
-            if (!item->done) return false;
-            if (item->generation != m->generation && m->flushed.frame != 0) return true;
-            struct event *e = item->request.event;
-            bool there = e != NULL && !model_hides(m, e, item->request.applied, c->view);
-            *out = there ? model_erased(m, e, c->view) : NULL;
-            return true;
-        }
+    struct need_item *item = find_event(c, id);
+    if (item != NULL) {
+        if (!item->done) return false;
+        if (item->generation != m->generation && m->flushed.frame != 0) return true;
+        struct event *e = item->request.event;
+        bool there = e != NULL && !model_hides(m, e, item->request.applied, c->view);
+        *out = there ? model_erased(m, e, c->view) : NULL;
+        return true;
     }
     /* Nothing on disk can have it: no such client-made id is there, and no such sequence. */
     if (event_id_sequence(id, m->id_key) >= m->log.first && known_ids_prove_absent(m, id))
         return true;
     if (m->log.first == 0) return true; /* the whole log is in memory */
-    struct need_item *item = item_create(c, ITEM_EVENT);
+    item = item_create(c, ITEM_EVENT);
     item->request.id = *id;
+    hash_insert(&c->need->events, &item->by_id, hash_bytes(id, sizeof *id));
     ask(item, STORE_READ_ID);
     return false;
 }
