@@ -73,6 +73,7 @@ proc group_command {} {
         return [list $words [list check_group $events]]
     }
     set words [list EMAPPEND [uuid]]
+    set word [pick {{} EVENT}]
     set events {}
     set all_ids [expr {[rand_below 3] == 0}]
     for {set n [expr {1 + [rand_below 6]}]} {$n > 0} {incr n -1} {
@@ -81,7 +82,7 @@ proc group_command {} {
         if {$all_ids} { dict set options event_id [uuid] }
         set expected [expr {[rand_below 3] ? "" : [random_expected $name]}]
         lappend events [list $name $options $expected]
-        lappend words $name [dict get $options type] {*}[option_words $options]
+        lappend words {*}$word $name [dict get $options type] {*}[option_words $options]
         if {$expected ne ""} { lappend words EXPECTED_VERSION $expected }
     }
     return [list $words [list check_group $events]]
@@ -137,6 +138,7 @@ proc random_refused {} {
         [list [list EAPPEND "" t] {check_refused INVALIDARG*}] \
         [list [list EMAPPEND [uuid] order-1 t order-2] {check_refused INVALIDARG*}] \
         [list [list EMAPPEND [uuid] order-1 t EVENT_ID nonsense] {check_refused INVALIDARG*}] \
+        [list [list EMAPPEND * EVENT order-1 t misspelt option] {check_refused INVALIDARG*}] \
         [list [list ESCAN order-1 + -] {check_refused INVALIDARG*}] \
         [list [list EGET nonsense] {check_refused INVALIDARG*}]]]
 }

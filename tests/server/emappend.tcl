@@ -83,6 +83,72 @@ with_server {} {
         assert_equal {} [r ESVER s]
         assert_equal {} [r ESVER EXPECTED_VERSION]
     }
+    test "With the word EVENT in front of each event, what is no option is an error" {
+        set before [r EPSEQ 0]
+        set reply [r EMAPPEND $key EVENT f-1 a PAYLOAD 1 EVENT f-2 b event f-1 c METADATA EVENT Event event event]
+        assert_equal {f-1 f-2 f-1 event} [lmap e [field $reply events] {field $e stream_id}]
+        assert_equal {0 0 1 0} [lmap e [field $reply events] {field $e stream_version}]
+        assert_equal {a c} [page_field [r ESCAN f-1 - +] event_name]
+        assert_equal {{} EVENT} [page_field [r ESCAN f-1 - +] metadata]
+        incr before 4
+        foreach {args text} {
+            {EVENT f-1 a PAYLAOD 1} {*unexpected string 'PAYLAOD': expected EVENT_ID, EXPECTED_VERSION,*METADATA, EVENT or end of input}
+            {EVENT f-1 a EVENTS f-2 b} {*'EVENTS'*}
+            {EVENT f-1 a f-2 b} {*'f-2'*}
+            {EVENT f-1 a EVENT f-2 b EXPECTED_VERSOIN 1 EVENT f-3 c} {*'EXPECTED_VERSOIN'*}
+            {EVENT f-1 a PAYLOAD} {*expected payload}
+            {EVENT f-1 a EVENT} {*unexpected end of input: expected stream id}
+            {EVENT f-1 a EVENT f-2} {*unexpected end of input: expected event name}
+            {EVENT f-1} {*unexpected end of input: expected event name}
+            {EVENT f-1 a PAYLOAD 1 PAYLOAD 2} {*payload already specified}
+            {EVENT f-1 a PARTITION_KEY 550e8400-e29b-41d4-a716-446655440000} {*one partition key*}
+            {EVENT {} a} {*stream id*}
+        } {
+            assert_match "INVALIDARG $text" [r err EMAPPEND $key {*}$args] $args
+        }
+        assert_equal $before [r EPSEQ 0]
+        # The word decides in first place only: elsewhere it is a name like any other.
+        set reply [r EMAPPEND $key f-1 event event t EVENT T]
+        assert_equal {f-1 event EVENT} [lmap e [field $reply events] {field $e stream_id}]
+        assert_match "INVALIDARG *'c'*" [r err EMAPPEND $key event a b c]
+    }
+    test "COMMAND GETKEYS finds the streams of both forms, and EXEC loads them" {
+        foreach {keys args} {
+            {a b} {a t PAYLOAD EVENT b u}
+            {a b a} {EVENT a t PAYLOAD EVENT EVENT b EVENT event a t}
+            {event} {EVENT event t}
+            {payload metadata} {EVENT payload t EVENT metadata u}
+            {a event} {a t event u}
+            {a} {EVENT a t MISSPELT EVENT b u}
+        } {
+            assert_equal $keys [r COMMAND GETKEYS EMAPPEND $key {*}$args] $args
+            assert_equal $keys [r COMMAND GETKEYS EMAPPEND * {*}$args] $args
+        }
+        assert_equal {{a {RW insert}} {b {RW insert}}} [r COMMAND GETKEYSANDFLAGS EMAPPEND $key EVENT a t EVENT b t]
+        r EMAPPEND $key EVENT x-1 t EVENT x-2 t
+        r ESYNC
+        srv restart
+        r MULTI
+        r EMAPPEND $key EVENT x-1 t EXPECTED_VERSION 0 EVENT x-2 t EXPECTED_VERSION 0
+        assert_equal {1 1} [lmap e [field [lindex [r EXEC] 0] events] {field $e stream_version}]
+    }
+    test "The key * is the first stream's own" {
+        set own [field [r EAPPEND own-1 t] partition_key]
+        foreach args {{own-1 t other-1 u} {EVENT own-1 t EVENT other-1 u}} {
+            set reply [r EMAPPEND * {*}$args]
+            assert_equal $own [field $reply partition_key]
+            set first [field $reply first_partition_sequence]
+            assert_equal [list $own $own] [page_field [r EPSCAN 0 $first [expr {$first + 1}]] partition_key]
+        }
+        set new [field [r EMAPPEND * new-1 t own-1 t] partition_key]
+        assert_equal $new [field [r EINFO new-1] partition_key]
+        assert_match "WRONGVER * partition key $own and stream id other-1" [r err EMAPPEND * own-1 t other-1 t EXPECTED_VERSION 77]
+        # A repeat is the same events: * and the key that it stands for.
+        set id [uuid]
+        set reply [r EMAPPEND * EVENT own-1 t EVENT_ID $id]
+        assert_equal $reply [r EMAPPEND $own own-1 t EVENT_ID $id]
+        foreach bad {** - 0 {}} { assert_match "INVALIDARG invalid partition key" [r err EMAPPEND $bad own-1 t] }
+    }
     test "An id that is twice in one append is found, wherever it is" {
         foreach n {2 3 17 1000} {
             set args {}

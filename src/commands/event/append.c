@@ -38,6 +38,17 @@ static const struct {
     [OPT_METADATA] = {{"METADATA", 8}, "metadata"},
 };
 
+/* How the events of a command are told apart. */
+enum form {
+    FORM_ALONE, /* EAPPEND: there is one */
+    FORM_PLAIN, /* EMAPPEND: an event begins with the first word that is no option */
+    FORM_EVENT, /* EMAPPEND: an event begins with the word EVENT */
+};
+
+static bool is_event_word(struct str arg) {
+    return arg_is(arg, STR("EVENT"));
+}
+
 static enum option option_find(struct str arg) {
     /* PAYLOAD first: nearly every append has it. */
     if (arg_is(arg, options[OPT_PAYLOAD].keyword)) return OPT_PAYLOAD;
@@ -93,37 +104,44 @@ static bool parse_option(struct client *c, struct append *a, enum option o, stru
     return false;
 }
 
-/* The stream, the type and the options from argv[at] on; stops at the first token that is no
- * option. Returns the next index, 0 after an error reply. */
-static size_t parse_event(struct client *c, const struct request *r, size_t at, struct append *a,
-                          bool alone) {
-    *a = (struct append){.expected = EXPECT_ANY};
-    a->stream_name = r->argv[at];
-    if (!arg_stream_or_reply(c, a->stream_name)) return 0;
-    if (at + 1 >= r->argc) {
-        reply_error(c, "INVALIDARG unexpected end of input: expected event name");
-        return 0;
-    }
-    a->fields.type = r->argv[at + 1];
-    if (a->fields.type.len > STREAM_NAME_MAX ||
-        memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
-        reply_error(c, "INVALIDARG event name must be at most %d bytes in length and without NUL",
-                    STREAM_NAME_MAX);
-        return 0;
-    }
+static bool strict_or_reply(struct client *c, const struct append *a) {
+    if (!c->srv->config.strict_versioning ||
+        (a->expected != EXPECT_ANY && a->expected != EXPECT_EXISTS))
+        return true;
+    reply_error(c, "INVALIDARG strict versioning mode rejects EXPECTED_VERSION %s",
+                a->expected == EXPECT_ANY ? "any" : "exists");
+    return false;
+}
+
+static bool size_or_reply(struct client *c, const struct append *a) {
+    size_t size = a->fields.payload.len + a->fields.metadata.len;
+    if (size <= c->srv->config.max_event_bytes) return true;
+    reply_error(c, "TOOLARGE payload and metadata are %zu bytes, max-event-bytes is %llu", size,
+                (unsigned long long)c->srv->config.max_event_bytes);
+    return false;
+}
+
+static void reply_no_option(struct client *c, struct str word, enum form form) {
+    reply_error(c,
+                "INVALIDARG unexpected string '%.*s': expected EVENT_ID, %sEXPECTED_VERSION, "
+                "TIMESTAMP, CORRELATION, CAUSATION, AGGREGATE, PAYLOAD, METADATA%s or end of input",
+                (int)MIN(word.len, (size_t)64), word.ptr,
+                form == FORM_ALONE ? "PARTITION_KEY, " : "", form == FORM_EVENT ? ", EVENT" : "");
+}
+
+/* One event's options, from argv[at] on. Returns the index of the word behind them, 0 after an
+ * error reply. */
+static size_t parse_options(struct client *c, const struct request *r, size_t at, struct append *a,
+                            enum form form) {
     unsigned seen = 0;
-    for (at += 2; at < r->argc; at += 2) {
+    for (; at < r->argc; at += 2) {
         enum option o = option_find(r->argv[at]);
-        if (o == OPT_COUNT && !alone) break;
         if (o == OPT_COUNT) {
-            reply_error(c,
-                        "INVALIDARG unexpected string '%.*s': expected EVENT_ID, PARTITION_KEY, "
-                        "EXPECTED_VERSION, TIMESTAMP, CORRELATION, CAUSATION, AGGREGATE, PAYLOAD, "
-                        "METADATA or end of input",
-                        (int)MIN(r->argv[at].len, (size_t)64), r->argv[at].ptr);
+            if (form == FORM_PLAIN || (form == FORM_EVENT && is_event_word(r->argv[at]))) break;
+            reply_no_option(c, r->argv[at], form);
             return 0;
         }
-        if (o == OPT_PARTITION_KEY && !alone) {
+        if (o == OPT_PARTITION_KEY && form != FORM_ALONE) {
             reply_error(c, "INVALIDARG EMAPPEND takes one partition key, in front of the events");
             return 0;
         }
@@ -138,19 +156,33 @@ static size_t parse_event(struct client *c, const struct request *r, size_t at, 
         }
         if (!parse_option(c, a, o, r->argv[at + 1])) return 0;
     }
-    if (c->srv->config.strict_versioning &&
-        (a->expected == EXPECT_ANY || a->expected == EXPECT_EXISTS)) {
-        reply_error(c, "INVALIDARG strict versioning mode rejects EXPECTED_VERSION %s",
-                    a->expected == EXPECT_ANY ? "any" : "exists");
-        return 0;
-    }
-    size_t size = a->fields.payload.len + a->fields.metadata.len;
-    if (size > c->srv->config.max_event_bytes) {
-        reply_error(c, "TOOLARGE payload and metadata are %zu bytes, max-event-bytes is %llu", size,
-                    (unsigned long long)c->srv->config.max_event_bytes);
-        return 0;
-    }
     return at;
+}
+
+/* The stream, the type and the options from argv[at] on; with FORM_EVENT the word in front of them,
+ * too. Returns the index of the next event, 0 after an error reply. */
+static size_t parse_event(struct client *c, const struct request *r, size_t at, struct append *a,
+                          enum form form) {
+    *a = (struct append){.expected = EXPECT_ANY};
+    if (form == FORM_EVENT && ++at >= r->argc) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected stream id");
+        return 0;
+    }
+    a->stream_name = r->argv[at];
+    if (!arg_stream_or_reply(c, a->stream_name)) return 0;
+    if (at + 1 >= r->argc) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected event name");
+        return 0;
+    }
+    a->fields.type = r->argv[at + 1];
+    if (a->fields.type.len > STREAM_NAME_MAX ||
+        memchr(a->fields.type.ptr, '\0', a->fields.type.len)) {
+        reply_error(c, "INVALIDARG event name must be at most %d bytes in length and without NUL",
+                    STREAM_NAME_MAX);
+        return 0;
+    }
+    at = parse_options(c, r, at + 2, a, form);
+    return at != 0 && strict_or_reply(c, a) && size_or_reply(c, a) ? at : 0;
 }
 
 /* ---- running it ---- */
@@ -242,7 +274,7 @@ static bool append_or_reply(struct client *c, struct append *appends, size_t n,
  *         [TIMESTAMP ms] [CORRELATION u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b] */
 enum outcome cmd_eappend(struct client *c, const struct request *r) {
     struct append a;
-    if (parse_event(c, r, 1, &a, true) == 0 || !fits_or_reply(c, &a, 1)) return REPLIED;
+    if (parse_event(c, r, 1, &a, FORM_ALONE) == 0 || !fits_or_reply(c, &a, 1)) return REPLIED;
     if (!resolve(c, &a, 1)) return PARKED;
     if (!append_or_reply(c, &a, 1, NULL)) return REPLIED;
     reply_appended_event(c, a.event);
@@ -261,23 +293,22 @@ static void reply_appended(struct client *c, const struct append *appends, size_
     for (size_t i = 0; i < n; i++) reply_appended_entry(c, appends[i].event);
 }
 
-/* EMAPPEND partition-key (stream type [EVENT_ID u] [EXPECTED_VERSION v] [TIMESTAMP ms] [CORRELATION
- * u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+ */
+/* EMAPPEND <partition-key | *> (stream type [EVENT_ID u] [EXPECTED_VERSION v] [TIMESTAMP ms]
+ * [CORRELATION u] [CAUSATION u] [AGGREGATE id] [PAYLOAD b] [METADATA b])+, or with the word EVENT
+ * in front of each stream. */
 enum outcome cmd_emappend(struct client *c, const struct request *r) {
     struct uuid key;
-    if (!uuid_from_text(r->argv[1], &key)) {
+    bool own_key = str_eq(r->argv[1], STR("*")); /* the first stream's */
+    if (!own_key && !uuid_from_text(r->argv[1], &key)) {
         reply_error(c, "INVALIDARG invalid partition key");
         return REPLIED;
     }
-    if (r->argc < 3) {
-        reply_error(c, "INVALIDARG unexpected end of input: expected stream id");
-        return REPLIED;
-    }
+    enum form form = is_event_word(r->argv[2]) ? FORM_EVENT : FORM_PLAIN;
     size_t n = 0, max = (r->argc - 2) / 2 + 1;
     struct append *appends = xmalloc(max * sizeof *appends);
     enum outcome outcome = REPLIED;
     for (size_t at = 2; at < r->argc;) {
-        at = parse_event(c, r, at, &appends[n], false);
+        at = parse_event(c, r, at, &appends[n], form);
         if (at == 0) goto out;
         n++;
     }
@@ -286,6 +317,7 @@ enum outcome cmd_emappend(struct client *c, const struct request *r) {
         outcome = PARKED;
         goto out;
     }
+    if (own_key) key = appends[0].stream->name->partition_key;
     /* The common key is stored where it is not the stream's own. */
     for (size_t i = 0; i < n; i++)
         if (!uuid_eq(&appends[i].stream->name->partition_key, &key))
@@ -296,17 +328,15 @@ out:
     return outcome;
 }
 
-/* EMAPPEND key (stream type options)+: its streams are where its events begin. */
+/* The streams of EMAPPEND are where its events begin. */
 size_t keys_of_emappend(const struct str *argv, size_t argc, struct str *keys) {
-    static const char *const words[] = {
-        "EVENT_ID",  "PARTITION_KEY", "EXPECTED_VERSION", "TIMESTAMP", "CORRELATION",
-        "CAUSATION", "AGGREGATE",     "PAYLOAD",          "METADATA",  NULL};
-    size_t n = 0;
-    for (size_t i = 2; i + 1 < argc;) {
-        if (keys != NULL) keys[n] = argv[i];
+    size_t n = 0, word = argc > 2 && is_event_word(argv[2]); /* in front of each event */
+    for (size_t i = 2; i + word + 1 < argc;) {
+        if (word && !is_event_word(argv[i])) return n;
+        if (keys != NULL) keys[n] = argv[i + word];
         n++;
-        i += 2;
-        while (i + 1 < argc && arg_is_any_of(argv[i], words)) i += 2;
+        i += word + 2;
+        while (i + 1 < argc && option_find(argv[i]) != OPT_COUNT) i += 2;
     }
     return n;
 }

@@ -7,15 +7,15 @@
 #define EVENT_OPTIONS                                                                              \
     " [EXPECTED_VERSION <version | ANY | EXISTS | EMPTY>] [TIMESTAMP milliseconds]"                \
     " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id] [PAYLOAD payload] [METADATA metadata]"
-#define EAPPEND_OPTIONS  " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
-#define EMAPPEND_OPTIONS " [EVENT_ID event-id]" EVENT_OPTIONS
+#define EAPPEND_OPTIONS " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
+#define EMAPPEND_EVENT  "stream type [EVENT_ID event-id]" EVENT_OPTIONS
 
 struct command event_commands[] = {
     KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
             "Appends an event to a stream."),
     FIND_KEYS_ROW("emappend", cmd_emappend, 4, 0, WRITE, keys_of_emappend, "event",
-                  "partition-key stream type" EMAPPEND_OPTIONS " [stream type" EMAPPEND_OPTIONS
-                  " ...]",
+                  "<partition-key | *> <" EMAPPEND_EVENT " [" EMAPPEND_EVENT " ...]"
+                  " | EVENT " EMAPPEND_EVENT " [EVENT " EMAPPEND_EVENT " ...]>",
                   "Appends events to one or more streams: all of them or none."),
     ROW("eget", cmd_eget, 2, 2, SETTLED, "event", "event-id", "Returns an event by its id."),
     KEY_ROW("escan", cmd_escan, 4, 0, SETTLED, "event",
