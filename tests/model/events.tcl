@@ -348,12 +348,8 @@ proc check_scan {name start end reverse count filters words reply} {
         assert_equal [llength $wanted] $n "events of a scan that is at its end"
         return
     }
-    if {[dict exists $map next] && [dict get $map next] ne ""} {
-        set next [dict get $map next]
-    } else {
-        if {$n == 0} { fail "has_more without an event or next" }
-        set next [expr {[lindex $got end] + ($reverse ? -1 : 1)}]
-    }
+    set next [field $map next]
+    if {$next eq ""} { fail "has_more without next" }
     # Everything before `next` has been delivered.
     set rest [lrange $wanted $n end]
     foreach i $rest {
@@ -417,12 +413,6 @@ proc learn {c} {
         {*}[lindex $command 1] [lindex $command 0] $reply
         set ::follow {}
         set map [untyped $reply]
-        if {![field $map has_more]} {
-            set ::learned [llength $::log]
-        } elseif {[llength [field $map events]]} {
-            set ::learned [expr {[field [lindex [field $map events] end] partition_sequence] + 1}]
-        } else {
-            set ::learned [field $map next]
-        }
+        set ::learned [expr {[field $map has_more] ? [field $map next] : [llength $::log]}]
     }
 }

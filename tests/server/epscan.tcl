@@ -35,12 +35,10 @@ with_server {} {
         for {set pages 0} {$pages < 2000} {incr pages} {
             set page [r EPSCAN 0 $start $end {*}$args]
             lappend found {*}[page_sequences $page]
-            if {![field $page has_more]} { return $found }
-            if {[has_field $page next] && [field $page next] ne ""} {
-                set next [field $page next]
-            } else {
-                if {[llength [field $page events]] == 0} { fail "an empty page says has_more and names no next" }
-                set next [expr {[lindex [page_sequences $page] end] + ($rev ? -1 : 1)}]
+            set next [field $page next]
+            if {![field $page has_more]} {
+                assert_equal "" $next "next at the end"
+                return $found
             }
             if {$rev} { set end $next } else { set start $next }
         }
@@ -60,6 +58,9 @@ with_server {} {
                 assert_equal $more [field [r EPSCAN 0 $start $end COUNT $count] has_more] "$start $end $count"
                 assert_equal $more [field [r EPSCAN 0 $start $end COUNT $count REV] has_more] "$start $end $count REV"
             }
+            assert_equal [expected 1 400] [follow_log 400 + COUNT 89]
+            assert_equal [lreverse [expected 1 400]] [follow_log 400 + COUNT 89 REV]
+            assert_equal {1 597} [list [field [r EPSCAN 0 - + COUNT 1] next] [field [r EPSCAN 0 - + REV COUNT 2] next]]
             assert_equal {} [field [r EPSCAN 0 600 +] events]
             assert_equal {} [field [r EPSCAN 0 9 5] events]
             assert_equal 0 [field [r EPSCAN 0 9 5] has_more]

@@ -6,12 +6,10 @@ proc follow {stream start end args} {
     for {set pages 0} {$pages < 500} {incr pages} {
         set page [r ESCAN $stream $start $end {*}$args]
         lappend versions {*}[page_versions $page]
-        if {![field $page has_more]} { return $versions }
-        if {[has_field $page next] && [field $page next] ne ""} {
-            set next [field $page next]
-        } else {
-            set step [expr {"REV" in $args ? -1 : 1}]
-            set next [expr {[lindex [page_versions $page] end] + $step}]
+        set next [field $page next]
+        if {![field $page has_more]} {
+            assert_equal "" $next "next at the end"
+            return $versions
         }
         if {"REV" in $args} {
             assert {$end eq "+" || $next <= $end} "next $next beyond $end"
@@ -28,14 +26,15 @@ with_server {} {
     append_events [srv default_client] s 250
     append_events [srv default_client] other 3
 
-    test "The reply is has_more and events, each the map of the specification" {
+    test "The reply is has_more, events and next; each event is the map of the specification" {
         with_clients c {
             $c HELLO 3
             set id [uuid]; set corr [uuid]; set caus [uuid]
             $c EAPPEND full Typed EVENT_ID $id TIMESTAMP 5 PAYLOAD p METADATA m CORRELATION $corr CAUSATION $caus AGGREGATE a-1
             set page [$c typed ESCAN full - +]
             assert_equal map [lindex $page 0]
-            assert_equal {has_more events} [lrange [typed_keys $page] 0 1]
+            assert_equal {has_more events next} [typed_keys $page]
+            assert_equal null3 [lindex [typed_field $page next] 0]
             assert_equal {bool 0} [typed_field $page has_more]
             assert_equal array [lindex [typed_field $page events] 0]
             set e [lindex [typed_field $page events] 1 0]
@@ -64,6 +63,18 @@ with_server {} {
         assert_equal array [lindex $page 0]
         assert_equal {int 0} [typed_field $page has_more]
         assert_equal array [lindex [typed_field $page events] 1 0 0]
+        assert_equal null [lindex [typed_field $page next] 0]
+        assert_equal {int 1} [typed_field [r typed ESCAN s 0 + COUNT 1] next]
+    }
+    test "Every page that is not the last names the next one, with and without a filter" {
+        set all {}
+        for {set i 0} {$i < 250} {incr i} { lappend all $i }
+        foreach filter {{} {TYPE t} {SINCE 1}} {
+            assert_equal $all [follow s - + COUNT 7 {*}$filter] $filter
+            assert_equal [lreverse $all] [follow s - + COUNT 7 REV {*}$filter] "REV $filter"
+            assert_equal [lrange $all 10 40] [follow s 10 40 COUNT 31 {*}$filter] $filter
+        }
+        assert_equal {1 5} [list [field [r ESCAN s 0 + COUNT 1] next] [field [r ESCAN s 0 7 REV COUNT 2] next]]
     }
     test "Bounds are inclusive and COUNT defaults to 100" {
         set page [r ESCAN s - +]

@@ -92,12 +92,13 @@ TEST(bytes_that_are_no_resp_are_refused) {
 /* A page of n events as ESCAN has it in RESP3, or as XRANGE has it. Returns its length. */
 static size_t page(char *out, bool nested, unsigned n, unsigned number) {
     char *p = out;
-    p += sprintf(p, nested ? "%%2\r\n+has_more\r\n#f\r\n+events\r\n*%u\r\n" : "*%u\r\n", n);
+    p += sprintf(p, nested ? "%%3\r\n+has_more\r\n#t\r\n+events\r\n*%u\r\n" : "*%u\r\n", n);
     for (unsigned i = 0; i < n; i++)
         p += nested
                  ? sprintf(p, "%%2\r\n+sequence\r\n:%u\r\n+payload\r\n$5\r\nhello\r\n", number + i)
                  : sprintf(p, "*2\r\n$%d\r\n%u-0\r\n*2\r\n+f\r\n+v\r\n",
                            snprintf(NULL, 0, "%u-0", number + i), number + i);
+    if (nested) p += sprintf(p, "+next\r\n:%u\r\n", number + n);
     return (size_t)(p - out);
 }
 

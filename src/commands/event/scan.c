@@ -185,9 +185,9 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     return true;
 }
 
-static void reply_read(struct client *c, const struct read *r, bool with_next) {
+static void reply_read(struct client *c, const struct read *r) {
     const struct model *m = &c->srv->model;
-    reply_map(c, with_next ? 3 : 2);
+    reply_map(c, 3);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
     reply_key(c, "events");
@@ -198,13 +198,11 @@ static void reply_read(struct client *c, const struct read *r, bool with_next) {
                     r->stream != NULL ? r->stream->name
                                       : model_name_at(m, r->events[i], r->horizon));
     }
-    if (with_next) {
-        reply_key(c, "next");
-        if (r->has_more)
-            resp_put_int(&c->out, (int64_t)r->next);
-        else
-            reply_null(c);
-    }
+    reply_key(c, "next");
+    if (r->has_more)
+        resp_put_int(&c->out, (int64_t)r->next);
+    else
+        reply_null(c);
     c->srv->stats.events_read += r->found;
 }
 
@@ -234,6 +232,10 @@ static bool read_some(struct client *c, struct read *r) {
     }
 }
 
+static uint64_t position_of(const struct read *r, const struct event *e) {
+    return r->stream != NULL ? e->rec.version : e->rec.sequence;
+}
+
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
     struct read r = {
         .stream = stream,
@@ -250,9 +252,10 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         rest.count = 1;
         known = read_some(c, &rest);
         r.has_more = rest.found > 0;
+        if (r.has_more) r.next = position_of(&r, rest.events[0]);
         read_clear(&rest);
     }
-    if (known) reply_read(c, &r, s->has_filter);
+    if (known) reply_read(c, &r);
     read_clear(&r);
     return known ? REPLIED : PARKED;
 }
