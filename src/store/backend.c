@@ -44,6 +44,30 @@ bool event_filter_match(const struct event_filter *f, const struct event_record 
     return types_pass(f, event_type(r));
 }
 
+static void weigh(struct glob_work *w, struct str glob) {
+    const char *star = glob.len > 0 ? memchr(glob.ptr, '*', glob.len) : NULL;
+    w->count++;
+    w->bytes += glob.len;
+    if (star != NULL) w->behind_star += glob.len - (size_t)(star - glob.ptr) - 1;
+}
+
+void event_filter_weigh(struct event_filter *f) {
+    f->type_work = f->stream_work = (struct glob_work){0};
+    for (size_t i = 0; i < f->type_count; i++) weigh(&f->type_work, f->types[i]);
+    if (f->stream_pattern.len > 0) weigh(&f->stream_work, f->stream_pattern);
+}
+
+static size_t text_work(const struct glob_work *w, size_t text_len) {
+    enum { BYTES_A_UNIT = 8 };
+    size_t once = MIN(w->bytes, w->count * text_len);
+    return w->count + (once + w->behind_star * text_len) / BYTES_A_UNIT;
+}
+
+size_t event_filter_work(const struct event_filter *f, const struct event_record *r,
+                         struct str stream_name) {
+    return 1 + text_work(&f->type_work, r->type_len) + text_work(&f->stream_work, stream_name.len);
+}
+
 /* --- pages ---------------------------------------------------------------- */
 
 void page_init(struct page *p) {

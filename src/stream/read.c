@@ -7,10 +7,10 @@
 #include "stream/gone/remove.h"
 #include "stream/internal.h"
 
-#define READ_BYTES_MAX     (8u << 20)
-#define PREFETCH_AHEAD     8
-#define EXAMINED_IN_MEMORY 100000
-#define EXAMINED_ON_DISK   50000
+#define READ_BYTES_MAX   (8u << 20)
+#define PREFETCH_AHEAD   8
+#define WORK_IN_MEMORY   100000 /* an event that is looked at is 1, see event_filter_work */
+#define EXAMINED_ON_DISK 50000
 
 struct view {
     const struct model *m;
@@ -60,19 +60,20 @@ static void read_add(struct read *r, struct event *e) {
 }
 
 struct progress {
-    size_t bytes, examined;
+    size_t bytes, work;
 };
 
 /* Offers one event. false: the read is complete (there is more: this event, at `at`). */
 static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
                        bool filtered, struct progress *p) {
     if (r->filter != NULL && !filtered) {
-        if (p->examined++ == EXAMINED_IN_MEMORY) {
+        if (p->work >= WORK_IN_MEMORY) {
             r->has_more = true;
             r->next = at;
             return false;
         }
         struct stream_name *name = model_name_at(m, e, r->horizon);
+        p->work += event_filter_work(r->filter, &e->rec, stream_name_str(name));
         if (!event_filter_match(r->filter, &e->rec, stream_name_str(name))) return true;
     }
     if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {

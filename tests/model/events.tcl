@@ -96,9 +96,9 @@ proc random_filters {log fresh} {
     }
     if {$log && [rand_below 4] == 0} { dict set f stream [pick {order-1 order-* *-1 user* new-*}] }
     if {$log && [rand_below 4] == 0} { dict set f category [pick {order user new plain nothing}] }
-    if {$log && [rand_below 4] == 0} { dict set f correlation [pick $::correlations] }
-    if {$log && [rand_below 6] == 0} { dict set f causation [pick $::causations] }
-    if {$log && [rand_below 6] == 0} { dict set f aggregate [pick $::aggregates] }
+    if {[rand_below 4] == 0} { dict set f correlation [pick $::correlations] }
+    if {[rand_below 6] == 0} { dict set f causation [pick $::causations] }
+    if {[rand_below 6] == 0} { dict set f aggregate [pick $::aggregates] }
     foreach bound {since until} {
         if {$fresh || $::learned == 0 || [rand_below 6]} continue
         set e [lindex $::log [rand_below $::learned]]

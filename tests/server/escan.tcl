@@ -126,7 +126,8 @@ with_server {} {
         assert_match "INVALIDARG start version cannot be '+'*" [r err ESCAN s + +]
         assert_match "INVALIDARG end version cannot be '-'*" [r err ESCAN s - -]
         foreach args {{s x +} {s - x} {s - + COUNT} {s - + COUNT x} {s - + COUNT -1} {s - + NOPE} {s - + COUNT 1 COUNT 2}
-            {s -1 +} {s 1.0 +} {s - + TYPE} {s - + SINCE x} {s - + UNTIL} {{} - +}} {
+            {s -1 +} {s 1.0 +} {s - + TYPE} {s - + SINCE x} {s - + UNTIL} {{} - +} {s - + CORRELATION x} {s - + CAUSATION 1}
+            {s - + AGGREGATE} {s - + AGGREGATE {}} {s - + STREAM s} {s - + CATEGORY s}} {
             assert_match INVALIDARG* [r err ESCAN {*}$args] $args
         }
         foreach args {{} {s} {s -}} { assert_regexp {^(ERR|INVALIDARG) } [r err ESCAN {*}$args] }
@@ -161,6 +162,51 @@ with_server {} {
         assert_equal 1 [field $page has_more]
         set page [r ESCAN typed - + TYPE plain COUNT 12]
         assert_equal 12 [llength [field $page events]]
+    }
+    test "CORRELATION, CAUSATION and AGGREGATE filter one stream, in memory, on disk and over both" {
+        for {set i 0} {$i < 4} {incr i} { lappend ids [uuid] }
+        set commands {}
+        # The same values are in other streams, before, in between and behind.
+        foreach {stream n} {v-1 40 v-2 100 v-1 100 v-2 50 v-1 210} {
+            for {set i 0} {$i < $n} {incr i} {
+                set cmd [list EAPPEND $stream t]
+                foreach {name part} {CORRELATION 50 CAUSATION 3 AGGREGATE 7} {
+                    if {[rand_below $part] == 0} {
+                        set value [expr {$name eq "AGGREGATE" ? "agg-[rand_below 3]" : [pick $ids]}]
+                        lappend cmd $name $value
+                        if {$stream eq "v-1"} { dict lappend in_it "$name $value" [llength [lsearch -all $commands {EAPPEND v-1 *}]] }
+                    }
+                }
+                lappend commands $cmd
+            }
+        }
+        pipeline [srv default_client] [lrange $commands 0 459]
+        r ESYNC
+        pipeline [srv default_client] [lrange $commands 460 end]
+        foreach restarted {0 1} {
+            if {$restarted} { srv restart }
+            dict for {filter want} $in_it {
+                assert_equal $want [follow v-1 - + {*}$filter COUNT 1000] $filter
+                assert_equal $want [follow v-1 - + COUNT 7 {*}$filter] "$filter COUNT 7"
+                assert_equal [lreverse $want] [follow v-1 - + {*}$filter REV COUNT 9] "$filter REV"
+                assert_equal [lmap v $want {expr {$v < 30 || $v > 320 ? [continue] : $v}}] [follow v-1 30 320 {*}$filter COUNT 20] "$filter 30 320"
+            }
+            assert_equal {} [follow v-1 - + CORRELATION [uuid]]
+            assert_equal {} [follow v-1 - + AGGREGATE agg]
+        }
+        set two [list CORRELATION [lindex $ids 0] CAUSATION [lindex $ids 1]]
+        assert_equal [follow v-1 - + {*}$two] [lmap v [dict get $in_it [lrange $two 0 1]] {expr {$v in [dict get $in_it [lrange $two 2 3]] ? $v : [continue]}}]
+    }
+    test "A page with many or long patterns looks at fewer events" {
+        set type [string repeat a 500]
+        append_events [srv default_client] work 300 $type
+        foreach patterns [list [lrepeat 1000 no] [list [string repeat *a 250]b] *aaaaaaaaaaaab] {
+            set page [r ESCAN work - + TYPE {*}$patterns]
+            assert_equal {1 {}} [list [field $page has_more] [field $page events]]
+            assert {[field $page next] > 0 && [field $page next] < 200} "next [field $page next]"
+            assert_equal {} [follow work - + TYPE {*}$patterns]
+            assert_equal {0 {}} [list [field [r ESCAN work 298 + TYPE {*}$patterns] has_more] [field [r ESCAN work - + TYPE none] next]]
+        }
     }
     test "SINCE and UNTIL filter on recorded, inclusively" {
         r EAPPEND timed a TIMESTAMP 1

@@ -326,6 +326,50 @@ TEST(the_index_is_merged_in_slices_and_reads_are_right_all_along) {
     world_close(x);
 }
 
+/* The stream "long" has every event's aggregate, a rare correlation near its end, and another that
+ * is not rare in the store. */
+static void fill_long(struct world *x) {
+    struct uuid rare = uuid_n(1), common = uuid_n(2);
+    for (unsigned i = 0; i < 6000; i++) {
+        const struct uuid *id = i == 5000 || i == 5990 ? &rare : i % 2 == 0 ? &common : NULL;
+        world_add(x, i % 2 == 0 ? "long" : "other",
+                  (struct event_fields){.aggregate = STR("agg"), .correlation = id});
+        if (i % 100 == 99) world_frame(x);
+        if (i % 1000 == 999) world_apply(x);
+    }
+}
+
+TEST(a_rare_value_in_a_long_stream_is_found_without_a_walk_along_it) {
+    struct world x;
+    world_open(&x, &backend_sqlite, "test.db");
+    fill_long(&x);
+    struct uuid rare = uuid_n(1), common = uuid_n(2), nobody = uuid_n(3);
+    struct event_filter filters[] = {{.correlation = &rare},
+                                     {.correlation = &nobody},
+                                     {.correlation = &common},
+                                     {.aggregate = STR("agg")}};
+    static const size_t found[][2] = {{2, 2}, {0, 0}, {5, 10}, {10, 10}};
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        for (int reverse = 0; reverse < 2; reverse++) {
+            struct page p;
+            page_init(&p);
+            struct read_range range = range_of(1, 10, 2998);
+            range.filter = &filters[i];
+            range.reverse = reverse != 0;
+            range.examined_max = 10;
+            WORLD_OK(&x, x.b->read_events(x.r, &range, &p, &err));
+            CHECK(p.done == (i < 2));
+            CHECK(p.count >= found[i][0]);
+            CHECK(p.count <= found[i][1]);
+            if (i == 0) CHECK_INT(p.events[reverse]->rec.version, 2500);
+            if (i == 0) CHECK_INT(p.events[!reverse]->rec.version, 2995);
+            if (!p.done) CHECK_INT(p.next, reverse ? 2988 : 20);
+            page_clear(&p);
+        }
+    }
+    world_close(&x);
+}
+
 TEST(half_a_merge_is_done_again_after_a_crash) {
     struct world *x = open_world();
     fill(x, 6000, 50);

@@ -9,6 +9,9 @@
     " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id] [PAYLOAD payload] [METADATA metadata]"
 #define EAPPEND_OPTIONS " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
 #define EMAPPEND_EVENT  "stream type [EVENT_ID event-id]" EVENT_OPTIONS
+#define SCAN_OPTIONS                                                                               \
+    " [REV] [COUNT count] [TYPE pattern [pattern ...]] [SINCE milliseconds] [UNTIL milliseconds]"  \
+    " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]"
 
 struct command event_commands[] = {
     KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
@@ -19,13 +22,10 @@ struct command event_commands[] = {
                   "Appends events to one or more streams: all of them or none."),
     ROW("eget", cmd_eget, 2, 2, SETTLED, "event", "event-id", "Returns an event by its id."),
     KEY_ROW("escan", cmd_escan, 4, 0, SETTLED, "event",
-            "stream start end [PARTITION_KEY uuid] [REV] [COUNT count] "
-            "[TYPE pattern [pattern ...]] [SINCE milliseconds] [UNTIL milliseconds]",
+            "stream start end" SCAN_OPTIONS " [PARTITION_KEY uuid]",
             "Returns the events of a stream in a range of versions."),
     ROW("epscan", cmd_epscan, 4, 0, SETTLED, "event",
-        "partition start end [REV] [COUNT count] [TYPE pattern [pattern ...]] "
-        "[SINCE milliseconds] [UNTIL milliseconds] [STREAM pattern] [CATEGORY category] "
-        "[CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]",
+        "partition start end" SCAN_OPTIONS " [STREAM pattern] [CATEGORY category]",
         "Returns the events of the store in a range of sequences."),
     KEY_ROW("esver", cmd_esver, 2, 4, SETTLED | FAST, "event", "stream [PARTITION_KEY uuid]",
             "Returns the last version of a stream.", .key_use = "RO"),

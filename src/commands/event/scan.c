@@ -32,12 +32,12 @@ enum scan_keyword {
     SCAN_TYPE,
     SCAN_SINCE,
     SCAN_UNTIL,
-    SCAN_PARTITION_KEY,
-    SCAN_STREAM,
-    SCAN_CATEGORY,
     SCAN_CORRELATION,
     SCAN_CAUSATION,
     SCAN_AGGREGATE,
+    SCAN_PARTITION_KEY,
+    SCAN_STREAM,
+    SCAN_CATEGORY,
     SCAN_KEYWORDS,
 };
 
@@ -47,12 +47,12 @@ static const struct scan_option keywords[SCAN_KEYWORDS] = {
     [SCAN_TYPE] = {{"TYPE", 4}, false},
     [SCAN_SINCE] = {{"SINCE", 5}, false},
     [SCAN_UNTIL] = {{"UNTIL", 5}, false},
+    [SCAN_CORRELATION] = {{"CORRELATION", 11}, false},
+    [SCAN_CAUSATION] = {{"CAUSATION", 9}, false},
+    [SCAN_AGGREGATE] = {{"AGGREGATE", 9}, false},
     [SCAN_PARTITION_KEY] = {{"PARTITION_KEY", 13}, false},
     [SCAN_STREAM] = {{"STREAM", 6}, true},
     [SCAN_CATEGORY] = {{"CATEGORY", 8}, true},
-    [SCAN_CORRELATION] = {{"CORRELATION", 11}, true},
-    [SCAN_CAUSATION] = {{"CAUSATION", 9}, true},
-    [SCAN_AGGREGATE] = {{"AGGREGATE", 9}, true},
 };
 
 static enum scan_keyword keyword_find(struct str arg, bool log) {
@@ -62,12 +62,10 @@ static enum scan_keyword keyword_find(struct str arg, bool log) {
 }
 
 /* The patterns behind TYPE: at least one, up to the next keyword. Returns how many. */
-static size_t parse_types(struct client *c, const struct request *r, size_t at, bool log,
-                          struct scan *s) {
+static size_t parse_types(const struct request *r, size_t at, bool log, struct scan *s) {
     struct event_filter *f = &s->filter;
     size_t n = 1;
     while (at + n < r->argc && keyword_find(r->argv[at + n], log) == SCAN_KEYWORDS) n++;
-    UNUSED(c);
     f->types = xrealloc(f->types, (f->type_count + n) * sizeof *f->types);
     for (size_t i = 0; i < n; i++) f->types[f->type_count++] = r->argv[at + i];
     s->has_filter = true;
@@ -130,10 +128,9 @@ static bool parse_options(struct client *c, const struct request *r, size_t at, 
         if (k == SCAN_KEYWORDS) {
             reply_error(c,
                         "INVALIDARG unexpected string '%.*s': expected REV, COUNT, TYPE, SINCE, "
-                        "UNTIL, %s or end of input",
+                        "UNTIL, CORRELATION, CAUSATION, AGGREGATE, %s or end of input",
                         (int)MIN(r->argv[at].len, (size_t)64), r->argv[at].ptr,
-                        log ? "STREAM, CATEGORY, CORRELATION, CAUSATION, AGGREGATE"
-                            : "PARTITION_KEY");
+                        log ? "STREAM, CATEGORY" : "PARTITION_KEY");
             return false;
         }
         if (k != SCAN_TYPE && (seen & (1u << k))) {
@@ -152,7 +149,7 @@ static bool parse_options(struct client *c, const struct request *r, size_t at, 
             return false;
         }
         if (k == SCAN_TYPE) {
-            at += parse_types(c, r, at, log, s);
+            at += parse_types(r, at, log, s);
             continue;
         }
         if (!parse_value(c, s, k, r->argv[at])) return false;
@@ -168,6 +165,7 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     if (!arg_bound_or_reply(c, r->argv[2], &s->start) ||
         !arg_bound_or_reply(c, r->argv[3], &s->end) || !parse_options(c, r, 4, log, s))
         return false;
+    event_filter_weigh(&s->filter);
     if (s->reverse && s->start > s->end) {
         uint64_t start = s->end;
         s->end = s->start;
@@ -260,8 +258,8 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
     return known ? REPLIED : PARKED;
 }
 
-/* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [PARTITION_KEY u]
- */
+/* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [CORRELATION u]
+ * [CAUSATION u] [AGGREGATE id] [PARTITION_KEY u] */
 enum outcome cmd_escan(struct client *c, const struct request *r) {
     struct scan s;
     struct stream *stream;
@@ -290,8 +288,8 @@ static bool names_are_applied(struct client *c, const struct scan *s) {
     return frame_is_applied(c, MIN(m->decided, c->view));
 }
 
-/* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [STREAM
- * pattern] [CATEGORY c] [CORRELATION u] [CAUSATION u] [AGGREGATE id] */
+/* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [CORRELATION
+ * u] [CAUSATION u] [AGGREGATE id] [STREAM pattern] [CATEGORY c] */
 enum outcome cmd_epscan(struct client *c, const struct request *r) {
     struct scan s;
     enum outcome outcome = REPLIED;

@@ -143,6 +143,8 @@ struct type_set {
     uint64_t types_seen;
 };
 
+#define MATCHES_MAX 1024
+
 /* What only a reading connection has. */
 struct sqlite_reader {
     uint64_t flushes, renames; /* of what the caches hold */
@@ -153,6 +155,7 @@ struct sqlite_reader {
     struct type_set type_set;
     struct page_stream *streams; /* open addressing; size a power of two */
     size_t stream_count, stream_cap;
+    uint64_t matches[MATCHES_MAX]; /* sequences that a table by value names, of a scan */
 };
 
 struct backend_conn {

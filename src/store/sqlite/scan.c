@@ -6,6 +6,7 @@
  *   blocks   the log, only the blocks of 1024 sequences that hold an event of a wanted type
  *   value    the log, the sequences that a table by value (correlation, causation, aggregate) names
  *   index    a stream: versions from stream_index, then from the runs of the tail (they are newer)
+ *   matches  a stream: the few of its events that a table by value names
  *
  * since and until first narrow the range: `recorded` never decreases along the log, hence along
  * a stream, so both ends are found by halving. The loop checks every filter on the row's columns;
@@ -46,6 +47,9 @@ struct scan {
     bool table_open;
     size_t run; /* forward: the next run; reverse: runs left */
     struct index_slice slice;
+
+    /* matches */
+    size_t match, match_count; /* in the reader's list; the next one */
 
     /* blocks */
     uint64_t block;
@@ -97,6 +101,14 @@ static void page_streams_clear(struct sqlite_reader *r) {
         memset(r->streams, 0, r->stream_cap * sizeof *r->streams);
     }
     r->stream_count = 0;
+}
+
+/* Puts s->row on the event at s->sequence: 1, or 0 when it is gone. */
+static int event_row(struct scan *s, struct err *err) {
+    s->row = s->c->stmts[SQL_EVENT];
+    sqlite3_reset(s->row);
+    sqlite_bind_u64(s->row, 1, s->sequence);
+    return sqlite_step(s->c, s->row, err);
 }
 
 /* --- source: rows ------------------------------------------------------------------- */
@@ -172,23 +184,73 @@ static int next_by_value(struct scan *s, struct err *err) {
     return 1;
 }
 
-static void open_by_value(struct scan *s) {
+static bool has_value(const struct event_filter *f) {
+    return f != NULL && (f->correlation != NULL || f->causation != NULL || f->aggregate.len > 0);
+}
+
+/* The sequences from start to end that the filter's value names. */
+static sqlite3_stmt *value_cursor(struct scan *s, uint64_t start, uint64_t end) {
     const struct event_filter *f = s->filter;
     bool reverse = s->range->reverse;
     const struct uuid *id = f->correlation != NULL ? f->correlation : f->causation;
+    sqlite3_stmt *cursor;
     if (f->correlation != NULL)
-        s->cursor = s->c->stmts[reverse ? SQL_CORRELATION_REVERSE : SQL_CORRELATION_FORWARD];
+        cursor = s->c->stmts[reverse ? SQL_CORRELATION_REVERSE : SQL_CORRELATION_FORWARD];
     else if (f->causation != NULL)
-        s->cursor = s->c->stmts[reverse ? SQL_CAUSATION_REVERSE : SQL_CAUSATION_FORWARD];
+        cursor = s->c->stmts[reverse ? SQL_CAUSATION_REVERSE : SQL_CAUSATION_FORWARD];
     else
-        s->cursor = s->c->stmts[reverse ? SQL_AGGREGATE_REVERSE : SQL_AGGREGATE_FORWARD];
+        cursor = s->c->stmts[reverse ? SQL_AGGREGATE_REVERSE : SQL_AGGREGATE_FORWARD];
     if (id != NULL)
-        sqlite3_bind_blob(s->cursor, 1, id, sizeof *id, SQLITE_STATIC);
+        sqlite3_bind_blob(cursor, 1, id, sizeof *id, SQLITE_STATIC);
     else
-        sqlite3_bind_text(s->cursor, 1, f->aggregate.ptr, (int)f->aggregate.len, SQLITE_STATIC);
-    sqlite_bind_u64(s->cursor, 2, s->start);
-    sqlite_bind_u64(s->cursor, 3, s->end);
+        sqlite3_bind_text(cursor, 1, f->aggregate.ptr, (int)f->aggregate.len, SQLITE_STATIC);
+    sqlite_bind_u64(cursor, 2, start);
+    sqlite_bind_u64(cursor, 3, end);
+    return cursor;
+}
+
+static void open_by_value(struct scan *s) {
+    s->cursor = value_cursor(s, s->start, s->end);
     s->next = next_by_value;
+}
+
+/* --- source: matches ----------------------------------------------------------------- */
+
+static int next_match(struct scan *s, struct err *err) {
+    while (s->match < s->match_count) {
+        s->sequence = s->c->r->matches[s->match++];
+        int rc = event_row(s, err);
+        if (rc < 0) return rc;
+        if (rc == 0 || (uint64_t)sqlite3_column_int64(s->row, COL_STREAM) != s->range->stream)
+            continue;
+        s->position = (uint64_t)sqlite3_column_int64(s->row, COL_VERSION);
+        if (s->position >= s->start && s->position <= s->end) return 1;
+    }
+    return 0;
+}
+
+/* Of a stream, and a value that is rare: the index of the stream would be walked for nothing, or
+ * nearly so. Lists the sequences that the value names between the stream's first and last event of
+ * the range, unless they are too many: then the walk is not longer by much, and finds more. 1: they
+ * are listed. */
+static int list_matches(struct scan *s, struct err *err) {
+    const struct snapshot *snapshot = &s->snapshot;
+    uint64_t stream = s->range->stream;
+    struct last_event first, last;
+    if (s->end - s->start < MATCHES_MAX / 4) return 0;
+    int rc = sqlite_last_event(s->c, snapshot, stream, s->start, s->end, &last, err);
+    if (rc != 1) return rc;
+    if ((rc = sqlite_last_event(s->c, snapshot, stream, s->start, s->start, &first, err)) < 0)
+        return rc;
+    sqlite3_stmt *cursor = value_cursor(s, rc == 1 ? first.sequence : 0, last.sequence);
+    size_t n = 0;
+    while ((rc = sqlite_step(s->c, cursor, err)) == 1 && n < MATCHES_MAX)
+        s->c->r->matches[n++] = (uint64_t)sqlite3_column_int64(cursor, 0);
+    sqlite3_reset(cursor);
+    if (rc != 0) return rc < 0 ? rc : 0;
+    s->match_count = n;
+    s->next = next_match;
+    return 1;
 }
 
 /* --- source: index ------------------------------------------------------------------- */
@@ -368,11 +430,8 @@ static int is_hidden(struct scan *s, uint64_t number, struct err *err) {
 
 /* The candidate's row: 1, or 0 when it has been removed since it was indexed. */
 static int fetch(struct scan *s, struct err *err) {
-    if (s->row != NULL && s->row == s->cursor) return 1;
-    s->row = s->c->stmts[SQL_EVENT];
-    sqlite3_reset(s->row);
-    sqlite_bind_u64(s->row, 1, s->sequence);
-    return sqlite_step(s->c, s->row, err);
+    bool here = s->row != NULL && (s->row == s->cursor || s->next == next_match);
+    return here ? 1 : event_row(s, err);
 }
 
 static int take(struct scan *s, uint64_t number, struct err *err) {
@@ -443,9 +502,10 @@ static int open_source(struct scan *s, struct err *err) {
     }
     if (s->empty) return 0;
     if (s->range->stream != 0) {
-        open_index(s);
-    } else if (f != NULL &&
-               (f->correlation != NULL || f->causation != NULL || f->aggregate.len > 0)) {
+        int rc = has_value(f) ? list_matches(s, err) : 0;
+        if (rc < 0) return rc;
+        if (rc == 0) open_index(s);
+    } else if (has_value(f)) {
         open_by_value(s);
     } else if (f != NULL && f->type_count > 0 && s->c->r->type_set.count <= BLOCK_TYPES_MAX) {
         s->block = (s->range->reverse ? s->end : s->start) >> BLOCK_BITS;
