@@ -5,38 +5,9 @@
 
 #include "record/fields.h"
 #include "server/server.h"
+#include "commands/event/put.h"
 
-#define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
-#define RECORD_ROOM      1024 /* all keys, ids and numbers of a record together take less */
-
-static char *put_uuid(char *at, const struct uuid *u) {
-    uuid_format(u, at);
-    at += UUID_TEXT_LEN;
-    return PUT(at, "\r\n");
-}
-
-static char *put_number(char *at, uint64_t v) {
-    *at++ = ':';
-    at += u64_to_dec(v, at);
-    return PUT(at, "\r\n");
-}
-
-static char *put_bulk(char *at, struct str s) {
-    *at++ = '$';
-    at += u64_to_dec(s.len, at);
-    at = PUT(at, "\r\n");
-    if (s.len > 0) memcpy(at, s.ptr, s.len);
-    at += s.len;
-    return PUT(at, "\r\n");
-}
-
-static char *put_entry_id(char *at, uint64_t ms, uint64_t seq) {
-    at = PUT(at, "+entry_id\r\n+");
-    at += u64_to_dec(ms, at);
-    *at++ = '-';
-    at += u64_to_dec(seq, at);
-    return PUT(at, "\r\n");
-}
+#define RECORD_ROOM 1024 /* all keys, ids and numbers of a record together take less */
 
 const struct uuid *event_partition_key_or_default(const struct event *e,
                                                   const struct stream_name *name) {
@@ -44,11 +15,11 @@ const struct uuid *event_partition_key_or_default(const struct event *e,
     return key != NULL ? key : &name->partition_key;
 }
 
-/* What an entry added with XADD shows as its payload. The text lives until the next call. */
-static struct str json_payload(struct str fields) {
+struct str event_shown_payload(const struct event_record *r, struct str payload) {
     static struct buf json;
+    if (LIKELY(!(r->flags & EVENT_FIELDS)) || r->flags & EVENT_ERASED) return payload;
     json.len = 0;
-    fields_to_json(fields, &json);
+    fields_to_json(payload, &json);
     return str_of(json.data, json.len);
 }
 
@@ -57,7 +28,7 @@ void reply_event(struct client *c, const struct event *e, const struct stream_na
     struct event_view v;
     event_view(r, &v);
     bool erased = r->flags & EVENT_ERASED;
-    if (UNLIKELY(r->flags & EVENT_FIELDS) && !erased) v.payload = json_payload(v.payload);
+    v.payload = event_shown_payload(r, v.payload);
     struct uuid transaction;
     event_transaction_id(r, &transaction);
 
@@ -88,7 +59,7 @@ void reply_event(struct client *c, const struct event *e, const struct stream_na
     at = put_bulk(at, v.metadata);
     at = PUT(at, "+payload\r\n");
     at = put_bulk(at, v.payload);
-    at = put_entry_id(at, r->entry_ms, r->entry_seq);
+    at = put_entry_id(PUT(at, "+entry_id\r\n+"), r->entry_ms, r->entry_seq);
     if (v.correlation != NULL) at = put_uuid(PUT(at, "+correlation_id\r\n+"), v.correlation);
     if (v.causation != NULL) at = put_uuid(PUT(at, "+causation_id\r\n+"), v.causation);
     if (v.aggregate.len > 0) at = put_bulk(PUT(at, "+aggregate_id\r\n"), v.aggregate);
@@ -111,7 +82,7 @@ void reply_appended_event(struct client *c, const struct event *e) {
     at = put_number(at, r->version);
     at = PUT(at, "+timestamp\r\n");
     at = put_number(at, r->timestamp);
-    at = put_entry_id(at, r->entry_ms, r->entry_seq);
+    at = put_entry_id(PUT(at, "+entry_id\r\n+"), r->entry_ms, r->entry_seq);
     c->out.len += (size_t)(at - start);
 }
 
@@ -128,7 +99,7 @@ void reply_appended_entry(struct client *c, const struct event *e) {
     at = put_number(at, r->version);
     at = PUT(at, "+timestamp\r\n");
     at = put_number(at, r->timestamp);
-    at = put_entry_id(at, r->entry_ms, r->entry_seq);
+    at = put_entry_id(PUT(at, "+entry_id\r\n+"), r->entry_ms, r->entry_seq);
     c->out.len += (size_t)(at - start);
 }
 

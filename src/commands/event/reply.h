@@ -6,6 +6,9 @@
 
 /* The event record: a map. name: what its stream is called now. */
 void reply_event(struct client *c, const struct event *e, const struct stream_name *name);
+/* What it shows as its payload: as it is, or of an entry added with XADD its fields as JSON, a text
+ * that lives until the next call. */
+struct str event_shown_payload(const struct event_record *r, struct str payload);
 /* EAPPEND's reply, and one event's part of EMAPPEND's: maps of 7 and 5. */
 void reply_appended_event(struct client *c, const struct event *e);
 void reply_appended_entry(struct client *c, const struct event *e);

@@ -9,9 +9,10 @@
     " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id] [PAYLOAD payload] [METADATA metadata]"
 #define EAPPEND_OPTIONS " [EVENT_ID event-id] [PARTITION_KEY uuid]" EVENT_OPTIONS
 #define EMAPPEND_EVENT  "stream type [EVENT_ID event-id]" EVENT_OPTIONS
+#define FIELDS          " [FIELDS names]"
 #define SCAN_OPTIONS                                                                               \
     " [REV] [COUNT count] [TYPE pattern [pattern ...]] [SINCE milliseconds] [UNTIL milliseconds]"  \
-    " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]"
+    " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]" FIELDS
 
 struct command event_commands[] = {
     KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
@@ -20,7 +21,7 @@ struct command event_commands[] = {
                   "<partition-key | *> <" EMAPPEND_EVENT " [" EMAPPEND_EVENT " ...]"
                   " | EVENT " EMAPPEND_EVENT " [EVENT " EMAPPEND_EVENT " ...]>",
                   "Appends events to one or more streams: all of them or none."),
-    ROW("eget", cmd_eget, 2, 2, SETTLED, "event", "event-id", "Returns an event by its id."),
+    ROW("eget", cmd_eget, 2, 4, SETTLED, "event", "event-id" FIELDS, "Returns an event by its id."),
     KEY_ROW("escan", cmd_escan, 4, 0, SETTLED, "event",
             "stream start end" SCAN_OPTIONS " [PARTITION_KEY uuid]",
             "Returns the events of a stream in a range of versions."),

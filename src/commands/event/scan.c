@@ -5,6 +5,7 @@
 #include "server/wait/applied.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
+#include "commands/event/chosen_fields.h"
 #include "commands/event/family.h"
 #include "commands/event/reply.h"
 
@@ -19,6 +20,7 @@ struct scan {
     bool reverse, has_filter;
     struct event_filter filter;
     struct uuid correlation, causation;
+    struct chosen_fields chosen;
 };
 
 struct scan_option {
@@ -35,6 +37,7 @@ enum scan_keyword {
     SCAN_CORRELATION,
     SCAN_CAUSATION,
     SCAN_AGGREGATE,
+    SCAN_FIELDS,
     SCAN_PARTITION_KEY,
     SCAN_STREAM,
     SCAN_CATEGORY,
@@ -50,6 +53,7 @@ static const struct scan_option keywords[SCAN_KEYWORDS] = {
     [SCAN_CORRELATION] = {{"CORRELATION", 11}, false},
     [SCAN_CAUSATION] = {{"CAUSATION", 9}, false},
     [SCAN_AGGREGATE] = {{"AGGREGATE", 9}, false},
+    [SCAN_FIELDS] = {{"FIELDS", 6}, false},
     [SCAN_PARTITION_KEY] = {{"PARTITION_KEY", 13}, false},
     [SCAN_STREAM] = {{"STREAM", 6}, true},
     [SCAN_CATEGORY] = {{"CATEGORY", 8}, true},
@@ -74,7 +78,8 @@ static size_t parse_types(const struct request *r, size_t at, bool log, struct s
 
 static bool parse_value(struct client *c, struct scan *s, enum scan_keyword k, struct str value) {
     struct event_filter *f = &s->filter;
-    s->has_filter = s->has_filter || (k != SCAN_COUNT && k != SCAN_PARTITION_KEY);
+    s->has_filter =
+        s->has_filter || (k != SCAN_COUNT && k != SCAN_PARTITION_KEY && k != SCAN_FIELDS);
     switch (k) {
     case SCAN_COUNT:
         if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
@@ -91,6 +96,8 @@ static bool parse_value(struct client *c, struct scan *s, enum scan_keyword k, s
         if (f->until > 0) return true;
         reply_error(c, "INVALIDARG invalid UNTIL: a time in ms after 1970 is expected");
         return false;
+    case SCAN_FIELDS:
+        return chosen_fields_or_reply(c, value, &s->chosen);
     case SCAN_PARTITION_KEY: {
         struct uuid ignored; /* one partition: the key restricts nothing */
         return arg_uuid_or_reply(c, value, "partition key", &ignored);
@@ -128,7 +135,7 @@ static bool parse_options(struct client *c, const struct request *r, size_t at, 
         if (k == SCAN_KEYWORDS) {
             reply_error(c,
                         "INVALIDARG unexpected string '%.*s': expected REV, COUNT, TYPE, SINCE, "
-                        "UNTIL, CORRELATION, CAUSATION, AGGREGATE, %s or end of input",
+                        "UNTIL, CORRELATION, CAUSATION, AGGREGATE, FIELDS, %s or end of input",
                         (int)MIN(r->argv[at].len, (size_t)64), r->argv[at].ptr,
                         log ? "STREAM, CATEGORY" : "PARTITION_KEY");
             return false;
@@ -183,7 +190,7 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     return true;
 }
 
-static void reply_read(struct client *c, const struct read *r) {
+static void reply_read(struct client *c, const struct read *r, const struct chosen_fields *chosen) {
     const struct model *m = &c->srv->model;
     reply_map(c, 3);
     reply_key(c, "has_more");
@@ -192,9 +199,10 @@ static void reply_read(struct client *c, const struct read *r) {
     reply_array(c, r->found);
     for (size_t i = 0; i < r->found; i++) {
         event_fetch_ahead(r->events, r->found, i);
-        reply_event(c, r->events[i],
-                    r->stream != NULL ? r->stream->name
-                                      : model_name_at(m, r->events[i], r->horizon));
+        reply_chosen_event(c, r->events[i],
+                           r->stream != NULL ? r->stream->name
+                                             : model_name_at(m, r->events[i], r->horizon),
+                           chosen);
     }
     reply_key(c, "next");
     if (r->has_more)
@@ -253,13 +261,13 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         if (r.has_more) r.next = position_of(&r, rest.events[0]);
         read_clear(&rest);
     }
-    if (known) reply_read(c, &r);
+    if (known) reply_read(c, &r, &s->chosen);
     read_clear(&r);
     return known ? REPLIED : PARKED;
 }
 
 /* ESCAN stream start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [CORRELATION u]
- * [CAUSATION u] [AGGREGATE id] [PARTITION_KEY u] */
+ * [CAUSATION u] [AGGREGATE id] [FIELDS a,b,...] [PARTITION_KEY u] */
 enum outcome cmd_escan(struct client *c, const struct request *r) {
     struct scan s;
     struct stream *stream;
@@ -289,7 +297,7 @@ static bool names_are_applied(struct client *c, const struct scan *s) {
 }
 
 /* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [CORRELATION
- * u] [CAUSATION u] [AGGREGATE id] [STREAM pattern] [CATEGORY c] */
+ * u] [CAUSATION u] [AGGREGATE id] [FIELDS a,b,...] [STREAM pattern] [CATEGORY c] */
 enum outcome cmd_epscan(struct client *c, const struct request *r) {
     struct scan s;
     enum outcome outcome = REPLIED;
@@ -300,20 +308,31 @@ enum outcome cmd_epscan(struct client *c, const struct request *r) {
     return outcome;
 }
 
-/* EGET event-id */
+/* EGET event-id [FIELDS a,b,...] */
 enum outcome cmd_eget(struct client *c, const struct request *r) {
+    struct chosen_fields chosen = {0};
     struct uuid id;
     struct event *e;
     if (!uuid_from_text(r->argv[1], &id)) {
         reply_error(c, "INVALIDARG invalid event id");
         return REPLIED;
     }
+    if (r->argc > 2 && !arg_is(r->argv[2], keywords[SCAN_FIELDS].keyword)) {
+        reply_error(c, "INVALIDARG unexpected string '%.*s': expected FIELDS or end of input",
+                    (int)MIN(r->argv[2].len, (size_t)64), r->argv[2].ptr);
+        return REPLIED;
+    }
+    if (r->argc == 3) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected a value for FIELDS");
+        return REPLIED;
+    }
+    if (r->argc == 4 && !chosen_fields_or_reply(c, r->argv[3], &chosen)) return REPLIED;
     if (!need_event(c, &id, &e)) return PARKED;
     if (e == NULL) {
         reply_null(c);
         return REPLIED;
     }
-    reply_event(c, e, model_name_at(&c->srv->model, e, c->view));
+    reply_chosen_event(c, e, model_name_at(&c->srv->model, e, c->view), &chosen);
     c->srv->stats.events_read++;
     return REPLIED;
 }
