@@ -2,6 +2,8 @@
  * only fewer. */
 #include "bench/inside/inside.h"
 
+#include "base/alloc.h"
+
 #define STREAMS     1000
 #define PAGE_EVENTS 100 /* of a stream that is read */
 #define CLIENTS     50
@@ -97,6 +99,35 @@ void count_multi_appends(void) {
         inside_round(&in, round >= before);
     }
     count_finish((uint64_t)rounds * connections * PAGE_EVENTS);
+}
+
+/* Events with ids of the client's: what is the work of an event must not grow with their number. */
+void count_multi_appends_with_ids(unsigned events) {
+    static struct inside in;
+    const unsigned before = 2, rounds = 8;
+    const size_t count = 2 + 4 * (size_t)events;
+    const char **words = xcalloc(count, sizeof *words);
+    char(*ids)[37] = xcalloc(events, sizeof *ids);
+    words[0] = "EMAPPEND";
+    words[1] = "0b0e7c5a-6c1f-5d0e-9b7a-2f1d4c3b2a19";
+    for (unsigned i = 0; i < events; i++) {
+        words[2 + 4 * i] = stream_of(0);
+        words[3 + 4 * i] = "t";
+        words[4 + 4 * i] = "EVENT_ID";
+        words[5 + 4 * i] = ids[i];
+    }
+    inside_start(&in, 1, ROOMY);
+    for (unsigned round = 0; round < before + rounds; round++) {
+        if (round == before) count_start();
+        for (unsigned i = 0; i < events; i++)
+            snprintf(ids[i], sizeof *ids, "%08x-0000-4000-8000-%012x", (unsigned)draw(UINT32_MAX),
+                     round * events + i);
+        request(&in.connections[0], words, count);
+        inside_round(&in, round >= before);
+    }
+    count_finish((uint64_t)rounds * events);
+    free(words);
+    free(ids);
 }
 
 /* Each stream is read three times before, after which its events lie side by side. */

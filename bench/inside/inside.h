@@ -60,6 +60,7 @@ void count_appends(unsigned depth);
 void count_appends_full(unsigned depth);
 void count_xadds(unsigned depth);
 void count_multi_appends(void);
+void count_multi_appends_with_ids(unsigned events);
 void count_pages(const char *command);
 void count_groups(unsigned entries);
 void count_apply(unsigned events);

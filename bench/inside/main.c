@@ -29,6 +29,8 @@ static const struct row {
     {"append-16", "EAPPEND P=16", .of_number = count_appends, 16},
     {"append-16-full", "EAPPEND P=16, memory full", .of_number = count_appends_full, 16},
     {"mappend-100", "EMAPPEND of 100, an event", .plain = count_multi_appends},
+    {"mappend-ids", "EMAPPEND of 1000 with ids, an event",
+     .of_number = count_multi_appends_with_ids, 1000},
     {"xadd-1", "XADD P=1", .of_number = count_xadds, 1},
     {"group-1", "XREADGROUP COUNT 1, XACK", .of_number = count_groups, 1},
     {"group-10", "XREADGROUP COUNT 10, XACK, an entry", .of_number = count_groups, 10},
