@@ -200,7 +200,7 @@ static void say_group(struct buf *out, const struct cgroup *g) {
     while ((e = pending_next(&c)) != NULL)
         buf_printf(out, "    %llu-%llu v%u c%u at %llu x%u\n", (unsigned long long)e->id.ms,
                    (unsigned long long)e->id.seq, e->version, e->consumer,
-                   (unsigned long long)e->delivered_ms, e->deliveries);
+                   (unsigned long long)pending_delivered(e), e->deliveries);
 }
 
 static void say_stream(struct buf *out, struct stream *s) {

@@ -35,7 +35,7 @@ struct candidate {
 
 static bool is_idle(const struct client *c, const struct claim *claim,
                     const struct pending_entry *e) {
-    return model_since(&c->srv->model, e->delivered_ms) >= claim->min_idle;
+    return model_since(&c->srv->model, pending_delivered(e)) >= claim->min_idle;
 }
 
 /* Loads the events of what is not gone. */

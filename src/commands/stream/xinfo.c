@@ -141,7 +141,7 @@ static void put_pending(struct client *c, const struct cgroup *g, uint32_t consu
         reply_array(c, all ? 4 : 3);
         reply_entry_id(c, e->id);
         if (all) reply_bulk(c, owner != NULL ? owner->name : STR(""));
-        reply_int(c, (int64_t)e->delivered_ms);
+        reply_int(c, (int64_t)pending_delivered(e));
         reply_int(c, deliveries_shown(e->deliveries));
     }
 }

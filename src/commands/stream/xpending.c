@@ -71,7 +71,7 @@ static bool parse(struct client *c, const struct request *r, struct pending_args
 
 static bool matches(const struct client *c, const struct pending_args *a,
                     const struct pending_entry *e) {
-    return model_since(&c->srv->model, e->delivered_ms) >= a->min_idle;
+    return model_since(&c->srv->model, pending_delivered(e)) >= a->min_idle;
 }
 
 static void reply_pending(struct client *c, const struct cgroup *g, const struct pending_entry *e) {
@@ -79,7 +79,7 @@ static void reply_pending(struct client *c, const struct cgroup *g, const struct
     reply_array(c, 4);
     reply_entry_id(c, e->id);
     reply_bulk(c, owner != NULL ? owner->name : STR(""));
-    reply_int(c, owner != NULL ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1);
+    reply_int(c, owner != NULL ? (int64_t)model_since(&c->srv->model, pending_delivered(e)) : -1);
     reply_int(c, deliveries_shown(e->deliveries));
 }
 

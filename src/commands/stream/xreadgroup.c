@@ -114,7 +114,7 @@ static void add_again(struct source *src, size_t *cap, const struct pending_entr
     }
     src->again[src->again_count++] = (struct redelivery){.id = e->id,
                                                          .version = e->version,
-                                                         .delivered = e->delivered_ms,
+                                                         .delivered = pending_delivered(e),
                                                          .deliveries = e->deliveries,
                                                          .nobodys = e->consumer == 0};
 }
@@ -172,7 +172,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
             e = pending_oldest(p);
         }
         if (e == NULL) break;
-        if (!nacked && model_since(&c->srv->model, e->delivered_ms) < a->min_idle) break;
+        if (!nacked && model_since(&c->srv->model, pending_delivered(e)) < a->min_idle) break;
         if (stream_has_version(src->stream, e->version)) {
             add_again(src, &cap, e);
             continue;
@@ -337,7 +337,7 @@ static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
     for (size_t i = 0; i < a->n; i++) {
         const struct pending_entry *e = pending_oldest(&sources[i].group->pending);
         if (e == NULL) continue;
-        uint64_t at = blocking_claimable_at(c->srv, e->delivered_ms, a->min_idle);
+        uint64_t at = blocking_claimable_at(c->srv, pending_delivered(e), a->min_idle);
         if (first == 0 || at < first) first = at;
     }
     return first;

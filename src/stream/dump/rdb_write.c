@@ -186,7 +186,7 @@ static void put_pel(struct buf *out, const struct pending *p) {
     while ((e = pending_next(&at)) != NULL) {
         bool fatal = e->deliveries == DELIVERIES_MAX;
         put_id_raw(out, e->id);
-        put_u64(out, e->consumer != PENDING_UNOWNED ? e->delivered_ms : 0);
+        put_u64(out, pending_delivered(e));
         put_len(out, fatal ? (uint64_t)INT64_MAX : e->deliveries);
     }
 }

@@ -61,7 +61,7 @@ static uint32_t place_of(const struct cgroup *g, uint32_t number) {
 
 static void write_pending(struct buf *out, const struct cgroup *g, const struct pending_entry *e) {
     struct dump_pending d = {.id = e->id,
-                             .delivered = e->consumer != PENDING_UNOWNED ? e->delivered_ms : 0,
+                             .delivered = pending_delivered(e),
                              .consumer = place_of(g, e->consumer),
                              .deliveries = e->deliveries};
     buf_put(out, &d, sizeof d);

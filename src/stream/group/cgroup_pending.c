@@ -19,7 +19,8 @@ static void pending_back(struct model *m, struct undo *u) {
     struct pending_entry *e = pending_find(p, old->id);
     if (e != NULL) pending_remove(p, e);
     if (note->was_there)
-        pending_add(p, old->id, old->version, old->consumer, old->delivered_ms, old->deliveries);
+        pending_add(p, old->id, old->version, old->consumer, pending_delivered(old),
+                    old->deliveries);
     g->last_frame = note->last_frame;
     g->stream->last_frame = note->stream_frame;
     model_account(m, g->stream);

@@ -1,5 +1,5 @@
 /* The pending entries of a consumer group: nodes from a pool, an index by id over all and one for
- * each consumer, and the lists of owned and unowned entries. */
+ * each consumer, one by time over the owned entries, and the list of the unowned. */
 #include "stream/group/pending.h"
 
 #include "base/alloc.h"
@@ -12,7 +12,7 @@ struct pending_consumer {
 };
 
 void pending_init(struct pending *p) {
-    *p = (struct pending){0};
+    *p = (struct pending){.idle.by_time = true};
 }
 
 size_t pending_bytes(const struct pending *p) {
@@ -54,77 +54,47 @@ uint32_t pending_count_of(const struct pending *p, uint32_t consumer) {
     return o != NULL ? o->count : 0;
 }
 
-/* ---- Lists ---- */
+/* ---- The unowned, and the order by time ---- */
 
 static struct pending_entry *entry_at(const struct pending *p, uint32_t handle) {
     return handle != PENDING_NONE ? pending_pool_at(&p->pool, handle) : NULL;
 }
 
-/* Puts an entry behind another one, or first (NULL). */
-static void list_insert(struct pending *p, struct pending_list *l, struct pending_entry *before,
-                        struct pending_entry *e) {
-    e->prev = before != NULL ? before->handle : PENDING_NONE;
-    e->next = before != NULL ? before->next : l->first;
-    struct pending_entry *after = entry_at(p, e->next);
-    if (before != NULL)
-        before->next = e->handle;
+static void nacked_append(struct pending *p, struct pending_entry *e) {
+    struct pending_entry *last = entry_at(p, p->nacked.last);
+    e->prev = p->nacked.last;
+    e->next = PENDING_NONE;
+    if (last != NULL)
+        last->next = e->handle;
     else
-        l->first = e->handle;
-    if (after != NULL)
-        after->prev = e->handle;
-    else
-        l->last = e->handle;
+        p->nacked.first = e->handle;
+    p->nacked.last = e->handle;
+    p->unowned++;
 }
 
-static void list_remove(struct pending *p, struct pending_list *l, struct pending_entry *e) {
+static void nacked_remove(struct pending *p, struct pending_entry *e) {
     struct pending_entry *before = entry_at(p, e->prev), *after = entry_at(p, e->next);
     if (before != NULL)
         before->next = e->next;
     else
-        l->first = e->next;
+        p->nacked.first = e->next;
     if (after != NULL)
         after->prev = e->prev;
     else
-        l->last = e->prev;
-}
-
-/* The last entry of the idle list that is not newer; NULL if all are. Two searches take turns, so
- * that the shorter one decides: from the end back, and from the last place found, whichever way. */
-static struct pending_entry *idle_place(const struct pending *p, uint64_t ms) {
-    struct pending_entry *last = entry_at(p, p->idle.last), *near = entry_at(p, p->placed);
-    if (last == NULL || last->delivered_ms <= ms) return last;
-    if (entry_at(p, p->idle.first)->delivered_ms > ms) return NULL;
-    if (near == NULL) near = entry_at(p, p->idle.first);
-    /* The first is not newer and the last is: neither search leaves the list. */
-    bool upward = near->delivered_ms <= ms;
-    for (;;) {
-        last = entry_at(p, last->prev);
-        if (last->delivered_ms <= ms) return last;
-        struct pending_entry *step = entry_at(p, upward ? near->next : near->prev);
-        if (upward && step->delivered_ms > ms) return near;
-        if (!upward && step->delivered_ms <= ms) return step;
-        near = step;
-    }
-}
-
-static void idle_insert(struct pending *p, struct pending_entry *e) {
-    list_insert(p, &p->idle, idle_place(p, e->delivered_ms), e);
-    /* The end needs no search, and must not hide where the others go. */
-    if (e->next != PENDING_NONE) p->placed = e->handle;
-}
-
-static void idle_remove(struct pending *p, struct pending_entry *e) {
-    if (p->placed == e->handle) p->placed = e->prev;
-    list_remove(p, &p->idle, e);
+        p->nacked.last = e->prev;
+    p->unowned--;
 }
 
 struct pending_entry *pending_oldest(const struct pending *p) {
-    return entry_at(p, p->idle.first);
+    return pending_order_at(&p->idle, &p->pool, (struct pending_position){0, 0});
 }
 
 struct pending_entry *pending_next_idle(const struct pending *p, const struct pending_entry *e) {
     assert(e->consumer != PENDING_UNOWNED);
-    return entry_at(p, e->next);
+    struct pending_key key = {e->delivered_ms, e->id};
+    struct pending_position place = pending_order_seek(&p->idle, &p->pool, key);
+    pending_order_forward(&p->idle, &place);
+    return pending_order_at(&p->idle, &p->pool, place);
 }
 
 struct pending_entry *pending_first_nacked(const struct pending *p) {
@@ -151,28 +121,28 @@ static void index_remove(struct pending *p, struct pending_entry *e) {
     if (c->order.count == 0) consumer_destroy(p, c);
 }
 
-/* Into the list of owned or unowned entries, as consumer and delivered_ms say. */
+/* Into the index of owned or the list of unowned entries, as consumer and delivered_ms say. */
 static void entry_link(struct pending *p, struct pending_entry *e) {
-    if (e->consumer != PENDING_UNOWNED) {
-        idle_insert(p, e);
-    } else {
-        list_insert(p, &p->nacked, entry_at(p, p->nacked.last), e);
-        p->unowned++;
-    }
+    if (e->consumer != PENDING_UNOWNED)
+        pending_order_insert(&p->idle, &p->pool, e);
+    else
+        nacked_append(p, e);
 }
 
 static void entry_unlink(struct pending *p, struct pending_entry *e) {
-    if (e->consumer != PENDING_UNOWNED) {
-        idle_remove(p, e);
-    } else {
-        list_remove(p, &p->nacked, e);
-        p->unowned--;
-    }
+    if (e->consumer != PENDING_UNOWNED)
+        pending_order_remove(&p->idle, &p->pool, e);
+    else
+        nacked_remove(p, e);
+}
+
+static struct pending_key key_of_id(struct entry_id id) {
+    return (struct pending_key){0, id};
 }
 
 struct pending_entry *pending_find(const struct pending *p, struct entry_id id) {
     struct pending_entry *e =
-        pending_order_at(&p->all, &p->pool, pending_order_seek(&p->all, &p->pool, id));
+        pending_order_at(&p->all, &p->pool, pending_order_seek(&p->all, &p->pool, key_of_id(id)));
     return e != NULL && entry_id_cmp(e->id, id) == 0 ? e : NULL;
 }
 
@@ -181,7 +151,7 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
     assert(consumer != PENDING_ALL);
     struct pending_entry *e = pending_pool_alloc(&p->pool);
     e->id = id;
-    e->delivered_ms = consumer != PENDING_UNOWNED ? delivered_ms : 0;
+    e->delivered_ms = delivered_ms; /* an unowned one's is overwritten by its links */
     e->version = version;
     e->consumer = consumer;
     e->deliveries = deliveries;
@@ -208,19 +178,20 @@ void pending_assign(struct pending *p, struct pending_entry *e, uint32_t consume
     if (relink) entry_unlink(p, e);
     if (e->consumer != PENDING_UNOWNED) index_remove(p, e);
     e->consumer = consumer;
-    if (consumer != PENDING_UNOWNED)
-        index_insert(p, e);
-    else
+    if (consumer != PENDING_UNOWNED) index_insert(p, e);
+    if (relink) {
         e->delivered_ms = 0;
-    if (relink) entry_link(p, e);
+        entry_link(p, e);
+    }
     p->changes++;
 }
 
 void pending_deliver(struct pending *p, struct pending_entry *e, uint64_t delivered_ms) {
     assert(e->consumer != PENDING_UNOWNED);
-    idle_remove(p, e);
+    if (e->delivered_ms == delivered_ms) return;
+    pending_order_remove(&p->idle, &p->pool, e);
     e->delivered_ms = delivered_ms;
-    idle_insert(p, e);
+    pending_order_insert(&p->idle, &p->pool, e);
 }
 
 static void consumer_destroy_each(struct hash_node *n, void *arg) {
@@ -231,6 +202,7 @@ void pending_clear(struct pending *p) {
     hash_each(&p->consumers, consumer_destroy_each, p);
     hash_clear(&p->consumers);
     pending_order_clear(&p->all, &p->pool);
+    pending_order_clear(&p->idle, &p->pool);
     pending_pool_clear(&p->pool);
     assert(p->pool.bytes == 0);
     uint64_t changes = p->changes + 1; /* for cursors */
@@ -260,7 +232,7 @@ static bool cursor_place(struct pending_cursor *c, const struct pending_order *o
         if (c->backward) return pending_order_backward(o, &c->place);
         return pending_order_forward(o, &c->place);
     }
-    c->place = pending_order_seek(o, pool, c->id);
+    c->place = pending_order_seek(o, pool, key_of_id(c->id));
     const struct pending_entry *e = pending_order_at(o, pool, c->place);
     bool here = e != NULL && entry_id_cmp(e->id, c->id) == 0 && !c->given;
     if (here) return true;
@@ -283,11 +255,13 @@ struct pending_entry *pending_next(struct pending_cursor *c) {
 }
 
 struct pending_entry *pending_first(const struct pending *p, uint32_t consumer) {
-    struct pending_cursor c = pending_seek(p, consumer, ENTRY_ID_MIN);
-    return pending_next(&c);
+    const struct pending_order *o = consumer_order(p, consumer);
+    return o != NULL ? pending_order_at(o, &p->pool, (struct pending_position){0, 0}) : NULL;
 }
 
 struct pending_entry *pending_last(const struct pending *p, uint32_t consumer) {
-    struct pending_cursor c = pending_seek_back(p, consumer, ENTRY_ID_MAX);
-    return pending_next(&c);
+    const struct pending_order *o = consumer_order(p, consumer);
+    if (o == NULL) return NULL;
+    struct pending_position last = pending_order_end(o);
+    return pending_order_backward(o, &last) ? pending_order_at(o, &p->pool, last) : NULL;
 }

@@ -1,21 +1,18 @@
 /* The pending entries of a consumer group: what was delivered and not acknowledged yet.
  *
  * Every entry is in the index of the whole group by id, and either
- *   owned:   in its consumer's index by id, and in the idle list, ordered by delivered_ms, the
- *            longest idle first (equal times: in order of delivery); or
+ *   owned:   in its consumer's index by id, and in the idle index: by the time of its delivery, the
+ *            longest idle first (equal times: by id, as in Redis); or
  *   unowned: in no consumer's index (consumer 0), and in a list first in, first out.
  *
- * It takes at most 64 bytes an entry, all told, when there are many; after removals all over, the
+ * It takes at most 60 bytes an entry, all told, when there are many; after removals all over, the
  * nodes stay for the next entries until 1024 neighbours are gone. It knows nothing of streams,
  * clients or records; the caller numbers consumers as it likes, from 1, and need not say which
  * exist: one without entries takes no memory.
  *
  * Speed: add at the end, find and remove at the front O(1) or a short search; elsewhere a search
- * of O(log n) and a memmove of some hundred bytes. A delivery with a time below the newest one
- * looks for its place in the idle list from the end and from the last such place, so a row of
- * them in any steady order is cheap; a single one can cost a walk. When entries are loaded (add),
- * each list comes out in its right order if the unowned ones are added oldest first and owned
- * ones with equal times in order of delivery.
+ * of O(log n) and a memmove of some hundred bytes, whatever the order of ids and of times. When
+ * entries are loaded (add), the unowned ones come in the order in which they were given back.
  *
  * Pointers to entries are good until that entry is removed. Single thread. */
 #ifndef STREAM_GROUP_PENDING_H
@@ -38,15 +35,14 @@ struct pending_list {
 struct pending {
     /* private: */
     struct pending_pool pool;
-    struct pending_order all;
-    struct hash_table consumers; /* those that own entries, by number */
-    struct pending_list idle, nacked;
-    uint32_t placed;  /* where the idle list was entered last; PENDING_NONE if unknown */
+    struct pending_order all, idle; /* idle: of the owned, by time */
+    struct hash_table consumers;    /* those that own entries, by number */
+    struct pending_list nacked;
     uint32_t unowned; /* entries in nacked */
     uint64_t changes; /* of any index: tells a cursor that its place is no longer true */
 };
 
-void pending_init(struct pending *p);  /* same as zeroed memory */
+void pending_init(struct pending *p);
 void pending_clear(struct pending *p); /* removes all entries; frees everything */
 
 /* Heap memory in bytes: nodes, indexes, slack. O(1). */
@@ -57,6 +53,11 @@ static inline uint32_t pending_count(const struct pending *p) {
     return p->pool.count;
 }
 
+/* When it was delivered last, ms; 0: it is unowned. */
+static inline uint64_t pending_delivered(const struct pending_entry *e) {
+    return e->consumer != PENDING_UNOWNED ? e->delivered_ms : 0;
+}
+
 /* The entry with this id, or NULL. */
 struct pending_entry *pending_find(const struct pending *p, struct entry_id id);
 /* Adds an entry; its id must not be there. An unowned one goes to the end of its list and has
@@ -64,12 +65,12 @@ struct pending_entry *pending_find(const struct pending *p, struct entry_id id);
 struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_t version,
                                   uint32_t consumer, uint64_t delivered_ms, uint32_t deliveries);
 void pending_remove(struct pending *p, struct pending_entry *e);
-/* Gives an entry to a consumer. From another consumer it keeps its time and its place in the idle
- * list; one that was unowned stands first there until pending_deliver says its time.
+/* Gives an entry to a consumer. From another consumer it keeps its time; the time of one that was
+ * unowned is 0 until pending_deliver says another.
  * PENDING_UNOWNED takes it from its owner: it goes to the end of the unowned ones, also when it was
  * one already, and its time becomes 0. */
 void pending_assign(struct pending *p, struct pending_entry *e, uint32_t consumer);
-/* Sets the time of an owned entry, and its place in the idle list. */
+/* Sets the time of an owned entry. */
 void pending_deliver(struct pending *p, struct pending_entry *e, uint64_t delivered_ms);
 
 /* ---- In order of id ----
@@ -97,7 +98,7 @@ struct pending_entry *pending_next(struct pending_cursor *c);
 struct pending_entry *pending_first(const struct pending *p, uint32_t consumer);
 struct pending_entry *pending_last(const struct pending *p, uint32_t consumer);
 
-/* ---- The two lists ----
+/* ---- By time, and unowned ----
  * NULL when empty or at the end. Ask for the next one before changing this one. */
 struct pending_entry *pending_oldest(const struct pending *p); /* longest idle of the owned */
 struct pending_entry *pending_next_idle(const struct pending *p, const struct pending_entry *e);

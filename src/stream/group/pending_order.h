@@ -1,4 +1,5 @@
-/* Handles of pending entries, ordered by entry id: a directory of chunks, each a sorted array.
+/* Handles of pending entries in an order: by entry id, or by the time of their delivery and among
+ * equals by id. A directory of chunks, each a sorted array. With ids:
  *
  *     directory   [ floor | handles ] [ floor | handles ] [ floor | handles ] ...
  *                      |                   |                   |
@@ -12,8 +13,8 @@
  * larger than what they hold, so an index costs 4 to 5.5 bytes an entry whatever the order of
  * changes; one with a single entry costs 48 bytes beside the struct.
  *
- * The index of a whole group and those of its consumers are such; stream/group/pending.c owns them.
- * Not thread safe. */
+ * The index of a whole group, those of its consumers and that of idle times are such;
+ * stream/group/pending.c owns them. Not thread safe. */
 #ifndef STREAM_GROUP_PENDING_ORDER_H
 #define STREAM_GROUP_PENDING_ORDER_H
 
@@ -23,9 +24,17 @@
 
 struct pending_order_chunk;
 
-/* Zeroed memory is an empty index. The pool is that of its entries; memory is counted there. */
+/* Where an entry stands. */
+struct pending_key {
+    uint64_t ms; /* when it was delivered; no matter in an index by id */
+    struct entry_id id;
+};
+
+/* Zeroed memory is an empty index by id. The pool is that of its entries; memory is counted there.
+ */
 struct pending_order {
     uint32_t count; /* entries */
+    bool by_time;
     /* private: */
     uint32_t head, chunk_count, capacity; /* of the directory */
     struct pending_order_chunk *directory;
@@ -37,17 +46,19 @@ struct pending_position {
     uint32_t chunk, at;
 };
 
-/* The entry's id must not be in the index. */
+/* The entry's key must not be in the index. */
 void pending_order_insert(struct pending_order *o, struct pending_pool *pool,
                           const struct pending_entry *e);
-/* The entry must be in the index, its id unchanged. */
+/* The entry must be in the index, its key unchanged. */
 void pending_order_remove(struct pending_order *o, struct pending_pool *pool,
                           const struct pending_entry *e);
 void pending_order_clear(struct pending_order *o, struct pending_pool *pool);
 
-/* The first place whose id is >= id; the end when there is none. */
+/* The first place whose key is >= key; the end when there is none. */
 struct pending_position pending_order_seek(const struct pending_order *o,
-                                           const struct pending_pool *pool, struct entry_id id);
+                                           const struct pending_pool *pool, struct pending_key key);
+/* The end. */
+struct pending_position pending_order_end(const struct pending_order *o);
 /* The entry at a place; NULL at the end. */
 struct pending_entry *pending_order_at(const struct pending_order *o,
                                        const struct pending_pool *pool,

@@ -19,16 +19,22 @@
 #define PENDING_NONE UINT32_C(0)
 
 struct pending_entry {
-    struct entry_id id;    /* read only, as is all but version and deliveries */
-    uint64_t delivered_ms; /* when it was delivered last; 0 when unowned */
-    uint32_t version;      /* the caller's: which event of the stream it is */
-    uint32_t consumer;     /* 0: unowned, some consumer gave it back (NACK) */
-    uint32_t deliveries;   /* the caller's: how often; UINT32_MAX stands for LLONG_MAX (FATAL) */
+    struct entry_id id; /* read only, as is all but version and deliveries */
+    /* private: pending_delivered() */
+    union {
+        uint64_t delivered_ms; /* owned */
+        struct {
+            uint32_t prev, next; /* in the list of unowned entries, or of free nodes (next) */
+        };
+    };
+    /* public: */
+    uint32_t version;    /* the caller's: which event of the stream it is */
+    uint32_t consumer;   /* 0: unowned, some consumer gave it back (NACK) */
+    uint32_t deliveries; /* the caller's: how often; UINT32_MAX stands for LLONG_MAX (FATAL) */
     /* private: */
     uint32_t handle;
-    uint32_t prev, next; /* in the list of owned or of unowned entries */
 };
-_Static_assert(sizeof(struct pending_entry) == 48, "a million of them must fit in 64 MB");
+_Static_assert(sizeof(struct pending_entry) == 40, "a million of them must fit in 64 MB");
 
 struct pending_pool_chunk {
     struct pending_entry *entries; /* NULL: not allocated */
