@@ -80,9 +80,8 @@ void image_keep_holes(struct model *m, struct stream *s) {
     const struct holes *h = &s->extra->holes;
     if (i == NULL || i->has_holes) return;
     i->has_holes = true;
-    i->holes = (struct holes){.count = h->count, .cap = h->count, .versions = h->versions};
-    if (h->count > 0) i->holes.ranges = xmemdup(h->ranges, h->count * sizeof *h->ranges);
-    account(m, i->holes.cap * sizeof *h->ranges);
+    i->holes = holes_share(h);
+    account(m, holes_bytes(h)); /* at most: what has not changed is shared */
 }
 
 struct image *image_promise_value(const struct model *m, const struct stream *s) {
@@ -112,7 +111,7 @@ void stream_note_unreferenced(struct model *m, struct stream *s) {
 static void image_drop(struct model *m, struct image *i) {
     list_remove(&i->node);
     list_remove(&i->order);
-    unaccount(m, sizeof *i + i->holes.cap * sizeof *i->holes.ranges + i->value_len);
+    unaccount(m, sizeof *i + holes_bytes(&i->holes) + i->value_len);
     holes_clear(&i->holes);
     free(i->value);
     free(i);

@@ -7,8 +7,8 @@
 
 void model_account(struct model *m, struct stream *s) {
     struct stream_extra *x = s->extra;
-    size_t bytes = sizeof *x + x->holes.cap * sizeof *x->holes.ranges + x->value_len +
-                   cgroups_bytes(x) + idempotent_bytes(x->idempotent);
+    size_t bytes = sizeof *x + holes_bytes(&x->holes) + x->value_len + cgroups_bytes(x) +
+                   idempotent_bytes(x->idempotent);
     m->bytes += bytes - x->bytes;
     x->bytes = bytes;
 }

@@ -45,12 +45,16 @@ static uint64_t count_blocks(const struct world *w, uint64_t from, uint64_t to, 
 
 /* Ranges ascend, are not empty, and there is at least one version between any two. */
 static void check_ranges(const struct holes *h) {
-    uint64_t versions = 0;
-    for (size_t i = 0; i < h->count; i++) {
-        CHECK(h->ranges[i].first <= h->ranges[i].last);
-        if (i > 0) CHECK((uint64_t)h->ranges[i - 1].last + 1 < h->ranges[i].first);
-        versions += (uint64_t)h->ranges[i].last - h->ranges[i].first + 1;
+    uint64_t versions = 0, next = 0;
+    size_t count = 0;
+    struct version_range r;
+    while (holes_find(h, next, &r)) {
+        CHECK(r.first <= r.last);
+        if (count++ > 0) CHECK(r.first > next);
+        versions += (uint64_t)r.last - r.first + 1;
+        next = (uint64_t)r.last + 1;
     }
+    CHECK_INT(h->count, count);
     CHECK_INT(h->versions, versions);
 }
 
@@ -71,33 +75,31 @@ static void check_same(const struct world *w) {
         CHECK_INT(holes_blocks(h, from, to, size), count_blocks(w, from, to, size));
     }
     CHECK_INT(holes_between(h, 0, UINT64_MAX), h->versions);
+    uint64_t back = w->base + VERSIONS;
+    for (uint64_t n = 1; n <= VERSIONS - h->versions; n++) {
+        back = skip_gone_back(w, back - 1);
+        CHECK_INT(holes_back(h, w->base + VERSIONS, n), back);
+    }
 }
 
-/* Takes one version out, or puts it back. */
-static void toggle(struct world *w, uint64_t i) {
-    if (w->gone[i])
-        holes_remove(&w->holes, w->base + i);
-    else
-        holes_add(&w->holes, w->base + i);
-    w->gone[i] = !w->gone[i];
+/* Takes one version out. */
+static void take(struct world *w, uint64_t i) {
+    if (w->gone[i]) return;
+    holes_add(&w->holes, w->base + i);
+    w->gone[i] = true;
 }
 
-/* Cuts where no range crosses, and takes it back. */
-static void cut_and_prepend(struct world *w, uint64_t i) {
-    struct holes front;
-    uint64_t at = holes_skip(&w->holes, w->base + i);
-    holes_copy_below(&front, &w->holes, at);
-    holes_cut(&w->holes, at);
-    CHECK_INT(front.versions + w->holes.versions, count_gone(w, 0, UINT64_MAX));
-    holes_prepend(&w->holes, &front);
-    holes_clear(&front);
-}
-
-/* The same ranges, one after the other. */
+/* The same ranges, one after the other, but for one that goes. */
 static void copy(struct world *w) {
     struct holes all = {0};
-    for (size_t i = 0; i < w->holes.count; i++)
-        holes_append(&all, w->holes.ranges[i].first, w->holes.ranges[i].last);
+    struct version_range r;
+    size_t i = 0, gone = (size_t)draw(w->holes.count + 1);
+    for (uint64_t next = 0; holes_find(&w->holes, next, &r); next = (uint64_t)r.last + 1) {
+        if (i++ != gone)
+            holes_append(&all, r.first, r.last);
+        else
+            memset(w->gone + (r.first - w->base), 0, r.last - r.first + 1u);
+    }
     holes_clear(&w->holes);
     w->holes = all;
 }
@@ -110,17 +112,24 @@ static void cut(struct world *w, uint64_t i) {
 /* Changes one version, or some neighbours, so that ranges grow, meet and fall apart. */
 static void change(struct world *w) {
     uint64_t at = draw(VERSIONS), n = draw(4) == 0 ? draw(30) : 1;
-    for (uint64_t i = at; i < at + n && i < VERSIONS; i++) toggle(w, i);
-    if (draw(40) == 0) cut(w, draw(VERSIONS + 1));
-    if (draw(10) == 0) cut_and_prepend(w, draw(VERSIONS + 1));
-    if (draw(20) == 0) copy(w);
+    for (uint64_t i = at; i < at + n && i < VERSIONS; i++) take(w, i);
+    if (draw(200) == 0) cut(w, draw(VERSIONS + 1));
+    if (draw(4) == 0) copy(w);
 }
 
 static void run_world(uint64_t base) {
-    struct world w = {.base = base};
+    struct world w = {.base = base}, then;
     for (int step = 0; step < 3000; step++) {
+        if (step % 100 == 0) {
+            then = w;
+            then.holes = holes_share(&w.holes);
+        }
         change(&w);
         if (step % 7 == 0) check_same(&w);
+        if (step % 100 == 99) { /* it has not changed with what shares its nodes */
+            check_same(&then);
+            holes_clear(&then.holes);
+        }
     }
     check_same(&w);
     holes_clear(&w.holes);
@@ -141,11 +150,13 @@ TEST(neighbours_become_one_range_whatever_the_order_in_which_they_go) {
         for (uint64_t left = VERSIONS; left > 0; left--) {
             uint64_t i = draw(VERSIONS);
             while (w.gone[i]) i = (i + 1) % VERSIONS;
-            toggle(&w, i);
+            take(&w, i);
         }
+        struct version_range all;
         CHECK_INT(w.holes.count, 1);
-        CHECK_INT(w.holes.ranges[0].first, 0);
-        CHECK_INT(w.holes.ranges[0].last, VERSIONS - 1);
+        CHECK(holes_find(&w.holes, 0, &all));
+        CHECK_INT(all.first, 0);
+        CHECK_INT(all.last, VERSIONS - 1);
         holes_clear(&w.holes);
     }
 }
@@ -163,22 +174,51 @@ TEST(a_cut_in_the_middle_of_a_range_keeps_the_rest_of_it) {
     holes_clear(&h);
 }
 
-TEST(a_copy_does_not_change_with_its_original) {
-    struct holes h = {0}, copy, none;
-    holes_copy_below(&none, &h, UINT64_MAX);
+TEST(a_share_does_not_change_with_its_original) {
+    struct holes h = {0}, share, none = holes_share(&h);
     CHECK_INT(none.versions, 0);
-    for (uint64_t v = 0; v < 40; v += 2) holes_add(&h, v);
-    holes_copy_below(&copy, &h, UINT64_MAX);
-    for (uint64_t v = 1; v < 40; v += 2) holes_add(&h, v);
-    CHECK_INT(copy.count, 20);
-    CHECK_INT(copy.versions, 20);
-    CHECK(!holes_contain(&copy, 1));
-    holes_add(&copy, 1);
-    CHECK_INT(copy.count, 19);
+    for (uint64_t v = 0; v < 400; v += 2) holes_add(&h, v);
+    share = holes_share(&h);
+    for (uint64_t v = 1; v < 400; v += 2) holes_add(&h, v);
+    CHECK_INT(share.count, 200);
+    CHECK_INT(share.versions, 200);
+    CHECK(!holes_contain(&share, 1));
+    holes_add(&share, 1);
+    CHECK_INT(share.count, 199);
     holes_clear(&h);
     CHECK_INT(h.versions, 0);
-    CHECK(holes_contain(&copy, 38));
-    holes_clear(&copy);
+    CHECK(holes_contain(&share, 398));
+    holes_clear(&share);
+}
+
+/* What the tree holds of many: every second version, in any order. */
+TEST(many_are_found_counted_and_cut) {
+    enum { MANY = 100000 };
+    static uint32_t order[MANY];
+    struct holes h = {0};
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t j = (uint32_t)draw(i + 1);
+        order[i] = order[j];
+        order[j] = i;
+    }
+    for (uint32_t i = 0; i < MANY; i++) holes_add(&h, order[i] * UINT64_C(2));
+    CHECK_INT(h.count, MANY);
+    CHECK(holes_bytes(&h) < MANY * 16);
+    for (uint64_t v = 1; v < 2 * MANY; v += 999) {
+        CHECK(holes_contain(&h, v) == (v % 2 == 0));
+        CHECK_INT(holes_between(&h, v, 2 * MANY), (2 * MANY - v) / 2);
+        CHECK_INT(holes_back(&h, 2 * MANY, v / 2 + 1), 2 * MANY - 2 * (v / 2 + 1) + 1);
+    }
+    CHECK_INT(holes_blocks(&h, 0, 2 * MANY, 100), 2 * MANY / 100);
+    for (uint64_t v = 1; v < 2 * MANY; v += 2)
+        if (v / 1000 % 2 == 1) holes_add(&h, v);
+    CHECK_INT(holes_blocks(&h, 0, 2 * MANY, 1000), MANY / 1000);
+    CHECK_INT(holes_blocks(&h, 500, 2 * MANY - 500, 1000), MANY / 1000);
+    holes_cut(&h, MANY);
+    check_ranges(&h);
+    CHECK_INT(holes_between(&h, 0, MANY), 0);
+    CHECK_INT(h.versions, MANY / 2 + MANY / 4);
+    holes_clear(&h);
 }
 
 TEST(nothing_is_gone_from_no_holes) {

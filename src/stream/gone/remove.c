@@ -10,33 +10,39 @@
 struct note_holes {
     struct undo undo;
     struct stream *stream;
-    struct holes cut; /* ranges that went from its front */
+    struct holes before;
 };
 
-static void uncut(struct model *m, struct undo *u) {
+static void holes_go_back(struct model *m, struct undo *u) {
     struct note_holes *note = CONTAINER_OF(u, struct note_holes, undo);
-    holes_prepend(&note->stream->extra->holes, &note->cut);
-    holes_clear(&note->cut);
+    holes_clear(&note->stream->extra->holes);
+    note->stream->extra->holes = note->before;
     model_account(m, note->stream);
 }
 
-static void forget_cut(struct model *m, struct undo *u) {
+static void holes_stay(struct model *m, struct undo *u) {
     UNUSED(m);
-    holes_clear(&CONTAINER_OF(u, struct note_holes, undo)->cut);
+    holes_clear(&CONTAINER_OF(u, struct note_holes, undo)->before);
+}
+
+/* Before they are changed. */
+static void note_holes(struct model *m, struct stream *s) {
+    image_keep_holes(m, s);
+    struct note_holes *note = model_note(m, sizeof *note, holes_go_back);
+    if (note == NULL) return;
+    note->undo.keep = holes_stay;
+    note->stream = s;
+    note->before = holes_share(&s->extra->holes);
 }
 
 /* The stream begins with the first version from `first` on that exists. The tail keeps what was
  * before it for the settled view (model_settle). */
 static void cut_front(struct model *m, struct stream *s, uint64_t first) {
     struct stream_extra *x = s->extra;
-    if (x->holes.count > 0 && x->holes.ranges[0].first <= first) image_keep_holes(m, s);
+    struct version_range lowest;
     x->first_version = holes_skip(&x->holes, first);
-    struct note_holes *note = model_note(m, sizeof *note, uncut);
-    if (note != NULL) {
-        note->undo.keep = forget_cut;
-        note->stream = s;
-        holes_copy_below(&note->cut, &x->holes, x->first_version);
-    }
+    if (!holes_find(&x->holes, 0, &lowest) || lowest.first >= x->first_version) return;
+    note_holes(m, s);
     holes_cut(&x->holes, x->first_version);
 }
 
@@ -44,16 +50,8 @@ uint64_t model_trim_point(const struct stream *s, uint64_t keep) {
     uint64_t length = stream_length(s), first = stream_first_version(s);
     if (keep >= length) return first;
     if (keep == 0) return s->next_version;
-    if (s->extra == NULL || s->extra->holes.count == 0) return s->next_version - keep;
-    const struct holes *h = &s->extra->holes;
-    uint64_t at = s->next_version;
-    for (size_t i = h->count; i-- > 0;) {
-        uint64_t after = at - h->ranges[i].last - 1;
-        if (after >= keep) return at - keep;
-        keep -= after;
-        at = h->ranges[i].first;
-    }
-    return at - keep;
+    if (s->extra == NULL) return s->next_version - keep;
+    return holes_back(&s->extra->holes, s->next_version, keep);
 }
 
 uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
@@ -72,15 +70,12 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
 
 struct note_removed {
     struct undo undo;
-    struct stream *stream;
     struct event *in_tail, *in_log; /* NULL: not there */
-    uint64_t version;
 };
 
 static void unremove(struct model *m, struct undo *u) {
     UNUSED(m);
     struct note_removed *note = CONTAINER_OF(u, struct note_removed, undo);
-    holes_remove(&note->stream->extra->holes, note->version);
     if (note->in_tail != NULL) note->in_tail->removed = 0;
     if (note->in_log != NULL) note->in_log->removed = 0;
 }
@@ -95,28 +90,21 @@ static void remove_one(struct model *m, struct stream *s, uint64_t version, uint
     holes_add(&s->extra->holes, version);
     struct note_removed *note = model_note(m, sizeof *note, unremove);
     if (note == NULL) return;
-    note->stream = s;
     note->in_tail = in_tail;
     note->in_log = in_log;
-    note->version = version;
 }
 
 void model_remove(struct model *m, struct stream *s, struct event *const *events, size_t n) {
     assert(n > 0);
     struct stream_extra *x = stream_extra(m, s);
     stream_note_extra(m, s);
-    image_keep_holes(m, s);
+    note_holes(m, s);
     struct remove_record *r = model_record(m, RECORD_REMOVE, sizeof *r + n * sizeof r->events[0]);
     r->stream = s->name->rec.number;
     for (size_t i = 0; i < n; i++) {
         const struct event_record *e = &events[i]->rec;
-        /* Ascending, as the record says; the caller may have them in any order. */
-        size_t at = i;
-        while (at > 0 && r->events[at - 1].version > e->version) {
-            r->events[at] = r->events[at - 1];
-            at--;
-        }
-        r->events[at] = (struct removed_event){e->version, e->sequence};
+        assert(i == 0 || r->events[i - 1].version < e->version);
+        r->events[i] = (struct removed_event){e->version, e->sequence};
         assert(stream_has_version(s, e->version));
         struct entry_id id = {e->entry_ms, e->entry_seq};
         if (entry_id_cmp(id, x->deleted) > 0) x->deleted = id;

@@ -10,7 +10,7 @@
 uint64_t model_trim(struct model *m, struct stream *s, uint64_t first_version);
 /* The first version that stays when the `keep` newest events do (XTRIM MAXLEN). */
 uint64_t model_trim_point(const struct stream *s, uint64_t keep);
-/* Removes single events of the stream (each exists; as found by a read). */
+/* Removes single events of the stream, in ascending order (each exists; as found by a read). */
 void model_remove(struct model *m, struct stream *s, struct event *const *events, size_t n);
 /* EERASE: payload and metadata are gone, the event's place stays. Returns the erased event. */
 struct event *model_erase(struct model *m, struct stream *s, struct event *e);
