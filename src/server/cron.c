@@ -46,10 +46,7 @@ void cron_run(struct server *srv) {
     bound_memory(srv);
     server_resume_throttled(srv);
     listeners_resume(srv);
-    /* A FLUSHALL that waits for a reader of the time before another one is woken by nothing else;
-     * nor is who waits for an apply that cannot be. */
-    bool resume = srv->flush_waits || store_stuck(srv->store) != NULL;
-    while (resume && !list_empty(&srv->waiting))
+    /* Who waits for an apply that cannot be is woken by nothing else. */
+    while (store_stuck(srv->store) != NULL && !list_empty(&srv->waiting))
         client_resume(LIST_ENTRY(srv->waiting.next, struct client, parked));
-    srv->flush_waits = false;
 }

@@ -35,13 +35,13 @@ static void on_durable(struct batch *b, void *arg) {
     uint64_t now_us = clock_mono_us(); /* before all of them are released */
     model_durable(&srv->model, b);
     commit_durable(srv, b, clients_durable(srv, b), now_us);
-    resume_all(&srv->waiting); /* WAITAOF */
+    stage_reached_durable(srv);
 }
 
 static void on_applied(uint64_t frame, void *arg) {
     struct server *srv = arg;
     UNUSED(frame);
-    resume_all(&srv->waiting);
+    stage_reached_applied(srv);
     server_resume_throttled(srv);
 }
 
@@ -108,8 +108,9 @@ uint64_t server_pinned_max(const struct server *srv) {
 }
 
 struct client *server_client_by_id(struct server *srv, uint64_t id) {
-    LIST_FOR_EACH (it, &srv->clients) {
-        struct client *c = LIST_ENTRY(it, struct client, all);
+    const struct hash_table *t = &srv->clients_by_id;
+    for (struct hash_node *n = hash_first(t, hash_u64(id)); n != NULL; n = hash_next(t, n)) {
+        struct client *c = CONTAINER_OF(n, struct client, of_id);
         if (c->id == id) return c;
     }
     return NULL;
@@ -177,12 +178,7 @@ static void flush_all(struct server *srv) {
 
 static void check_deadlines(struct server *srv) {
     blocking_check_deadlines(srv);
-    LIST_FOR_EACH_SAFE (it, &srv->waiting) {
-        struct client *c = LIST_ENTRY(it, struct client, parked);
-        if (c->wait.deadline_ms == 0 || c->wait.deadline_ms > srv->clock.now_ms) continue;
-        c->wait.timed_out = true;
-        client_resume(c);
-    }
+    stage_check_deadlines(srv);
     if (srv->pause.until_ms != 0 && srv->clock.now_ms >= srv->pause.until_ms) {
         srv->pause.until_ms = 0;
         resume_all(&srv->paused);
@@ -215,15 +211,9 @@ static uint64_t turn_wait_us(struct server *srv) {
     uint64_t wait_ms =
         srv->cron_at_ms > srv->clock.now_ms ? srv->cron_at_ms - srv->clock.now_ms : 1;
     wait_ms = MIN(wait_ms, expiry_wait_ms(srv));
-    LIST_FOR_EACH (it, &srv->waiting) {
-        struct client *c = LIST_ENTRY(it, struct client, parked);
-        if (c->wait.deadline_ms == 0) continue;
-        uint64_t left =
-            c->wait.deadline_ms > srv->clock.now_ms ? c->wait.deadline_ms - srv->clock.now_ms : 1;
-        wait_ms = MIN(wait_ms, left);
-    }
-    if (blocking != UINT64_MAX)
-        wait_ms = MIN(wait_ms, blocking > srv->clock.now_ms ? blocking - srv->clock.now_ms : 1);
+    uint64_t next = MIN(blocking, stage_next_deadline(srv));
+    if (next != UINT64_MAX)
+        wait_ms = MIN(wait_ms, next > srv->clock.now_ms ? next - srv->clock.now_ms : 1);
     return wait_ms * 1000;
 }
 
@@ -297,6 +287,7 @@ int server_start(struct server *srv, struct err *err) {
     stats_init(&srv->stats);
     list_init(&srv->clients);
     list_init(&srv->to_flush);
+    hash_init(&srv->clients_by_id);
     list_init(&srv->to_resume);
     list_init(&srv->throttled);
     list_init(&srv->waiting);
@@ -398,5 +389,7 @@ int server_run(struct server *srv) {
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_clear(&srv->ahead[i]);
     free(srv->read_buffer);
     config_free(&srv->config);
+    stage_waits_clear(srv);
+    hash_clear(&srv->clients_by_id);
     return status;
 }

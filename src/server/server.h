@@ -11,6 +11,7 @@
 #include "server/clock.h"
 #include "server/commit.h"
 #include "server/stats/stats.h"
+#include "server/wait/applied.h"
 #include "server/wait/expiry.h"
 
 struct listener;
@@ -26,7 +27,9 @@ struct server {
     bool accepting_paused; /* listeners_resume looks again */
 
     struct blocking *blocking; /* who waits for entries: blocking.h */
+    struct stage_waits stages; /* who waits for a frame: applied.h; they are on `waiting` too */
     struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
+    struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */
@@ -39,7 +42,6 @@ struct server {
     bool read_only;         /* the store has voided and does not work yet */
     char read_only_why[256];
     uint64_t cron_at_ms;
-    bool flush_waits; /* a FLUSHALL waits until another one is forgotten: cron runs it again */
     struct expiry expiry;
     struct exec_state exec;
     struct stats stats;

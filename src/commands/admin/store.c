@@ -8,6 +8,8 @@
 #include "commands/admin/family.h"
 #include "commands/event/args.h"
 
+#define FLUSH_AGAIN_MS 100
+
 /* ---- waiting for stages ---- */
 
 /* ESYNC [timeout-ms]: everything so far is in the backend. */
@@ -67,7 +69,7 @@ enum outcome cmd_waitaof(struct client *c, const struct request *r) {
         c->wait.deadline_ms = timeout > 0 ? srv->clock.now_ms + timeout : 0;
         if (store_writable(srv->store)) model_submit(&srv->model);
     }
-    return wait_for_apply(c);
+    return wait_for_durable(c);
 }
 
 /* WAIT numreplicas timeout: there are no replicas to wait for, so the answer is there at once. */
@@ -135,11 +137,11 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     if (srv->model.flushed.frame != 0 && !all_is_applied(c)) return wait_for_apply(c);
     model_evict(&srv->model); /* forgets an applied flush */
     if (srv->model.flushed.frame != 0) {
-        /* Another flush came in between, or a reader still looks at the time before one: then cron
-         * tries again. */
+        /* Another flush came in between, or a reader still looks at the time before one: nothing
+         * says when that is over. */
         c->wait.frame = srv->model.flushed.frame;
+        c->wait.deadline_ms = srv->clock.now_ms + FLUSH_AGAIN_MS;
         store_flush(srv->store);
-        srv->flush_waits = true;
         return wait_for_apply(c);
     }
     server_reset_needs(srv);

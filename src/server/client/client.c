@@ -11,6 +11,7 @@
 #include "server/client/input.h"
 #include "server/client/transaction.h"
 #include "server/server.h"
+#include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
@@ -45,6 +46,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     list_init(&c->all);
     c->io = loop_io_create(srv->loop, fd, on_io, c);
     list_append(&srv->clients, &c->all);
+    hash_insert(&srv->clients_by_id, &c->of_id, hash_u64(c->id));
     srv->client_count++;
     srv->stats.connections_received++;
     return c;
@@ -55,6 +57,7 @@ void client_close(struct client *c) {
     c->closing = true;
     if (c->park == PARK_WAIT) c->srv->stats.blocked_clients--;
     c->park = PARK_NONE;
+    stage_wait_over(c);
     need_finish(c);
     transaction_clear(c);
     blocking_finish(c);
@@ -64,6 +67,7 @@ void client_close(struct client *c) {
     list_remove(&c->gated);
     list_remove(&c->monitor);
     list_remove(&c->all);
+    hash_remove(&c->srv->clients_by_id, &c->of_id);
     c->srv->client_count--;
     loop_io_destroy(c->io);
     c->io = NULL;
@@ -211,6 +215,8 @@ void client_resume(struct client *c) {
     if (c->park != PARK_NONE) {
         if (c->park == PARK_WAIT) c->srv->stats.blocked_clients--;
         c->park = PARK_NONE;
+        c->srv->stats.resumed++;
+        stage_wait_over(c);
         list_remove(&c->parked);
     }
     if (!list_linked(&c->resume)) list_append(&c->srv->to_resume, &c->resume);

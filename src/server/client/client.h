@@ -14,6 +14,7 @@
 
 #include <time.h>
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "proto/resp.h"
 #include "stream/model.h"
@@ -51,13 +52,14 @@ struct client {
     uint64_t id;
     int fd;
     struct loop_io *io;
-    struct list all;     /* server.clients */
-    struct list flush;   /* server.to_flush */
-    struct list resume;  /* server.to_resume */
-    struct list parked;  /* server.throttled, waiting or paused: whichever says `park` */
-    struct list gated;   /* batch.gated of the first gate's batch */
-    struct list monitor; /* server.monitors */
-    struct list closed;  /* server.closed */
+    struct list all;        /* server.clients */
+    struct hash_node of_id; /* server.clients_by_id */
+    struct list flush;      /* server.to_flush */
+    struct list resume;     /* server.to_resume */
+    struct list parked;     /* server.throttled, waiting or paused: whichever says `park` */
+    struct list gated;      /* batch.gated of the first gate's batch */
+    struct list monitor;    /* server.monitors */
+    struct list closed;     /* server.closed */
 
     struct buf in; /* received and not consumed, when it could not be dealt with at once */
     size_t in_at;  /* consumed part of it */
@@ -80,7 +82,9 @@ struct client {
         bool set;             /* the parked command has begun to wait */
         uint64_t frame;       /* ESYNC: until applied */
         uint64_t deadline_ms; /* monotonic; 0: none */
-        bool gives_up;        /* BACKUP: when the applier has failed twice since `failures` */
+        struct heap *in;      /* applied.c's: the one that `stage` is in; NULL: in none */
+        struct heap_node stage, deadline;
+        bool gives_up; /* BACKUP: when the applier has failed twice since `failures` */
         uint64_t failures;
         bool timed_out, unblocked, unblocked_error;
         struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */

@@ -61,6 +61,7 @@ void info_stats(struct server *srv, struct buf *out) {
     info_put_u64(out, "appends_repeated", s->appends_repeated);
     info_put_u64(out, "events_read", s->events_read);
     info_put_u64(out, "throttled_commands", s->throttled);
+    info_put_u64(out, "resumed_commands", s->resumed);
     info_put_u64(out, "voids", s->voids);
 }
 

@@ -1,13 +1,67 @@
-/* See applied.h. The connection waits on srv->waiting, which every apply runs again. */
+/* See applied.h. The connection is on srv->waiting too, for what concerns all who wait (a void). */
 #include "server/wait/applied.h"
 
 #include "server/server.h"
 
-enum outcome wait_for_apply(struct client *c) {
+static enum outcome wait_in(struct client *c, struct heap *stage) {
+    struct server *srv = c->srv;
     c->park = PARK_WAIT;
-    c->srv->stats.blocked_clients++;
-    list_append(&c->srv->waiting, &c->parked);
+    srv->stats.blocked_clients++;
+    list_append(&srv->waiting, &c->parked);
+    heap_set(stage, &c->wait.stage, c->wait.frame);
+    c->wait.in = stage;
+    if (c->wait.deadline_ms > 0)
+        heap_set(&srv->stages.deadlines, &c->wait.deadline, c->wait.deadline_ms);
     return PARKED;
+}
+
+enum outcome wait_for_apply(struct client *c) {
+    return wait_in(c, &c->srv->stages.applied);
+}
+
+enum outcome wait_for_durable(struct client *c) {
+    return wait_in(c, &c->srv->stages.durable);
+}
+
+void stage_wait_over(struct client *c) {
+    if (c->wait.in == NULL) return;
+    heap_remove(c->wait.in, &c->wait.stage);
+    heap_remove(&c->srv->stages.deadlines, &c->wait.deadline);
+    c->wait.in = NULL;
+}
+
+static void resume_up_to(struct heap *stage, uint64_t frame) {
+    struct heap_node *n;
+    while ((n = heap_first(stage)) != NULL && n->key <= frame)
+        client_resume(CONTAINER_OF(n, struct client, wait.stage));
+}
+
+void stage_reached_durable(struct server *srv) {
+    resume_up_to(&srv->stages.durable, store_durable(srv->store));
+}
+
+void stage_reached_applied(struct server *srv) {
+    resume_up_to(&srv->stages.applied, store_applied(srv->store));
+}
+
+void stage_check_deadlines(struct server *srv) {
+    struct heap_node *n;
+    while ((n = heap_first(&srv->stages.deadlines)) != NULL && n->key <= srv->clock.now_ms) {
+        struct client *c = CONTAINER_OF(n, struct client, wait.deadline);
+        c->wait.timed_out = true;
+        client_resume(c);
+    }
+}
+
+uint64_t stage_next_deadline(const struct server *srv) {
+    const struct heap_node *n = heap_first(&srv->stages.deadlines);
+    return n != NULL ? n->key : UINT64_MAX;
+}
+
+void stage_waits_clear(struct server *srv) {
+    heap_clear(&srv->stages.durable);
+    heap_clear(&srv->stages.applied);
+    heap_clear(&srv->stages.deadlines);
 }
 
 bool frame_is_applied(struct client *c, uint64_t frame) {
@@ -16,6 +70,7 @@ bool frame_is_applied(struct client *c, uint64_t frame) {
         c->wait.set = true;
         c->wait.frame = frame;
         c->wait.gives_up = false;
+        c->wait.deadline_ms = 0;
         c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
         if (store_writable(srv->store)) model_submit(&srv->model);
         store_flush(srv->store);
