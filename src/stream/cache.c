@@ -85,18 +85,11 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
         uint64_t a = events[i]->rec.version, b = events[i + 1]->rec.version;
         if (reversed ? b + 1 != a : a + 1 != b) return;
     }
-    uint32_t count = s->tail_count + (uint32_t)n;
-    struct event **tail = xmalloc(count * sizeof *tail);
+    struct event **at = stream_reserve_front(m, s, (uint32_t)n);
     for (size_t i = 0; i < n; i++) {
         /* The page may be older than an erasure. */
-        tail[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i], VIEW_NEWEST));
-        event_count(m, tail[i]);
-        s->largest = MAX(s->largest, tail[i]->size);
+        at[i] = event_ref(model_erased(m, events[reversed ? n - 1 - i : i], VIEW_NEWEST));
+        event_count(m, at[i]);
+        s->largest = MAX(s->largest, at[i]->size);
     }
-    if (s->tail_count > 0) memcpy(tail + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);
-    free(s->tail);
-    m->bytes += count * sizeof *tail - s->tail_cap * sizeof *tail;
-    s->tail = tail;
-    s->tail_head = 0;
-    s->tail_count = s->tail_cap = count;
 }

@@ -26,7 +26,7 @@ void stream_load_drop(struct stream *s);
 void event_count(struct model *m, struct event *e);    /* from now on in the cache's account */
 void event_drop(struct model *m, struct event *e);     /* unref, with the cache's account */
 void stream_unpush(struct model *m, struct stream *s); /* takes the last event off again */
-void stream_push_front(struct model *m, struct stream *s, struct event *e);
+struct event **stream_reserve_front(struct model *m, struct stream *s, uint32_t n);
 /* Another copy takes the event's place in the tail, the log tail, or both. It takes its own
  * references; the id (model_replace_id) is the caller's. */
 void stream_replace(struct model *m, struct stream *s, struct event *by, bool in_tail, bool in_log);

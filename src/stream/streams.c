@@ -154,18 +154,23 @@ void stream_unpush(struct model *m, struct stream *s) {
     if (s->tail_count == 0) s->tail_head = 0;
 }
 
-/* Takes over one reference of e, whose version is the one before the tail. */
-void stream_push_front(struct model *m, struct stream *s, struct event *e) {
-    if (s->tail_head == 0) {
-        tail_reserve(m, s); /* one free place at the end at least */
-        if (s->tail_head == 0) {
-            memmove(s->tail + 1, s->tail, s->tail_count * sizeof *s->tail);
-            s->tail_head = 1;
-        }
+/* With n more in front: the caller fills them in. Who reads a stream backwards, page by page, comes
+ * here for each: so there is room in front for the next ones. */
+struct event **stream_reserve_front(struct model *m, struct stream *s, uint32_t n) {
+    if (s->tail_head < n) {
+        uint32_t count = s->tail_count + n, spare = s->tail_count > 0 ? count / 2 : 0;
+        struct event **tail = xmalloc((spare + count) * sizeof *tail);
+        if (s->tail_count > 0)
+            memcpy(tail + spare + n, s->tail + s->tail_head, s->tail_count * sizeof *tail);
+        free(s->tail);
+        m->bytes += (spare + count) * sizeof *tail - s->tail_cap * sizeof *tail;
+        s->tail = tail;
+        s->tail_head = spare + n;
+        s->tail_cap = spare + count;
     }
-    s->tail[--s->tail_head] = e;
-    s->largest = MAX(s->largest, e->size);
-    s->tail_count++;
+    s->tail_head -= n;
+    s->tail_count += n;
+    return s->tail + s->tail_head;
 }
 
 struct note_touch {

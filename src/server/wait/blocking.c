@@ -8,12 +8,14 @@
 void blocking_init(struct server *srv) {
     srv->blocking = xcalloc(1, sizeof *srv->blocking);
     hash_init(&srv->blocking->keys);
+    hash_init(&srv->blocking->sets);
     list_init(&srv->blocking->ready);
 }
 
 void blocking_clear(struct server *srv) {
     assert(srv->blocking->keys.count == 0);
     hash_clear(&srv->blocking->keys);
+    hash_clear(&srv->blocking->sets);
     heap_clear(&srv->blocking->due);
     heap_clear(&srv->blocking->looks);
     free(srv->blocking);
@@ -78,13 +80,15 @@ bool blocking_ids(struct client *c, size_t n, struct entry_id **ids) {
 /* The first event of the log that nobody has been shown: what is visible now, the command that
  * begins to wait has just looked at. */
 static uint64_t first_invisible(const struct model *m) {
-    uint64_t settled = model_settled(m), sequence = m->next_sequence;
-    while (sequence > m->log.first) {
-        const struct event *e = model_event(m, sequence - 1);
-        if (e != NULL && e->frame <= settled) break;
-        sequence--;
+    uint64_t settled = model_settled(m), low = m->log.first, high = m->next_sequence;
+    while (low < high) { /* frames ascend */
+        uint64_t mid = low + (high - low) / 2;
+        if (model_event(m, mid)->frame <= settled)
+            low = mid + 1;
+        else
+            high = mid;
     }
-    return sequence;
+    return low;
 }
 
 static void begin(struct client *c, struct blocked *w, const struct blocking_on *on,
@@ -108,6 +112,7 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
         link->client = c;
         if (on->after != NULL) link->after = on->after[i];
         list_init(&link->node);
+        list_init(&link->later);
         list_append(&link->set->waiters, &link->node);
         link->set->links++;
         link->set->claimers += on->claims;
@@ -133,6 +138,12 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
     if (w->links == NULL) begin(c, w, on, kind);
     set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
     set_due(&c->srv->blocking->looks, &w->look, on->recheck_at);
+    for (size_t i = 0; w->claims && i < w->link_count; i++) {
+        list_remove(&w->links[i].later);
+        struct blocked_set *set = w->links[i].set;
+        set->told_at = MAX(set->told_at, c->srv->model.wall);
+        if (on->recheck_at == 0) list_append(&set->unlooking, &w->links[i].later);
+    }
     if (c->half_closed) blocking_end_of_input(c);
     c->park = PARK_WAIT;
     c->srv->stats.blocked_clients++;

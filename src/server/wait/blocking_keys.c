@@ -28,32 +28,35 @@ struct blocked_key *blocked_key_get(struct blocking *b, struct str name) {
     return key;
 }
 
-struct blocked_set *blocked_set_find(struct blocked_key *key, enum set_kind kind,
-                                     struct str group) {
-    LIST_FOR_EACH (it, &key->sets) {
-        struct blocked_set *set = LIST_ENTRY(it, struct blocked_set, node);
-        if (set->kind == kind && str_eq(str_of(set->group, set->group_len), group)) return set;
+static uint64_t set_hash(const struct blocked_key *key, enum set_kind kind, struct str group) {
+    return key->node.hash ^ hash_u64(hash_bytes(group.ptr, group.len) + (uint64_t)kind);
+}
+
+struct blocked_set *blocked_set_find(struct blocking *b, const struct blocked_key *key,
+                                     enum set_kind kind, struct str group) {
+    for (struct hash_node *n = hash_first(&b->sets, set_hash(key, kind, group)); n != NULL;
+         n = hash_next(&b->sets, n)) {
+        struct blocked_set *set = CONTAINER_OF(n, struct blocked_set, of);
+        if (set->key == key && set->kind == kind &&
+            str_eq(str_of(set->group, set->group_len), group))
+            return set;
     }
     return NULL;
 }
 
-static bool has_group_set(const struct blocked_key *key) {
-    LIST_FOR_EACH (it, &key->sets)
-        if (LIST_ENTRY(it, struct blocked_set, node)->kind == SET_GROUP) return true;
-    return false;
-}
-
 struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key, enum set_kind kind,
                                     struct str group) {
-    struct blocked_set *set = blocked_set_find(key, kind, group);
+    struct blocked_set *set = blocked_set_find(b, key, kind, group);
     if (set != NULL) return set;
-    if (kind == SET_GROUP && !has_group_set(key)) b->keys_on_nokey++;
+    if (kind == SET_GROUP && key->group_sets++ == 0) b->keys_on_nokey++;
     set = xcalloc(1, sizeof *set + group.len);
     set->key = key;
     set->kind = kind;
     set->group_len = group.len;
     if (group.len > 0) memcpy(set->group, group.ptr, group.len);
     list_init(&set->waiters);
+    list_init(&set->unlooking);
+    hash_insert(&b->sets, &set->of, set_hash(key, kind, group));
     list_init(&set->node);
     list_append(&key->sets, &set->node);
     return set;
@@ -70,7 +73,8 @@ void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key) {
 void blocked_set_free_if_unused(struct blocking *b, struct blocked_set *set) {
     if (set->links > 0 || set->serving) return;
     list_remove(&set->node);
-    if (set->kind == SET_GROUP && !has_group_set(set->key)) b->keys_on_nokey--;
+    hash_remove(&b->sets, &set->of);
+    if (set->kind == SET_GROUP && --set->key->group_sets == 0) b->keys_on_nokey--;
     free(set);
 }
 
@@ -78,6 +82,7 @@ void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims) 
     struct blocked_set *set = link->set;
     struct blocked_key *key = set->key;
     list_remove(&link->node);
+    list_remove(&link->later);
     set->links--;
     if (claims) set->claimers--;
     blocked_set_free_if_unused(b, set);

@@ -35,13 +35,26 @@ void blocking_all_changed(struct server *srv) {
     hash_each(&srv->blocking->keys, change_one, srv->blocking);
 }
 
+static void recheck_claimer(struct server *srv, struct blocked *w) {
+    uint64_t at = blocking_claimable_at(srv, srv->model.wall, w->min_idle);
+    if (heap_contains(&w->look) && w->look.key <= at) return; /* of an earlier delivery */
+    heap_set(&srv->blocking->looks, &w->look, at);
+}
+
+/* Who looks already on account of an earlier delivery looks soon enough, unless the clock was set
+ * back since. */
 static void recheck_claimers(struct server *srv, struct blocked_set *set) {
+    bool set_back = srv->model.wall < set->told_at;
+    set->told_at = srv->model.wall;
+    while (!list_empty(&set->unlooking)) {
+        struct blocked_link *link = LIST_ENTRY(set->unlooking.next, struct blocked_link, later);
+        list_remove(&link->later);
+        recheck_claimer(srv, link->client->wait.blocked);
+    }
+    if (LIKELY(!set_back)) return;
     LIST_FOR_EACH (it, &set->waiters) {
         struct blocked *w = LIST_ENTRY(it, struct blocked_link, node)->client->wait.blocked;
-        if (!w->claims) continue;
-        uint64_t at = blocking_claimable_at(srv, srv->model.wall, w->min_idle);
-        if (heap_contains(&w->look) && w->look.key <= at) continue; /* of an earlier delivery */
-        heap_set(&srv->blocking->looks, &w->look, at);
+        if (w->claims) recheck_claimer(srv, w);
     }
 }
 
@@ -53,7 +66,7 @@ void blocking_delete_key(struct server *srv, struct stream *s) {
 void blocking_delivered(struct server *srv, struct str name, struct str group) {
     struct blocking *b = srv->blocking;
     struct blocked_key *key = b->keys.count > 0 ? blocked_key_find(b, name) : NULL;
-    struct blocked_set *set = key != NULL ? blocked_set_find(key, SET_GROUP, group) : NULL;
+    struct blocked_set *set = key != NULL ? blocked_set_find(b, key, SET_GROUP, group) : NULL;
     if (set == NULL || set->claimers == 0) return;
     if (set->serving)
         set->delivered = true;

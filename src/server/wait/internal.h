@@ -19,6 +19,7 @@ struct blocked_key {
     struct hash_node node; /* blocking.keys */
     struct list ready;     /* blocking.ready */
     struct list sets;
+    size_t group_sets;      /* those of groups among them */
     size_t links;           /* in all of its sets */
     bool serving;           /* must stay */
     bool changed;           /* other than by new entries ... */
@@ -29,12 +30,15 @@ struct blocked_key {
 };
 
 struct blocked_set {
-    struct list node; /* blocked_key.sets */
+    struct list node;    /* blocked_key.sets */
+    struct hash_node of; /* blocking.sets: by key, kind and group */
     struct blocked_key *key;
     enum set_kind kind;
     struct list waiters; /* struct blocked_link */
     size_t links;
-    size_t claimers; /* links of commands with CLAIM */
+    size_t claimers;       /* links of commands with CLAIM ... */
+    struct list unlooking; /* ... that will not look at what is pending by themselves (later) */
+    uint64_t told_at;      /* ms, wall clock: when they last heard of a delivery, or came */
     bool serving;
     bool delivered; /* meanwhile: those who claim have something to look at later */
     size_t group_len;
@@ -42,7 +46,8 @@ struct blocked_set {
 };
 
 struct blocked_link {
-    struct list node; /* blocked_set.waiters */
+    struct list node;  /* blocked_set.waiters */
+    struct list later; /* blocked_set.unlooking */
     struct blocked_set *set;
     struct client *client;
     struct entry_id after; /* SET_ENTRIES */
@@ -62,7 +67,7 @@ struct blocked {
 };
 
 struct blocking {
-    struct hash_table keys;
+    struct hash_table keys, sets;
     struct list ready;
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
@@ -75,7 +80,8 @@ struct blocking {
 /* blocking_keys.c; `find` returns NULL when there is none, `get` makes one. */
 struct blocked_key *blocked_key_find(struct blocking *b, struct str name);
 struct blocked_key *blocked_key_get(struct blocking *b, struct str name);
-struct blocked_set *blocked_set_find(struct blocked_key *key, enum set_kind kind, struct str group);
+struct blocked_set *blocked_set_find(struct blocking *b, const struct blocked_key *key,
+                                     enum set_kind kind, struct str group);
 struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key, enum set_kind kind,
                                     struct str group);
 void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims);

@@ -5,7 +5,7 @@
 
 void model_bury(struct model *m, struct event *e) {
     if (m->graves.first + m->graves.count == m->graves.cap) {
-        if (m->graves.first > 0) {
+        if (m->graves.first > m->graves.cap / 2) { /* else it would be moved again soon */
             memmove(m->graves.items, m->graves.items + m->graves.first,
                     m->graves.count * sizeof *m->graves.items);
             m->graves.first = 0;
