@@ -9,6 +9,8 @@
 
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64
+#define ABSENT_PART        64 /* of cache-bytes */
+#define ABSENT_MIN         UINT64_C(16)
 
 bool evict_log_event(struct model *m, uint64_t floor) {
     if (m->log.first == m->next_sequence) return false;
@@ -25,6 +27,27 @@ bool evict_log_event(struct model *m, uint64_t floor) {
     if (e->rec.flags & EVENT_CLIENT_ID) known_ids_add(m, &e->rec.event_id);
     model_log_forget(m, e);
     return true;
+}
+
+/* Names that do not exist are remembered so that nobody asks the backend again: up to so many. Each
+ * takes some 300 bytes and the name. */
+static uint64_t absent_max(const struct model *m) {
+    return MAX(m->bytes_max / ABSENT_PART / 256, ABSENT_MIN);
+}
+
+static bool evict_absent(struct model *m, uint64_t floor) {
+    for (int stay = 0; stay < CLOCK_LOOK_AT && !list_empty(&m->absent);) {
+        struct stream *s = LIST_ENTRY(m->absent.next, struct stream, clock);
+        if (!s->touched && s->pins == 0 && s->last_frame <= floor) {
+            stream_destroy(m, s);
+            return true;
+        }
+        stay += !s->touched; /* a second chance is paid for by who touched it */
+        s->touched = false;
+        list_remove(&s->clock);
+        list_append(&m->absent, &s->clock);
+    }
+    return false;
 }
 
 /* Second chance: a stream that was used since the hand passed it goes to the end of the round. */
@@ -61,13 +84,16 @@ void model_evict(struct model *m) {
     model_forget_renamed(m);
     model_forget_erased(m, store_floor(m->store));
     if (m->replay != NULL) replay_forget(m);
-    if (m->bytes <= m->bytes_max) return;
     uint64_t floor = store_floor(m->store);
+    /* As many as came in this turn, whatever that is: each goes once. */
+    while (m->streams.count - m->live_in_memory > absent_max(m) && evict_absent(m, floor)) {}
+    if (m->bytes <= m->bytes_max) return;
     for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {
         bool log_first = m->log.bytes >= m->bytes / 2;
         if (log_first && evict_log_event(m, floor)) continue;
         if (evict_stream(m, floor)) continue;
-        if (log_first || !evict_log_event(m, floor)) return;
+        if (!log_first && evict_log_event(m, floor)) continue;
+        if (!evict_absent(m, floor)) return;
     }
 }
 

@@ -8,6 +8,8 @@ struct stream *stream_lookup(const struct model *m, struct str name, uint64_t ha
 struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t hash,
                              enum stream_state state);
 void stream_destroy(struct model *m, struct stream *s);
+/* LIVE or ABSENT from now on: the only way to change that. */
+void stream_set_state(struct model *m, struct stream *s, enum stream_state state);
 void stream_push(struct model *m, struct stream *s, struct event *e);
 void stream_drop_front(struct model *m, struct stream *s);
 struct stream *model_stream_by_event(struct model *m, const struct event *e);

@@ -93,6 +93,52 @@ static void load_done(struct store_request *r) {
     load->old_name = NULL;
     s->load = NULL;
     if (r->status != 0) {
+static void load_failed(struct stream_load *load) {
+    struct store_request *r = &load->request;
+    struct model *m = load->model;
+    struct stream *s = load->stream;
+    s->load = NULL;
+    store_release(m->store, r);
+    s->pins++; /* a waiter must not make it go */
+    wake_all(s, r->status, &r->err);
+    s->pins--;
+    if (list_empty(&s->waiters)) {
+        stream_destroy(m, s);
+        free(load);
+    } else { /* asked for again by somebody who was woken */
+        s->load = load;
+        load_ask(load);
+    }
+}
+
+static void load_finish(struct stream_load *load) {
+    struct store_request *r = &load->request;
+    struct model *m = load->model;
+    struct stream *s = load->stream;
+    s->load = NULL;
+    if (r->head.exists) {
+        stream_install_numbers(m, s, &r->head);
+        stream_set_state(m, s, STREAM_LIVE);
+        if (m->replay != NULL) replay_contents(m, s, r->applied);
+    } else {
+        stream_set_state(m, s, STREAM_ABSENT);
+    }
+    stream_head_clear(&r->head);
+    store_release(m->store, r);
+    wake_all(s, 0, NULL);
+    free(load);
+}
+
+/* Goes on installing; false: there is more to do. */
+static bool load_install(struct stream_load *load, size_t *work) {
+    const struct stream_head *h = &load->request.head;
+    if (h->exists && !stream_install_some(load->model, load->stream, h, &load->progress, work))
+        return false;
+    list_remove(&load->installing);
+    load_finish(load);
+    return true;
+}
+
         store_release(m->store, r);
         s->pins++; /* a waiter must not make it go */
         wake_all(s, r->status, &r->err);

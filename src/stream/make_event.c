@@ -15,7 +15,7 @@ struct note_stream {
 static void stream_unmake(struct model *m, struct undo *u) {
     struct note_stream *note = CONTAINER_OF(u, struct note_stream, undo);
     struct stream *s = note->stream;
-    s->state = STREAM_ABSENT;
+    stream_set_state(m, s, STREAM_ABSENT);
     s->born = 0;
     s->name->rec.number = 0;
     s->name->rec.is_string = 0;
@@ -29,7 +29,6 @@ static void stream_unmake(struct model *m, struct undo *u) {
     s->tail = NULL;
     s->tail_head = s->tail_cap = 0;
     stream_extra_free(m, s);
-    m->live_in_memory--;
     m->stream_count--;
     m->next_stream--;
 }
@@ -46,11 +45,10 @@ void stream_come_to_be(struct model *m, struct stream *s, bool is_string) {
     r->number = m->next_stream++;
     r->created = m->recorded;
     r->is_string = is_string;
-    s->state = STREAM_LIVE;
+    stream_set_state(m, s, STREAM_LIVE);
     s->born = m->decided + 1;
     s->next_version = 0;
     s->entry_ms = s->entry_seq = 0;
-    m->live_in_memory++;
     m->stream_count++;
     stream_touch(m, s, true);
     memcpy(model_record(m, RECORD_STREAM, sizeof *r + r->name_len), r, sizeof *r + r->name_len);

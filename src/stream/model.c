@@ -17,6 +17,8 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     erased_init(m);
     settled_init(m);
     list_init(&m->clock);
+    list_init(&m->absent);
+    list_init(&m->installing);
     list_init(&m->hidden.order);
     m->next_group = st->next_group;
     m->deadlines.on_disk = st->next_deadline;

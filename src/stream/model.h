@@ -51,7 +51,7 @@ struct stream {
     uint32_t read_from;      /* pack.c's: 1 + where a scattered range was read; 0: never */
     uint32_t plan;           /* append.c's: the append (model.plan) that `planned` is of */
     uint64_t planned;        /* next version inside that append */
-    struct list clock;       /* model.clock; not while LOADING */
+    struct list clock;       /* model.clock or absent; in neither while LOADING */
     union {
         struct stream_load *load; /* while LOADING */
         uint64_t born;            /* while LIVE: the frame that created it; 0: it was loaded */
@@ -89,7 +89,9 @@ struct waiter {
 struct model {
     struct store *store;
     struct hash_table streams, ids;
-    struct list clock; /* streams in memory, the clock hand at its front: second chance */
+    struct list clock;      /* LIVE streams in memory, the clock hand at its front: second chance */
+    struct list absent;     /* ABSENT ones, the same; there are few (cache.c) */
+    struct list installing; /* load.c's: heads that have come and are put in, in portions */
 
     struct log_tail log;
     uint64_t next_sequence;
@@ -152,6 +154,9 @@ struct stream *model_stream(struct model *m, struct str name);
 /* Three steps that bring what an append to the stream will touch into the processor's cache; do
  * each for several names before the next. Returns the hash for the others. No effect on anything
  * else. */
+/* The same for who only reads it: of a name that is proven absent nothing is kept; the shared
+ * ABSENT stream stands for it (model_nothing). */
+struct stream *model_stream_to_read(struct model *m, struct str name);
 uint64_t model_prefetch_bucket(const struct model *m, struct str name);
 void model_prefetch_stream(const struct model *m, uint64_t hash);
 void model_prefetch_tail(const struct model *m, uint64_t hash);
@@ -165,6 +170,12 @@ struct stream *model_load_stream(struct model *m, struct str name, struct waiter
 void model_unwait(struct waiter *w);
 static inline void stream_pin(struct stream *s) {
     s->pins++;
+}
+/* Goes on with loads that are too large for one turn, a bounded amount. Once a turn, and without
+ * waiting for anything else as long as model_is_installing. */
+void model_install(struct model *m);
+static inline bool model_is_installing(const struct model *m) {
+    return !list_empty(&m->installing);
 }
 static inline void stream_unpin(struct stream *s) {
     assert(s->pins > 0);

@@ -21,15 +21,24 @@ struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t
                              enum stream_state state) {
     struct stream *s = xcalloc(1, sizeof *s);
     s->name = name;
-    s->state = state;
+    s->state = STREAM_LOADING;
     list_init(&s->waiters);
     list_init(&s->clock);
     name->resident = s;
     hash_insert(&m->streams, &s->node, hash);
-    if (state != STREAM_LOADING) list_append(&m->clock, &s->clock);
-    if (state == STREAM_LIVE) m->live_in_memory++;
+    if (state != STREAM_LOADING) stream_set_state(m, s, state);
     m->bytes += stream_bytes(s);
     return s;
+}
+
+void stream_set_state(struct model *m, struct stream *s, enum stream_state state) {
+    assert(state != STREAM_LOADING);
+    bool live = state == STREAM_LIVE;
+    m->live_in_memory += live;
+    m->live_in_memory -= s->state == STREAM_LIVE;
+    s->state = state;
+    list_remove(&s->clock);
+    list_append(live ? &m->clock : &m->absent, &s->clock);
 }
 
 void event_drop(struct model *m, struct event *e) {
@@ -74,7 +83,7 @@ struct stream *model_peek(struct model *m, struct str name) {
     return s != NULL && s->state == STREAM_LIVE ? s : NULL;
 }
 
-struct stream *model_stream(struct model *m, struct str name) {
+static struct stream *find(struct model *m, struct str name, bool reads) {
     uint64_t hash = hash_bytes(name.ptr, name.len);
     struct stream *s = stream_lookup(m, name, hash);
     if (s != NULL) {
@@ -83,10 +92,18 @@ struct stream *model_stream(struct model *m, struct str name) {
         s->touched = true;
         return s;
     }
+    if (m->live_in_memory != m->stream_count) return NULL;
     /* Every stream that exists is in memory: this one does not exist. */
-    if (m->live_in_memory == m->stream_count)
-        return stream_create(m, stream_name_create(0, 0, name), hash, STREAM_ABSENT);
-    return NULL;
+    if (reads) return model_nothing();
+    return stream_create(m, stream_name_create(0, 0, name), hash, STREAM_ABSENT);
+}
+
+struct stream *model_stream(struct model *m, struct str name) {
+    return find(m, name, false);
+}
+
+struct stream *model_stream_to_read(struct model *m, struct str name) {
+    return find(m, name, true);
 }
 
 uint64_t model_prefetch_bucket(const struct model *m, struct str name) {

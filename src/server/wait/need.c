@@ -143,10 +143,13 @@ void need_finish(struct client *c) {
 
 /* ---- streams ---- */
 
-/* The newest one, in memory; NULL: it is being loaded. */
+/* The newest one, in memory; NULL: it is being loaded. On the settled view it is for reading only.
+ */
 static inline struct stream *find_stream(struct client *c, struct str name) {
     struct model *m = &c->srv->model;
-    struct stream *s = stream_name_valid(name) ? model_stream(m, name) : model_nothing();
+    struct stream *s = !stream_name_valid(name) ? model_nothing()
+                       : c->view == VIEW_NEWEST ? model_stream(m, name)
+                                                : model_stream_to_read(m, name);
     if (s != NULL) {
         bool hidden = UNLIKELY(stream_expired(m, s)) && expiry_check(c->srv, s);
         return hidden ? model_nothing() : s;

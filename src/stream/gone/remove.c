@@ -242,8 +242,7 @@ static void undelete(struct model *m, struct undo *u) {
     s->last_frame = old->last_frame;
     s->changed_frame = old->changed_frame;
     s->born = old->born;
-    s->state = STREAM_LIVE;
-    m->live_in_memory++;
+    stream_set_state(m, s, STREAM_LIVE);
     m->stream_count++;
     if (s->extra != NULL) {
         stream_extra_moved(s);
@@ -274,8 +273,7 @@ void model_delete(struct model *m, struct stream *s) {
     take_content(m, s);
     s->name = stream_name_create(0, 0, stream_name_str(content->name));
     s->name->resident = s;
-    s->state = STREAM_ABSENT;
-    m->live_in_memory--;
+    stream_set_state(m, s, STREAM_ABSENT);
     m->stream_count--;
     stream_touch(m, s, true);
     /* A string has no events that readers of the log could meet. */
@@ -315,8 +313,8 @@ static void move_content(struct model *m, struct stream *from, struct stream *to
     to->entry_ms = from->entry_ms;
     to->entry_seq = from->entry_seq;
     to->born = from->born;
-    to->state = STREAM_LIVE;
-    from->state = STREAM_ABSENT;
+    stream_set_state(m, to, STREAM_LIVE);
+    stream_set_state(m, from, STREAM_ABSENT);
     take_content(m, from);
     if (to->extra == NULL) return;
     stream_extra_moved(to);
