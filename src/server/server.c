@@ -189,6 +189,7 @@ static void after_turn(struct server *srv) {
     server_read_clock(srv);
     check_deadlines(srv);
     expiry_run(srv);
+    model_install(&srv->model);
     blocking_serve(srv);
     run_resumed(srv);
     commit_hand_over(srv);
@@ -205,7 +206,7 @@ static void after_turn(struct server *srv) {
 }
 
 static uint64_t turn_wait_us(struct server *srv) {
-    if (!list_empty(&srv->to_resume)) return 0;
+    if (!list_empty(&srv->to_resume) || model_is_installing(&srv->model)) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0) return 0;
     uint64_t wait_ms =
@@ -286,8 +287,8 @@ int server_start(struct server *srv, struct err *err) {
     commands_init();
     stats_init(&srv->stats);
     list_init(&srv->clients);
-    list_init(&srv->to_flush);
     hash_init(&srv->clients_by_id);
+    list_init(&srv->to_flush);
     list_init(&srv->to_resume);
     list_init(&srv->throttled);
     list_init(&srv->waiting);
@@ -355,7 +356,10 @@ static int finish(struct server *srv) {
     after_turn(srv);
     /* What was asked for a client that is gone comes back to nobody: streams that are being loaded.
      */
-    while (store_has_requests(srv->store) && clock_mono_ms() < give_up) loop_turn(srv->loop, 10000);
+    while (store_has_requests(srv->store) && clock_mono_ms() < give_up) {
+        model_install(&srv->model);
+        loop_turn(srv->loop, model_is_installing(&srv->model) ? 0 : 10000);
+    }
     if (store_has_requests(srv->store)) log_warning("stopping: reads are still under way");
     if (store_writable(srv->store)) model_submit(&srv->model); /* of the last commands to go on */
     struct err err;
@@ -385,11 +389,11 @@ int server_run(struct server *srv) {
     loop_destroy(srv->loop);
     model_clear(&srv->model);
     blocking_clear(srv);
+    stage_waits_clear(srv);
+    hash_clear(&srv->clients_by_id);
     stats_clear(&srv->stats);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_clear(&srv->ahead[i]);
     free(srv->read_buffer);
     config_free(&srv->config);
-    stage_waits_clear(srv);
-    hash_clear(&srv->clients_by_id);
     return status;
 }

@@ -77,7 +77,8 @@ struct group_image {
     struct group_record *record; /* allocated; its position is the current one */
     struct consumer_record **consumers;
     size_t consumer_count;
-    struct pending_item *pending; /* by entry id; flags 0 */
+    struct pending_item *pending; /* by entry id; flags 0. (store_request gives them in another
+                                     order: see STORE_READ_HEAD.) */
     size_t pending_count;
 };
 void stream_head_clear(struct stream_head *h);

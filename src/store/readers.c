@@ -5,12 +5,41 @@
 #include "base/alloc.h"
 #include "base/log.h"
 
+/* Those with an owner first, as they stand; the others as they were handed back. */
+static int by_rank(const void *a, const void *b) {
+    const struct pending_item *x = a, *y = b;
+    if (x->delivered != y->delivered) return x->delivered < y->delivered ? -1 : 1;
+    return entry_id_cmp(x->id, y->id);
+}
+
+static void order_pending(struct group_image *g) {
+    struct pending_item *unowned = xmalloc((g->pending_count + 1) * sizeof *unowned);
+    size_t owned = 0, n = 0;
+    for (size_t i = 0; i < g->pending_count; i++) {
+        if (g->pending[i].consumer != 0)
+            g->pending[owned++] = g->pending[i];
+        else
+            unowned[n++] = g->pending[i];
+    }
+    if (n > 1) qsort(unowned, n, sizeof *unowned, by_rank);
+    if (n > 0) memcpy(g->pending + owned, unowned, n * sizeof *unowned);
+    free(unowned);
+}
+
+/* Here, as it may take long, and the loop has no time for that. */
+static int read_head(struct backend_conn *c, const struct backend *b, struct store_request *r) {
+    int rc = b->read_head(c, r->name, &r->head, &r->applied, &r->err);
+    for (size_t i = 0; rc == 0 && r->head.detail != NULL && i < r->head.detail->group_count; i++)
+        order_pending(&r->head.detail->groups[i]);
+    return rc;
+}
+
 static int serve(struct store *s, struct backend_conn *c, struct store_request *r) {
     const struct backend *b = s->backend;
     struct err *err = &r->err;
     switch (r->kind) {
     case STORE_READ_HEAD:
-        return b->read_head(c, r->name, &r->head, &r->applied, err);
+        return read_head(c, b, r);
     case STORE_READ_EVENTS:
         page_init(&r->page);
         if (b->read_events(c, &r->range, &r->page, err) != 0) return ERR_IO;

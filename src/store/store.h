@@ -89,7 +89,8 @@ void store_set_disk_free_min(struct store *s, uint64_t bytes);
 void store_set_interval(struct store *s, uint64_t ms);
 
 enum store_request_kind {
-    STORE_READ_HEAD,
+    STORE_READ_HEAD, /* what groups have pending: first what has an owner, then the rest, as it was
+                        handed back */
     STORE_READ_EVENTS,
     STORE_READ_ID,
     STORE_LIST_IDS,

@@ -68,8 +68,16 @@ void stream_extra_moved(struct stream *s);
 void stream_note_extra(struct model *m, struct stream *s);
 /* RECORD_STREAM_STATE of s as it is now. */
 void stream_record_state(struct model *m, struct stream *s);
-/* Puts what was loaded into a stream that has just become LIVE. */
-void stream_install(struct model *m, struct stream *s, const struct stream_head *h);
+/* Puts what was loaded into a stream that is LOADING, in portions: what there may be very much of
+ * first (false: *work is used up before it is all there), in the end the numbers. */
+struct install_progress {
+    size_t holes, idempotent, group; /* that many are there */
+    struct cgroup *open;             /* being filled: of the next group ... */
+    size_t consumer, item;           /* ... so many are there */
+};
+bool stream_install_some(struct model *m, struct stream *s, const struct stream_head *h,
+                         struct install_progress *at, size_t *work);
+void stream_install_numbers(struct model *m, struct stream *s, const struct stream_head *h);
 
 /* gone/deadlines.c */
 void expiring_update(struct model *m, struct stream *s); /* after extra.expires changed */
@@ -129,7 +137,8 @@ void model_replace_id(struct model *m, const struct event *old, struct event *by
 /* group/cgroup.c, group/cgroup_load.c, ids/idempotent.c */
 void cgroups_free(struct stream_extra *x);
 size_t cgroups_bytes(const struct stream_extra *x);
-void cgroups_install(struct stream *s, const struct group_image *images, size_t n);
+bool cgroups_install_some(struct stream *s, const struct group_image *images, size_t n,
+                          struct install_progress *at, size_t *work);
 bool cgroups_replay(struct model *m, struct stream *s, const struct record *r);
 void idempotent_free(struct idempotent *i);
 size_t idempotent_bytes(const struct idempotent *i);

@@ -1,10 +1,16 @@
 /* Loading stream heads. A stream that is asked for and not in memory becomes a LOADING one, which
  * collects waiters; when the reader thread has found its head it turns LIVE or ABSENT, and they are
  * woken. Nothing in memory can be newer than what the backend says: a stream leaves memory only
- * when all its frames are applied, and gets no new ones while it is not there. */
+ * when all its frames are applied, and gets no new ones while it is not there.
+ *
+ * What a stream has besides its events (pending entries, consumers, holes) may be a million things.
+ * They are put in a portion a turn; until all of them are there it is LOADING. */
 #include "stream/internal.h"
 
 #include "base/alloc.h"
+
+#define INSTALLED_AT_ONCE  4096 /* things, when the head arrives: a millisecond */
+#define INSTALLED_PER_TURN 8192 /* of all streams that were not through then */
 
 struct stream_load {
     struct store_request request;
@@ -15,6 +21,9 @@ struct stream_load {
      * looked for by its number, whose name there is this one; NULL: not so. */
     uint64_t number;
     struct stream_name *old_name;
+    struct list installing; /* in model.installing: what follows is under way */
+    struct install_progress progress;
+    uint64_t install_generation; /* of the model when it began */
 };
 
 static void load_done(struct store_request *r);
@@ -84,15 +93,6 @@ static void wake_all(struct stream *s, int status, const struct err *err) {
     }
 }
 
-static void load_done(struct store_request *r) {
-    struct stream_load *load = CONTAINER_OF(r, struct stream_load, request);
-    struct model *m = load->model;
-    struct stream *s = load->stream;
-    if (r->status == 0 && load_goes_on(load)) return;
-    stream_name_unref(load->old_name);
-    load->old_name = NULL;
-    s->load = NULL;
-    if (r->status != 0) {
 static void load_failed(struct stream_load *load) {
     struct store_request *r = &load->request;
     struct model *m = load->model;
@@ -139,36 +139,42 @@ static bool load_install(struct stream_load *load, size_t *work) {
     return true;
 }
 
-        store_release(m->store, r);
-        s->pins++; /* a waiter must not make it go */
-        wake_all(s, r->status, &r->err);
-        s->pins--;
-        if (list_empty(&s->waiters)) {
-            stream_destroy(m, s);
-        } else { /* asked for again by somebody who was woken */
-            s->load = load;
-            load_ask(load);
-            return;
-        }
-    } else {
-        /* While it was asked for everything was flushed: what the backend had before does not
-         * count. (The request itself kept the flush from being forgotten.) */
-        bool flushed = load->generation != m->generation && m->flushed.frame != 0;
-        if (flushed) r->head.exists = false;
-        if (r->head.exists) {
-            s->state = STREAM_LIVE;
-            stream_install(m, s, &r->head);
-            m->live_in_memory++;
-            if (m->replay != NULL) replay_contents(m, s, r->applied);
-        } else {
-            s->state = STREAM_ABSENT;
-        }
-        stream_head_clear(&r->head);
-        list_append(&m->clock, &s->clock);
-        store_release(m->store, r);
-        wake_all(s, 0, NULL);
+static void load_done(struct store_request *r) {
+    struct stream_load *load = CONTAINER_OF(r, struct stream_load, request);
+    struct model *m = load->model;
+    size_t work = INSTALLED_AT_ONCE;
+    if (r->status == 0 && load_goes_on(load)) return;
+    stream_name_unref(load->old_name);
+    load->old_name = NULL;
+    if (r->status != 0) {
+        load_failed(load);
+        return;
     }
-    free(load);
+    /* While it was asked for everything was flushed: what the backend had before does not count.
+     * (The request itself kept the flush from being forgotten.) */
+    if (load->generation != m->generation && m->flushed.frame != 0) r->head.exists = false;
+    load->progress = (struct install_progress){0};
+    load->install_generation = m->generation;
+    if (!load_install(load, &work)) list_append(&m->installing, &load->installing);
+}
+
+/* Everything was flushed, or voided, while it was being installed: from the start, with what the
+ * backend said. */
+static void load_again(struct stream_load *load) {
+    list_remove(&load->installing);
+    stream_extra_free(load->model, load->stream);
+    load_done(&load->request);
+}
+
+void model_install(struct model *m) {
+    size_t work = INSTALLED_PER_TURN;
+    while (work > 0 && !list_empty(&m->installing)) {
+        struct stream_load *load = LIST_ENTRY(m->installing.next, struct stream_load, installing);
+        if (load->install_generation != m->generation)
+            load_again(load);
+        else if (!load_install(load, &work))
+            break;
+    }
 }
 
 struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w) {
@@ -192,6 +198,7 @@ struct stream *model_load_stream(struct model *m, struct str name, struct waiter
 void stream_load_drop(struct stream *s) {
     while (!list_empty(&s->waiters)) list_remove(s->waiters.next);
     if (s->load == NULL) return;
+    list_remove(&s->load->installing);
     stream_head_clear(&s->load->request.head);
     stream_list_clear(&s->load->request.list);
     stream_name_unref(s->load->old_name);

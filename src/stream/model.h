@@ -73,8 +73,11 @@ struct stream_extra {
     struct list images;      /* settled.h: what it was before frames that are not settled */
     char *value;             /* a string's */
     size_t value_len;
-    struct cgroup **groups; /* ascending names */
+    struct cgroup **groups; /* in order of names after cgroups_sort */
     uint32_t group_count, group_cap;
+    bool groups_sorted;
+    struct hash_table groups_by_name;
+    size_t groups_bytes;                         /* of each as last counted: cgroup_account */
     uint32_t idempotent_seconds, idempotent_max; /* 0: as configured */
     struct idempotent *idempotent;               /* NULL: no producer is known */
 };
@@ -151,12 +154,12 @@ static inline uint64_t model_settled(const struct model *m) {
 /* The stream of that name if it is in memory (LIVE or ABSENT), marked as used. NULL:
  * it must be loaded first (model_load_stream), unless it could be proven absent. */
 struct stream *model_stream(struct model *m, struct str name);
-/* Three steps that bring what an append to the stream will touch into the processor's cache; do
- * each for several names before the next. Returns the hash for the others. No effect on anything
- * else. */
 /* The same for who only reads it: of a name that is proven absent nothing is kept; the shared
  * ABSENT stream stands for it (model_nothing). */
 struct stream *model_stream_to_read(struct model *m, struct str name);
+/* Three steps that bring what an append to the stream will touch into the processor's cache; do
+ * each for several names before the next. Returns the hash for the others. No effect on anything
+ * else. */
 uint64_t model_prefetch_bucket(const struct model *m, struct str name);
 void model_prefetch_stream(const struct model *m, uint64_t hash);
 void model_prefetch_tail(const struct model *m, uint64_t hash);
@@ -168,14 +171,14 @@ struct stream *model_in_memory(struct model *m, struct str name);
  * that will be there when w is woken with status 0 (in that call it may be pinned). */
 struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w);
 void model_unwait(struct waiter *w);
-static inline void stream_pin(struct stream *s) {
-    s->pins++;
-}
 /* Goes on with loads that are too large for one turn, a bounded amount. Once a turn, and without
  * waiting for anything else as long as model_is_installing. */
 void model_install(struct model *m);
 static inline bool model_is_installing(const struct model *m) {
     return !list_empty(&m->installing);
+}
+static inline void stream_pin(struct stream *s) {
+    s->pins++;
 }
 static inline void stream_unpin(struct stream *s) {
     assert(s->pins > 0);

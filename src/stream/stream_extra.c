@@ -99,7 +99,41 @@ void stream_record_state(struct model *m, struct stream *s) {
     };
 }
 
-void stream_install(struct model *m, struct stream *s, const struct stream_head *h) {
+#define HOLES_AT_ONCE 16 /* cost as much as one of the others */
+
+static bool install_holes(struct stream_extra *x, const struct stream_detail *d,
+                          struct install_progress *at, size_t *work) {
+    for (; at->holes < d->hole_count; at->holes++) {
+        if (*work == 0) return false;
+        *work -= at->holes % HOLES_AT_ONCE == 0;
+        holes_append(&x->holes, d->holes[at->holes].first, d->holes[at->holes].last);
+    }
+    return true;
+}
+
+static bool install_idempotent(struct stream *s, const struct stream_detail *d,
+                               struct install_progress *at, size_t *work) {
+    for (; at->idempotent < d->idempotent_count; at->idempotent++) {
+        if (*work == 0) return false;
+        --*work;
+        idempotent_install(s, d->idempotent[at->idempotent]);
+    }
+    return true;
+}
+
+bool stream_install_some(struct model *m, struct stream *s, const struct stream_head *h,
+                         struct install_progress *at, size_t *work) {
+    const struct stream_detail *d = h->detail;
+    if (d == NULL) return true;
+    struct stream_extra *x = stream_extra(m, s);
+    bool all = install_holes(x, d, at, work) &&
+               cgroups_install_some(s, d->groups, d->group_count, at, work) &&
+               install_idempotent(s, d, at, work);
+    model_account(m, s);
+    return all;
+}
+
+void stream_install_numbers(struct model *m, struct stream *s, const struct stream_head *h) {
     const struct stream_detail *d = h->detail;
     s->name->rec.number = h->number;
     s->name->rec.created = h->created;
@@ -115,14 +149,10 @@ void stream_install(struct model *m, struct stream *s, const struct stream_head 
     x->expires = d->expires;
     x->idempotent_seconds = d->idempotent_seconds;
     x->idempotent_max = d->idempotent_max;
-    for (size_t i = 0; i < d->hole_count; i++)
-        holes_append(&x->holes, d->holes[i].first, d->holes[i].last);
     if (h->is_string) {
         x->value = d->value_len > 0 ? xmemdup(d->value, d->value_len) : NULL;
         x->value_len = d->value_len;
     }
-    cgroups_install(s, d->groups, d->group_count);
-    for (size_t i = 0; i < d->idempotent_count; i++) idempotent_install(s, d->idempotent[i]);
     expiring_update(m, s);
     model_account(m, s);
 }

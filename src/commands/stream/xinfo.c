@@ -170,6 +170,7 @@ static void put_full_group(struct client *c, const struct cgroup *g, const struc
     put_pending(c, g, PENDING_ALL, most);
     reply_bulk_c(c, "consumers");
     reply_array(c, g->consumer_count);
+    consumers_sort(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) put_full_consumer(c, g, g->consumers[i], most);
     if (nacked > 0) put_int(c, "nacked-count", nacked);
 }
@@ -182,6 +183,7 @@ static void put_full(struct client *c, const struct stream *s, const struct even
     reply_entries(c, list->events, list->count);
     reply_bulk_c(c, "groups");
     reply_array(c, groups);
+    if (groups > 0) cgroups_sort(s->extra);
     for (uint32_t i = 0; i < groups; i++) put_full_group(c, s->extra->groups[i], first, most);
 }
 
@@ -250,6 +252,7 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
     if (groups > 0 && !need_first(c, s, &first)) return PARKED;
     reply_array(c, groups);
+    if (groups > 0) cgroups_sort(s->extra);
     for (uint32_t i = 0; i < groups; i++) put_group(c, s->extra->groups[i], first);
     return REPLIED;
 }
@@ -279,6 +282,7 @@ enum outcome cmd_xinfo_consumers(struct client *c, const struct request *r) {
         return REPLIED;
     }
     reply_array(c, g->consumer_count);
+    consumers_sort(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, g->consumers[i]);
     return REPLIED;
 }

@@ -13,6 +13,7 @@ static void reply_owners(struct client *c, const struct cgroup *g) {
     for (uint32_t i = 0; i < g->consumer_count; i++)
         owners += pending_count_of(&g->pending, g->consumers[i]->number) > 0;
     reply_array(c, owners);
+    consumers_sort(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) {
         uint32_t n = pending_count_of(&g->pending, g->consumers[i]->number);
         if (n == 0) continue;

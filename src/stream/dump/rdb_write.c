@@ -206,6 +206,7 @@ static void put_nacked(struct buf *out, const struct pending *p) {
 static void put_consumers(struct buf *out, const struct cgroup *g) {
     const struct pending *p = &g->pending;
     uint32_t unowned = pending_count_of(p, PENDING_UNOWNED);
+    consumers_sort(g);
     struct consumer nobody = {.active = CONSUMER_NEVER_ACTIVE, .name = STR("")};
     bool has_nameless = g->consumer_count > 0 && g->consumers[0]->name.len == 0;
     bool adds = unowned > 0 && !has_nameless;
@@ -244,6 +245,7 @@ static void put_stream(struct buf *out, const struct stream *s, struct event *co
     put_id(out, x != NULL ? x->deleted : none);
     put_len(out, stream_entries_added(s));
     put_len(out, groups);
+    if (groups > 0) cgroups_sort(s->extra);
     for (uint32_t i = 0; i < groups; i++) put_group(out, x->groups[i]);
 }
 

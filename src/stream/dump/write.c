@@ -76,6 +76,7 @@ static void write_group(struct buf *out, const struct cgroup *g) {
                            .name_len = (uint16_t)g->name.len};
     buf_put(out, &d, sizeof d);
     buf_put_str(out, g->name);
+    consumers_sort(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) {
         const struct consumer *c = g->consumers[i];
         struct dump_consumer dc = {
@@ -113,6 +114,7 @@ static void write_stream(struct buf *out, const struct stream *s, struct event *
     }
     buf_put(out, &d, sizeof d);
     for (size_t i = 0; i < n; i++) write_event(out, events[i]);
+    if (d.groups > 0) cgroups_sort(s->extra);
     for (uint32_t i = 0; i < d.groups; i++) write_group(out, x->groups[i]);
 }
 

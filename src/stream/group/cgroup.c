@@ -5,96 +5,119 @@
 
 #include "base/alloc.h"
 
-/* ---- sorted by name ---- */
-
-/* Index of the name among items in order of names, or where it would stand: *found tells. */
-static size_t place(const void *items, size_t count, size_t name_offset, struct str name,
-                    bool *found) {
-    const char *const *item = items;
-    size_t low = 0, high = count;
-    *found = false;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int cmp = str_cmp(*(const struct str *)(item[mid] + name_offset), name);
-        if (cmp == 0) *found = true;
-        if (cmp < 0)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
+static uint64_t name_hash(struct str name) {
+    return hash_bytes(name.ptr, name.len);
 }
 
-static size_t group_place(const struct stream_extra *x, struct str name, bool *found) {
-    return place(x->groups, x->group_count, offsetof(struct cgroup, name), name, found);
-}
-
-static size_t consumer_place(const struct cgroup *g, struct str name, bool *found) {
-    return place(g->consumers, g->consumer_count, offsetof(struct consumer, name), name, found);
-}
+/* ---- groups of a stream ---- */
 
 struct cgroup *cgroup_find(const struct stream *s, struct str name) {
-    bool found;
     if (s->state != STREAM_LIVE || s->extra == NULL) return NULL;
-    size_t at = group_place(s->extra, name, &found);
-    return found ? s->extra->groups[at] : NULL;
-}
-
-struct consumer *cgroup_consumer(const struct cgroup *g, struct str name) {
-    bool found;
-    size_t at = consumer_place(g, name, &found);
-    return found ? g->consumers[at] : NULL;
+    const struct hash_table *t = &s->extra->groups_by_name;
+    if (t->count == 0) return NULL;
+    for (struct hash_node *n = hash_first(t, name_hash(name)); n != NULL; n = hash_next(t, n)) {
+        struct cgroup *g = CONTAINER_OF(n, struct cgroup, by_name);
+        if (str_eq(g->name, name)) return g;
+    }
+    return NULL;
 }
 
 void cgroup_insert(struct stream_extra *x, struct cgroup *g) {
-    bool found;
-    size_t at = group_place(x, g->name, &found);
     if (x->group_count == x->group_cap) {
         x->group_cap = x->group_cap == 0 ? 4 : x->group_cap * 2;
         x->groups = xrealloc(x->groups, x->group_cap * sizeof(struct cgroup *));
     }
-    memmove(x->groups + at + 1, x->groups + at, (x->group_count - at) * sizeof(struct cgroup *));
-    x->groups[at] = g;
-    x->group_count++;
+    uint32_t n = x->group_count++;
+    x->groups_sorted = n == 0 || (x->groups_sorted && str_cmp(x->groups[n - 1]->name, g->name) < 0);
+    x->groups[n] = g;
+    g->at = n;
+    hash_insert(&x->groups_by_name, &g->by_name, name_hash(g->name));
 }
 
-void cgroup_take(struct stream_extra *x, const struct cgroup *g) {
-    bool found;
-    size_t at = group_place(x, g->name, &found);
-    assert(found && x->groups[at] == g);
-    x->group_count--;
-    memmove(x->groups + at, x->groups + at + 1, (x->group_count - at) * sizeof(struct cgroup *));
+void cgroup_take(struct stream_extra *x, struct cgroup *g) {
+    assert(x->groups[g->at] == g);
+    struct cgroup *last = x->groups[--x->group_count];
+    if (last != g) x->groups_sorted = false;
+    x->groups[g->at] = last;
+    last->at = g->at;
+    hash_remove(&x->groups_by_name, &g->by_name);
+    x->groups_bytes -= g->bytes;
+    g->bytes = 0;
+}
+
+static int group_cmp(const void *a, const void *b) {
+    return str_cmp((*(struct cgroup *const *)a)->name, (*(struct cgroup *const *)b)->name);
+}
+
+void cgroups_sort(struct stream_extra *x) {
+    if (x->groups_sorted || x->group_count == 0) return;
+    qsort(x->groups, x->group_count, sizeof(struct cgroup *), group_cmp);
+    for (uint32_t i = 0; i < x->group_count; i++) x->groups[i]->at = i;
+    x->groups_sorted = true;
+}
+
+/* ---- consumers of a group ---- */
+
+struct consumer *cgroup_consumer(const struct cgroup *g, struct str name) {
+    const struct hash_table *t = &g->consumers_by_name;
+    if (t->count == 0) return NULL;
+    for (struct hash_node *n = hash_first(t, name_hash(name)); n != NULL; n = hash_next(t, n)) {
+        struct consumer *c = CONTAINER_OF(n, struct consumer, by_name);
+        if (str_eq(c->name, name)) return c;
+    }
+    return NULL;
+}
+
+struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32_t number) {
+    const struct hash_table *t = &g->consumers_by_number;
+    for (struct hash_node *n = hash_first(t, hash_u64(number)); n != NULL; n = hash_next(t, n)) {
+        struct consumer *c = CONTAINER_OF(n, struct consumer, by_number);
+        if (c->number == number) return c;
+    }
+    return NULL;
+}
+
+static size_t consumer_size(const struct consumer *c) {
+    return sizeof *c + c->name.len;
 }
 
 void consumer_insert(struct cgroup *g, struct consumer *c) {
-    bool found;
-    size_t at = consumer_place(g, c->name, &found);
     if (g->consumer_count == g->consumer_cap) {
         g->consumer_cap = g->consumer_cap == 0 ? 4 : g->consumer_cap * 2;
         g->consumers = xrealloc(g->consumers, g->consumer_cap * sizeof(struct consumer *));
     }
-    memmove(g->consumers + at + 1, g->consumers + at,
-            (g->consumer_count - at) * sizeof(struct consumer *));
-    g->consumers[at] = c;
-    g->consumer_count++;
-    if (c->number > g->number_cap) {
-        uint32_t cap = MAX(c->number, g->number_cap * 2);
-        g->by_number = xrealloc(g->by_number, cap * sizeof(struct consumer *));
-        memset(g->by_number + g->number_cap, 0, (cap - g->number_cap) * sizeof(struct consumer *));
-        g->number_cap = cap;
-    }
-    g->by_number[c->number - 1] = c;
+    uint32_t n = g->consumer_count++;
+    g->consumers_sorted =
+        n == 0 || (g->consumers_sorted && str_cmp(g->consumers[n - 1]->name, c->name) < 0);
+    g->consumers[n] = c;
+    c->at = n;
+    hash_insert(&g->consumers_by_name, &c->by_name, name_hash(c->name));
+    hash_insert(&g->consumers_by_number, &c->by_number, hash_u64(c->number));
+    g->consumer_bytes += consumer_size(c);
     g->next_number = MAX(g->next_number, c->number + 1);
 }
 
-void consumer_take(struct cgroup *g, const struct consumer *c) {
-    bool found;
-    size_t at = consumer_place(g, c->name, &found);
-    assert(found && g->consumers[at] == c);
-    g->consumer_count--;
-    memmove(g->consumers + at, g->consumers + at + 1,
-            (g->consumer_count - at) * sizeof(struct consumer *));
-    g->by_number[c->number - 1] = NULL;
+void consumer_take(struct cgroup *g, struct consumer *c) {
+    assert(g->consumers[c->at] == c);
+    struct consumer *last = g->consumers[--g->consumer_count];
+    if (last != c) g->consumers_sorted = false;
+    g->consumers[c->at] = last;
+    last->at = c->at;
+    hash_remove(&g->consumers_by_name, &c->by_name);
+    hash_remove(&g->consumers_by_number, &c->by_number);
+    g->consumer_bytes -= consumer_size(c);
+}
+
+static int consumer_cmp(const void *a, const void *b) {
+    return str_cmp((*(struct consumer *const *)a)->name, (*(struct consumer *const *)b)->name);
+}
+
+void consumers_sort(const struct cgroup *of) {
+    if (of->consumers_sorted || of->consumer_count == 0) return;
+    struct cgroup *g = of->stream->extra->groups[of->at]; /* the same, to be changed */
+    qsort(g->consumers, g->consumer_count, sizeof(struct consumer *), consumer_cmp);
+    for (uint32_t i = 0; i < g->consumer_count; i++) g->consumers[i]->at = i;
+    g->consumers_sorted = true;
 }
 
 /* ---- memory ---- */
@@ -114,7 +137,8 @@ void cgroup_destroy(struct cgroup *g) {
     for (uint32_t i = 0; i < g->consumer_count; i++) free(g->consumers[i]);
     pending_clear(&g->pending);
     free(g->consumers);
-    free(g->by_number);
+    hash_clear(&g->consumers_by_name);
+    hash_clear(&g->consumers_by_number);
     free(g);
 }
 
@@ -130,17 +154,33 @@ struct consumer *consumer_create(struct str name, uint32_t number) {
 void cgroups_free(struct stream_extra *x) {
     for (uint32_t i = 0; i < x->group_count; i++) cgroup_destroy(x->groups[i]);
     free(x->groups);
+    hash_clear(&x->groups_by_name);
     x->groups = NULL;
     x->group_count = x->group_cap = 0;
+    x->groups_bytes = 0;
+}
+
+static size_t cgroup_bytes(const struct cgroup *g) {
+    return sizeof *g + g->name.len + pending_bytes(&g->pending) + g->consumer_bytes +
+           g->consumer_cap * sizeof(struct consumer *) + hash_bytes_used(&g->consumers_by_name) +
+           hash_bytes_used(&g->consumers_by_number);
+}
+
+size_t cgroup_count(struct cgroup *g) {
+    size_t more = cgroup_bytes(g) - g->bytes; /* modulo 2^64 */
+    g->bytes += more;
+    g->pending_bytes = pending_bytes(&g->pending);
+    g->stream->extra->groups_bytes += more;
+    return more;
+}
+
+void cgroup_account(struct model *m, struct cgroup *g) {
+    size_t more = cgroup_count(g);
+    g->stream->extra->bytes += more;
+    m->bytes += more;
 }
 
 size_t cgroups_bytes(const struct stream_extra *x) {
-    size_t bytes = x->group_cap * sizeof(struct cgroup *);
-    for (uint32_t i = 0; i < x->group_count; i++) {
-        const struct cgroup *g = x->groups[i];
-        bytes += sizeof *g + g->name.len + pending_bytes(&g->pending) +
-                 g->consumer_count * (sizeof(struct consumer) + 32) +
-                 (g->consumer_cap + g->number_cap) * sizeof(struct consumer *);
-    }
-    return bytes;
+    return x->groups_bytes + x->group_cap * sizeof(struct cgroup *) +
+           hash_bytes_used(&x->groups_by_name);
 }

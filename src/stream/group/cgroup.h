@@ -11,13 +11,17 @@
 #define CURSOR_UNKNOWN UINT64_MAX
 
 struct consumer {
-    uint32_t number;       /* in its group, from 1 */
-    bool times_changed;    /* seen or active differ from what was last recorded */
-    uint64_t seen, active; /* active CONSUMER_NEVER_ACTIVE */
-    struct str name;       /* behind the struct */
+    struct hash_node by_name, by_number; /* in its group's tables */
+    uint32_t number;                     /* in its group, from 1 */
+    uint32_t at;                         /* its place in cgroup.consumers */
+    bool times_changed;                  /* seen or active differ from what was last recorded */
+    uint64_t seen, active;               /* active CONSUMER_NEVER_ACTIVE */
+    struct str name;                     /* behind the struct */
 };
 
 struct cgroup {
+    struct hash_node by_name; /* stream_extra.groups_by_name */
+    uint32_t at;              /* its place in stream_extra.groups */
     struct stream *stream;
     uint64_t number, created;
     struct entry_id last; /* delivered */
@@ -29,11 +33,15 @@ struct cgroup {
     uint64_t
         handed_back; /* rank of the entry that was handed back last (XNACK): the order of claims */
     struct pending pending;
-    struct consumer **consumers; /* ascending names */
+    struct consumer **consumers; /* in order of names after consumers_sort */
     uint32_t consumer_count, consumer_cap;
-    struct consumer **by_number; /* [number - 1]; NULL: gone */
-    uint32_t number_cap, next_number;
-    struct str name; /* behind the struct */
+    bool consumers_sorted;
+    struct hash_table consumers_by_name, consumers_by_number;
+    uint32_t next_number;
+    size_t consumer_bytes; /* of the structs with their names */
+    size_t bytes;          /* as it stands in stream_extra.groups_bytes: cgroup_account */
+    size_t pending_bytes;  /* of `bytes`, what is pending takes */
+    struct str name;       /* behind the struct */
 };
 
 /* entries_read, of all of these, ends at what was ever added to the stream. */
@@ -54,9 +62,11 @@ void cgroups_read_less(struct model *m, struct stream *s);
 
 struct consumer *cgroup_consumer(const struct cgroup *g, struct str name); /* NULL: none */
 /* By number, as pending entries say; NULL for 0 (nobody's). */
-static inline struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32_t number) {
-    return number == 0 ? NULL : g->by_number[number - 1];
-}
+struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32_t number);
+/* For who goes through all of them in order of names (it is no part of what they are). Else they
+ * stand in no order. */
+void cgroups_sort(struct stream_extra *x);
+void consumers_sort(const struct cgroup *g);
 struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name);
 /* With what it has pending. */
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c);

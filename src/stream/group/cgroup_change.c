@@ -74,6 +74,7 @@ struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, st
     r->created = g->created;
     r->name_len = (uint16_t)name.len;
     if (name.len > 0) memcpy(r->name, name.ptr, name.len);
+    cgroup_count(g);
     model_account(m, s);
     return g;
 }
@@ -82,6 +83,7 @@ static void undrop_group(struct model *m, struct undo *u) {
     struct note_group *note = CONTAINER_OF(u, struct note_group, undo);
     struct stream *s = note->group->stream;
     cgroup_insert(s->extra, note->group);
+    cgroup_count(note->group);
     group_frames_back(note);
     model_account(m, s);
 }
@@ -167,7 +169,7 @@ static void unadd_consumer(struct model *m, struct undo *u) {
     g->next_number = note->next_number;
     free(note->consumer);
     position_back(m, u);
-    model_account(m, g->stream);
+    cgroup_account(m, g);
 }
 
 static struct note_consumer *note_consumer(struct model *m, struct cgroup *g, struct consumer *c,
@@ -187,7 +189,7 @@ struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct s
     consumer_insert(g, c);
     cgroup_touch(m, g, false);
     record_consumer(m, g, c);
-    model_account(m, g->stream);
+    cgroup_account(m, g);
     return c;
 }
 
@@ -195,7 +197,7 @@ static void undrop_consumer(struct model *m, struct undo *u) {
     struct note_consumer *note = CONTAINER_OF(u, struct note_consumer, base.undo);
     consumer_insert(note->base.group, note->consumer);
     position_back(m, u);
-    model_account(m, note->base.group->stream);
+    cgroup_account(m, note->base.group);
 }
 
 static void consumer_dropped(struct model *m, struct undo *u) {
@@ -214,7 +216,7 @@ void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c)
         note->base.undo.keep = consumer_dropped;
     else
         free(c);
-    model_account(m, g->stream);
+    cgroup_account(m, g);
 }
 
 void consumer_seen(struct model *m, struct consumer *c, bool active) {

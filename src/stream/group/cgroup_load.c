@@ -28,28 +28,6 @@ static void install_pending(struct cgroup *g, const struct pending_item *item) {
     e->deliveries = item->deliveries;
 }
 
-static int by_place(const void *a, const void *b) {
-    const struct pending_item *x = *(const struct pending_item *const *)a,
-                              *y = *(const struct pending_item *const *)b;
-    if (x->delivered != y->delivered) return x->delivered < y->delivered ? -1 : 1;
-    return entry_id_cmp(x->id, y->id);
-}
-
-/* Those without an owner stand in the order in which they were handed back. */
-static void install_all_pending(struct cgroup *g, const struct pending_item *items, size_t n) {
-    const struct pending_item **nobodys = xmalloc((n + 1) * sizeof(struct pending_item *));
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (items[i].consumer == PENDING_UNOWNED)
-            nobodys[count++] = &items[i];
-        else
-            install_pending(g, &items[i]);
-    }
-    if (count > 1) qsort(nobodys, count, sizeof *nobodys, by_place);
-    for (size_t i = 0; i < count; i++) install_pending(g, nobodys[i]);
-    free(nobodys);
-}
-
 static struct cgroup *install_group(struct stream *s, const struct group_record *r) {
     struct cgroup *g = cgroup_create(s, str_of(r->name, r->name_len));
     g->number = r->number;
@@ -60,13 +38,35 @@ static struct cgroup *install_group(struct stream *s, const struct group_record 
     return g;
 }
 
-void cgroups_install(struct stream *s, const struct group_image *images, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const struct group_image *image = &images[i];
-        struct cgroup *g = install_group(s, image->record);
-        for (size_t k = 0; k < image->consumer_count; k++) install_consumer(g, image->consumers[k]);
-        install_all_pending(g, image->pending, image->pending_count);
+/* Fills the open group. (Those without an owner come in the order in which they were handed back.)
+ */
+static bool fill_some(const struct group_image *image, struct install_progress *at, size_t *work) {
+    for (; at->consumer < image->consumer_count; at->consumer++) {
+        if (*work == 0) return false;
+        --*work;
+        install_consumer(at->open, image->consumers[at->consumer]);
     }
+    for (; at->item < image->pending_count; at->item++) {
+        if (*work == 0) return false;
+        --*work;
+        install_pending(at->open, &image->pending[at->item]);
+    }
+    return true;
+}
+
+bool cgroups_install_some(struct stream *s, const struct group_image *images, size_t n,
+                          struct install_progress *at, size_t *work) {
+    for (; at->group < n; at->group++) {
+        if (*work == 0) return false;
+        --*work;
+        if (at->open == NULL) at->open = install_group(s, images[at->group].record);
+        bool all = fill_some(&images[at->group], at, work);
+        cgroup_count(at->open);
+        if (!all) return false;
+        at->open = NULL;
+        at->consumer = at->item = 0;
+    }
+    return true;
 }
 
 static struct cgroup *by_number(const struct stream *s, uint64_t number) {
@@ -88,7 +88,7 @@ bool cgroups_replay(struct model *m, struct stream *s, const struct record *r) {
         const struct group_record *new = r->body;
         if (new->stream != s->name->rec.number) return false;
         stream_extra(m, s);
-        install_group(s, new);
+        cgroup_count(install_group(s, new));
         return true;
     }
     /* All the others begin with the group's number. */
@@ -105,7 +105,7 @@ bool cgroups_replay(struct model *m, struct stream *s, const struct record *r) {
     case RECORD_GROUP_DROP:
         cgroup_take(s->extra, g);
         cgroup_destroy(g);
-        break;
+        return true;
     case RECORD_CONSUMER:
         install_consumer(g, r->body);
         break;
@@ -126,5 +126,6 @@ bool cgroups_replay(struct model *m, struct stream *s, const struct record *r) {
         replay_ack(g, r);
         break;
     }
+    cgroup_count(g);
     return true;
 }

@@ -23,7 +23,7 @@ static void pending_back(struct model *m, struct undo *u) {
                     old->deliveries);
     g->last_frame = note->last_frame;
     g->stream->last_frame = note->stream_frame;
-    model_account(m, g->stream);
+    cgroup_account(m, g);
 }
 
 void cgroup_take_note(struct model *m, struct cgroup *g, struct entry_id id,
@@ -67,7 +67,6 @@ void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t
     struct pending_entry *e = beyond ? NULL : pending_find(p, id);
     bool is_new = e == NULL;
     uint32_t owner = c != NULL ? c->number : PENDING_UNOWNED;
-    size_t bytes = pending_bytes(p);
     cgroup_note_pending(m, g, id, e);
     if (is_new) {
         e = pending_add(p, id, (uint32_t)version, owner, delivered, deliveries);
@@ -77,9 +76,7 @@ void cgroup_pend(struct model *m, struct cgroup *g, struct entry_id id, uint64_t
         e->deliveries = deliveries;
     }
     record_pending(m, g, e, is_new);
-    size_t more = pending_bytes(p) - bytes; /* modulo 2^64 */
-    m->bytes += more;
-    g->stream->extra->bytes += more;
+    cgroup_account_pending(m, g);
 }
 
 void cgroup_release(struct model *m, struct cgroup *g, struct pending_entry *e,
@@ -91,13 +88,10 @@ bool cgroup_ack(struct model *m, struct cgroup *g, struct entry_id id) {
     struct pending *p = &g->pending;
     struct pending_entry *e = pending_find(p, id);
     if (e == NULL) return false;
-    size_t bytes = pending_bytes(p);
     cgroup_note_pending(m, g, id, e);
     pending_remove(p, e);
     *(struct entry_id *)model_run_item(m, RECORD_ACK, g->number) = id;
     cgroup_touch(m, g, false);
-    size_t more = pending_bytes(p) - bytes;
-    m->bytes += more;
-    g->stream->extra->bytes += more;
+    cgroup_account_pending(m, g);
     return true;
 }
