@@ -63,6 +63,7 @@ void count_multi_appends(void);
 void count_multi_appends_with_ids(unsigned events);
 void count_pages(const char *command);
 void count_groups(unsigned entries);
+void count_grown(const char *what);
 void count_apply(unsigned events);
 void count_journal(unsigned frames_a_batch);
 

@@ -37,6 +37,11 @@ static const struct row {
     {"group-100", "XREADGROUP COUNT 100, XACK, an entry", .of_number = count_groups, 100},
     {"escan-100", "ESCAN of 100, an event", .of_command = count_pages, .command = "ESCAN"},
     {"xrange-100", "XRANGE of 100, an entry", .of_command = count_pages, .command = "XRANGE"},
+    {"claim-20k", "XCLAIM IDLE, 20k pending", .of_command = count_grown, .command = "claim"},
+    {"xdel-20k", "XDEL, 20k holes", .of_command = count_grown, .command = "delete"},
+    {"consumer-20k", "XGROUP CREATECONSUMER, 20k", .of_command = count_grown,
+     .command = "consumer"},
+    {"groups-20k", "XADD MAXLEN, 20k groups", .of_command = count_grown, .command = "groups"},
     {"journal-50", "journal, 50 frames a batch, an event", .of_number = count_journal, 50},
     {"apply-100k", "apply of 100k, an event", .of_number = count_apply, 100000},
 };
