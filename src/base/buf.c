@@ -14,21 +14,25 @@ void buf_init(struct buf *b, size_t max) {
 }
 
 void buf_clear(struct buf *b) {
+    bool recycles = b->recycles;
     free(b->data);
     buf_init(b, b->max);
+    b->recycles = recycles;
 }
 
 void buf_grow(struct buf *b, size_t more) {
     size_t need;
-    if (b->overflow) return;
+    if (b->overflow && !b->recycles) return;
     bool absurd = __builtin_add_overflow(b->len, more, &need) || need > SIZE_MAX / 4;
     if ((b->max > 0 && need > b->max) || (b->max == 0 && absurd)) {
         b->overflow = true;
-        return;
+        if (!b->recycles) return;
+        b->len = b->keep;
+        need = b->len + more;
+        if (b->cap > need) return;
     }
     size_t cap = MAX(MAX(b->cap * 2, need + 1), BUF_CAP_MIN);
-    if (b->max > 0) cap = MIN(cap, b->max + 1);
-    assert(cap > need);
+    if (b->max > 0) cap = MAX(MIN(cap, b->max + 1), need + 1);
     b->data = xrealloc(b->data, cap);
     b->cap = cap;
 }

@@ -1,5 +1,7 @@
 /* A growable byte buffer. With a limit set, a put that would pass it sets the
- * sticky `overflow` and writes nothing: many puts, one check. Not thread safe. */
+ * sticky `overflow` and writes nothing: many puts, one check. Or, if it recycles,
+ * it drops what is behind `keep` and goes on there: nobody who puts has to look,
+ * whoever set the limit does. Not thread safe. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -9,8 +11,9 @@
 struct buf {
     char *data;
     size_t len, cap;
-    size_t max; /* 0: no limit */
-    bool overflow;
+    size_t max;  /* 0: no limit */
+    size_t keep; /* if it recycles */
+    bool overflow, recycles;
 };
 
 void buf_init(struct buf *b, size_t max);
@@ -22,11 +25,11 @@ static inline void buf_reset(struct buf *b) {
 void buf_grow(struct buf *b, size_t more); /* slow path of buf_reserve */
 
 /* Makes room for `more` bytes and returns where to write them, or NULL when the
- * limit forbids. Does not move len: the caller adds what it wrote. */
+ * limit forbids (never, if it recycles). Does not move len: the caller adds what it wrote. */
 static inline char *buf_reserve(struct buf *b, size_t more) {
     if (UNLIKELY(b->cap - b->len <= more)) { /* one spare byte: never NULL for nothing */
         buf_grow(b, more);
-        if (b->overflow) return NULL;
+        if (b->overflow && !b->recycles) return NULL;
     }
     return b->data + b->len;
 }

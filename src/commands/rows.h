@@ -19,6 +19,7 @@
 #define FAST     CMD_FAST
 #define NOAUTH   CMD_NO_AUTH
 #define FREES    CMD_FREES
+#define BOUNDED  CMD_BOUNDED
 #define ALONE    CMD_NO_MULTI
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR | CMD_NO_DATA)

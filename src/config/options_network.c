@@ -117,6 +117,16 @@ const struct option network_options[] = {
      .help = "Replies that a connection may leave unread. Above it the connection's further "
              "commands wait "
              "until it reads."},
+    {.name = "reply-bytes-max",
+     .type = OPTION_BYTES,
+     .offset = FIELD(reply_bytes_max),
+     .initial = "128mb",
+     .min = MB,
+     .max = 64 * GB,
+     .flags = OPTION_SETTABLE,
+     .help = "Largest reply. A command that would reply more is answered with -TOOLARGE. Events "
+             "count with the memory that they take. XREAD, XREADGROUP, ESCAN and the like reply a "
+             "portion, and are not concerned."},
     {.name = "requirepass",
      .type = OPTION_STRING,
      .offset = FIELD(requirepass),

@@ -119,6 +119,7 @@ void stream_list_add(struct stream_list *l, struct stream_name *n, uint64_t expi
         l->names = xrealloc(l->names, l->cap * sizeof *l->names);
         l->expires = xrealloc(l->expires, l->cap * sizeof *l->expires);
     }
+    l->bytes += sizeof *n + n->rec.name_len;
     l->expires[l->count] = expires;
     l->names[l->count++] = n;
 }

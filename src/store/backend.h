@@ -141,11 +141,15 @@ struct stream_list {
     struct stream_name **names; /* one reference each, ascending numbers */
     uint64_t *expires;          /* of each, ms since 1970; 0: never */
     size_t count, cap;
+    size_t bytes, bytes_max; /* what they take; where list_streams ends. 0: no limit */
     uint64_t applied;
     uint64_t next; /* next number to ask from */
     bool done;     /* no streams at or beyond `next` in the snapshot */
 };
 void stream_list_init(struct stream_list *l);
+static inline bool stream_list_full(const struct stream_list *l, size_t count_max) {
+    return l->count >= MAX(count_max, (size_t)1) || (l->bytes_max > 0 && l->bytes > l->bytes_max);
+}
 /* Takes the reference. */
 void stream_list_add(struct stream_list *l, struct stream_name *n, uint64_t expires);
 void stream_list_clear(struct stream_list *l);
@@ -236,7 +240,8 @@ struct backend {
     int (*list_ids)(struct backend_conn *r, const struct uuid *from, size_t count_max,
                     struct id_list *out, struct err *err);
     /* Streams with number >= from whose name matches pattern (len 0: all) and category (len 0:
-     * all), up to count_max found and examined_max looked at. */
+     * all), up to count_max found and examined_max looked at, and until out->bytes_max is passed.
+     */
     int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);

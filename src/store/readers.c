@@ -52,6 +52,7 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
         return b->list_ids(c, &r->id, r->range.count_max, &r->ids, err);
     case STORE_LIST_STREAMS:
         stream_list_init(&r->list);
+        r->list.bytes_max = r->range.bytes_max;
         if (b->list_streams(c, r->range.start, r->pattern, r->category, r->range.count_max,
                             r->range.examined_max, &r->list, err) != 0)
             return ERR_IO;

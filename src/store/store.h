@@ -105,9 +105,9 @@ enum store_request_kind {
 struct store_request {
     enum store_request_kind kind;
     struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated */
-    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max;
-                                     FIND_ENTRY: stream, start; LIST_EXPIRING: end, count_max;
-                                     LIST_IDS: count_max */
+    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max,
+                                     bytes_max (0: none); FIND_ENTRY: stream, start;
+                                     LIST_EXPIRING: end, count_max; LIST_IDS: count_max */
     struct entry_id entry;        /* FIND_ENTRY */
     struct uuid id;               /* ID; LIST_IDS: from */
     struct str pattern, category; /* LIST_STREAMS */

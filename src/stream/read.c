@@ -7,7 +7,6 @@
 #include "stream/gone/remove.h"
 #include "stream/internal.h"
 
-#define READ_BYTES_MAX   (8u << 20)
 #define PREFETCH_AHEAD   8
 #define WORK_IN_MEMORY   100000 /* an event that is looked at is 1, see event_filter_work */
 #define EXAMINED_ON_DISK 50000
@@ -59,29 +58,25 @@ static void read_add(struct read *r, struct event *e) {
     r->events[r->found++] = e;
 }
 
-struct progress {
-    size_t bytes, work;
-};
-
 /* Offers one event. false: the read is complete (there is more: this event, at `at`). */
 static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
-                       bool filtered, struct progress *p) {
+                       bool filtered, size_t *work) {
     if (r->filter != NULL && !filtered) {
-        if (p->work >= WORK_IN_MEMORY) {
+        if (*work >= WORK_IN_MEMORY) {
             r->has_more = true;
             r->next = at;
             return false;
         }
         struct stream_name *name = model_name_at(m, e, r->horizon);
-        p->work += event_filter_work(r->filter, &e->rec, stream_name_str(name));
+        *work += event_filter_work(r->filter, &e->rec, stream_name_str(name));
         if (!event_filter_match(r->filter, &e->rec, stream_name_str(name))) return true;
     }
-    if (r->found == r->count || (r->found > 0 && p->bytes >= READ_BYTES_MAX)) {
+    if (r->found == r->count || (r->found > 0 && r->bytes >= READ_BYTES_MAX)) {
         r->has_more = true;
         r->next = at;
         return false;
     }
-    p->bytes += e->size;
+    r->bytes += e->size;
     read_add(r, e);
     return true;
 }
@@ -102,11 +97,12 @@ static bool any_gone(const struct model *m, const struct read *r) {
 }
 
 /* false: the read is complete. */
-static bool read_page(struct model *m, struct read *r, const struct page *page,
-                      struct progress *p) {
+static bool read_page(struct model *m, struct read *r, const struct page *page) {
+    size_t work = 0; /* the reader has filtered */
     for (size_t i = 0; i < page->count; i++) {
         struct event *e = model_erased(m, page->events[i], r->horizon);
-        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true, p))
+        if (position(r, e) < r->start) continue; /* the range began further down */
+        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true, &work))
             return false;
     }
     if (page->done) return true;
@@ -120,17 +116,16 @@ static bool read_page(struct model *m, struct read *r, const struct page *page,
  * at an event is a cache miss, and whoever composes the reply prefetches them. false: the slow path
  * must look at each; also for scattered events, where touching them now warms the TLB for the
  * reply. */
-static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high,
-                        struct progress *p) {
+static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high) {
     struct stream *s = r->stream;
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
-    if (r->filter != NULL || n > READ_BYTES_MAX || p->bytes + n * s->largest > READ_BYTES_MAX)
+    if (r->filter != NULL || n > READ_BYTES_MAX || r->bytes + n * s->largest > READ_BYTES_MAX)
         return false;
     if (model_note_read(m, stream_origin(s), r->reverse ? high + 1 - n : low, n)) return false;
     read_reserve(r, n);
     for (uint64_t i = 0; i < n; i++)
         r->events[r->found++] = stream_event(s, r->reverse ? high - i : low + i);
-    p->bytes += n * s->largest;
+    r->bytes += n * s->largest;
     r->has_more = n <= high - low;
     if (r->has_more) r->next = r->reverse ? high - n : low + n;
     return true;
@@ -138,10 +133,10 @@ static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t 
 
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
-                        uint64_t high, struct progress *p) {
+                        uint64_t high) {
+    size_t work = 0;
     bool gone = any_gone(m, r), whole = m->erased.frame > r->horizon;
-    if (r->stream != NULL && !gone && !whole && read_unseen(m, r, low, high, p))
-        return !r->has_more;
+    if (r->stream != NULL && !gone && !whole && read_unseen(m, r, low, high)) return !r->has_more;
     for (uint64_t n = high - low + 1; n > 0; n--) {
         uint64_t at = r->reverse ? low + n - 1 : high - n + 1;
         if (n > PREFETCH_AHEAD)
@@ -150,7 +145,7 @@ static bool read_memory(struct model *m, struct read *r, const struct view *v, u
         struct event *e = view_event(v, at);
         if (UNLIKELY(whole)) e = model_erased(m, e, r->horizon);
         if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) continue;
-        if (!read_offer(m, r, e, at, false, p)) return false;
+        if (!read_offer(m, r, e, at, false, &work)) return false;
     }
     return true;
 }
@@ -170,8 +165,8 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
 
 bool model_read(struct model *m, struct read *r, const struct page *page, struct read_range *need) {
     struct view v = view_of(m, r->stream);
-    struct progress p = {0};
     r->found = 0;
+    r->bytes = 0;
     r->has_more = false;
     r->next = 0;
     r->unsure = false;
@@ -200,16 +195,16 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
         return false;
     }
     if (r->reverse) {
-        if (low <= high && !read_memory(m, r, &v, low, high, &p)) return true;
+        if (low <= high && !read_memory(m, r, &v, low, high)) return true;
         if (page == NULL && r->start < v.first) {
             ask(r, high, need);
             return false;
         }
-        if (page != NULL) read_page(m, r, page, &p);
+        if (page != NULL) read_page(m, r, page);
         return true;
     }
-    if (page != NULL && !read_page(m, r, page, &p)) return true;
-    if (low <= high) read_memory(m, r, &v, low, high, &p);
+    if (page != NULL && !read_page(m, r, page)) return true;
+    if (low <= high) read_memory(m, r, &v, low, high);
     return true;
 }
 

@@ -10,6 +10,8 @@
 
 #include "stream/model.h"
 
+#define READ_BYTES_MAX ((size_t)8 << 20) /* of events, about, that one read finds */
+
 struct read {
     /* in */
     struct stream *stream; /* NULL: the log */
@@ -21,10 +23,12 @@ struct read {
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
+    bool goes_on;      /* where the page ends the caller reads on: any page of the range will do */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;
-    bool has_more; /* more may match in the range, from `next` on */
+    uint64_t bytes; /* no more than these take in memory, together */
+    bool has_more;  /* more may match in the range, from `next` on */
     uint64_t next;
     bool unsure; /* without a filter: the page ended before `next`, and what follows it may all be
                     removed by now */

@@ -133,6 +133,37 @@ TEST(printf_may_fill_a_limited_buffer_to_the_last_byte) {
     buf_clear(&b);
 }
 
+TEST(a_buffer_that_recycles_takes_everything_and_no_more_memory) {
+    struct buf b;
+    buf_init(&b, 0);
+    b.recycles = true;
+    buf_put(&b, "kept ", 5);
+    b.keep = b.len;
+    b.max = b.len + 1000;
+    buf_put(&b, "fits", 4);
+    CHECK(!b.overflow);
+    for (int i = 0; i < 100000; i++) { /* whoever puts need not look */
+        char *at = buf_reserve(&b, 10);
+        CHECK(at != NULL);
+        memcpy(at, "0123456789", 10);
+        b.len += 10;
+        CHECK(b.len <= b.max);
+    }
+    CHECK(b.overflow);
+    CHECK(b.cap <= b.max + 1);
+    CHECK(memcmp(b.data, "kept ", 5) == 0);
+    CHECK(b.len > b.keep);
+    /* One value that is larger than the limit has room, too. */
+    CHECK(buf_reserve(&b, 5000) != NULL);
+    CHECK_INT(b.len, b.keep);
+    buf_printf(&b, "%0*d", 3000, 1);
+    CHECK(memcmp(b.data, "kept 000", 8) == 0);
+    buf_reset(&b);
+    CHECK(!b.overflow && b.recycles);
+    buf_clear(&b);
+    CHECK(b.recycles);
+}
+
 TEST(allocations_of_nothing_are_valid_pointers) {
     void *a = xmalloc(0), *b = xcalloc(0, 8), *c = xmemdup(NULL, 0), *d = xrealloc(NULL, 0);
     CHECK(a != NULL && b != NULL && c != NULL && d != NULL);

@@ -103,7 +103,7 @@ static void take_back(struct client *c, const struct saved *saved) {
     if (srv->exec.config != NULL) config_restore(&srv->config, srv->exec.config);
     srv->exec.config = NULL;
     c->last_frame = saved->last_frame;
-    c->out.len = (size_t)(c->reply_start - c->out_base);
+    client_cut_reply(c, c->reply_start);
     c->told = MIN(c->told, srv->model.decided); /* not what was to be the next frame */
 }
 
@@ -121,6 +121,7 @@ static void run_outside(struct client *c, struct queued *q) {
     enum outcome outcome = q->cmd->run(c, &q->request);
     assert(outcome == REPLIED);
     size_t at = (size_t)(exec->command_at - c->out_base);
+    if (c->out.overflow) at = c->out.len; /* EXEC fails */
     q->failed = c->reply_was_error;
     q->reply_len = c->out.len - at;
     q->reply = xmalloc(q->reply_len + 1);
@@ -146,7 +147,8 @@ static enum run run_queue(struct client *c, struct transaction *t, bool rehearsa
         q->reply_at = srv->exec.command_at = client_out_offset(c);
         c->reply_was_error = false;
         if (!run_queued(c, q, rehearsal) || c->wants_newest) return RUN_PARKED;
-        if (srv->exec.abort || model_frame_bytes(&srv->model) > max) return RUN_ABORTED;
+        if (c->out.overflow || srv->exec.abort || model_frame_bytes(&srv->model) > max)
+            return RUN_ABORTED;
         uint64_t now = clock_mono_us();
         q->usec = now - begun;
         q->failed = c->reply_was_error;
@@ -179,11 +181,19 @@ static void reply_aborted(struct client *c, const struct transaction *t, size_t 
                           const struct saved *saved) {
     char error[2048];
     size_t bytes = model_frame_bytes(&c->srv->model);
-    bool by_command = c->srv->exec.abort;
-    struct str text = reply_error_text(c, c->srv->exec.command_at);
-    snprintf(error, sizeof error, STR_FMT, (int)MIN(text.len, sizeof error - 1), text.ptr);
-    take_back(c, saved);
+    bool too_long = c->out.overflow, by_command = c->srv->exec.abort && !too_long;
     if (by_command) {
+        struct str text = reply_error_text(c, c->srv->exec.command_at);
+        snprintf(error, sizeof error, STR_FMT, (int)MIN(text.len, sizeof error - 1), text.ptr);
+    }
+    take_back(c, saved);
+    if (too_long) {
+        reply_error(c,
+                    "TOOLARGE with command %zu of %zu (%s) the reply takes more than %llu bytes "
+                    "(reply-bytes-max): ask for less, with COUNT or fewer commands",
+                    at + 1, t->count, command_full_name(t->queue[at]->cmd),
+                    (unsigned long long)c->srv->config.reply_bytes_max);
+    } else if (by_command) {
         size_t code = strcspn(error, " ");
         reply_error(c, "%.*s command %zu of %zu (%s): %s", (int)code, error, at + 1, t->count,
                     command_full_name(t->queue[at]->cmd), error + code + (error[code] == ' '));

@@ -32,8 +32,12 @@ static bool read_all(struct client *c, struct stream *s, size_t max, struct entr
     *bytes = dump_other_bytes(s);
     while (!stream_is_string(s) && *bytes <= max) {
         size_t had = l->count;
-        if (!entry_list_read(c, l, s, from, s->next_version, false, READ_STEP, UINT64_MAX))
-            return false;
+        struct entry_range range = {.start = from,
+                                    .end = s->next_version,
+                                    .most = READ_STEP,
+                                    .bytes_max = l->bytes + max,
+                                    .view = VIEW_NEWEST};
+        if (!entry_list_read(c, l, s, range)) return false;
         if (l->count == had) return true;
         for (size_t i = had; i < l->count; i++) *bytes += dump_event_bytes(l->events[i]);
         from = l->events[l->count - 1]->rec.version + 1;

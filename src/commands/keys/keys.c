@@ -16,6 +16,7 @@
 
 #define RECORD_OF_DELETE 64 /* bytes in the journal, at most */
 #define SCAN_DEFAULT     10
+#define SCAN_MAX         100000 /* what one SCAN replies; whoever asks for more goes on */
 #define RANDOM_TRIES     16
 #define RANDOM_AMONG     100
 
@@ -188,7 +189,7 @@ static bool parse_scan(struct client *c, const struct request *r, struct key_que
                 reply_syntax_error(c);
                 return false;
             }
-            q->count = (uint64_t)count;
+            q->count = MIN((uint64_t)count, (uint64_t)SCAN_MAX);
         } else if (arg_is(r->argv[i], STR("MATCH")) && has_value) {
             q->pattern = str_eq(value, STR("*")) ? STR("") : value;
         } else if (arg_is(r->argv[i], STR("TYPE")) && has_value) {
@@ -230,7 +231,8 @@ enum outcome cmd_scan(struct client *c, const struct request *r) {
 
 /* KEYS pattern: all at once, in a single read. */
 enum outcome cmd_keys(struct client *c, const struct request *r) {
-    struct key_query q = {.count = UINT32_MAX, .pattern = r->argv[1]};
+    struct key_query q = {
+        .count = UINT32_MAX, .bytes_max = c->srv->config.reply_bytes_max, .pattern = r->argv[1]};
     struct key_list list;
     if (!flush_is_applied(c)) return wait_for_apply(c);
     if (q.pattern.len == 0) {
@@ -238,6 +240,11 @@ enum outcome cmd_keys(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!need_keys(c, &q, &list)) return PARKED;
+    if (list.cursor != 0) {
+        reply_too_long(c, "ask for portions, with SCAN and its COUNT");
+        key_list_clear(&list);
+        return REPLIED;
+    }
     reply_array(c, list.count);
     for (size_t i = 0; i < list.count; i++) reply_bulk(c, list.keys[i].name);
     key_list_clear(&list);

@@ -6,7 +6,10 @@
 #include "server/server.h"
 #include "server/wait/need.h"
 
+#define LOADED_SPARE (UINT64_C(64) << 20) /* bytes: several pages are asked for at a time */
+
 static void take(struct entry_list *l, struct read *r) {
+    l->bytes += r->bytes;
     if (l->count == 0) { /* nearly always: the first read is all of it */
         free(l->events);
         l->events = r->events;
@@ -23,29 +26,69 @@ static void take(struct entry_list *l, struct read *r) {
     l->count += r->found;
 }
 
-bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
-                     uint64_t end, bool reverse, uint64_t most, uint64_t view) {
-    uint64_t left = most;
-    while (start < end && left > 0) {
+static bool is_over(struct entry_list *l, uint64_t bytes_max) {
+    if (l->bytes <= bytes_max) return false;
+    l->bytes = 0; /* it may be less */
+    for (size_t i = 0; i < l->count; i++) {
+        event_fetch_ahead(l->events, l->count, i);
+        l->bytes += l->events[i]->size;
+    }
+    return l->bytes > bytes_max;
+}
+
+/* Or what was loaded for it takes more: of that much may have been removed meanwhile. */
+static bool is_enough(const struct client *c, struct entry_list *l, uint64_t bytes_max) {
+    if (l->count == 0) return false;
+    return is_over(l, bytes_max) ||
+           need_page_bytes(c) > 2 * MIN(bytes_max, UINT64_MAX / 4) + LOADED_SPARE;
+}
+
+bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
+                     struct entry_range range) {
+    uint64_t left = range.most;
+    while (range.start < range.end && left > 0) {
         struct read r = {.stream = s,
-                         .start = start,
-                         .end = end - 1,
-                         .reverse = reverse,
+                         .start = range.start,
+                         .end = range.end - 1,
+                         .reverse = range.reverse,
                          .count = (size_t)MIN(left, (uint64_t)SIZE_MAX - 1),
-                         .horizon = view};
+                         .horizon = range.view,
+                         .goes_on = true};
         bool known = need_read(c, &r);
         uint64_t next = r.next;
         bool more = r.has_more;
-        left -= MIN(left, (uint64_t)r.found);
+        if (left != UINT64_MAX) left -= MIN(left, (uint64_t)r.found);
         if (known) take(l, &r);
         read_clear(&r);
         if (!known) return false;
-        if (!more) return true;
-        if (reverse)
-            end = next + 1;
+        if (!more || left == 0) return true;
+        if (is_enough(c, l, range.bytes_max)) {
+            l->cut = true;
+            return true;
+        }
+        if (range.reverse)
+            range.end = next + 1;
         else
-            start = next;
+            range.start = next;
     }
+    return true;
+}
+
+/* By their number. */
+static bool may_fit(const struct stream *s, const struct entry_range *range) {
+    uint64_t from = MAX(range->start, stream_first_version(s));
+    uint64_t to = MIN(range->end, s->next_version);
+    if (from >= to) return true;
+    uint64_t n = to - from - (s->extra != NULL ? holes_between(&s->extra->holes, from, to) : 0);
+    return MIN(n, range->most) <= range->bytes_max / sizeof(struct event);
+}
+
+bool entry_list_all(struct client *c, struct entry_list *l, struct stream *s,
+                    struct entry_range range, bool *fits) {
+    *fits = may_fit(s, &range);
+    if (!*fits) return true;
+    if (!entry_list_read(c, l, s, range)) return false;
+    *fits = !l->cut && (l->count <= 1 || !is_over(l, range.bytes_max));
     return true;
 }
 
@@ -153,6 +196,25 @@ bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, si
     free(each);
     free(events);
     return known;
+}
+
+#define WITHIN_FIRST 64 /* entries that are looked up before their size is known */
+
+bool entries_within(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                    uint64_t bytes_max, struct event **out, size_t *found) {
+    uint64_t bytes = 0;
+    size_t at = 0, portion = WITHIN_FIRST;
+    while (at < n && bytes <= bytes_max) {
+        size_t k = MIN(portion, n - at);
+        if (!entries_at(c, s, versions + at, k, out + at)) return false;
+        for (size_t i = at; i < at + k; i++) bytes += out[i] != NULL ? out[i]->size : 0;
+        at += k;
+        /* The others will be as large as these. */
+        uint64_t more = (bytes_max - MIN(bytes, bytes_max)) / (bytes / at + 1);
+        portion = (size_t)MAX(more, (uint64_t)WITHIN_FIRST);
+    }
+    *found = at;
+    return true;
 }
 
 bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,

@@ -1,5 +1,6 @@
-/* Reading entries of a stream by id or version, as many as asked for: a read of the model holds a
- * bounded number of bytes, these go on until there is no more. Loop thread. */
+/* Reading entries of a stream by id or version, as many as asked for: a read of the model finds a
+ * bounded number of bytes, these go on until there is no more, or more than the caller can do with.
+ * Loop thread. */
 #ifndef COMMANDS_STREAM_ENTRY_READ_H
 #define COMMANDS_STREAM_ENTRY_READ_H
 
@@ -10,12 +11,27 @@
 struct entry_list {
     struct event **events; /* borrowed until the command has replied */
     size_t count, cap;
+    uint64_t bytes; /* no more than these take in memory */
+    bool cut;       /* reading ended at bytes_max: there may be more */
 };
 
-/* Adds up to `most` entries with versions in [start, end), as of the frame `view`, of which s is.
- * end UINT64_MAX: all that follow. false: they have to be loaded. */
-bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s, uint64_t start,
-                     uint64_t end, bool reverse, uint64_t most, uint64_t view);
+struct entry_range {
+    uint64_t start, end; /* versions [start, end); end UINT64_MAX: all that follow */
+    bool reverse;
+    uint64_t most; /* entries; UINT64_MAX: any number */
+    /* Bytes of memory: reading ends with the read that finds more. Every caller says how much it
+     * can do with, since a stream may be larger than memory. */
+    uint64_t bytes_max;
+    uint64_t view; /* as of this frame, of which the stream is */
+};
+/* Adds the entries of the range, as far as the limits allow. false: they have to be loaded. */
+bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
+                     struct entry_range range);
+/* All of the range; *fits: they take no more than bytes_max, or it is only one. Otherwise what l
+ * has is of no use, and may be nothing: who does not fit is found out before anything is loaded, if
+ * it can be. */
+bool entry_list_all(struct client *c, struct entry_list *l, struct stream *s,
+                    struct entry_range range, bool *fits);
 void entry_list_clear(struct entry_list *l);
 
 /* Where the group goes on in s, which is its stream, now or as it was: no entry below this version
@@ -27,6 +43,10 @@ bool need_position(struct client *c, struct cgroup *g, struct stream *s, uint64_
 #define NO_VERSION UINT64_MAX
 bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
                 struct event **out);
+/* The same for the first of them only, until they take more than bytes_max in memory: *found is how
+ * many were looked at. */
+bool entries_within(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+                    uint64_t bytes_max, struct event **out, size_t *found);
 /* The entries with these ids; NULL for those that do not exist. false: as above. */
 bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
                   struct event **out);

@@ -128,19 +128,22 @@ bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_gro
 }
 
 struct budget budget_of(const struct xread_args *a) {
-    bool sized = a->max_size != UINT64_MAX;
-    return (struct budget){
-        .entries = a->max_count, .bytes = sized ? a->max_size : REPLY_BYTES_MAX, .sized = sized};
+    bool counted = a->count != UINT64_MAX || a->max_count != UINT64_MAX;
+    return (struct budget){.entries = counted ? a->max_count : PORTION_ENTRIES,
+                           .bytes = PORTION_BYTES,
+                           .size = a->max_size};
 }
 
 bool budget_take(struct budget *b, const struct event *e) {
     if (b->entries == 0) return false;
-    uint64_t size = e == NULL ? 0 : b->sized ? entry_size(e) : e->size;
-    if (b->any && size > b->bytes) {
+    uint64_t bytes = e == NULL ? 0 : e->size;
+    uint64_t size = e == NULL || b->size == UINT64_MAX ? 0 : entry_size(e);
+    if (b->any && (bytes > b->bytes || size > b->size)) {
         b->entries = 0;
         return false;
     }
-    b->bytes -= MIN(size, b->bytes);
+    b->bytes -= MIN(bytes, b->bytes);
+    if (b->size != UINT64_MAX) b->size -= MIN(size, b->size);
     b->entries--;
     b->any = true;
     return true;
@@ -149,10 +152,15 @@ bool budget_take(struct budget *b, const struct event *e) {
 bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
                  uint64_t start, uint64_t most, uint64_t view) {
     uint64_t left = MIN(most, b->entries);
-    while (left > 0) {
+    while (left > 0 && !(b->any && b->bytes == 0)) {
         size_t had = l->count, kept = had;
-        uint64_t portion = b->sized ? MIN(left, (uint64_t)READ_PORTION) : left;
-        if (!entry_list_read(c, l, s, start, UINT64_MAX, false, portion, view)) return false;
+        uint64_t portion = b->size != UINT64_MAX ? MIN(left, (uint64_t)LOOK_UP) : left;
+        struct entry_range range = {.start = start,
+                                    .end = UINT64_MAX,
+                                    .most = portion,
+                                    .bytes_max = l->bytes + b->bytes,
+                                    .view = view};
+        if (!entry_list_read(c, l, s, range)) return false;
         while (kept < l->count && budget_take(b, l->events[kept])) kept++;
         bool over = kept < l->count || l->count - had < portion;
         l->count = kept;

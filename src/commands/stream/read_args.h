@@ -20,13 +20,17 @@ struct xread_args {
 bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_group,
                           struct xread_args *a);
 
-#define READ_PORTION    1000                 /* entries that are looked up together */
-#define REPLY_BYTES_MAX (UINT64_C(64) << 20) /* of events in one reply, whatever was asked for */
+/* One reply is a portion, and whoever reads goes on behind it: so many bytes of events, as they are
+ * kept in memory, whatever was asked for; and so many entries, if nothing was. */
+#define PORTION_BYTES   READ_BYTES_MAX
+#define PORTION_ENTRIES 10000
+
+#define LOOK_UP 1000 /* entries that are looked up together for MAXSIZE */
 
 /* What is left of the limits while a reply is put together. */
 struct budget {
     uint64_t entries, bytes;
-    bool sized; /* bytes are those of MAXSIZE; else of memory, lest one reply takes all of it */
+    uint64_t size; /* MAXSIZE; UINT64_MAX: not given */
     bool any;
 };
 struct budget budget_of(const struct xread_args *a);

@@ -38,15 +38,17 @@ static bool is_idle(const struct client *c, const struct claim *claim,
     return model_since(&c->srv->model, pending_delivered(e)) >= claim->min_idle;
 }
 
-/* Loads the events of what is not gone. */
+/* Loads the events of what is not gone; of the first of them only, when they take more than
+ * bytes_max: *found is how many were looked at. */
 static bool need_events(struct client *c, const struct claim *claim, struct candidate *list,
-                        size_t n) {
+                        size_t n, uint64_t bytes_max, size_t *found) {
+    *found = 0;
     if (n == 0) return true;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof(struct event *));
     for (size_t i = 0; i < n; i++) versions[i] = list[i].gone ? NO_VERSION : list[i].version;
-    bool known = entries_at(c, claim->group->stream, versions, n, events);
-    for (size_t i = 0; i < n; i++)
+    bool known = entries_within(c, claim->group->stream, versions, n, bytes_max, events, found);
+    for (size_t i = 0; i < *found; i++)
         if (versions[i] != NO_VERSION) list[i].event = events[i];
     free(versions);
     free(events);
@@ -146,12 +148,14 @@ static bool parse_xclaim(struct client *c, const struct request *r, struct claim
     return parse_options(c, r, 5 + *n, claim) && xname_or_reply(c, claim->consumer, "consumer");
 }
 
-/* What there is of the ids. An event is needed to be replied, or to know that it exists. */
+/* What there is of the ids. An event is needed to be replied, or to know that it exists. *bytes:
+ * what the events take, or some of them when that is beyond bytes_max. */
 static bool find_candidates(struct client *c, const struct claim *claim, struct candidate *list,
-                            size_t n) {
+                            size_t n, uint64_t bytes_max, uint64_t *bytes) {
     const struct cgroup *g = claim->group;
+    size_t found;
     bool known = true;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && need_page_bytes(c) <= bytes_max; i++) {
         struct candidate *it = &list[i];
         const struct pending_entry *e = pending_find(&g->pending, it->id);
         it->event = NULL;
@@ -160,7 +164,13 @@ static bool find_candidates(struct client *c, const struct claim *claim, struct 
         if (e == NULL && claim->force)
             known = need_entries(c, g->stream, &it->id, 1, &it->event) && known;
     }
-    return (claim->just_id || need_events(c, claim, list, n)) && known;
+    *bytes = need_page_bytes(c);
+    if (*bytes > bytes_max) return true;
+    if (claim->just_id) return known;
+    if (!need_events(c, claim, list, n, bytes_max, &found) || !known) return false;
+    *bytes = 0;
+    for (size_t i = 0; i < n; i++) *bytes += list[i].event != NULL ? list[i].event->size : 0;
+    return true;
 }
 
 /* Whether the entry is claimed now: an id may stand twice. */
@@ -196,15 +206,18 @@ enum outcome cmd_xclaim(struct client *c, const struct request *r) {
     struct claim claim = {0};
     enum outcome outcome;
     size_t n;
+    uint64_t bytes, max = c->srv->config.reply_bytes_max;
     if (!xgroup_or_reply(c, r->argv[1], r->argv[2], &claim.group, &outcome)) return outcome;
     struct candidate *list = xcalloc(r->argc - 5, sizeof *list);
     if (parse_xclaim(c, r, &claim, list, &n) &&
         fits_frame_or_reply(c, n * sizeof(struct pending_item))) {
-        if (find_candidates(c, &claim, list, n)) {
+        if (!find_candidates(c, &claim, list, n, max, &bytes)) {
+            outcome = PARKED;
+        } else if (bytes > max) {
+            reply_too_long(c, "claim fewer entries at a time, or with JUSTID");
+        } else {
             claim_all(c, &claim, list, n);
             claimed(c, &claim, r->argv[1]);
-        } else {
-            outcome = PARKED;
         }
     }
     free(list);
@@ -276,17 +289,15 @@ static void collect(struct client *c, const struct claim *claim, struct scan *sc
 /* Loads the events, as many as one reply may hold; the others are left for the next call. */
 static bool load(struct client *c, const struct claim *claim, struct scan *scan) {
     uint64_t bytes = 0;
+    size_t found;
     if (claim->just_id) return true;
-    for (size_t at = 0; at < scan->n; at += READ_PORTION) {
-        size_t portion = MIN(scan->n - at, (size_t)READ_PORTION);
-        if (!need_events(c, claim, scan->list + at, portion)) return false;
-        for (size_t i = at; i < at + portion; i++) {
-            if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;
-            if (i == 0 || bytes <= REPLY_BYTES_MAX) continue;
-            scan->next = scan->list[i].id;
-            scan->n = i;
-            return true;
-        }
+    if (!need_events(c, claim, scan->list, scan->n, PORTION_BYTES, &found)) return false;
+    for (size_t i = 0; i < found; i++) {
+        if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;
+        if (i == 0 || bytes <= PORTION_BYTES) continue;
+        scan->next = scan->list[i].id;
+        scan->n = i;
+        break;
     }
     return true;
 }

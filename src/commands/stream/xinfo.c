@@ -191,12 +191,18 @@ static void put_full(struct client *c, const struct stream *s, const struct even
 static enum outcome info_full(struct client *c, struct stream *s, uint64_t count) {
     uint64_t most = count > 0 ? count : UINT64_MAX;
     struct entry_list list = {0};
+    struct entry_range range = {.start = stream_first_version(s),
+                                .end = UINT64_MAX,
+                                .most = most,
+                                .bytes_max = c->srv->config.reply_bytes_max,
+                                .view = VIEW_NEWEST};
     struct event *first;
-    bool known = need_first(c, s, &first);
-    known = entry_list_read(c, &list, s, stream_first_version(s), UINT64_MAX, false, most,
-                            UINT64_MAX) &&
-            known;
-    if (known) put_full(c, s, first, &list, most);
+    bool fits, known = need_first(c, s, &first);
+    known = entry_list_all(c, &list, s, range, &fits) && known;
+    if (known && fits)
+        put_full(c, s, first, &list, most);
+    else if (known)
+        reply_too_long(c, "ask for less, with COUNT");
     entry_list_clear(&list);
     return known ? REPLIED : PARKED;
 }

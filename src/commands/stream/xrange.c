@@ -41,21 +41,30 @@ static bool need_bounds(struct client *c, struct stream *s, const struct range_a
     return known;
 }
 
-static enum outcome run_range(struct client *c, struct stream *s, const struct range_args *a) {
+/* false: the range has to be loaded. */
+static bool read_and_reply(struct client *c, struct stream *s, const struct range_args *a) {
     struct entry_list list = {0};
-    enum outcome outcome = REPLIED;
-    uint64_t from, to, most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count;
-    if (s->state == STREAM_ABSENT || entry_id_cmp(a->start, a->end) > 0) {
-        reply_array(c, 0);
-    } else if (need_bounds(c, s, a, &from, &to) &&
-               entry_list_read(c, &list, s, from, to, a->reverse, most, c->view)) {
+    struct entry_range range = {.reverse = a->reverse,
+                                .most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count,
+                                .bytes_max = c->srv->config.reply_bytes_max,
+                                .view = c->view};
+    if (!need_bounds(c, s, a, &range.start, &range.end)) return false;
+    bool fits, known = entry_list_all(c, &list, s, range, &fits);
+    if (known && fits) {
         reply_entries(c, list.events, list.count);
         c->srv->stats.events_read += list.count;
-    } else {
-        outcome = PARKED;
+    } else if (known) {
+        reply_too_long(c, "ask for portions, with COUNT");
     }
     entry_list_clear(&list);
-    return outcome;
+    return known;
+}
+
+static enum outcome run_range(struct client *c, struct stream *s, const struct range_args *a) {
+    if (s->state != STREAM_ABSENT && entry_id_cmp(a->start, a->end) <= 0)
+        return read_and_reply(c, s, a) ? REPLIED : PARKED;
+    reply_array(c, 0);
+    return REPLIED;
 }
 
 static enum outcome range(struct client *c, const struct request *r, bool reverse) {

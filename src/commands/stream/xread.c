@@ -127,7 +127,8 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     if (!need_sources(c, a, sources)) return PARKED;
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
     if (!known || c->wants_newest) return PARKED;
-    for (size_t i = 0; i < a->n; i++) known = read_source(c, a, &sources[i], &budget) && known;
+    for (size_t i = 0; i < a->n && !need_enough(c); i++)
+        known = read_source(c, a, &sources[i], &budget) && known;
     if (!known) return PARKED;
     if (!budget.any) return wait_or_reply(c, a, sources);
     reply_sources(c, a, sources);

@@ -119,25 +119,22 @@ static void add_again(struct source *src, size_t *cap, const struct pending_entr
                                                          .nobodys = e->consumer == 0};
 }
 
-/* Looks the redeliveries' events up. */
-static bool need_events(struct client *c, struct source *src) {
-    size_t n = src->again_count;
+/* Looks the redeliveries' events up, and keeps of them what the limits allow. */
+static bool need_events(struct client *c, struct source *src, struct budget *budget) {
+    size_t n = src->again_count, found = 0;
     if (n == 0) return true;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof *events);
     for (size_t i = 0; i < n; i++) versions[i] = src->again[i].version;
-    bool known = entries_at(c, src->stream, versions, n, events);
-    for (size_t i = 0; i < n; i++) src->again[i].event = events[i];
+    bool known = entries_within(c, src->stream, versions, n, budget->bytes, events, &found);
+    for (size_t i = 0; i < found; i++) src->again[i].event = events[i];
     free(versions);
     free(events);
-    return known;
-}
-
-/* Keeps of the redeliveries what the limits allow. */
-static void cut_again(struct source *src, struct budget *budget) {
-    size_t n = 0;
-    while (n < src->again_count && budget_take(budget, src->again[n].event)) n++;
+    if (!known) return false;
+    n = 0;
+    while (n < found && budget_take(budget, src->again[n].event)) n++;
     src->again_count = n;
+    return true;
 }
 
 /* What the consumer has not acknowledged, beyond an id. */
@@ -151,9 +148,7 @@ static bool find_history(struct client *c, const struct xread_args *a, struct so
     struct pending_cursor at = pending_seek(&src->group->pending, consumer->number, from);
     const struct pending_entry *e;
     while (src->again_count < most && (e = pending_next(&at)) != NULL) add_again(src, &cap, e);
-    if (!need_events(c, src)) return false;
-    cut_again(src, budget);
-    return true;
+    return need_events(c, src, budget);
 }
 
 /* CLAIM: first what was handed back, in that order, then what is idle, the longest first. Pending
@@ -183,9 +178,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
         }
         src->gone[src->gone_count++] = e->id;
     }
-    if (!need_events(c, src)) return false;
-    cut_again(src, budget);
-    return true;
+    return need_events(c, src, budget);
 }
 
 /* An earlier one of the keys that is the same: what it takes, this one does not. */
@@ -374,7 +367,8 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     if (!need_sources(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)
         if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
-    for (size_t i = 0; i < a->n; i++) known = find(c, a, sources, i, &budget) && known;
+    for (size_t i = 0; i < a->n && !need_enough(c); i++)
+        known = find(c, a, sources, i, &budget) && known;
     if (!known) return PARKED;
     deliver(c, a, sources); /* the consumers come to be even when there is nothing for them */
     for (size_t i = 0; i < a->n; i++) served = served || is_served(&sources[i]);

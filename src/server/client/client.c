@@ -36,6 +36,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     c->reading = true;
     buf_init(&c->in, 0);
     buf_init(&c->out, 0);
+    c->out.recycles = true; /* command.c sets the limit */
     resp_reader_init(&c->reader);
     list_init(&c->flush);
     list_init(&c->resume);
@@ -89,10 +90,12 @@ void client_free(struct client *c) {
     free(c);
 }
 
-/* Who is not read from is still heard when it is gone; a load is over before that matters. */
+/* Who is not read from is still heard when it is gone; a load of one page is over before that
+ * matters. */
 static void client_watch(struct client *c) {
     int what = (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0);
-    loop_io_want(c->io, what == 0 && c->park != PARK_LOAD ? LOOP_HANGUP : what);
+    bool soon = c->park == PARK_LOAD && need_page_bytes(c) == 0;
+    loop_io_want(c->io, what == 0 && !soon ? LOOP_HANGUP : what);
 }
 
 static void client_set_reading(struct client *c, bool reading) {

@@ -142,6 +142,11 @@ size_t client_memory(const struct client *c);
 static inline uint64_t client_out_offset(const struct client *c) {
     return c->out_base + c->out.len;
 }
+/* Drops what was replied from this offset on. */
+static inline void client_cut_reply(struct client *c, uint64_t offset) {
+    c->out.len = (size_t)(offset - c->out_base);
+    c->out.overflow = false;
+}
 /* Whether its replies have piled up so high that its next commands wait until it reads. */
 bool client_output_full(const struct client *c);
 /* Bytes of replies that have not left. */
@@ -158,6 +163,8 @@ void reply_error(struct client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 struct str reply_error_text(const struct client *c, uint64_t offset);
 void reply_syntax_error(struct client *c);                      /* ERR syntax error */
 void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
+/* TOOLARGE the reply takes more than reply-bytes-max: what to do instead */
+void reply_too_long(struct client *c, const char *advice);
 void reply_wrong_type(struct client *c); /* WRONGTYPE Operation against a key ... */
 void reply_int(struct client *c, int64_t v);
 void reply_bulk(struct client *c, struct str s);

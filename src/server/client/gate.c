@@ -91,8 +91,7 @@ uint32_t clients_durable(struct server *srv, struct batch *b) {
 static void void_replies(struct client *c, const char *why) {
     uint32_t replies = 0;
     for (uint32_t i = 0; i < c->gate_count; i++) replies += gate_at(c, i)->replies;
-    size_t keep = (size_t)(gate_at(c, 0)->offset - c->out_base);
-    c->out.len = keep;
+    client_cut_reply(c, gate_at(c, 0)->offset);
     c->gate_count = 0;
     for (uint32_t i = 0; i < replies; i++)
         reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);

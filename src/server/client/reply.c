@@ -42,6 +42,11 @@ void reply_wrong_args(struct client *c, const char *full_name) {
     reply_error(c, "ERR wrong number of arguments for '%s' command", full_name);
 }
 
+void reply_too_long(struct client *c, const char *advice) {
+    reply_error(c, "TOOLARGE the reply takes more than %llu bytes (reply-bytes-max): %s",
+                (unsigned long long)c->srv->config.reply_bytes_max, advice);
+}
+
 void reply_wrong_type(struct client *c) {
     reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }

@@ -236,7 +236,7 @@ static void refused(struct client *c, const struct command *cmd) {
     struct str text = reply_error_text(c, c->reply_start);
     if (text.len > 4 && memcmp(text.ptr, "ERR ", 4) == 0) text = str_of(text.ptr + 4, text.len - 4);
     snprintf(why, sizeof why, STR_FMT, (int)MIN(text.len, sizeof why - 1), text.ptr);
-    c->out.len = (size_t)(c->reply_start - c->out_base);
+    client_cut_reply(c, c->reply_start);
     reply_error(c, "EXECABORT Transaction discarded because of: %s", why);
     transaction_clear(c);
 }
@@ -257,7 +257,7 @@ static void queue_or_reply(struct client *c, struct command *cmd, const struct r
 static void after_reply(struct client *c) {
     if (c->reply_mode != REPLY_ON) {
         bool silent = c->reply_mode != REPLY_SKIP_NEXT;
-        if (silent) c->out.len = (size_t)(c->reply_start - c->out_base);
+        if (silent) client_cut_reply(c, c->reply_start);
         if (c->reply_mode == REPLY_SKIP)
             c->reply_mode = REPLY_ON;
         else if (c->reply_mode == REPLY_SKIP_NEXT)
@@ -275,16 +275,31 @@ static bool reads_settled(const struct client *c, const struct command *cmd) {
     return exec ? !(c->transaction->flags & CMD_NEWEST) : cmd->flags & CMD_SETTLED;
 }
 
+/* From here on a reply that is too long is dropped while it is written, and the rest of it after
+ * it: whatever a command does, it takes no more memory. */
+static void limit_reply(struct client *c) {
+    c->out.keep = c->out.len;
+    c->out.max = c->out.len + c->srv->config.reply_bytes_max;
+}
+
+static void end_reply(struct client *c, enum outcome outcome) {
+    c->out.max = 0;
+    if (LIKELY(!c->out.overflow)) return;
+    client_cut_reply(c, c->reply_start);
+    if (outcome == REPLIED) reply_too_long(c, "ask for less of it, with COUNT or a closer range");
+}
+
 /* Runs it on its view; on the newest, at once, when the settled one does not do. */
 static enum outcome run_on_view(struct client *c, struct command *cmd, const struct request *r) {
     struct model *m = &c->srv->model;
     enum outcome outcome;
     c->view = reads_settled(c, cmd) ? client_settled_view(c) : VIEW_NEWEST;
     c->wants_newest = false;
+    if (!(cmd->flags & (CMD_WRITE | CMD_BOUNDED))) limit_reply(c);
     do {
         if (c->wants_newest) {
             c->view = VIEW_NEWEST;
-            c->out.len = (size_t)(c->reply_start - c->out_base);
+            client_cut_reply(c, c->reply_start);
             c->reply_was_error = false;
         }
         c->wants_newest = false;
@@ -293,6 +308,7 @@ static enum outcome run_on_view(struct client *c, struct command *cmd, const str
         outcome = cmd->run(c, r);
         if (UNLIKELY(m->unsettled.view_count > 0)) model_drop_views(m);
     } while (UNLIKELY(c->wants_newest));
+    if (UNLIKELY(c->out.max != 0)) end_reply(c, outcome);
     if (outcome == PARKED && c->need != NULL) need_begin(c); /* nothing of this run counts */
     return outcome;
 }

@@ -48,6 +48,10 @@ enum command_flag {
     CMD_SETTLED = 1 << 16, /* the last that is durable: it never waits for somebody else's sync */
     CMD_NEWEST = 1 << 17,  /* the last that is decided: its reply waits for what it tells */
     CMD_NO_DATA = 1 << 18, /* it looks at no stream and no string */
+    /* It bounds its reply itself: to a portion, to what fits, or to one value, which was bounded
+     * where it was written. All others are held to reply-bytes-max, but for those that write: what
+     * they change cannot be taken back, so they see to it before. */
+    CMD_BOUNDED = 1 << 19,
 };
 
 struct command_stats {

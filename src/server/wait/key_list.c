@@ -116,8 +116,7 @@ bool need_keys(struct client *c, const struct key_query *q, struct key_list *out
     const struct stream_list *list;
     *out = (struct key_list){0};
     if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
-    if (!need_stream_list(c, MAX(q->from, (uint64_t)1), q->pattern, q->category, q->count, &list))
-        return false;
+    if (!need_stream_list(c, q, &list)) return false;
     struct listing l = {
         .c = c,
         .query = q,

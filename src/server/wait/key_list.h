@@ -9,6 +9,7 @@
 struct key_query {
     uint64_t from;                /* number */
     uint64_t count;               /* at most so many */
+    uint64_t bytes_max;           /* of names that match, about; 0: any number */
     struct str pattern, category; /* len 0: any */
     bool no_strings, no_streams;
 };

@@ -6,6 +6,9 @@
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
+#include "server/wait/key_list.h"
+
+#define PAGES_AT_ONCE 8
 
 enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
 
@@ -33,6 +36,7 @@ struct need {
     struct list items;
     struct hash_table events; /* its items of that kind, by id: a command may name many */
     unsigned pending;
+    size_t page_bytes; /* of its pages that were loaded */
     int status;
     struct err err;
 };
@@ -96,6 +100,8 @@ static void on_stream(struct waiter *w, int status, const struct err *err) {
 
 static void on_request(struct store_request *r) {
     struct need_item *item = CONTAINER_OF(r, struct need_item, request);
+    if (item->client != NULL && item->kind == ITEM_PAGE && r->status == 0)
+        item->client->need->page_bytes += r->page.bytes;
     item_done(item, r->status, &r->err);
 }
 
@@ -107,6 +113,14 @@ static void ask(struct need_item *item, enum store_request_kind kind) {
 
 bool need_pending(const struct client *c) {
     return c->need != NULL && c->need->pending > 0;
+}
+
+size_t need_page_bytes(const struct client *c) {
+    return c->need != NULL ? c->need->page_bytes : 0;
+}
+
+bool need_enough(const struct client *c) {
+    return c->need != NULL && c->need->pending >= PAGES_AT_ONCE;
 }
 
 bool need_failed_or_reply(struct client *c) {
@@ -297,6 +311,16 @@ void need_begin(struct client *c) {
     }
 }
 
+/* Whether the page holds what the range begins with, though it was asked for from further down:
+ * what lay there was trimmed since. Else a stream that is trimmed without end would be asked for
+ * without end. */
+static bool covers(const struct need_item *item, const struct read *r) {
+    const struct page *page = &item->request.page;
+    if (!r->goes_on || item->used || !item->done || item->request.status != 0) return false;
+    if (item->asked_start > r->start || item->asked_end > r->end) return false;
+    return r->reverse ? item->asked_end == r->end : page->done || page->next > r->start;
+}
+
 /* The page that was asked for by an earlier run of this read. EXEC may have several of nearly the
  * same; and where a range ends may have moved on since. */
 static struct need_item *find_page(struct client *c, const struct read *r) {
@@ -306,10 +330,13 @@ static struct need_item *find_page(struct client *c, const struct read *r) {
     LIST_FOR_EACH (it, &c->need->items) {
         struct need_item *item = LIST_ENTRY(it, struct need_item, node);
         const struct read_range *range = &item->request.range;
-        if (item->kind != ITEM_PAGE || range->stream != stream || item->asked_start != r->start ||
-            range->reverse != r->reverse || item->asked_count != r->count ||
+        if (item->kind != ITEM_PAGE || range->stream != stream || range->reverse != r->reverse ||
             !same_filter(range->filter, r->filter))
             continue;
+        if (item->asked_start != r->start || item->asked_count != r->count) {
+            if (near == NULL && covers(item, r)) near = item;
+            continue;
+        }
         if (item->asked_end == r->end) return item;
         if (item->asked_end < r->end && !item->used) near = item;
     }
@@ -337,6 +364,7 @@ bool need_read(struct client *c, struct read *r) {
         return true;
     }
     if (item != NULL) { /* of before a flush or a void: once more */
+        c->need->page_bytes -= item->request.page.bytes;
         list_remove(&item->node);
         item_free(item);
     }
@@ -418,8 +446,9 @@ static struct need_item *find(const struct client *c, enum item_kind kind) {
     return NULL;
 }
 
-bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
-                      size_t count_max, const struct stream_list **out) {
+bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out) {
+    uint64_t from = MAX(q->from, (uint64_t)1), count_max = q->count;
+    struct str pattern = q->pattern, category = q->category;
     if (c->need != NULL) {
         LIST_FOR_EACH (it, &c->need->items) {
             struct need_item *item = LIST_ENTRY(it, struct need_item, node);
@@ -439,7 +468,11 @@ bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struc
     item->request.pattern = str_of(item->text, pattern.len);
     item->request.category = str_of(item->text + pattern.len, category.len);
     item->request.range = (struct read_range){
-        .start = from, .count_max = count_max, .examined_max = MAX(count_max, (size_t)10000)};
+        .start = from,
+        .count_max = count_max,
+        .bytes_max = q->bytes_max,
+        .examined_max = MAX(count_max, (size_t)10000),
+    };
     ask(item, STORE_LIST_STREAMS);
     return false;
 }

@@ -29,6 +29,11 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
  * of the command; it is copied for the reader thread. A page holds a bounded number of bytes: when
  * fewer than r->count were found and r->has_more, read on from r->next. */
 bool need_read(struct client *c, struct read *r);
+/* What the pages take that were loaded for the command, bytes. */
+size_t need_page_bytes(const struct client *c);
+/* Several pages are being loaded for the command: it should wait before it asks for more, so that
+ * it is bounded what one command makes to be loaded. */
+bool need_enough(const struct client *c);
 /* The first version of s, among those that exist, whose entry id is not below `at`; s's
  * next_version when there is none (model_find_entry). true: known. */
 bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t *version);
@@ -37,8 +42,8 @@ bool need_last_id(struct client *c, struct stream *s, struct entry_id *id);
 /* One event of s by version. true: known; NULL when it is gone. */
 bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out);
 /* Streams from a number on. true: *out is the backend's list. */
-bool need_stream_list(struct client *c, uint64_t from, struct str pattern, struct str category,
-                      size_t count_max, const struct stream_list **out);
+struct key_query;
+bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out);
 /* BACKUP: true when it is finished. */
 bool need_backup(struct client *c, struct str name);
 /* A backup is under way for it. It is of the backend alone: what becomes of the model does not end

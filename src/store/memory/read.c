@@ -212,7 +212,7 @@ int memory_list_streams(struct backend_conn *c, uint64_t from, struct str patter
     size_t examined = 0;
     for (uint64_t i = from; i < m->stream_end; i++) {
         if (m->streams[i] == NULL) continue;
-        if (out->count >= MAX(count_max, (size_t)1) || examined >= MAX(examined_max, (size_t)1)) {
+        if (stream_list_full(out, count_max) || examined >= MAX(examined_max, (size_t)1)) {
             out->next = i;
             out->done = false;
             break;

@@ -334,7 +334,7 @@ int sqlite_list_streams(struct backend_conn *c, uint64_t from, struct str patter
     size_t examined = 0;
     while ((rc = sqlite_step(c, stmt, err)) == 1) {
         uint64_t number = (uint64_t)sqlite3_column_int64(stmt, 0);
-        bool full = out->count >= MAX(count_max, (size_t)1);
+        bool full = stream_list_full(out, count_max);
         if (full || examined >= MAX(examined_max, (size_t)1)) {
             out->next = number;
             break;

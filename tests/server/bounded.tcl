@@ -1,0 +1,246 @@
+# Whatever is asked, a reply is bounded: XREAD and its like reply a portion, others all of it or an error; long ones are made while
+# others are served.
+
+source [file join $::top tests lib faults.tcl]
+
+set ::block [string repeat 0123456789abcdef 6400] ;# 100 KB
+
+# `n` entries of 100 KB in the stream, each with its number.
+proc add_blocks {stream n} {
+    set c [srv default_client]
+    for {set i 0} {$i < $n} {incr i} { $c send XADD $stream [expr {$i + 1}]-0 n $i d $::block }
+    for {set i 0} {$i < $n} {incr i} { $c read }
+}
+proc numbers {entries} { return [lmap e $entries {lindex $e 1 1}] }
+proc count_to {n} {
+    set list {}
+    for {set i 0} {$i < $n} {incr i} { lappend list $i }
+    return $list
+}
+# How long the replies are to the command when each goes on behind the one before; {} at its place is the last id, then.
+proc portions {command {last 0}} {
+    set sizes {}
+    while {1} {
+        set reply [r {*}[string map [list LAST $last] $command]]
+        if {$reply eq ""} { return $sizes }
+        set entries [lindex $reply 0 1]
+        if {[llength $entries] == 0} { return $sizes }
+        foreach e $entries {
+            if {[lindex $e 1] ne ""} { lappend ::seen [lindex $e 1 1] }
+        }
+        set last [lindex $entries end 0]
+        lappend sizes [llength $entries]
+    }
+}
+proc reads {} { return [info_field [srv default_client] reads store] }
+
+# 8 MB are 81 to 83 of the blocks.
+proc check_portions {sizes n} {
+    assert_equal [count_to $n] $::seen
+    foreach size [lrange $sizes 0 end-1] { assert_range 75 84 $size "entries in a portion" }
+    assert_range 0 84 [lindex [concat 0 $sizes] end] "entries in the last portion"
+}
+
+with_server {cache-bytes 4mb} {
+    foreach state {"on disk" "just added"} {
+        foreach {how command} {
+            "" {XREAD STREAMS big LAST}
+            " with a huge COUNT" {XREAD COUNT 1000000000 STREAMS big LAST}
+            " with a huge MAXSIZE" {XREAD MAXSIZE 1000000000000 STREAMS big LAST}
+        } {
+            test "XREAD$how replies portions of 8 MB ($state)" {
+                if {[r EXISTS big] == 0} { add_blocks big 200 }
+                if {$state eq "on disk"} { r ESYNC; srv restart }
+                set ::seen {}
+                set before [reads]
+                check_portions [portions $command] 200
+                assert_range 0 25 [expr {[reads] - $before}] "reads of the database"
+            }
+        }
+        foreach {how command} {
+            "" {XREADGROUP GROUP g ann STREAMS big >}
+            " with a huge COUNT" {XREADGROUP GROUP g ann COUNT 1000000000 STREAMS big >}
+            " without acknowledgements" {XREADGROUP GROUP g ann NOACK STREAMS big >}
+            " of idle entries first" {XREADGROUP GROUP g ann CLAIM 3600000 STREAMS big >}
+        } {
+            test "XREADGROUP$how delivers portions of 8 MB ($state)" {
+                r XGROUP CREATE big g 0
+                set ::seen {}
+                check_portions [portions $command] 200
+                set ::seen {}
+                check_portions [portions {XREADGROUP GROUP g ann STREAMS big LAST}] [expr {[string match *NOACK* $command] ? 0 : 200}]
+                r XGROUP DESTROY big g
+            }
+        }
+    }
+    test "What is claimed comes in portions of 8 MB, and goes on" {
+        r XGROUP CREATE big g 0
+        portions {XREADGROUP GROUP g ann STREAMS big >}
+        set ::seen {}
+        set sizes {}
+        for {set cursor 0-0} {1} {} {
+            lassign [r XAUTOCLAIM big g bob 0 $cursor COUNT 1000000] cursor entries
+            lappend ::seen {*}[numbers $entries]
+            lappend sizes [llength $entries]
+            if {$cursor eq "0-0"} break
+        }
+        check_portions $sizes 200
+        set ::seen [numbers [lindex [r XREADGROUP GROUP g cid CLAIM 0 COUNT 1000000 STREAMS big >] 0 1]]
+        assert_range 75 84 [llength $::seen]
+        assert_equal [count_to [llength $::seen]] $::seen
+    }
+    test "Many streams share a portion" {
+        r CONFIG SET cache-bytes 4mb
+        set keys {}
+        for {set k 0} {$k < 30} {incr k} {
+            lappend keys part-$k
+            add_blocks part-$k 10
+        }
+        r ESYNC
+        srv restart
+        foreach round {cold again} {
+            array unset last
+            foreach key $keys { set last($key) 0 }
+            array unset got
+            while {[set reply [r XREAD STREAMS {*}$keys {*}[lmap key $keys {set last($key)}]]] ne ""} {
+                set n 0
+                foreach part $reply {
+                    lassign $part key entries
+                    lappend got($key) {*}[numbers $entries]
+                    set last($key) [lindex $entries end 0]
+                    incr n [llength $entries]
+                }
+                assert_range 1 84 $n "entries in a portion"
+            }
+            foreach key $keys { assert_equal [count_to 10] $got($key) $round }
+        }
+    }
+    test "An entry that is larger than a portion comes alone" {
+        r CONFIG SET max-event-bytes 32mb
+        r XADD huge 1-0 d [string repeat x 20000000]
+        r XADD huge 2-0 d [string repeat y 20000000]
+        r ESYNC
+        srv restart
+        set reply [r XREAD STREAMS huge 0]
+        assert_equal 1 [llength [lindex $reply 0 1]]
+        assert_equal 20000000 [string length [lindex $reply 0 1 0 1 1]]
+        assert_equal 2-0 [lindex [r XREAD STREAMS huge 1] 0 1 0 0]
+    }
+    test "Without COUNT a portion has 10000 entries, with it as many as are asked for" {
+        set commands {}
+        for {set i 1} {$i <= 25000} {incr i} { lappend commands [list XADD small $i-0 n $i] }
+        pipeline [srv default_client] $commands
+        assert_equal {10000 10000 5000} [portions {XREAD STREAMS small LAST}]
+        assert_equal {20000 5000} [portions {XREAD COUNT 20000 STREAMS small LAST}]
+        r XGROUP CREATE small g 0
+        assert_equal {10000 10000 5000} [portions {XREADGROUP GROUP g ann STREAMS small >}]
+        assert_equal {10000 10000 5000} [portions {XREADGROUP GROUP g ann STREAMS small LAST}]
+        assert_equal {10000 10000 5000} [portions {XREAD MAXSIZE 1000000000 STREAMS small LAST}]
+        assert_equal {12000 12000 1000} [portions {XREAD MAXCOUNT 12000 STREAMS small LAST}]
+    }
+}
+
+# The error, whole, before any other byte; and nothing behind it.
+proc assert_too_long {args} {
+    lassign [r typed {*}$args] type text
+    assert_equal error $type $args
+    assert_match "TOOLARGE *reply takes more than 1048576 bytes (reply-bytes-max): *" $text $args
+    assert_regexp {COUNT|JUSTID} $text
+    assert_equal PONG [r PING]
+}
+
+with_server {reply-bytes-max 1mb cache-bytes 16mb enable-debug-command yes} {
+    test "Prepare" {
+        add_blocks s 30
+        r SET value $::block
+        r XADD few * n 1
+        set commands {}
+        for {set i 1} {$i <= 30000} {incr i} { lappend commands [list XADD tiny $i-0 n $i] }
+        pipeline [srv default_client] $commands
+        r XGROUP CREATE tiny g 0
+        r XGROUP CREATE s g 0
+        portions {XREADGROUP GROUP g ann STREAMS tiny >}
+        portions {XREADGROUP GROUP g ann STREAMS s >}
+        set commands {}
+        for {set i 0} {$i < 2500} {incr i} {
+            set name [format %05d $i][string repeat n 480]
+            lappend commands [list SET $name 1] [list XGROUP CREATECONSUMER tiny g $name] [list XGROUP CREATE s $name 0]
+        }
+        pipeline [srv default_client] $commands
+    }
+    foreach state {"just added" "on disk"} {
+        foreach command {
+            {XRANGE s - +}
+            {XRANGE s - + COUNT 1000000000}
+            {XREVRANGE s + - COUNT 11}
+            {XRANGE tiny - +}
+            {XINFO STREAM s FULL COUNT 0}
+            {XINFO STREAM tiny FULL COUNT 0}
+            {XINFO GROUPS s}
+            {XINFO CONSUMERS tiny g}
+            {XPENDING tiny g - + 1000000000}
+            {KEYS *}
+            {KEYS *n}
+            {MGET value value value value value value value value value value value}
+        } {
+            test "[join $command { }]: an error instead of a reply that is too long ($state)" {
+                if {$state eq "on disk" && [lindex $command 1] eq "s" && [llength $command] == 4} { r ESYNC; srv restart }
+                assert_too_long {*}$command
+            }
+        }
+        test "XCLAIM takes all or nothing ($state)" {
+            set ids [lmap n [count_to 11] {string cat [expr {$n + 1}] -0}]
+            assert_too_long XCLAIM s g bob 0 {*}$ids
+            assert_equal {} [r XPENDING s g - + 10 bob]
+            assert_equal 11 [llength [r XCLAIM s g bob 0 {*}$ids JUSTID]]
+            assert_equal 3 [llength [r XCLAIM s g ann 0 {*}[lrange $ids 0 2]]]
+            r XCLAIM s g ann 0 {*}$ids JUSTID
+        }
+        test "EXEC is taken back when its replies together are too long ($state)" {
+            set before [r XLEN s]
+            pipeline [srv default_client] {MULTI {XADD s 1000-0 d last} {XRANGE s - + COUNT 9} {XRANGE s - + COUNT 9}}
+            assert_match "TOOLARGE with command 3 of 3 (xrange) the reply takes more than 1048576 bytes*COUNT*" [r err EXEC]
+            assert_equal $before [r XLEN s]
+            pipeline [srv default_client] {MULTI {CONFIG GET port} {XRANGE s - + COUNT 9} {GET value} {GET value} {CONFIG GET port}}
+            assert_match "TOOLARGE with command *" [r err EXEC]
+            pipeline [srv default_client] {MULTI {XRANGE s - + COUNT 9} {CONFIG GET port}}
+            assert_equal 9 [llength [lindex [r EXEC] 0]]
+        }
+    }
+    test "What is within the limit is replied whole" {
+        assert_equal [count_to 9] [numbers [r XRANGE s - + COUNT 9]]
+        assert_equal 9 [llength [r XREVRANGE s + - COUNT 9]]
+        assert_equal 3000 [llength [r XRANGE tiny - + COUNT 3000]]
+        assert_equal 1000 [llength [r XPENDING tiny g - + 1000]]
+        assert_equal 10 [llength [r KEYS 0000?*]]
+        assert_equal 1 [llength [field [r XINFO STREAM few FULL COUNT 0] entries]]
+    }
+    test "One value is bounded where it was written, and is always replied" {
+        set large [string repeat x 3000000]
+        r SET large $large
+        assert_equal $large [r GET large]
+        r RESTORE copy 0 [r DUMP large]
+        assert_equal $large [r GET copy]
+        r EAPPEND one t PAYLOAD $large
+        set event [lindex [field [r ESCAN one - +] events] 0]
+        assert_equal $large [field $event payload]
+        assert_equal $event [r EGET [field $event event_id]]
+        assert_equal 1 [llength [r XRANGE one - +]]
+        assert_equal 1 [llength [r XREAD STREAMS one 0]]
+        r EAPPEND one t PAYLOAD $large
+        assert_too_long XRANGE one - +
+        assert_equal 1 [llength [r XRANGE one - + COUNT 1]]
+        assert_equal 1 [llength [r XREVRANGE one + - COUNT 1]]
+    }
+    test "SCAN with a huge COUNT replies a page, and goes on" {
+        r CONFIG SET reply-bytes-max 128mb
+        set names {}
+        set cursor 0
+        while {1} {
+            lassign [r SCAN $cursor COUNT 1000000000000] cursor page
+            lappend names {*}$page
+            if {$cursor eq "0"} break
+        }
+        assert_equal [r DBSIZE] [llength [lsort -unique $names]]
+    }
+}
