@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "stream/group/cgroup.h"
+#include "server/client/long_reply.h"
 #include "server/client/transaction.h"
 #include "server/command/command.h"
 #include "server/cron.h"
@@ -191,6 +192,7 @@ static void after_turn(struct server *srv) {
     expiry_run(srv);
     model_install(&srv->model);
     blocking_serve(srv);
+    if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
     run_resumed(srv);
     commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
@@ -207,6 +209,7 @@ static void after_turn(struct server *srv) {
 
 static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume) || model_is_installing(&srv->model)) return 0;
+    if (UNLIKELY(!list_empty(&srv->long_replies)) && long_replies_pending(srv)) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0) return 0;
     uint64_t wait_ms =
@@ -295,6 +298,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->paused);
     list_init(&srv->monitors);
     list_init(&srv->closed);
+    list_init(&srv->long_replies);
     blocking_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);

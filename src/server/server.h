@@ -28,7 +28,8 @@ struct server {
 
     struct blocking *blocking; /* who waits for entries: blocking.h */
     struct stage_waits stages; /* who waits for a frame: applied.h; they are on `waiting` too */
-    struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed;
+    struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed,
+        long_replies;
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */

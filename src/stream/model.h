@@ -257,6 +257,8 @@ uint64_t model_flush(struct model *m);
 void model_forget_flushed(struct model *m); /* once the floor has passed it */
 /* Whether no event on disk has this client-made id; false: perhaps one has. */
 bool known_ids_prove_absent(const struct model *m, const struct uuid *id);
+/* Gives back a reference that was taken of an event (event_ref), with the cache's account. */
+void model_release(struct model *m, struct event *e);
 /* Puts loaded events in front of a stream's tail, when they join it and there is room for them. */
 void model_keep(struct model *m, struct stream *s, struct event *const *events, size_t n);
 /* In place of page_clear for a page of which something may have been kept: the stream may have let

@@ -47,6 +47,10 @@ void event_drop(struct model *m, struct event *e) {
     if (counted) m->bytes -= freed;
 }
 
+void model_release(struct model *m, struct event *e) {
+    event_drop(m, e);
+}
+
 void event_count(struct model *m, struct event *e) {
     if (e->counted) return;
     e->counted = 1;

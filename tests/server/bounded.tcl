@@ -244,3 +244,138 @@ with_server {reply-bytes-max 1mb cache-bytes 16mb enable-debug-command yes} {
         assert_equal [r DBSIZE] [llength [lsort -unique $names]]
     }
 }
+
+# ---- long replies: made in portions, of one moment ----
+
+# Asks for everything in `s` and does not read; returns when the reply is being made.
+proc ask_for_all {c args} {
+    set before [info_field [srv default_client] events_read stats]
+    $c send XRANGE s - + {*}$args
+    wait_for "the reply to be begun" { [info_field [srv default_client] events_read stats] > $before }
+}
+
+with_faulty_server {cache-bytes 64mb enable-flush yes} {
+    foreach state {"in memory" "on disk"} {
+        foreach {what change} {
+            "nothing" {}
+            "a trim" {r XTRIM s MAXLEN 1}
+            "single entries that go" {r XDEL s 60-0 120-0 119-0}
+            "a deletion" {r DEL s}
+            "another stream of the name" {r DEL s; r XADD s 1-0 other one}
+            "a new name" {r RENAME s t; r DEL t}
+            "a flush" {r FLUSHALL}
+            "a void" {
+                fault "match -journal.d\nfail sync EIO"
+                assert_match "IOERR*" [r err XADD s * d void]
+                no_fault
+                wait_for "the disk to work again" { ![catch {r XADD other * d d}] }
+            }
+        } {
+            test "A long reply shows the moment of its beginning, whatever comes in between ($state): $what" {
+                r DEL s
+                add_blocks s 120
+                r ESYNC
+                if {$state eq "on disk"} { srv restart }
+                with_clients reader {
+                    ask_for_all $reader
+                    # It is not read yet: what the connection holds is bounded all the same, and others are served.
+                    assert_range 0 6000000 [info_field r mem_clients_normal memory] "bytes"
+                    eval $change
+                    r ESYNC
+                    assert_equal PONG [r PING]
+                    set entries [$reader read]
+                    assert_equal [count_to 120] [numbers $entries]
+                    foreach e $entries { assert {[lindex $e 1 3] eq $::block} "a block is as it was" }
+                    assert_equal PONG [$reader PING]
+                }
+            }
+        }
+    }
+    test "What stands behind a long reply is answered behind it" {
+        r DEL s
+        add_blocks s 100
+        with_clients reader {
+            $reader send PING one
+            $reader send XREVRANGE s + -
+            $reader send PING two
+            $reader send XRANGE s 5 6
+            assert_equal one [$reader read]
+            assert_equal [lreverse [count_to 100]] [numbers [$reader read]]
+            assert_equal two [$reader read]
+            assert_equal {4 5} [numbers [$reader read]]
+        }
+    }
+    test "A long reply that is not wanted, or is part of a transaction" {
+        with_clients reader {
+            $reader send CLIENT REPLY SKIP
+            $reader send XRANGE s - +
+            assert_equal PONG [$reader PING]
+            pipeline $reader {MULTI {XRANGE s - +} PING}
+            set reply [$reader EXEC]
+            assert_equal [count_to 100] [numbers [lindex $reply 0]]
+            assert_equal PONG [lindex $reply 1]
+        }
+    }
+    test "A client that sends no more gets the whole of it" {
+        with_clients reader {
+            $reader send XRANGE s - +
+            $reader half_close
+            assert_equal [count_to 100] [numbers [$reader read]]
+            assert [$reader closed]
+        }
+    }
+    test "A long reply behind an append waits for it, and is void with it" {
+        with_clients writer {
+            fault "match -journal.d\nhold sync"
+            $writer send XADD s 1000-0 n 100 d $::block
+            $writer send XRANGE s - +
+            assert [$writer silent]
+            no_fault
+            assert_equal 1000-0 [$writer read]
+            assert_equal [count_to 101] [numbers [$writer read]]
+            fault "match -journal.d\nhold sync\nfail sync EIO"
+            $writer send XADD s 1001-0 n 101 d $::block
+            ask_for_all $writer
+            $writer send PING
+            assert [$writer silent]
+            fault "match -journal.d\nfail sync EIO\nfail write EIO"
+            assert_match "IOERR*" [lindex [$writer read_typed] 1]
+            assert_match "IOERR*" [lindex [$writer read_typed] 1]
+            assert_equal PONG [$writer read]
+            no_fault
+            wait_for "the disk to work again" { ![catch {r XADD other * d d}] }
+            assert_equal [count_to 101] [numbers [$writer XRANGE s - +]]
+        }
+    }
+    test "A client that goes away while its reply is made leaves nothing behind" {
+        set connections [info_field r connected_clients clients]
+        for {set i 0} {$i < 10} {incr i} {
+            set reader [new_client]
+            ask_for_all $reader
+            if {$i % 2} { $reader bytes 100000 }
+            $reader destroy
+        }
+        wait_for "the connections to be closed" { [info_field r connected_clients clients] == $connections }
+        assert_range 0 2000000 [info_field r mem_clients_normal memory] "bytes"
+        assert_equal [count_to 101] [numbers [r XRANGE s - +]]
+        r DEL s
+        assert_equal {} [r XRANGE s - +]
+    }
+    test "A stream that is trimmed without end is read all the same" {
+        r CONFIG SET cache-bytes 1mb
+        add_blocks s 300
+        r ESYNC
+        srv restart
+        # Each page is a while on its way; meanwhile what it begins with goes.
+        set before [reads]
+        with_clients reader {
+            $reader send XRANGE s - +
+            for {set left 290} {$left > 20} {incr left -10} { r XTRIM s MAXLEN $left }
+            set told [numbers [$reader read]]
+            assert_range 20 300 [llength $told]
+            assert_equal [lrange [count_to 300] [expr {300 - [llength $told]}] end] $told
+            assert_range 0 20 [expr {[reads] - $before}] "reads of the database"
+            assert_equal PONG [$reader PING]
+        }
+    }
+}

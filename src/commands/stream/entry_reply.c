@@ -4,7 +4,9 @@
 #include "commands/stream/entry_reply.h"
 
 #include "record/fields.h"
+#include "server/client/long_reply.h"
 #include "server/server.h"
+#include "commands/stream/entry_read.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define ID_ROOM          64  /* heads of arrays and an id */
@@ -124,6 +126,18 @@ void reply_entries(struct client *c, struct event *const *events, size_t n) {
         event_fetch_ahead(events, n, i);
         reply_entry(c, events[i]);
     }
+}
+
+void reply_entry_list(struct client *c, const struct entry_list *l) {
+    bool in_turns = l->bytes > LONG_REPLY_BYTES && c->srv->exec.client != c && !c->is_monitor &&
+                    c->reply_mode == REPLY_ON;
+    c->srv->stats.events_read += l->count;
+    if (LIKELY(!in_turns)) {
+        reply_entries(c, l->events, l->count);
+        return;
+    }
+    reply_array(c, l->count);
+    long_reply(c, l->events, l->count, reply_entry);
 }
 
 size_t entry_size(const struct event *e) {

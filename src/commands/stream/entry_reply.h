@@ -15,6 +15,9 @@ void reply_entry(struct client *c, const struct event *e);
 void reply_entry_gone(struct client *c, struct entry_id id);
 /* [id, [field, value ...], idle ms, deliveries]: XREADGROUP ... CLAIM. */
 void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle, int64_t deliveries);
+/* An array of entries, which ends the command's reply: a long one is made in portions. */
+struct entry_list;
+void reply_entry_list(struct client *c, const struct entry_list *l);
 /* An array of entries. */
 void reply_entries(struct client *c, struct event *const *events, size_t n);
 

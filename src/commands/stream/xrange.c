@@ -50,12 +50,10 @@ static bool read_and_reply(struct client *c, struct stream *s, const struct rang
                                 .view = c->view};
     if (!need_bounds(c, s, a, &range.start, &range.end)) return false;
     bool fits, known = entry_list_all(c, &list, s, range, &fits);
-    if (known && fits) {
-        reply_entries(c, list.events, list.count);
-        c->srv->stats.events_read += list.count;
-    } else if (known) {
+    if (known && fits)
+        reply_entry_list(c, &list);
+    else if (known)
         reply_too_long(c, "ask for portions, with COUNT");
-    }
     entry_list_clear(&list);
     return known;
 }

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/client/input.h"
+#include "server/client/long_reply.h"
 #include "server/client/transaction.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
@@ -60,6 +61,7 @@ void client_close(struct client *c) {
     c->park = PARK_NONE;
     stage_wait_over(c);
     need_finish(c);
+    long_reply_drop(c);
     transaction_clear(c);
     blocking_finish(c);
     list_remove(&c->flush);
@@ -136,7 +138,7 @@ static void drop_consumed(struct client *c) {
  * whole command: what can run is run at once, or the connection is on the resume list. */
 static bool half_closed_done(const struct client *c) {
     return c->half_closed && c->park == PARK_NONE && !list_linked(&c->resume) &&
-           client_out_pending(c) == 0;
+           client_out_pending(c) == 0 && c->held == 0;
 }
 
 static void after_input(struct client *c, bool more) {
@@ -144,7 +146,7 @@ static void after_input(struct client *c, bool more) {
     /* A command that waits, or too much output: stop reading once something is kept. One that
      * waits for others may wait for long: it goes on reading within reason, to see the end of the
      * connection. */
-    bool stuck = c->park != PARK_NONE || client_output_full(c) || c->close_after_reply;
+    bool stuck = !client_runs(c) || c->close_after_reply;
     size_t kept = c->in.len - c->in_at, keep_max = c->park == PARK_WAIT ? WAITING_KEEP_MAX : 0;
     client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed);
     if (more) client_resume(c);
@@ -280,7 +282,7 @@ void client_flush(struct client *c) {
     }
     if (was_full && !client_output_full(c))
         client_resume(c);
-    else if (!c->reading && !c->half_closed && c->park == PARK_NONE && !client_output_full(c))
+    else if (!c->reading && !c->half_closed && client_runs(c))
         client_resume(c);
     if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }

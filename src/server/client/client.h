@@ -24,6 +24,7 @@ struct server;
 struct command;
 struct need;
 struct transaction;
+struct long_reply;
 
 struct gate {
     uint64_t offset; /* in the connection's output, counted from its beginning */
@@ -44,6 +45,9 @@ struct client_pause {  /* CLIENT PAUSE: the server's */
     uint64_t until_ms; /* monotonic; 0: none */
     bool writes_only;
 };
+
+/* Why none of its commands run, besides. Bits of client.held. */
+enum { HELD_LONG_REPLY = 1 };
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -77,6 +81,7 @@ struct client {
     bool wants_newest;   /* the settled view does not do: the command is to be run on the newest */
 
     enum park park;
+    unsigned held;     /* HELD_...: long_reply.c's */
     struct need *need; /* what its command has asked for */
     struct {
         bool set;             /* the parked command has begun to wait */
@@ -101,6 +106,7 @@ struct client {
     uint64_t created_ms, last_active_ms; /* monotonic */
     uint64_t commands, bytes_in, bytes_out;
     const struct command *last_command;
+    struct long_reply *long_reply;   /* that is being made (long_reply.h); NULL: none */
     struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
 };
 
@@ -149,6 +155,10 @@ static inline void client_cut_reply(struct client *c, uint64_t offset) {
 }
 /* Whether its replies have piled up so high that its next commands wait until it reads. */
 bool client_output_full(const struct client *c);
+/* Whether its next command may run. */
+static inline bool client_runs(const struct client *c) {
+    return c->park == PARK_NONE && c->held == 0 && !client_output_full(c);
+}
 /* Bytes of replies that have not left. */
 static inline size_t client_out_pending(const struct client *c) {
     return c->out.len - c->out_sent;

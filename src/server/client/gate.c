@@ -3,6 +3,7 @@
  * the same batch share a gate, so that a pipeline of a thousand appends costs one. */
 #include "base/alloc.h"
 #include "server/client/client.h"
+#include "server/client/long_reply.h"
 #include "server/server.h"
 
 static struct gate *gate_at(struct client *c, uint32_t i) {
@@ -92,6 +93,7 @@ static void void_replies(struct client *c, const char *why) {
     uint32_t replies = 0;
     for (uint32_t i = 0; i < c->gate_count; i++) replies += gate_at(c, i)->replies;
     client_cut_reply(c, gate_at(c, 0)->offset);
+    long_reply_drop(c);
     c->gate_count = 0;
     for (uint32_t i = 0; i < replies; i++)
         reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);

@@ -35,7 +35,7 @@ static struct resp_limits limits_of(const struct client *c) {
 }
 
 static bool may_run(const struct client *c) {
-    return !c->closing && !c->close_after_reply && c->park == PARK_NONE && !client_output_full(c);
+    return !c->closing && !c->close_after_reply && client_runs(c);
 }
 
 /* Parses whole requests into the server's readers. What is not whole, or wrong, is left to the

@@ -257,6 +257,7 @@ static void queue_or_reply(struct client *c, struct command *cmd, const struct r
 static void after_reply(struct client *c) {
     if (c->reply_mode != REPLY_ON) {
         bool silent = c->reply_mode != REPLY_SKIP_NEXT;
+        assert(c->long_reply == NULL);
         if (silent) client_cut_reply(c, c->reply_start);
         if (c->reply_mode == REPLY_SKIP)
             c->reply_mode = REPLY_ON;

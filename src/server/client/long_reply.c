@@ -1,0 +1,83 @@
+/* See long_reply.h. */
+#include "server/client/long_reply.h"
+
+#include "base/alloc.h"
+#include "server/server.h"
+
+#define PORTION_BYTES ((size_t)256 << 10) /* of one connection, in one go */
+#define TURN_BYTES    ((size_t)2 << 20)   /* of all of them, in one turn: some milliseconds */
+
+struct long_reply {
+    struct list node; /* server.long_replies */
+    struct client *client;
+    reply_event_fn *put;
+    size_t at, count;
+    struct event *events[]; /* those from `at` on: a reference each */
+};
+
+/* One whose client does not read waits: its output is bounded. */
+static bool can_go_on(const struct client *c) {
+    return client_out_pending(c) < LONG_REPLY_BYTES;
+}
+
+/* false: that was the last of it. */
+static bool make_portion(struct long_reply *l) {
+    struct client *c = l->client;
+    uint64_t end = client_out_offset(c) + PORTION_BYTES;
+    while (l->at < l->count && client_out_offset(c) < end) {
+        event_fetch_ahead(l->events, l->count, l->at);
+        l->put(c, l->events[l->at]);
+        model_release(&c->srv->model, l->events[l->at++]);
+    }
+    return l->at < l->count;
+}
+
+void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put) {
+    assert(c->long_reply == NULL);
+    struct long_reply *l = xmalloc(sizeof *l + n * sizeof *l->events);
+    *l = (struct long_reply){.client = c, .put = put, .count = n};
+    for (size_t i = 0; i < n; i++) {
+        event_fetch_ahead(events, n, i);
+        l->events[i] = event_ref(events[i]);
+    }
+    list_init(&l->node);
+    list_append(&c->srv->long_replies, &l->node);
+    c->long_reply = l;
+    c->held |= HELD_LONG_REPLY;
+}
+
+void long_reply_drop(struct client *c) {
+    struct long_reply *l = c->long_reply;
+    if (l == NULL) return;
+    c->long_reply = NULL;
+    c->held &= ~(unsigned)HELD_LONG_REPLY;
+    while (l->at < l->count) model_release(&c->srv->model, l->events[l->at++]);
+    list_remove(&l->node);
+    free(l);
+}
+
+void long_replies_run(struct server *srv) {
+    size_t left = TURN_BYTES;
+    struct list seen;
+    list_init(&seen);
+    while (left > 0 && !list_empty(&srv->long_replies)) {
+        struct long_reply *l = LIST_ENTRY(srv->long_replies.next, struct long_reply, node);
+        struct client *c = l->client;
+        list_remove(&l->node);
+        list_append(&seen, &l->node);
+        if (!can_go_on(c)) continue;
+        left -= MIN(left, PORTION_BYTES);
+        bool more = make_portion(l);
+        client_wrote(c);
+        if (more) continue;
+        long_reply_drop(c);
+        client_resume(c);
+    }
+    list_splice(&srv->long_replies, &seen); /* behind those whose turn is next */
+}
+
+bool long_replies_pending(const struct server *srv) {
+    LIST_FOR_EACH (it, &srv->long_replies)
+        if (can_go_on(LIST_ENTRY(it, struct long_reply, node)->client)) return true;
+    return false;
+}

@@ -1,0 +1,26 @@
+/* A reply of many events is made in portions, over several turns of the loop and no faster than the
+ * client reads, so that others are served meanwhile. It is of one moment all the same: which events
+ * it has was found out before its first byte, and each of them is kept until it has been written,
+ * whatever is trimmed, deleted, flushed or evicted meanwhile. Until it is complete nothing else is
+ * written to the connection, and none of its commands run. Loop thread. */
+#ifndef SERVER_CLIENT_LONG_REPLY_H
+#define SERVER_CLIENT_LONG_REPLY_H
+
+#include "server/client/client.h"
+
+#define LONG_REPLY_BYTES ((size_t)1 << 20) /* shorter ones are made at once */
+
+/* Writes one element to c->out. */
+typedef void reply_event_fn(struct client *c, const struct event *e);
+
+/* Replies the events, the head of whose array stands in c->out already. It is the last of the
+ * command's reply. They are borrowed by the command: it takes references of its own. */
+void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put);
+/* The connection goes, or its replies are void. No effect when there is none. */
+void long_reply_drop(struct client *c);
+/* Writes the next portions. Once a turn. */
+void long_replies_run(struct server *srv);
+/* Whether some can go on at once. */
+bool long_replies_pending(const struct server *srv);
+
+#endif
