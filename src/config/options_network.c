@@ -117,6 +117,15 @@ const struct option network_options[] = {
      .help = "Replies that a connection may leave unread. Above it the connection's further "
              "commands wait "
              "until it reads."},
+    {.name = "clients-bytes-max",
+     .type = OPTION_BYTES,
+     .offset = FIELD(clients_bytes_max),
+     .initial = "1gb",
+     .max = INT64_MAX,
+     .flags = OPTION_SETTABLE,
+     .help = "What all connections together may hold: what they have sent and was not dealt with "
+             "yet, replies that they have not read, what was loaded for their commands. Above it "
+             "the largest wait until there is room. 0: no limit."},
     {.name = "reply-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(reply_bytes_max),

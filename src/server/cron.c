@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/reserve.h"
+#include "server/client/share.h"
 #include "server/listener.h"
 #include "server/server.h"
 
@@ -44,6 +45,7 @@ void cron_run(struct server *srv) {
     stats_cron(&srv->stats, srv->clock.now_ms);
     visit_clients(srv);
     bound_memory(srv);
+    share_cron(srv);
     server_resume_throttled(srv);
     listeners_resume(srv);
     /* Who waits for an apply that cannot be is woken by nothing else. */

@@ -66,6 +66,7 @@ void info_clients(struct server *srv, struct buf *out) {
     /* As Redis: also those that CLIENT PAUSE holds. */
     info_put_u64(out, "blocked_clients", srv->stats.blocked_clients + list_length(&srv->paused));
     info_put_u64(out, "throttled_clients", list_length(&srv->throttled));
+    info_put_u64(out, "stopped_clients", list_length(&srv->share.stopped));
     info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", 0);
     uint64_t watching = 0, watched = 0;
@@ -109,6 +110,7 @@ void info_memory(struct server *srv, struct buf *out) {
     info_put_bytes(out, "used_memory_peak", MAX((uint64_t)usage.ru_maxrss * 1024, used));
     info_put_u64(out, "used_memory_dataset", srv->model.bytes);
     info_put_u64(out, "mem_clients_normal", clients);
+    info_put_u64(out, "mem_clients_held", srv->share.bytes);
     info_put_u64(out, "mem_reserve", reserve_bytes());
     info_put_u64(out, "mem_not_applied", store_pinned_bytes(srv->store));
     info_put_u64(out, "allocator_allocated", used);

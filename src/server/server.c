@@ -299,6 +299,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->monitors);
     list_init(&srv->closed);
     list_init(&srv->long_replies);
+    share_init(srv);
     blocking_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);

@@ -8,6 +8,7 @@
 #include "server/client/client.h"
 #include "server/client/exec.h"
 #include "server/client/input.h"
+#include "server/client/share.h"
 #include "server/clock.h"
 #include "server/commit.h"
 #include "server/stats/stats.h"
@@ -32,6 +33,7 @@ struct server {
         long_replies;
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
+    struct share share;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */
 

@@ -1,5 +1,5 @@
 # Whatever is asked, a reply is bounded: XREAD and its like reply a portion, others all of it or an error; long ones are made while
-# others are served.
+# others are served; and what all connections hold is bounded, too.
 
 source [file join $::top tests lib faults.tcl]
 
@@ -376,6 +376,90 @@ with_faulty_server {cache-bytes 64mb enable-flush yes} {
             assert_equal [lrange [count_to 300] [expr {300 - [llength $told]}] end] $told
             assert_range 0 20 [expr {[reads] - $before}] "reads of the database"
             assert_equal PONG [$reader PING]
+        }
+    }
+}
+
+# ---- what all connections hold ----
+
+proc held {} { return [info_field [srv default_client] mem_clients_held memory] }
+proc stopped {} { return [info_field [srv default_client] stopped_clients clients] }
+
+with_server {clients-bytes-max 8mb} {
+    test "Whoever leaves most unread is stopped, others are served, and reading sets it free" {
+        with_clients {greedy modest} {
+            set commands ""
+            for {set i 0} {$i < 400} {incr i} { append commands [resp_command ECHO $i$::block] }
+            $greedy write $commands
+            wait_for "the greedy one to be stopped" { [stopped] == 1 }
+            assert_range 8000000 20000000 [held] "bytes"
+            assert_equal OK [$modest SET k v]
+            assert_equal $::block [$modest ECHO $::block]
+            for {set i 0} {$i < 400} {incr i} { assert {[$greedy read] eq "$i$::block"} "reply $i" }
+            assert_equal 0 [stopped]
+            assert_equal PONG [$greedy PING]
+        }
+    }
+    test "The largest are stopped, not who came last" {
+        with_clients {large1 large2 small} {
+            set commands ""
+            for {set i 0} {$i < 400} {incr i} { append commands [resp_command ECHO $::block] }
+            $large1 write $commands
+            wait_for "the first to be stopped" { [stopped] == 1 }
+            $small write [string repeat [resp_command ECHO [string range $::block 0 9999]] 10]
+            for {set i 0} {$i < 10} {incr i} { $small read }
+            $large2 write $commands
+            wait_for "the second to be stopped" { [stopped] == 2 }
+            assert_equal PONG [$small PING]
+            for {set i 0} {$i < 400} {incr i} {
+                foreach c [list $large1 $large2] { assert {[$c read] eq $::block} "reply $i" }
+            }
+            assert_equal 0 [stopped]
+        }
+    }
+    test "Requests that are half received do not stop each other for ever" {
+        set value [string repeat $::block 60] ;# 6 MB
+        set command [resp_command SET v $value]
+        with_clients {a b stalled} {
+            $stalled write [string range $command 0 5000000]
+            foreach c [list $a $b] { $c write [string range $command 0 4000000] }
+            $b taken
+            foreach c [list $a $b] { $c write [string range $command 4000001 end] }
+            foreach c [list $a $b] { assert_equal OK [$c read] }
+            $stalled write [string range $command 5000001 end]
+            assert_equal OK [$stalled read]
+            assert_equal 6144000 [string length [r GET v]]
+            assert_equal 0 [stopped]
+        }
+    }
+    test "Who was stopped may go, or send no more" {
+        r SET block $::block
+        set commands ""
+        for {set i 0} {$i < 400} {incr i} { append commands [resp_command GET block] }
+        with_clients {gone ending} {
+            $gone write $commands
+            wait_for "it to be stopped" { [stopped] == 1 }
+            $gone destroy
+            wait_for "it to be gone" { [stopped] == 0 }
+            $ending write $commands
+            wait_for "it to be stopped" { [stopped] == 1 }
+            $ending half_close
+            for {set i 0} {$i < 400} {incr i} { assert {[$ending read] eq $::block} "reply $i" }
+            assert [$ending closed]
+        }
+    }
+    test "A limit that is raised, or taken away, sets everybody free" {
+        set commands ""
+        for {set i 0} {$i < 300} {incr i} { append commands [resp_command GET block] }
+        foreach limit {64mb 0} {
+            r CONFIG SET clients-bytes-max 8mb
+            with_clients waiting {
+                $waiting write $commands
+                wait_for "it to be stopped" { [stopped] == 1 }
+                r CONFIG SET clients-bytes-max $limit
+                wait_for "it to go on" { [stopped] == 0 }
+                for {set i 0} {$i < 300} {incr i} { assert {[$waiting read] eq $::block} "reply $i" }
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "server/client/input.h"
 #include "server/client/long_reply.h"
+#include "server/client/share.h"
 #include "server/client/transaction.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
@@ -45,6 +46,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     list_init(&c->gated);
     list_init(&c->monitor);
     list_init(&c->closed);
+    list_init(&c->stopped);
     list_init(&c->all);
     c->io = loop_io_create(srv->loop, fd, on_io, c);
     list_append(&srv->clients, &c->all);
@@ -62,6 +64,7 @@ void client_close(struct client *c) {
     stage_wait_over(c);
     need_finish(c);
     long_reply_drop(c);
+    share_forget(c);
     transaction_clear(c);
     blocking_finish(c);
     list_remove(&c->flush);
@@ -106,6 +109,19 @@ static void client_set_reading(struct client *c, bool reading) {
     client_watch(c);
 }
 
+void client_hold(struct client *c) {
+    c->held |= HELD_STOPPED;
+    client_set_reading(c, false);
+}
+
+void client_unhold(struct client *c) {
+    c->held &= ~(unsigned)HELD_STOPPED;
+    if (c->park == PARK_NONE)
+        client_resume(c);
+    else if (c->park == PARK_WAIT && !c->half_closed)
+        client_set_reading(c, true);
+}
+
 bool client_output_full(const struct client *c) {
     return client_out_pending(c) > c->srv->config.client_output_bytes_max;
 }
@@ -148,13 +164,17 @@ static void after_input(struct client *c, bool more) {
      * connection. */
     bool stuck = !client_runs(c) || c->close_after_reply;
     size_t kept = c->in.len - c->in_at, keep_max = c->park == PARK_WAIT ? WAITING_KEEP_MAX : 0;
-    client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed);
+    client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed &&
+                              !(c->held & HELD_STOPPED));
     if (more) client_resume(c);
     if (half_closed_done(c)) {
         client_close(c);
         return;
     }
-    if (client_out_pending(c) > 0 || c->close_after_reply) client_wrote(c);
+    if (client_out_pending(c) > 0 || c->close_after_reply)
+        client_wrote(c); /* which counts what it holds */
+    else
+        share_count(c);
 }
 
 void client_process(struct client *c) {
@@ -284,6 +304,7 @@ void client_flush(struct client *c) {
         client_resume(c);
     else if (!c->reading && !c->half_closed && client_runs(c))
         client_resume(c);
+    share_count(c);
     if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }
 
@@ -306,9 +327,14 @@ void client_trim(struct client *c) {
         c->gates = NULL;
         c->gate_cap = c->gate_head = 0;
     }
+    share_count(c);
 }
 
 size_t client_memory(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
     return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + queued;
+}
+
+uint64_t client_holds_more(const struct client *c) {
+    return (c->transaction != NULL ? c->transaction->bytes : 0) + need_page_bytes(c);
 }

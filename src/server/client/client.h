@@ -47,7 +47,7 @@ struct client_pause {  /* CLIENT PAUSE: the server's */
 };
 
 /* Why none of its commands run, besides. Bits of client.held. */
-enum { HELD_LONG_REPLY = 1 };
+enum { HELD_LONG_REPLY = 1, HELD_STOPPED = 2 };
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
@@ -64,6 +64,8 @@ struct client {
     struct list gated;      /* batch.gated of the first gate's batch */
     struct list monitor;    /* server.monitors */
     struct list closed;     /* server.closed */
+    struct list stopped;    /* server.share.stopped */
+    uint64_t counted;       /* share.c's: what it holds, bytes, as last counted */
 
     struct buf in; /* received and not consumed, when it could not be dealt with at once */
     size_t in_at;  /* consumed part of it */
@@ -81,7 +83,7 @@ struct client {
     bool wants_newest;   /* the settled view does not do: the command is to be run on the newest */
 
     enum park park;
-    unsigned held;     /* HELD_...: long_reply.c's */
+    unsigned held;     /* HELD_...: long_reply.c's and share.c's */
     struct need *need; /* what its command has asked for */
     struct {
         bool set;             /* the parked command has begun to wait */
@@ -116,6 +118,9 @@ void client_close(struct client *c);
 void client_free(struct client *c); /* server.c's, at the end of the turn */
 /* Puts a parked connection on the list of those to be run again in this turn. */
 void client_resume(struct client *c);
+/* share.c's: nothing is read from it and none of its commands run; then they do again. */
+void client_hold(struct client *c);
+void client_unhold(struct client *c);
 /* Runs what is in the input, in bounded portions. */
 void client_process(struct client *c);
 /* Sends what may leave. */
@@ -145,6 +150,13 @@ void client_trim(struct client *c);
 /* One line of CLIENT LIST, without newline. */
 void client_describe(const struct client *c, struct buf *out);
 size_t client_memory(const struct client *c);
+uint64_t client_holds_more(const struct client *c); /* for client_holds */
+/* What it has sent and was not dealt with, its replies, what was loaded for its command: bytes. */
+static inline uint64_t client_holds(const struct client *c) {
+    uint64_t bytes = c->in.cap + c->out.cap;
+    bool more = c->transaction != NULL || c->need != NULL;
+    return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
+}
 static inline uint64_t client_out_offset(const struct client *c) {
     return c->out_base + c->out.len;
 }
