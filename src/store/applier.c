@@ -13,6 +13,7 @@
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
+#define LAST_ATTEMPTS     10 /* of a stop, while the backend cannot be written */
 
 bool applier_give(struct store *s, struct batch *b) {
     bool was_idle = s->to_applier.head == NULL;
@@ -94,6 +95,7 @@ static void backend_fail(struct store *s, const struct err *why) {
 /* Applies the batches; false: they are void, or the store stops with them unapplied. */
 static bool apply_batches(struct store *s, struct batch_vec *v) {
     bool acknowledges = s->config.durability == DURABILITY_BACKEND;
+    unsigned last_attempts = 0; /* a stop tries as often however long it has failed before */
     for (uint64_t attempt = 1;; attempt++) {
         struct err err;
         uint64_t start = clock_mono_us();
@@ -116,7 +118,7 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
             return false;
         }
         pthread_mutex_lock(&s->lock);
-        bool give_up = s->stopping && attempt >= 10;
+        bool give_up = s->stopping && ++last_attempts >= LAST_ATTEMPTS;
         pthread_mutex_unlock(&s->lock);
         if (give_up) return false;
     }

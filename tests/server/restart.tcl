@@ -75,6 +75,7 @@ with_server {} {
             append_events [srv default_client] left-$how 100
             r SET left-string-$how v
             set before [snapshot [srv default_client]]
+            if {$how eq "SIGINT"} { wait_for "it has failed often" {[info_field r apply_retries store] >= 10} }
             srv expect_end
             eval $first
             srv wait_log $said
