@@ -218,6 +218,20 @@ with_server {} {
         }
         release_database $hold
     }
+    test "A page is full, however many of what is on disk behind it were removed since" {
+        append_numbered full-1 6
+        set ids [lmap e [append_numbered full-2 5] {field $e entry_id}]
+        srv restart
+        set hold [hold_database [srv db]]
+        foreach id [lreverse $ids] {
+            r XDEL full-2 $id
+            foreach count {1 2 3 4} {
+                set page [r EPSCAN 0 - + REV COUNT $count]
+                assert_equal [list $count 1] [list [llength [field $page events]] [field $page has_more]] "without $id, COUNT $count"
+            }
+        }
+        release_database $hold
+    }
 }
 
 with_server {protected-streams "order-* ledger"} {

@@ -242,6 +242,34 @@ static uint64_t position_of(const struct read *r, const struct event *e) {
     return r->stream != NULL ? e->rec.version : e->rec.sequence;
 }
 
+/* What was read behind r, too. */
+static void read_append(struct read *r, struct read *more) {
+    if (more->found > 0) {
+        r->cap = r->found + more->found;
+        r->events = xrealloc(r->events, r->cap * sizeof *r->events);
+        memcpy(r->events + r->found, more->events, more->found * sizeof *r->events);
+        r->found = r->cap;
+    }
+    r->bytes += more->bytes;
+    r->has_more = more->has_more;
+    r->next = more->next;
+    r->unsure = more->unsure;
+    read_clear(more);
+}
+
+/* Of a page from disk some may have been removed since: reads on until there are as many as are
+ * wanted. What a reply holds must not depend on what is applied. false: parked. */
+static bool read_full(struct client *c, const struct scan *s, struct read *r) {
+    bool known = read_some(c, r);
+    while (known && r->unsure && r->found < s->count && r->bytes < READ_BYTES_MAX) {
+        struct read more = rest_of(r, s->start, s->end);
+        more.count = s->count - r->found;
+        known = read_some(c, &more);
+        read_append(r, &more);
+    }
+    return known;
+}
+
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
     struct read r = {
         .stream = stream,
@@ -252,7 +280,7 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .filter = s->has_filter ? &s->filter : NULL,
         .horizon = c->view,
     };
-    bool known = s->start > s->end || read_some(c, &r);
+    bool known = s->start > s->end || read_full(c, s, &r);
     if (known && r.unsure) {
         struct read rest = rest_of(&r, s->start, s->end);
         rest.count = 1;
