@@ -71,7 +71,7 @@ static bool read_offer(const struct model *m, struct read *r, struct event *e, u
         *work += event_filter_work(r->filter, &e->rec, stream_name_str(name));
         if (!event_filter_match(r->filter, &e->rec, stream_name_str(name))) return true;
     }
-    if (r->found == r->count || (r->found > 0 && r->bytes >= READ_BYTES_MAX)) {
+    if (r->found == r->count || (r->found > 0 && r->bytes >= r->bytes_max)) {
         r->has_more = true;
         r->next = at;
         return false;
@@ -119,7 +119,7 @@ static bool read_page(struct model *m, struct read *r, const struct page *page) 
 static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high) {
     struct stream *s = r->stream;
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
-    if (r->filter != NULL || n > READ_BYTES_MAX || r->bytes + n * s->largest > READ_BYTES_MAX)
+    if (r->filter != NULL || n > r->bytes_max || r->bytes + n * s->largest > r->bytes_max)
         return false;
     if (model_note_read(m, stream_origin(s), r->reverse ? high + 1 - n : low, n)) return false;
     read_reserve(r, n);
@@ -157,7 +157,7 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
         .end = high,
         .reverse = r->reverse,
         .count_max = MAX(r->count, r->ahead) + 1, /* one more, to know whether there is more */
-        .bytes_max = READ_BYTES_MAX,
+        .bytes_max = r->bytes_max,
         .examined_max = EXAMINED_ON_DISK,
         .filter = r->filter,
     };
@@ -167,6 +167,7 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     struct view v = view_of(m, r->stream);
     r->found = 0;
     r->bytes = 0;
+    if (r->bytes_max == 0) r->bytes_max = READ_BYTES_MAX;
     r->has_more = false;
     r->next = 0;
     r->unsure = false;

@@ -23,7 +23,8 @@ struct read {
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
-    bool goes_on;      /* where the page ends the caller reads on: any page of the range will do */
+    uint64_t bytes_max; /* of events, about, that it finds; 0: READ_BYTES_MAX */
+    bool goes_on;       /* where the page ends the caller reads on: any page of the range will do */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;

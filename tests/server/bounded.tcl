@@ -383,9 +383,36 @@ with_faulty_server {cache-bytes 64mb enable-flush yes} {
 # ---- what all connections hold ----
 
 proc held {} { return [info_field [srv default_client] mem_clients_held memory] }
+proc calls {command} {
+    regexp "cmdstat_$command:calls=(\\d+)" [[srv default_client] INFO commandstats] all n
+    return [expr {[info exists n] ? $n : 0}]
+}
 proc stopped {} { return [info_field [srv default_client] stopped_clients clients] }
 
 with_server {clients-bytes-max 8mb} {
+    test "Above the limit, each that comes and does not read gets a small portion" {
+        add_blocks many 100
+        foreach i [count_to 100] { r EAPPEND many-events t PAYLOAD $::block }
+        r XGROUP CREATE many g 0
+        with_clients {first} {
+            $first write [string repeat [resp_command XREAD STREAMS many 0] 4]
+            wait_for "the first to be stopped" { [stopped] == 1 }
+            set late {}
+            foreach command {
+                {XREAD STREAMS many 0} {XREADGROUP GROUP g c NOACK STREAMS many >} {EPSCAN 0 - + COUNT 1000}
+                {ESCAN many-events - + COUNT 1000}
+            } {
+                for {set i 1} {$i <= 10} {incr i} {
+                    lappend late [new_client]
+                    [lindex $late end] write [resp_command {*}$command]
+                }
+            }
+            wait_for "all to be run" { [calls escan] >= 10 && [calls epscan] >= 10 && [calls xread] >= 11 && [calls xreadgroup] >= 10 }
+            assert_range 8000000 100000000 [held] "bytes"
+            foreach c $late { $c destroy }
+        }
+        r DEL many many-events
+    }
     test "Whoever leaves most unread is stopped, others are served, and reading sets it free" {
         with_clients {greedy modest} {
             set commands ""

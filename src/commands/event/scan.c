@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "stream/read.h"
 #include "server/server.h"
+#include "server/client/share.h"
 #include "server/wait/applied.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
@@ -220,6 +221,7 @@ static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
         .end = r->reverse ? r->next : end,
         .reverse = r->reverse,
         .horizon = r->horizon,
+        .bytes_max = r->bytes_max,
         .ahead = PAGE_AFTER_REMOVED,
     };
 }
@@ -261,7 +263,7 @@ static void read_append(struct read *r, struct read *more) {
  * wanted. What a reply holds must not depend on what is applied. false: parked. */
 static bool read_full(struct client *c, const struct scan *s, struct read *r) {
     bool known = read_some(c, r);
-    while (known && r->unsure && r->found < s->count && r->bytes < READ_BYTES_MAX) {
+    while (known && r->unsure && r->found < s->count && r->bytes < r->bytes_max) {
         struct read more = rest_of(r, s->start, s->end);
         more.count = s->count - r->found;
         known = read_some(c, &more);
@@ -279,6 +281,7 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .count = s->count,
         .filter = s->has_filter ? &s->filter : NULL,
         .horizon = c->view,
+        .bytes_max = share_portion(c),
     };
     bool known = s->start > s->end || read_full(c, s, &r);
     if (known && r.unsure) {

@@ -1,6 +1,7 @@
 /* See read_args.h. */
 #include "commands/stream/read_args.h"
 
+#include "server/client/share.h"
 #include "commands/stream/entry_reply.h"
 
 static bool group_option_or_reply(struct client *c, const struct xread_args *a, const char *name) {
@@ -127,10 +128,10 @@ bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_gro
     return true;
 }
 
-struct budget budget_of(const struct xread_args *a) {
+struct budget budget_of(const struct client *c, const struct xread_args *a) {
     bool counted = a->count != UINT64_MAX || a->max_count != UINT64_MAX;
     return (struct budget){.entries = counted ? a->max_count : PORTION_ENTRIES,
-                           .bytes = PORTION_BYTES,
+                           .bytes = share_portion(c),
                            .size = a->max_size};
 }
 

@@ -20,12 +20,10 @@ struct xread_args {
 bool xargs_xread_or_reply(struct client *c, const struct request *r, bool is_group,
                           struct xread_args *a);
 
-/* One reply is a portion, and whoever reads goes on behind it: so many bytes of events, as they are
- * kept in memory, whatever was asked for; and so many entries, if nothing was. */
-#define PORTION_BYTES   READ_BYTES_MAX
+/* One reply is a portion, and whoever reads goes on behind it: share_portion() bytes of events, as
+ * they are kept in memory, whatever was asked for; and so many entries, if nothing was. */
 #define PORTION_ENTRIES 10000
-
-#define LOOK_UP 1000 /* entries that are looked up together for MAXSIZE */
+#define LOOK_UP         1000 /* entries that are looked up together for MAXSIZE */
 
 /* What is left of the limits while a reply is put together. */
 struct budget {
@@ -33,7 +31,7 @@ struct budget {
     uint64_t size; /* MAXSIZE; UINT64_MAX: not given */
     bool any;
 };
-struct budget budget_of(const struct xread_args *a);
+struct budget budget_of(const struct client *c, const struct xread_args *a);
 /* Takes one entry from the budget. false: it does not fit, and nothing more does. The first one
  * always fits. e NULL: an entry that is gone, of no size. */
 bool budget_take(struct budget *b, const struct event *e);

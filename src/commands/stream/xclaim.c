@@ -1,6 +1,7 @@
 /* XCLAIM, XAUTOCLAIM: pending entries get another owner. First it is found out which ones, and what
  * of them has to be loaded; then all of them change in one frame. */
 #include "base/alloc.h"
+#include "server/client/share.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -288,13 +289,13 @@ static void collect(struct client *c, const struct claim *claim, struct scan *sc
 
 /* Loads the events, as many as one reply may hold; the others are left for the next call. */
 static bool load(struct client *c, const struct claim *claim, struct scan *scan) {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, portion = share_portion(c);
     size_t found;
     if (claim->just_id) return true;
-    if (!need_events(c, claim, scan->list, scan->n, PORTION_BYTES, &found)) return false;
+    if (!need_events(c, claim, scan->list, scan->n, portion, &found)) return false;
     for (size_t i = 0; i < found; i++) {
         if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;
-        if (i == 0 || bytes <= PORTION_BYTES) continue;
+        if (i == 0 || bytes <= portion) continue;
         scan->next = scan->list[i].id;
         scan->n = i;
         break;

@@ -122,7 +122,7 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
-    struct budget budget = budget_of(a);
+    struct budget budget = budget_of(c, a);
     bool known = true;
     if (!need_sources(c, a, sources)) return PARKED;
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;

@@ -361,7 +361,7 @@ static uint64_t frame_room(const struct client *c) {
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
-    struct budget budget = budget_of(a);
+    struct budget budget = budget_of(c, a);
     budget.entries = MIN(budget.entries, frame_room(c));
     bool known = true, served = false;
     if (!need_sources(c, a, sources)) return PARKED;

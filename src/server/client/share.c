@@ -3,6 +3,7 @@
 
 #include "server/cron.h"
 #include "server/server.h"
+#include "stream/read.h"
 
 #define NEVER_BELOW ((uint64_t)64 << 10) /* bytes: nobody is stopped for so little */
 
@@ -103,6 +104,10 @@ void share_changed(struct client *c, uint64_t now) {
     if (!stopped && now > level_now(c->srv)) stop(c);
     if (stopped && is_small(c)) let_go_on(c);
     if (has_room(c->srv)) all_go_on(c->srv);
+}
+
+uint64_t share_portion(const struct client *c) {
+    return is_over(c->srv) ? NEVER_BELOW : READ_BYTES_MAX;
 }
 
 void share_forget(struct client *c) {

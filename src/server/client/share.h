@@ -29,6 +29,9 @@ static inline void share_count(struct client *c) {
     uint64_t now = client_holds(c);
     if (UNLIKELY(now != c->counted)) share_changed(c, now);
 }
+/* Bytes of events that one reply of those that are read on from holds: READ_BYTES_MAX, and little
+ * while all connections are above the limit. Otherwise each that came would get one large reply. */
+uint64_t share_portion(const struct client *c);
 /* The connection goes. */
 void share_forget(struct client *c);
 /* Ten times a second: looks whether whoever goes on gets ahead. */
