@@ -188,3 +188,32 @@ with_server {} {
         }
     }
 }
+# Of the server, in seconds, while body runs.
+proc cpu_of {body} {
+    set before [cpu_used]
+    uplevel 1 $body
+    return [expr {[cpu_used] - $before}]
+}
+proc cpu_used {} { return [expr {[info_field r used_cpu_user cpu] + [info_field r used_cpu_sys cpu]}] }
+
+with_server {cache-bytes 4mb} {
+    test "What has to be loaded for one command may be very many things" {
+        many 24000 1000 { list XADD cold [expr {$i + 1}]-0 d [string repeat x 100] }
+        many 6000 1000 { list XGROUP CREATE cold g$i [expr {3 * $i + 1}]-0 }
+        many 3000 1000 { list XADD key-$i 1-0 n $i }
+        r ESYNC
+        set ids {}
+        for {set i 0} {$i < 12000} {incr i} { lappend ids [expr {$i + 6000}]-0 }
+        set keys {}
+        for {set i 0} {$i < 3000} {incr i} { lappend keys key-$i }
+        foreach {command length} [list \
+            [list XGROUP STATS cold] 6000 \
+            [list XREAD STREAMS {*}$keys {*}[lrepeat 3000 0]] 3000 \
+            [list XDELEX cold IDS 12000 {*}$ids] 12000] {
+            srv restart
+            set cpu [cpu_of { set reply [r {*}$command] }]
+            assert_equal $length [llength $reply]
+            assert {$cpu < 4 * $::slow} "[lrange $command 0 1] took $cpu s"
+        }
+    }
+}

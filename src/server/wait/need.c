@@ -14,8 +14,9 @@ enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM
 
 struct need_item {
     struct list node;
-    struct hash_node by_id; /* EVENT */
-    struct client *client;  /* NULL: orphan */
+    struct hash_node by_key;    /* EVENT, ENTRY, PAGE: of need.asked */
+    struct hash_node by_stream; /* PAGE: of need.pages */
+    struct client *client;      /* NULL: orphan */
     struct server *srv;
     enum item_kind kind;
     bool done;
@@ -34,9 +35,10 @@ struct need_item {
 
 struct need {
     struct list items;
-    struct hash_table events; /* its items of that kind, by id: a command may name many */
+    struct hash_table asked; /* items by what they are of: a command may ask for very many */
     unsigned pending;
-    size_t page_bytes; /* of its pages that were loaded */
+    struct hash_table pages; /* its pages, by stream */
+    size_t page_bytes;       /* of those that were loaded */
     int status;
     struct err err;
 };
@@ -55,6 +57,16 @@ static struct need_item *item_create(struct client *c, enum item_kind kind) {
     list_append(&c->need->items, &item->node);
     c->need->pending++;
     return item;
+}
+
+/* Of an entry id, or of where a range begins, in a stream. */
+static uint64_t hash_place(uint64_t stream, uint64_t a, uint64_t b) {
+    uint64_t key[] = {stream, a, b};
+    return hash_bytes(key, sizeof key);
+}
+
+static struct hash_node *first_asked(const struct client *c, uint64_t hash) {
+    return c->need != NULL ? hash_first(&c->need->asked, hash) : NULL;
 }
 
 static void item_free(struct need_item *item) {
@@ -151,7 +163,8 @@ void need_finish(struct client *c) {
             item_free(item);
         }
     }
-    hash_clear(&need->events);
+    hash_clear(&need->asked);
+    hash_clear(&need->pages);
     free(need);
 }
 
@@ -224,12 +237,10 @@ bool need_streams(struct client *c, const struct str *names, size_t n) {
 }
 
 static struct need_item *find_event(const struct client *c, const struct uuid *id) {
-    if (c->need == NULL) return NULL;
-    const struct hash_table *t = &c->need->events;
-    struct hash_node *n = hash_first(t, hash_bytes(id, sizeof *id));
-    for (; n != NULL; n = hash_next(t, n)) {
-        struct need_item *item = CONTAINER_OF(n, struct need_item, by_id);
-        if (uuid_eq(&item->request.id, id)) return item;
+    struct hash_node *n = first_asked(c, hash_bytes(id, sizeof *id));
+    for (; n != NULL; n = hash_next(&c->need->asked, n)) {
+        struct need_item *item = CONTAINER_OF(n, struct need_item, by_key);
+        if (item->kind == ITEM_EVENT && uuid_eq(&item->request.id, id)) return item;
     }
     return NULL;
 }
@@ -257,7 +268,7 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     if (m->log.first == 0) return true; /* the whole log is in memory */
     item = item_create(c, ITEM_EVENT);
     item->request.id = *id;
-    hash_insert(&c->need->events, &item->by_id, hash_bytes(id, sizeof *id));
+    hash_insert(&c->need->asked, &item->by_key, hash_bytes(id, sizeof *id));
     ask(item, STORE_READ_ID);
     return false;
 }
@@ -321,26 +332,40 @@ static bool covers(const struct need_item *item, const struct read *r) {
     return r->reverse ? item->asked_end == r->end : page->done || page->next > r->start;
 }
 
+static uint64_t stream_of(const struct read *r) {
+    return r->stream != NULL ? r->stream->name->rec.number : 0;
+}
+
+static bool is_alike(const struct need_item *item, const struct read *r) {
+    const struct read_range *range = &item->request.range;
+    return item->kind == ITEM_PAGE && range->stream == stream_of(r) &&
+           range->reverse == r->reverse && same_filter(range->filter, r->filter);
+}
+
+static struct need_item *find_covering(struct client *c, const struct read *r) {
+    const struct hash_table *t = &c->need->pages;
+    for (struct hash_node *n = hash_first(t, hash_u64(stream_of(r))); n != NULL;
+         n = hash_next(t, n)) {
+        struct need_item *item = CONTAINER_OF(n, struct need_item, by_stream);
+        if (is_alike(item, r) && covers(item, r)) return item;
+    }
+    return NULL;
+}
+
 /* The page that was asked for by an earlier run of this read. EXEC may have several of nearly the
  * same; and where a range ends may have moved on since. */
 static struct need_item *find_page(struct client *c, const struct read *r) {
     struct need_item *near = NULL;
-    if (c->need == NULL) return NULL;
-    uint64_t stream = r->stream != NULL ? r->stream->name->rec.number : 0;
-    LIST_FOR_EACH (it, &c->need->items) {
-        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-        const struct read_range *range = &item->request.range;
-        if (item->kind != ITEM_PAGE || range->stream != stream || range->reverse != r->reverse ||
-            !same_filter(range->filter, r->filter))
+    if (c->need == NULL || c->need->pages.count == 0) return NULL;
+    struct hash_node *n = first_asked(c, hash_place(stream_of(r), r->start, r->count));
+    for (; n != NULL; n = hash_next(&c->need->asked, n)) {
+        struct need_item *item = CONTAINER_OF(n, struct need_item, by_key);
+        if (!is_alike(item, r) || item->asked_start != r->start || item->asked_count != r->count)
             continue;
-        if (item->asked_start != r->start || item->asked_count != r->count) {
-            if (near == NULL && covers(item, r)) near = item;
-            continue;
-        }
         if (item->asked_end == r->end) return item;
         if (item->asked_end < r->end && !item->used) near = item;
     }
-    return near;
+    return near != NULL || !r->goes_on ? near : find_covering(c, r);
 }
 
 bool need_read(struct client *c, struct read *r) {
@@ -365,6 +390,8 @@ bool need_read(struct client *c, struct read *r) {
     }
     if (item != NULL) { /* of before a flush or a void: once more */
         c->need->page_bytes -= item->request.page.bytes;
+        hash_remove(&c->need->pages, &item->by_stream);
+        hash_remove(&c->need->asked, &item->by_key);
         list_remove(&item->node);
         item_free(item);
     }
@@ -373,6 +400,8 @@ bool need_read(struct client *c, struct read *r) {
     item->asked_end = end;
     item->asked_count = r->count;
     item->used = true;
+    hash_insert(&c->need->pages, &item->by_stream, hash_u64(stream_of(r)));
+    hash_insert(&c->need->asked, &item->by_key, hash_place(stream_of(r), start, r->count));
     item->request.range = range;
     if (range.filter != NULL) {
         copy_filter(item, range.filter);
@@ -391,19 +420,19 @@ bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t
         return true;
     }
     uint64_t number = s->name->rec.number;
-    if (c->need != NULL) {
-        LIST_FOR_EACH (it, &c->need->items) {
-            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-            const struct store_request *r = &item->request;
-            if (item->kind != ITEM_ENTRY || r->range.stream != number ||
-                item->generation != m->generation || entry_id_cmp(r->entry, at) != 0)
-                continue;
-            return item->done && model_find_entry(m, s, at, &r->version, version);
-        }
+    uint64_t hash = hash_place(number, at.ms, at.seq);
+    for (struct hash_node *n = first_asked(c, hash); n != NULL; n = hash_next(&c->need->asked, n)) {
+        struct need_item *item = CONTAINER_OF(n, struct need_item, by_key);
+        const struct store_request *r = &item->request;
+        if (item->kind != ITEM_ENTRY || r->range.stream != number ||
+            item->generation != m->generation || entry_id_cmp(r->entry, at) != 0)
+            continue;
+        return item->done && model_find_entry(m, s, at, &r->version, version);
     }
     if (model_find_entry(m, s, at, NULL, version)) return true;
     struct need_item *item = item_create(c, ITEM_ENTRY);
     item->request.entry = at;
+    hash_insert(&c->need->asked, &item->by_key, hash);
     item->request.range = (struct read_range){.stream = number, .start = stream_first_version(s)};
     ask(item, STORE_FIND_ENTRY);
     return false;
