@@ -448,8 +448,16 @@ static int leave(struct store *s, int stored, struct err *err) {
     return rc;
 }
 
+#define STOP_BUSY_TRIES 10 /* of a second or more each */
+
+/* Whether to try once more: somebody else holds the database. */
+static bool try_again(const struct store *s, const struct store_patience *patience, int rc,
+                      int *tries) {
+    return rc == ERR_BUSY && ++*tries < STOP_BUSY_TRIES && !store_lost_patience(s, patience);
+}
+
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
-    int rc = 0;
+    int rc = 0, tries = 0;
     if (s->started) {
         readers_stop(s);
         bool left = !threads_stop(s, patience);
@@ -465,8 +473,11 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
         }
     }
     bool more = true;
-    while (rc == 0 && more && !store_lost_patience(s, patience))
-        rc = s->backend->maintain(s->writer, true, &more, err);
+    while (rc == 0 && more && !store_lost_patience(s, patience)) {
+        do {
+            rc = s->backend->maintain(s->writer, true, &more, err);
+        } while (try_again(s, patience, rc, &tries));
+    }
     /* A journal is never sealed over a database that is not the one it was applied to. */
     if (rc == 0) rc = s->backend->check(s->writer, err);
     if (rc == 0 && s->journal != NULL) {
@@ -477,7 +488,8 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
             if (journal_scrub(s->journal, &ignored) != 0) log_warning("%s", ignored.text);
         }
         rc = journal_seal(s->journal, err);
-        if (rc == 0) rc = s->backend->set_journal_open(s->writer, false, err);
+        while (rc == 0 && (rc = s->backend->set_journal_open(s->writer, false, err)) == ERR_BUSY)
+            if (try_again(s, patience, rc, &tries)) rc = 0;
     }
     store_free(s);
     return rc;

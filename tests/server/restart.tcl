@@ -93,6 +93,17 @@ with_server {} {
             assert_equal 3 [lindex [r XPENDING left-$how g] 0]
         }
     }
+    test "SIGTERM with everything applied waits for who has the database locked, and ends with status 0" {
+        r ESYNC
+        set hold [hold_database [srv db]]
+        srv expect_end
+        srv signal TERM
+        after 2500 ;# longer than one attempt to write
+        release_database $hold
+        assert_equal "exit 0" [srv wait_end]
+        srv drop_client
+        srv start
+    }
     test "SIGTERM while streams are being loaded ends with status 0" {
         set keys {}
         for {set i 0} {$i < 2000} {incr i} { lappend keys load-$i }
