@@ -490,3 +490,27 @@ with_server {clients-bytes-max 8mb} {
         }
     }
 }
+
+with_server {clients-bytes-max 8mb cache-bytes 4mb} {
+    test "What is kept for long replies counts until it was read" {
+        add_blocks big 600
+        r ESYNC
+        srv restart
+        with_clients {a b} {
+            foreach reader {a b} { [set $reader] send XRANGE big - + }
+            wait_for "replies to be kept" { [held] > 100000000 }
+            assert_equal PONG [r PING]
+            foreach reader {b a} { assert_equal [count_to 600] [numbers [[set $reader] read]] $reader }
+            wait_for "nothing to be held" { [held] < 2000000 }
+            assert_equal 0 [stopped]
+        }
+    }
+    test "A monitor that does not read and was stopped gets no more" {
+        with_clients monitor {
+            assert_equal OK [$monitor MONITOR]
+            for {set i 0} {$i < 400} {incr i} { r ECHO $::block }
+            assert {[stopped] >= 1}
+            assert_range 8000000 40000000 [held] "bytes"
+        }
+    }
+}

@@ -336,5 +336,6 @@ size_t client_memory(const struct client *c) {
 }
 
 uint64_t client_holds_more(const struct client *c) {
-    return (c->transaction != NULL ? c->transaction->bytes : 0) + need_page_bytes(c);
+    size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
+    return queued + need_page_bytes(c) + long_reply_bytes(c);
 }

@@ -151,10 +151,11 @@ void client_trim(struct client *c);
 void client_describe(const struct client *c, struct buf *out);
 size_t client_memory(const struct client *c);
 uint64_t client_holds_more(const struct client *c); /* for client_holds */
-/* What it has sent and was not dealt with, its replies, what was loaded for its command: bytes. */
+/* What it has sent and was not dealt with, its replies, what was loaded for its command or is kept
+ * for a long reply: bytes. */
 static inline uint64_t client_holds(const struct client *c) {
     uint64_t bytes = c->in.cap + c->out.cap;
-    bool more = c->transaction != NULL || c->need != NULL;
+    bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
 }
 static inline uint64_t client_out_offset(const struct client *c) {

@@ -12,6 +12,7 @@ struct long_reply {
     struct client *client;
     reply_event_fn *put;
     size_t at, count;
+    size_t bytes;           /* of those from `at` on, with their places here */
     struct event *events[]; /* those from `at` on: a reference each */
 };
 
@@ -27,6 +28,7 @@ static bool make_portion(struct long_reply *l) {
     while (l->at < l->count && client_out_offset(c) < end) {
         event_fetch_ahead(l->events, l->count, l->at);
         l->put(c, l->events[l->at]);
+        l->bytes -= l->events[l->at]->size + sizeof *l->events;
         model_release(&c->srv->model, l->events[l->at++]);
     }
     return l->at < l->count;
@@ -39,6 +41,7 @@ void long_reply(struct client *c, struct event *const *events, size_t n, reply_e
     for (size_t i = 0; i < n; i++) {
         event_fetch_ahead(events, n, i);
         l->events[i] = event_ref(events[i]);
+        l->bytes += events[i]->size + sizeof *l->events;
     }
     list_init(&l->node);
     list_append(&c->srv->long_replies, &l->node);
@@ -54,6 +57,10 @@ void long_reply_drop(struct client *c) {
     while (l->at < l->count) model_release(&c->srv->model, l->events[l->at++]);
     list_remove(&l->node);
     free(l);
+}
+
+size_t long_reply_bytes(const struct client *c) {
+    return c->long_reply != NULL ? c->long_reply->bytes : 0;
 }
 
 void long_replies_run(struct server *srv) {

@@ -18,6 +18,8 @@ typedef void reply_event_fn(struct client *c, const struct event *e);
 void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put);
 /* The connection goes, or its replies are void. No effect when there is none. */
 void long_reply_drop(struct client *c);
+/* What is kept for the rest of it, bytes (the cache may have some of it, too); 0: there is none. */
+size_t long_reply_bytes(const struct client *c);
 /* Writes the next portions. Once a turn. */
 void long_replies_run(struct server *srv);
 /* Whether some can go on at once. */

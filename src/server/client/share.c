@@ -1,6 +1,7 @@
 /* See share.h. */
 #include "server/client/share.h"
 
+#include "server/client/long_reply.h"
 #include "server/cron.h"
 #include "server/server.h"
 #include "stream/read.h"
@@ -49,7 +50,7 @@ static uint64_t level_now(struct server *srv) {
 
 /* Whether most of what it holds goes when it goes on, not when it reads. */
 static bool frees_by_going_on(const struct client *c) {
-    return c->counted > 2 * (uint64_t)c->out.cap;
+    return c->counted > 2 * ((uint64_t)c->out.cap + long_reply_bytes(c));
 }
 
 /* Much less than the level: it would be stopped again at once otherwise. */

@@ -6,7 +6,9 @@
  *
  * A connection whose going on will free what it holds (a request that is half received, a command
  * that is half loaded) is not one to be stopped for good, or nothing would ever be freed: one of
- * those at a time goes on, as long as it gets ahead. Loop thread. */
+ * those at a time goes on, as long as it gets ahead. What was loaded becomes a reply, though, and
+ * then the next goes on: the limit does not hold against many that ask for much and read nothing.
+ * Loop thread. */
 #ifndef SERVER_CLIENT_SHARE_H
 #define SERVER_CLIENT_SHARE_H
 

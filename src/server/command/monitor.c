@@ -40,7 +40,8 @@ void monitor_feed(struct client *c, const struct request *r) {
     }
     LIST_FOR_EACH (it, &srv->monitors) {
         struct client *m = LIST_ENTRY(it, struct client, monitor);
-        if (client_out_pending(m) + line.len > srv->config.client_output_bytes_max) continue;
+        bool full = client_out_pending(m) + line.len > srv->config.client_output_bytes_max;
+        if (full || m->held != 0) continue; /* or all hold more than clients-bytes-max */
         resp_put_simple(&m->out, buf_str(&line));
         client_wrote(m);
     }
