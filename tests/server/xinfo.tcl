@@ -144,6 +144,20 @@ with_server {enable-flush yes stream-node-max-entries 10} {
         r XADD backlog 201-0 f v
         assert_equal {7 7 1 1} [backlogs]
     }
+    test "Groups and consumers are told in order of their names, whatever order they were made and destroyed in" {
+        foreach name {m z c a q b} { r XGROUP CREATE ordered $name 0 MKSTREAM }
+        r XGROUP DESTROY ordered c
+        assert_equal {a b m q z} [lmap g [r XGROUP STATS ordered] {dict get $g name}]
+        r XGROUP DESTROY ordered b
+        r XGROUP CREATE ordered d 0
+        assert_equal {a d m q z} [lmap g [r XINFO GROUPS ordered] {dict get $g name}]
+        r XGROUP DESTROY ordered a
+        r XGROUP CREATE ordered b 0
+        assert_equal {b d m q z} [lmap g [dict get [r XINFO STREAM ordered FULL] groups] {dict get $g name}]
+        foreach name {y k x a} { r XGROUP CREATECONSUMER ordered b $name }
+        r XGROUP DELCONSUMER ordered b k
+        assert_equal {a x y} [lmap c [r XINFO CONSUMERS ordered b] {dict get $c name}]
+    }
     test "XGROUP STATS of a group is a map, of all of them an array of maps" {
         delivered stats 3
         r XGROUP CREATE stats h 1-0

@@ -74,6 +74,7 @@ enum outcome cmd_xgroup_stats(struct client *c, const struct request *r) {
         return REPLIED;
     }
     bool all = one == NULL && s->extra != NULL;
+    if (all) cgroups_sort(s->extra);
     struct cgroup *const *groups = all ? s->extra->groups : &one;
     uint32_t n = one != NULL ? 1 : all ? s->extra->group_count : 0;
     if (!need_groups(c, groups, n)) return PARKED;
