@@ -380,8 +380,9 @@ proc say_conditions {} {
         say "            durability $::durability, cache-bytes and all else as they are by default, where not said"
     }
     if {$::binary_b ne ""} {
-        say "A           $binary"
-        say "B           $::binary_b, [first_line $::binary_b --version]"
+        # A path says something about this machine only.
+        say "A           [file tail $binary]"
+        say "B           [file tail $::binary_b], [first_line $::binary_b --version]"
     }
     set load [lindex [read_file /proc/loadavg] 0]
     say "load        $load before the start"

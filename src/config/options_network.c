@@ -125,7 +125,7 @@ const struct option network_options[] = {
      .flags = OPTION_SETTABLE,
      .help = "What all connections together may hold: what they have sent and was not dealt with "
              "yet, replies that they have not read, what was loaded for their commands. Above it "
-             "the largest wait until there is room. 0: no limit."},
+             "the largest wait until there is room; each may get one reply before. 0: no limit."},
     {.name = "reply-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(reply_bytes_max),

@@ -13,7 +13,6 @@
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
-#define LAST_ATTEMPTS     10 /* of a stop, while the backend cannot be written */
 
 bool applier_give(struct store *s, struct batch *b) {
     bool was_idle = s->to_applier.head == NULL;
@@ -118,7 +117,7 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
             return false;
         }
         pthread_mutex_lock(&s->lock);
-        bool give_up = s->stopping && ++last_attempts >= LAST_ATTEMPTS;
+        bool give_up = s->stopping && ++last_attempts >= STOP_TRIES;
         pthread_mutex_unlock(&s->lock);
         if (give_up) return false;
     }

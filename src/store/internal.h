@@ -102,6 +102,8 @@ struct store {
 
 void store_notify(struct store *s); /* wakes the loop */
 /* How often a stage that failed is tried again. */
+#define STOP_TRIES                                                                                 \
+    10 /* of a stop, to write a database that cannot be; a second each when it is locked */
 #define PROBE_INTERVAL_MS 200
 
 /* The threads: journal_thread.c (of a struct journal_slot), applier.c, helper.c (of a struct

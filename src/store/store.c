@@ -448,12 +448,10 @@ static int leave(struct store *s, int stored, struct err *err) {
     return rc;
 }
 
-#define STOP_BUSY_TRIES 10 /* of a second or more each */
-
 /* Whether to try once more: somebody else holds the database. */
 static bool try_again(const struct store *s, const struct store_patience *patience, int rc,
                       int *tries) {
-    return rc == ERR_BUSY && ++*tries < STOP_BUSY_TRIES && !store_lost_patience(s, patience);
+    return rc == ERR_BUSY && ++*tries < STOP_TRIES && !store_lost_patience(s, patience);
 }
 
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
@@ -488,8 +486,11 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
             if (journal_scrub(s->journal, &ignored) != 0) log_warning("%s", ignored.text);
         }
         rc = journal_seal(s->journal, err);
-        while (rc == 0 && (rc = s->backend->set_journal_open(s->writer, false, err)) == ERR_BUSY)
-            if (try_again(s, patience, rc, &tries)) rc = 0;
+        if (rc == 0) {
+            do {
+                rc = s->backend->set_journal_open(s->writer, false, err);
+            } while (try_again(s, patience, rc, &tries));
+        }
     }
     store_free(s);
     return rc;

@@ -73,7 +73,7 @@ struct stream_extra {
     struct list images;      /* settled.h: what it was before frames that are not settled */
     char *value;             /* a string's */
     size_t value_len;
-    struct cgroup **groups; /* in order of names after cgroups_sort */
+    struct cgroup **groups; /* in no order: cgroups_in_order */
     uint32_t group_count, group_cap;
     bool groups_sorted;
     struct hash_table groups_by_name;

@@ -191,11 +191,11 @@ static void say_group(struct buf *out, const struct cgroup *g) {
     buf_printf(out, "  group %.*s %llu at %llu-%llu read %lld\n", (int)g->name.len, g->name.ptr,
                (unsigned long long)g->number, (unsigned long long)g->last.ms,
                (unsigned long long)g->last.seq, (long long)g->entries_read);
-    consumers_sort(g);
+    struct consumer *const *consumers = consumers_in_order(g);
     for (uint32_t i = 0; i < g->consumer_count; i++)
-        buf_printf(out, "    consumer %u %.*s has %u\n", g->consumers[i]->number,
-                   (int)g->consumers[i]->name.len, g->consumers[i]->name.ptr,
-                   pending_count_of(&g->pending, g->consumers[i]->number));
+        buf_printf(out, "    consumer %u %.*s has %u\n", consumers[i]->number,
+                   (int)consumers[i]->name.len, consumers[i]->name.ptr,
+                   pending_count_of(&g->pending, consumers[i]->number));
     struct pending_cursor c = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
     struct pending_entry *e;
     while ((e = pending_next(&c)) != NULL)
@@ -231,8 +231,8 @@ static void say_stream(struct buf *out, struct stream *s) {
     if (sent.ids > 0)
         buf_printf(out, "  producers %llu ids %llu\n", (unsigned long long)sent.producers,
                    (unsigned long long)sent.ids);
-    cgroups_sort(s->extra);
-    for (uint32_t i = 0; i < x->group_count; i++) say_group(out, x->groups[i]);
+    struct cgroup *const *groups = cgroups_in_order(s->extra);
+    for (uint32_t i = 0; i < x->group_count; i++) say_group(out, groups[i]);
 }
 
 static char *say_all(void) {

@@ -73,10 +73,8 @@ enum outcome cmd_xgroup_stats(struct client *c, const struct request *r) {
         reply_no_group_for_key(c, r->argv[2], r->argv[3]);
         return REPLIED;
     }
-    bool all = one == NULL && s->extra != NULL;
-    if (all) cgroups_sort(s->extra);
-    struct cgroup *const *groups = all ? s->extra->groups : &one;
-    uint32_t n = one != NULL ? 1 : all ? s->extra->group_count : 0;
+    struct cgroup *const *groups = one != NULL ? &one : cgroups_in_order(s->extra);
+    uint32_t n = one != NULL ? 1 : groups != NULL ? s->extra->group_count : 0;
     if (!need_groups(c, groups, n)) return PARKED;
     if (one == NULL) reply_array(c, n);
     for (uint32_t i = 0; i < n; i++) put_group(c, groups[i]);

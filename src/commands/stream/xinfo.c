@@ -170,8 +170,8 @@ static void put_full_group(struct client *c, const struct cgroup *g, const struc
     put_pending(c, g, PENDING_ALL, most);
     reply_bulk_c(c, "consumers");
     reply_array(c, g->consumer_count);
-    consumers_sort(g);
-    for (uint32_t i = 0; i < g->consumer_count; i++) put_full_consumer(c, g, g->consumers[i], most);
+    struct consumer *const *consumers = consumers_in_order(g);
+    for (uint32_t i = 0; i < g->consumer_count; i++) put_full_consumer(c, g, consumers[i], most);
     if (nacked > 0) put_int(c, "nacked-count", nacked);
 }
 
@@ -183,8 +183,8 @@ static void put_full(struct client *c, const struct stream *s, const struct even
     reply_entries(c, list->events, list->count);
     reply_bulk_c(c, "groups");
     reply_array(c, groups);
-    if (groups > 0) cgroups_sort(s->extra);
-    for (uint32_t i = 0; i < groups; i++) put_full_group(c, s->extra->groups[i], first, most);
+    struct cgroup *const *in_order = cgroups_in_order(s->extra);
+    for (uint32_t i = 0; i < groups; i++) put_full_group(c, in_order[i], first, most);
 }
 
 /* count 0: all there is. */
@@ -258,8 +258,8 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
     if (groups > 0 && !need_first(c, s, &first)) return PARKED;
     reply_array(c, groups);
-    if (groups > 0) cgroups_sort(s->extra);
-    for (uint32_t i = 0; i < groups; i++) put_group(c, s->extra->groups[i], first);
+    struct cgroup *const *in_order = cgroups_in_order(s->extra);
+    for (uint32_t i = 0; i < groups; i++) put_group(c, in_order[i], first);
     return REPLIED;
 }
 
@@ -288,8 +288,8 @@ enum outcome cmd_xinfo_consumers(struct client *c, const struct request *r) {
         return REPLIED;
     }
     reply_array(c, g->consumer_count);
-    consumers_sort(g);
-    for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, g->consumers[i]);
+    struct consumer *const *consumers = consumers_in_order(g);
+    for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, consumers[i]);
     return REPLIED;
 }
 

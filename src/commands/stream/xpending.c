@@ -9,16 +9,16 @@
 /* ---- the summary ---- */
 
 static void reply_owners(struct client *c, const struct cgroup *g) {
+    struct consumer *const *consumers = consumers_in_order(g);
     size_t owners = 0;
     for (uint32_t i = 0; i < g->consumer_count; i++)
-        owners += pending_count_of(&g->pending, g->consumers[i]->number) > 0;
+        owners += pending_count_of(&g->pending, consumers[i]->number) > 0;
     reply_array(c, owners);
-    consumers_sort(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) {
-        uint32_t n = pending_count_of(&g->pending, g->consumers[i]->number);
+        uint32_t n = pending_count_of(&g->pending, consumers[i]->number);
         if (n == 0) continue;
         reply_array(c, 2);
-        reply_bulk(c, g->consumers[i]->name);
+        reply_bulk(c, consumers[i]->name);
         resp_put_bulk_u64(&c->out, n);
     }
 }

@@ -206,13 +206,13 @@ static void put_nacked(struct buf *out, const struct pending *p) {
 static void put_consumers(struct buf *out, const struct cgroup *g) {
     const struct pending *p = &g->pending;
     uint32_t unowned = pending_count_of(p, PENDING_UNOWNED);
-    consumers_sort(g);
+    struct consumer *const *consumers = consumers_in_order(g);
     struct consumer nobody = {.active = CONSUMER_NEVER_ACTIVE, .name = STR("")};
-    bool has_nameless = g->consumer_count > 0 && g->consumers[0]->name.len == 0;
+    bool has_nameless = g->consumer_count > 0 && consumers[0]->name.len == 0;
     bool adds = unowned > 0 && !has_nameless;
     put_len(out, g->consumer_count + adds);
     for (uint32_t i = 0; i < g->consumer_count + adds; i++) {
-        const struct consumer *c = i >= adds ? g->consumers[i - adds] : &nobody;
+        const struct consumer *c = i >= adds ? consumers[i - adds] : &nobody;
         uint32_t extra = i == 0 ? unowned : 0; /* names ascend: that one is the first */
         put_text(out, c->name);
         put_u64(out, c->seen);
@@ -245,8 +245,8 @@ static void put_stream(struct buf *out, const struct stream *s, struct event *co
     put_id(out, x != NULL ? x->deleted : none);
     put_len(out, stream_entries_added(s));
     put_len(out, groups);
-    if (groups > 0) cgroups_sort(s->extra);
-    for (uint32_t i = 0; i < groups; i++) put_group(out, x->groups[i]);
+    struct cgroup *const *in_order = cgroups_in_order(s->extra);
+    for (uint32_t i = 0; i < groups; i++) put_group(out, in_order[i]);
 }
 
 /* Whether there is something that the RDB value does not say. */

@@ -76,9 +76,9 @@ static void write_group(struct buf *out, const struct cgroup *g) {
                            .name_len = (uint16_t)g->name.len};
     buf_put(out, &d, sizeof d);
     buf_put_str(out, g->name);
-    consumers_sort(g);
+    struct consumer *const *consumers = consumers_in_order(g);
     for (uint32_t i = 0; i < g->consumer_count; i++) {
-        const struct consumer *c = g->consumers[i];
+        const struct consumer *c = consumers[i];
         struct dump_consumer dc = {
             .seen = c->seen, .active = c->active, .name_len = (uint16_t)c->name.len};
         buf_put(out, &dc, sizeof dc);
@@ -114,8 +114,8 @@ static void write_stream(struct buf *out, const struct stream *s, struct event *
     }
     buf_put(out, &d, sizeof d);
     for (size_t i = 0; i < n; i++) write_event(out, events[i]);
-    if (d.groups > 0) cgroups_sort(s->extra);
-    for (uint32_t i = 0; i < d.groups; i++) write_group(out, x->groups[i]);
+    struct cgroup *const *groups = cgroups_in_order(s->extra);
+    for (uint32_t i = 0; i < d.groups; i++) write_group(out, groups[i]);
 }
 
 void dump_put_head(struct buf *out, enum dump_kind kind) {

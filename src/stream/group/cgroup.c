@@ -49,11 +49,13 @@ static int group_cmp(const void *a, const void *b) {
     return str_cmp((*(struct cgroup *const *)a)->name, (*(struct cgroup *const *)b)->name);
 }
 
-void cgroups_sort(struct stream_extra *x) {
-    if (x->groups_sorted || x->group_count == 0) return;
+struct cgroup *const *cgroups_in_order(struct stream_extra *x) {
+    if (x == NULL || x->group_count == 0) return NULL;
+    if (x->groups_sorted) return x->groups;
     qsort(x->groups, x->group_count, sizeof(struct cgroup *), group_cmp);
     for (uint32_t i = 0; i < x->group_count; i++) x->groups[i]->at = i;
     x->groups_sorted = true;
+    return x->groups;
 }
 
 /* ---- consumers of a group ---- */
@@ -112,12 +114,13 @@ static int consumer_cmp(const void *a, const void *b) {
     return str_cmp((*(struct consumer *const *)a)->name, (*(struct consumer *const *)b)->name);
 }
 
-void consumers_sort(const struct cgroup *of) {
-    if (of->consumers_sorted || of->consumer_count == 0) return;
+struct consumer *const *consumers_in_order(const struct cgroup *of) {
+    if (of->consumers_sorted || of->consumer_count == 0) return of->consumers;
     struct cgroup *g = of->stream->extra->groups[of->at]; /* the same, to be changed */
     qsort(g->consumers, g->consumer_count, sizeof(struct consumer *), consumer_cmp);
     for (uint32_t i = 0; i < g->consumer_count; i++) g->consumers[i]->at = i;
     g->consumers_sorted = true;
+    return g->consumers;
 }
 
 /* ---- memory ---- */

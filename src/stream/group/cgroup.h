@@ -33,7 +33,7 @@ struct cgroup {
     uint64_t
         handed_back; /* rank of the entry that was handed back last (XNACK): the order of claims */
     struct pending pending;
-    struct consumer **consumers; /* in order of names after consumers_sort */
+    struct consumer **consumers; /* in no order: consumers_in_order */
     uint32_t consumer_count, consumer_cap;
     bool consumers_sorted;
     struct hash_table consumers_by_name, consumers_by_number;
@@ -63,10 +63,10 @@ void cgroups_read_less(struct model *m, struct stream *s);
 struct consumer *cgroup_consumer(const struct cgroup *g, struct str name); /* NULL: none */
 /* By number, as pending entries say; NULL for 0 (nobody's). */
 struct consumer *cgroup_consumer_at(const struct cgroup *g, uint32_t number);
-/* For who goes through all of them in order of names (it is no part of what they are). Else they
- * stand in no order. */
-void cgroups_sort(struct stream_extra *x);
-void consumers_sort(const struct cgroup *g);
+/* All of them in order of names, as they are told and dumped; they stand in no order otherwise.
+ * Until one comes or goes. x: NULL: there are none. */
+struct cgroup *const *cgroups_in_order(struct stream_extra *x);
+struct consumer *const *consumers_in_order(const struct cgroup *g);
 struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name);
 /* With what it has pending. */
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c);
