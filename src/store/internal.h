@@ -52,6 +52,7 @@ struct store {
     struct list *next_unapplied; /* and the first not yet reported applied */
     struct list outstanding;     /* requests not released, oldest first; not those that
                                     nothing is laid over */
+    size_t unfinished;           /* requests whose done() has not been called */
     size_t pinned_bytes;         /* of batches not applied */
     unsigned in_flight;          /* batches submitted and not reported durable */
     uint64_t durable_seen, applied_seen, failures_seen;
@@ -74,13 +75,15 @@ struct store {
     pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
     /* Under lock. */
     struct batch_queue to_journal, to_applier;
-    struct batch_queue written;   /* in the journal, or on the way there, not durable */
-    unsigned syncs, sync_waiters; /* under way; threads that wait until none is */
-    bool journal_writing;         /* one thread writes */
-    bool journal_recovering;      /* one thread deals with a failure */
-    uint64_t told_applied;        /* to the journal */
-    bool scrub;                   /* the journal is to forget what was erased */
-    struct list requests, finished;
+    struct batch_queue written;          /* in the journal, or on the way there, not durable */
+    unsigned syncs, sync_waiters;        /* under way; threads that wait until none is */
+    bool journal_writing;                /* one thread writes */
+    bool journal_recovering;             /* one thread deals with a failure */
+    uint64_t told_applied;               /* to the journal */
+    bool scrub;                          /* the journal is to forget what was erased */
+    struct list short_reads, long_reads; /* requests that wait for a reader (readers.c) */
+    unsigned short_in_a_row;             /* short ones that went before a long one */
+    struct list finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     bool journal_stopped; /* nothing comes to the applier any more */
     bool applier_stopped;
@@ -150,6 +153,10 @@ MUST_CHECK int store_backup(struct store *s, struct backend_conn *c, const char 
 /* Removes what this store's backups have left in backup-dir when they were cut off. */
 void store_clean_backups(const struct store *s);
 MUST_CHECK int readers_start(struct store *s, struct err *err);
+void readers_ask(struct store *s, struct store_request *r);
+/* Whether it was still waiting for a reader: it does no longer. */
+MUST_CHECK bool readers_take_back(struct store *s, struct store_request *r);
+/* Waits for the reads that are under way. What is queued is dropped. */
 void readers_stop(struct store *s);
 
 #endif

@@ -1,5 +1,12 @@
-/* The reader threads: a small pool, each with its own connection, taking requests from one queue. A
- * reader sees the backend only; the loop lays what is in memory over it. */
+/* The reader threads: a small pool, each with its own connection. A reader sees the backend only;
+ * the loop lays what is in memory over it.
+ *
+ * Who wants one event does not wait until others have read a million: there are two queues. A short
+ * read, whose size is known to be small, goes before the long ones: pages of many events, searches,
+ * lists, backups. Behind three short ones that went before it goes a long one, so that these get
+ * ahead, too. So a short read waits for the pages that are under way, for the short ones before it,
+ * and for a page behind each three of them. In each queue the first come is the first served: a
+ * long load asks for its pages one by one, so that long loads take turns, page by page. */
 #include "store/internal.h"
 
 #include "base/alloc.h"
@@ -95,6 +102,73 @@ static void note_seen(struct store *s, const struct store_request *r) {
            !atomic_compare_exchange_weak(&s->durable, &durable, r->applied)) {}
 }
 
+/* ---- the queues ---- */
+
+#define SHORT_READ_MAX 256 /* things that a short read looks at */
+#define SHORT_IN_A_ROW 3
+
+static bool is_short(const struct store_request *r) {
+    if (r->one_of_many) return false;
+    switch (r->kind) {
+    case STORE_READ_HEAD:
+    case STORE_READ_ID:
+    case STORE_FIND_ENTRY:
+        return true;
+    case STORE_READ_EVENTS:
+        return r->range.filter == NULL && r->range.count_max <= SHORT_READ_MAX;
+    case STORE_LIST_STREAMS:
+        return r->pattern.len == 0 && r->category.len == 0 && r->range.count_max <= SHORT_READ_MAX;
+    case STORE_LIST_IDS:
+    case STORE_LIST_EXPIRING:
+    case STORE_BACKUP:
+        return false;
+    }
+    return false;
+}
+
+void readers_ask(struct store *s, struct store_request *r) {
+    struct list *queue = is_short(r) ? &s->short_reads : &s->long_reads;
+    pthread_mutex_lock(&s->lock);
+    r->waits = true;
+    list_append(queue, &r->queued);
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->readers_wake);
+}
+
+bool readers_take_back(struct store *s, struct store_request *r) {
+    pthread_mutex_lock(&s->lock);
+    bool waited = r->waits;
+    r->waits = false;
+    if (waited) list_remove(&r->queued);
+    pthread_mutex_unlock(&s->lock);
+    return waited;
+}
+
+/* NULL: nobody waits. With the lock. */
+static struct store_request *next_request(struct store *s) {
+    bool any_short = !list_empty(&s->short_reads), any_long = !list_empty(&s->long_reads);
+    if (!any_short && !any_long) return NULL;
+    bool take_short = any_short && (!any_long || s->short_in_a_row < SHORT_IN_A_ROW);
+    s->short_in_a_row = take_short && any_long ? s->short_in_a_row + 1 : 0;
+    struct list *queue = take_short ? &s->short_reads : &s->long_reads;
+    struct store_request *r = LIST_ENTRY(queue->next, struct store_request, queued);
+    list_remove(&r->queued);
+    r->waits = false;
+    return r;
+}
+
+/* NULL: the readers stop. With the lock. */
+static struct store_request *wait_for_request(struct store *s) {
+    while (!s->readers_stopping) {
+        struct store_request *r = next_request(s);
+        if (r != NULL) return r;
+        pthread_cond_wait(&s->readers_wake, &s->lock);
+    }
+    return NULL;
+}
+
+/* ---- the threads ---- */
+
 static void *reader_main(void *arg) {
     struct store *s = arg;
     struct backend_conn *c = NULL;
@@ -103,12 +177,8 @@ static void *reader_main(void *arg) {
     int opened = s->backend->open_reader(&c, s->writer, &err);
     if (opened != 0) log_warning("reader: %s", err.text);
     pthread_mutex_lock(&s->lock);
-    for (;;) {
-        while (list_empty(&s->requests) && !s->readers_stopping)
-            pthread_cond_wait(&s->readers_wake, &s->lock);
-        if (list_empty(&s->requests)) break;
-        struct store_request *r = LIST_ENTRY(s->requests.next, struct store_request, queued);
-        list_remove(&r->queued);
+    struct store_request *r;
+    while ((r = wait_for_request(s)) != NULL) {
         pthread_mutex_unlock(&s->lock);
         if (c == NULL) opened = s->backend->open_reader(&c, s->writer, &err);
         if (opened == 0) {

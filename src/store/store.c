@@ -48,7 +48,8 @@ static struct store *store_create(const struct store_config *config) {
     list_init(&s->batches);
     s->next_undurable = s->next_unapplied = &s->batches;
     list_init(&s->outstanding);
-    list_init(&s->requests);
+    list_init(&s->short_reads);
+    list_init(&s->long_reads);
     list_init(&s->finished);
     s->interval_ms = config->interval_ms;
     s->disk_free_min = config->disk_free_min;
@@ -276,6 +277,7 @@ void store_poll(struct store *s) {
     while (!list_empty(&finished)) {
         struct store_request *r = LIST_ENTRY(finished.next, struct store_request, queued);
         list_remove(&r->queued);
+        s->unfinished--;
         r->done(r);
     }
 }
@@ -373,10 +375,18 @@ void store_request(struct store *s, struct store_request *r) {
     /* A backup may take hours, and nothing in memory is laid over what these find. */
     if (r->kind != STORE_BACKUP && r->kind != STORE_LIST_IDS)
         list_append(&s->outstanding, &r->outstanding);
-    pthread_mutex_lock(&s->lock);
-    list_append(&s->requests, &r->queued);
-    pthread_mutex_unlock(&s->lock);
-    pthread_cond_signal(&s->readers_wake);
+    s->unfinished++;
+    readers_ask(s, r);
+}
+
+bool store_take_back(struct store *s, struct store_request *r) {
+    if (!readers_take_back(s, r)) return false;
+    s->unfinished--;
+    return true;
+}
+
+bool store_reads_wait(const struct store *s) {
+    return s->unfinished > s->reader_count;
 }
 
 void store_release(struct store *s, struct store_request *r) {

@@ -101,9 +101,10 @@ enum store_request_kind {
 };
 
 /* A read by a reader thread. Embedded in the asker, who keeps it and everything that it points
- * to until done() has been called (on the loop). */
+ * to until done() has been called (on the loop), or it was taken back. */
 struct store_request {
     enum store_request_kind kind;
+    bool one_of_many;             /* of one asker: short ones of others go first */
     struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated */
     struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max,
                                      bytes_max (0: none); FIND_ENTRY: stream, start;
@@ -126,12 +127,19 @@ struct store_request {
     /* private: */
     struct list queued, outstanding;
     uint64_t applied_before;
+    bool waits; /* for a reader; under the store's lock */
 };
 
+/* Readers take the short ones first, in bounds (readers.c). */
 void store_request(struct store *s, struct store_request *r);
+/* The asker does not want it any more. true: no reader has begun with it, and done() will not be
+ * called; it has to be released. false: it takes its course. */
+MUST_CHECK bool store_take_back(struct store *s, struct store_request *r);
+/* Whether there are more requests than readers: some are not begun with. */
+bool store_reads_wait(const struct store *s);
 /* Ends the pin that the request put on frames beyond the applied number at its start
  * (docs/design.md, rule 8). Each request that was asked must be released once, in or after its
- * done(). */
+ * done(), or when it was taken back. */
 void store_release(struct store *s, struct store_request *r);
 /* Whether a request that was asked has not been released (but for a backup, and the listing of
  * client-made ids). */
@@ -150,7 +158,8 @@ struct store_stats {
 };
 void store_read_stats(struct store *s, struct store_stats *out);
 
-/* Applies everything, seals the journal, closes. The loop no longer polls. Negative when something
+/* Applies everything, seals the journal, closes. The loop no longer polls; requests that no reader
+ * has begun with are dropped, without done(). Negative when something
  * could not be applied (it stays in the journal), or not even be stored (it is lost; err says which
  * frames). */
 int store_close(struct store *s, struct err *err);

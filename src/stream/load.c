@@ -17,6 +17,7 @@ struct stream_load {
     struct model *model;
     struct stream *stream;
     uint64_t generation; /* of the model when asked */
+    bool one_of_many;    /* as its first waiter says */
     /* After a void: the stream was renamed by a frame that the backend does not have yet. It is
      * looked for by its number, whose name there is this one; NULL: not so. */
     uint64_t number;
@@ -32,6 +33,7 @@ static void load_head(struct stream_load *load) {
     struct store_request *r = &load->request;
     struct stream_name *name = load->old_name != NULL ? load->old_name : load->stream->name;
     r->kind = STORE_READ_HEAD;
+    r->one_of_many = load->one_of_many;
     r->name = stream_name_str(name);
     r->done = load_done;
     store_request(load->model->store, r);
@@ -191,6 +193,7 @@ struct stream *model_load_stream(struct model *m, struct str name, struct waiter
     s->load = xcalloc(1, sizeof *s->load);
     s->load->model = m;
     s->load->stream = s;
+    s->load->one_of_many = w->one_of_many;
     load_ask(s->load);
     return s;
 }
@@ -206,6 +209,12 @@ void stream_load_drop(struct stream *s) {
     s->load = NULL;
 }
 
-void model_unwait(struct waiter *w) {
+void model_unwait(struct model *m, struct stream *s, struct waiter *w) {
+    struct stream_load *load = s->load;
     list_remove(&w->node);
+    bool wanted = !list_empty(&s->waiters) || s->pins > 0;
+    if (wanted || load == NULL || !store_take_back(m->store, &load->request)) return;
+    store_release(m->store, &load->request);
+    stream_load_drop(s);
+    stream_destroy(m, s);
 }

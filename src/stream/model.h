@@ -87,6 +87,7 @@ struct stream_extra {
 struct waiter {
     struct list node;
     void (*wake)(struct waiter *w, int status, const struct err *err);
+    bool one_of_many; /* for the same asker: see struct store_request */
 };
 
 struct model {
@@ -170,7 +171,9 @@ struct stream *model_in_memory(struct model *m, struct str name);
 /* Starts loading a stream that model_stream did not have, or joins the load. Returns the stream
  * that will be there when w is woken with status 0 (in that call it may be pinned). */
 struct stream *model_load_stream(struct model *m, struct str name, struct waiter *w);
-void model_unwait(struct waiter *w);
+/* w is not to be woken any more. A load that nobody waits for and no reader has begun with is given
+ * up, and the stream that model_load_stream returned is gone. */
+void model_unwait(struct model *m, struct stream *s, struct waiter *w);
 /* Goes on with loads that are too large for one turn, a bounded amount. Once a turn, and without
  * waiting for anything else as long as model_is_installing. */
 void model_install(struct model *m);

@@ -95,11 +95,11 @@ void client_free(struct client *c) {
     free(c);
 }
 
-/* Who is not read from is still heard when it is gone; a load of one page is over before that
- * matters. */
+/* Who is not read from is still heard when it is gone, so that nothing is loaded for it any more. A
+ * load of one page that a reader takes up at once is over before that matters. */
 static void client_watch(struct client *c) {
     int what = (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0);
-    bool soon = c->park == PARK_LOAD && need_page_bytes(c) == 0;
+    bool soon = c->park == PARK_LOAD && need_page_bytes(c) == 0 && !store_reads_wait(c->srv->store);
     loop_io_want(c->io, what == 0 && !soon ? LOOP_HANGUP : what);
 }
 

@@ -3,12 +3,14 @@
 #include "server/wait/need.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
 #include "server/wait/key_list.h"
 
 #define PAGES_AT_ONCE 8
+#define MANY          64 /* streams; the others' reads go first */
 
 enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
 
@@ -145,6 +147,16 @@ bool need_failed_or_reply(struct client *c) {
     return true;
 }
 
+/* Of one that has not come: whether it will. A backup that was asked for is made, whoever is gone,
+ * unless the server stops. */
+static bool is_under_way(struct need_item *item) {
+    bool backup = item->kind == ITEM_BACKUP;
+    if (backup && !item->srv->stopping) return true;
+    if (!store_take_back(item->srv->store, &item->request)) return true;
+    if (backup) log_warning("backup: %s is not begun, as the server stops", item->text);
+    return false;
+}
+
 void need_finish(struct client *c) {
     struct need *need = c->need;
     if (need == NULL) return;
@@ -155,11 +167,11 @@ void need_finish(struct client *c) {
         item->client = NULL;
         if (item->kind == ITEM_STREAM) {
             if (!item->done)
-                model_unwait(&item->waiter);
+                model_unwait(&item->srv->model, item->pinned, &item->waiter);
             else if (item->pinned != NULL)
                 stream_unpin(item->pinned);
             item_free(item);
-        } else if (item->done) {
+        } else if (item->done || !is_under_way(item)) {
             item_free(item);
         }
     }
@@ -183,6 +195,7 @@ static inline struct stream *find_stream(struct client *c, struct str name) {
     }
     struct need_item *item = item_create(c, ITEM_STREAM);
     item->waiter.wake = on_stream;
+    item->waiter.one_of_many = c->need->pending > MANY;
     item->pinned = model_load_stream(m, name, &item->waiter);
     return NULL;
 }

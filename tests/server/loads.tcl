@@ -1,0 +1,164 @@
+# Loads from disk: whose turn it is, and for whom nothing is loaded any more.
+#
+# The only reader is held in the creation of a backup's file, so that what is asked for meanwhile queues up. When that backup goes on, a second
+# one, which stands in the queue, holds the reader again: whatever is answered then went before it.
+
+source [file join $::top tests lib faults.tcl]
+
+set made_by_backups "match backup-*.part"
+
+
+# Nothing but the head of each stream is in memory. The id of each one's first event.
+proc cold_streams {n {events 3}} {
+    set ids {}
+    for {set i 0} {$i < $n} {incr i} {
+        lappend ids [set id [uuid]]
+        r EAPPEND cold-$i t EVENT_ID $id PAYLOAD payload-$i
+        for {set k 1} {$k < $events} {incr k} { r EAPPEND cold-$i t }
+    }
+    make_cold $n
+    return $ids
+}
+proc make_cold {n} {
+    srv restart
+    for {set i 0} {$i < $n} {incr i} { r XLEN cold-$i }
+}
+proc hold_reader {c name} {
+    fault "$::made_by_backups\nhold open"
+    $c send BACKUP $name
+    wait_for "the backup is held" {[lindex [fault_counts 1] 0] > 0}
+}
+# The backup that holds the reader goes on, the next one holds it.
+proc go_on_to_next_backup {} { fault "$::made_by_backups\nhold open go 1" }
+proc reads_done {} { info_field r reads store }
+proc others {} { expr {[info_field r connected_clients clients] - 1} }
+
+with_faulty_server {reader-threads 1} {
+    test "A short read goes before long ones, and behind three of them goes a long one" {
+        cold_streams 12
+        with_clients {first long next a b c d e f g h} {
+            hold_reader $first 1.db
+            $long send ESCAN cold-0 - + COUNT 1000
+            $long taken
+            $next send BACKUP 2.db
+            $next taken
+            set i 0
+            set short [list $a $b $c $d $e $f $g $h]
+            foreach client $short {
+                $client send ESCAN cold-[incr i] 0 0
+                $client taken
+            }
+            go_on_to_next_backup
+            assert_equal OK [$first read]
+            foreach client [lrange $short 0 5] { assert_equal 1 [llength [page_versions [$client read]]] }
+            assert_equal 3 [llength [page_versions [$long read]]]
+            foreach client [list {*}[lrange $short 6 end] $next] { assert {[$client silent]} }
+            no_fault
+            foreach client [lrange $short 6 end] { assert_equal 1 [llength [page_versions [$client read]]] }
+            assert_equal OK [$next read]
+        }
+    }
+    test "One command's many reads do not go before another's short one" {
+        for {set i 0} {$i < 200} {incr i} { lappend names many-$i }
+        foreach name $names { r XADD $name 1-1 a b }
+        make_cold 2
+        with_clients {first many short next} {
+            hold_reader $first 3.db
+            $many send EXISTS {*}$names
+            $many taken
+            $next send BACKUP 4.db
+            $next taken
+            $short send ESCAN cold-1 0 0
+            $short taken
+            go_on_to_next_backup
+            assert_equal 1 [llength [page_versions [$short read]]]
+            no_fault
+            assert_equal 200 [$many read]
+            assert_equal {OK OK} [list [$first read] [$next read]]
+        }
+    }
+    test "What was asked for a connection that is gone is not read" {
+        set ids [cold_streams 12]
+        r XADD with-group 1-1 a b
+        r XGROUP CREATE with-group g 0
+        make_cold 8
+        set commands [list {ESCAN cold-0 - +} {ESCAN cold-1 0 0} {XRANGE cold-2 1-1 + COUNT 1} {XLEN cold-9} {EPSCAN 0 - +} {SCAN 0} \
+            [list EGET [lindex $ids 3]] {XREAD STREAMS cold-4 cold-5 cold-6 cold-10 0 0 0 0} {XREADGROUP GROUP g c STREAMS with-group >} \
+            {XADD cold-11 * a b} {XDEL cold-7 1-1}]
+        foreach how {killed broken} {
+            with_clients first {
+                hold_reader $first $how.db
+                set before [reads_done]
+                set gone {}
+                foreach command $commands {
+                    lappend gone [set c [new_client]]
+                    set id [$c CLIENT ID]
+                    $c send PING
+                    $c send {*}$command
+                    $c taken
+                    if {$how eq "killed"} { r CLIENT KILL ID $id } else { $c close } ;# with a reply unread: the connection is reset
+                }
+                wait_for "they are gone" {[others] == 1}
+                no_fault
+                assert_equal OK [$first read]
+            }
+            assert_equal {} [r ESVER cold-none-$how]
+            assert_equal 0 [page_versions [r ESCAN cold-8 0 0]]
+            assert_equal 4 [expr {[reads_done] - $before}] ;# the backup; a stream that is not there; one that is, and its page
+            if {$how eq "killed"} { foreach c $gone { $c close } }
+            make_cold 8
+        }
+    }
+    test "Who waits for the same, or only sends no more, gets it" {
+        r XADD waited-for 1-1 a b
+        srv restart
+        with_clients {first gone same half} {
+            hold_reader $first 5.db
+            set id [$gone CLIENT ID]
+            foreach c [list $gone $same $half] {
+                $c send XLEN waited-for
+                $c taken
+            }
+            $half half_close
+            r CLIENT KILL ID $id
+            no_fault
+            assert_equal 1 [$same read]
+            assert_equal 1 [$half rest]
+            assert_equal OK [$first read]
+        }
+    }
+    test "A backup that was asked for is made, though nobody waits for it" {
+        with_clients {first second} {
+            hold_reader $first 6.db
+            set id [$second CLIENT ID]
+            $second send BACKUP 7.db
+            $second taken
+            r CLIENT KILL ID $id
+            no_fault
+            assert_equal OK [$first read]
+        }
+        wait_for "it is there" {[file exists [file join [srv dir] 7.db]]}
+    }
+    test "A stop does not work off what is queued" {
+        make_cold 3
+        with_clients {first a b c next} {
+            hold_reader $first 8.db
+            foreach client [list $a $b $c] command {{ESCAN cold-0 - +} {XLEN many-1} {EXISTS many-2 many-3}} {
+                $client send {*}$command
+                $client taken
+            }
+            $next send BACKUP 9.db
+            $next taken
+            srv expect_end
+            srv signal TERM
+            foreach client [list $a $b $c $next] { assert {[$client closed]} }
+            go_on_to_next_backup ;# at which the stop would hang for ever
+            assert_equal "exit 0" [srv wait_end]
+        }
+        assert_match "*backup: 9.db is not begun, as the server stops*" [srv new_log]
+        no_fault
+        srv stop
+        srv start
+        assert_equal 1 [r XLEN waited-for]
+    }
+}
