@@ -162,3 +162,69 @@ with_faulty_server {reader-threads 1} {
         assert_equal 1 [r XLEN waited-for]
     }
 }
+
+# Runs script, and returns how often a command that waited was run again.
+proc runs_again {script} {
+    with_clients c {
+        set before [info_field $c resumed_commands stats]
+        uplevel 1 $script
+        return [expr {[info_field $c resumed_commands stats] - $before}]
+    }
+}
+
+with_server {cache-bytes 64mb} {
+    set ids [cold_streams 1200 1]
+
+    test "XREAD of many streams on disk asks for them together" {
+        srv restart
+        set keys {}
+        for {set i 0} {$i < 1200} {incr i} { lappend keys cold-$i }
+        set again [runs_again { set reply [r XREAD COUNT 1 STREAMS {*}$keys {*}[lrepeat 1200 0]] }]
+        assert_equal 1200 [llength $reply]
+        assert_equal {cold-1199 payload-1199} [list [lindex $reply 1199 0] [dict get [lindex $reply 1199 1 0 1] payload]]
+        assert {$again < 8} "it ran $again times"
+    }
+    test "EXEC asks together for what its commands need" {
+        srv restart
+        r MULTI
+        for {set i 0} {$i < 300} {incr i} {
+            r ESCAN cold-$i - +
+            r EGET [lindex $ids [expr {$i + 300}]]
+        }
+        set again [runs_again { set reply [r EXEC] }]
+        assert_equal 600 [llength $reply]
+        assert_equal {payload-299 payload-599} [list [lindex [page_field [lindex $reply 598] payload] 0] [field [lindex $reply 599] payload]]
+        assert {$again < 8} "it ran $again times"
+    }
+    test "What commands behind one that waits would find without it does not count" {
+        srv restart
+        r MULTI
+        r COPY cold-0 copied
+        r EAPPEND copied t EXPECTED_VERSION 0 ;# which would fail, and take all of it back
+        r COPY cold-1 copied-too
+        r XADD copied-too 1-1 a b ;# the copy has a higher id
+        r XLEN copied
+        r CONFIG SET slowlog-max-len 77
+        r XLEN copied-too
+        set reply [r EXEC]
+        assert_equal {1 1 2 OK 1} [list [lindex $reply 0] [lindex $reply 2] {*}[lrange $reply 4 end]]
+        assert_equal 1 [field [lindex $reply 1] stream_version]
+        assert_match "*equal or smaller*" [lindex $reply 3]
+        assert_equal {2 1 {slowlog-max-len 77}} [list [r XLEN copied] [r XLEN copied-too] [r CONFIG GET slowlog-max-len]]
+    }
+    test "It is bounded what is loaded for one command, and all of it comes" {
+        set payload [string repeat x 1000000]
+        for {set i 0} {$i < 60} {incr i} { r XADD large-$i 1-1 a $payload$i }
+        srv restart
+        r MULTI
+        for {set i 0} {$i < 60} {incr i} { r XRANGE large-$i - + }
+        set reply [r EXEC]
+        for {set i 0} {$i < 60} {incr i} { assert_equal "{1-1 {a $payload$i}}" [lindex $reply $i] "large-$i" }
+        set keys {}
+        for {set i 0} {$i < 60} {incr i} { lappend keys large-$i }
+        srv restart
+        set reply [r XREAD STREAMS {*}$keys {*}[lrepeat 60 0]]
+        assert_range 1 60 [llength $reply]
+        assert_equal "large-0 {{1-1 {a ${payload}0}}}" [lindex $reply 0]
+    }
+}

@@ -4,7 +4,8 @@
  * what they need is loaded at once; then the commands run, one after the other, each as if it were
  * alone. Two things make EXEC take everything back (stream/undo.h): a command that needs something
  * which is not in memory, then the connection parks and EXEC is run again from its start (what was
- * loaded stays pinned until it has replied); and an append whose expected version or event id does
+ * loaded stays pinned until it has replied), but before that the commands behind it run, too, so
+ * that what they need is asked for together; and an append whose expected version or event id does
  * not hold, then EXEC replies that one error. Errors of other commands stand in the reply, as with
  * Redis.
  *
@@ -138,6 +139,26 @@ static bool run_queued(struct client *c, struct queued *q, bool rehearsal) {
     return true;
 }
 
+/* A command behind one that has parked: it is run for what it needs, and all of it is taken back.
+ * What it replies, or would rather see, does not count. false: enough was asked for. */
+static bool asks_more(struct client *c, struct queued *q, bool rehearsal) {
+    struct server *srv = c->srv;
+    if (q->cmd->flags & CMD_OUTSIDE && !rehearsal) return false;
+    srv->exec.command_at = c->reply_start;
+    client_cut_reply(c, c->reply_start);
+    run_queued(c, q, rehearsal);
+    c->wants_newest = c->reply_was_error = srv->exec.abort = false;
+    return c->park == PARK_NONE && !need_enough(c) &&
+           model_frame_bytes(&srv->model) <= store_frame_max(srv->store);
+}
+
+/* The command at *at needs something that is not in memory: those behind it ask for what they need,
+ * too, so that it is loaded together and EXEC is not run again for each. */
+static void ask_ahead(struct client *c, struct transaction *t, bool rehearsal, size_t at) {
+    if (c->park != PARK_NONE || c->wants_newest || need_enough(c)) return;
+    while (++at < t->count && asks_more(c, t->queue[at], rehearsal)) {}
+}
+
 static enum run run_queue(struct client *c, struct transaction *t, bool rehearsal, size_t *at) {
     struct server *srv = c->srv;
     size_t max = store_frame_max(srv->store);
@@ -146,7 +167,10 @@ static enum run run_queue(struct client *c, struct transaction *t, bool rehearsa
         struct queued *q = t->queue[*at];
         q->reply_at = srv->exec.command_at = client_out_offset(c);
         c->reply_was_error = false;
-        if (!run_queued(c, q, rehearsal) || c->wants_newest) return RUN_PARKED;
+        if (!run_queued(c, q, rehearsal) || c->wants_newest) {
+            ask_ahead(c, t, rehearsal, *at);
+            return RUN_PARKED;
+        }
         if (c->out.overflow || srv->exec.abort || model_frame_bytes(&srv->model) > max)
             return RUN_ABORTED;
         uint64_t now = clock_mono_us();

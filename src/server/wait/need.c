@@ -1,5 +1,11 @@
 /* See need.h. An item is one thing asked for; it outlives its connection when a reader thread is
- * still at work for it (an orphan frees itself when done). */
+ * still at work for it (an orphan frees itself when done).
+ *
+ * A command may ask for very many things at once. Of those that are not streams a few are handed to
+ * the store, the others wait here in their order (need.waiting), and the next follows when one has
+ * come. So others' reads do not wait behind a thousand of one command, and it is bounded what is
+ * loaded: when a run's things take ROOM, what still waits is forgotten, the command runs again, and
+ * asks for what it still misses. */
 #include "server/wait/need.h"
 
 #include "base/alloc.h"
@@ -9,13 +15,16 @@
 #include "server/server.h"
 #include "server/wait/key_list.h"
 
-#define PAGES_AT_ONCE 8
-#define MANY          64 /* streams; the others' reads go first */
+#define READS_AT_ONCE 8                  /* of one command, with the store */
+#define ROOM          ((size_t)16 << 20) /* bytes of events, for one run of the command */
+#define ITEMS_AT_ONCE 1000               /* need_enough */
+#define MANY          64                 /* streams; the others' reads go first */
 
 enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
 
 struct need_item {
     struct list node;
+    struct list waiting;        /* in need.waiting: the store does not know of it yet */
     struct hash_node by_key;    /* EVENT, ENTRY, PAGE: of need.asked */
     struct hash_node by_stream; /* PAGE: of need.pages */
     struct client *client;      /* NULL: orphan */
@@ -39,8 +48,11 @@ struct need {
     struct list items;
     struct hash_table asked; /* items by what they are of: a command may ask for very many */
     unsigned pending;
+    struct list waiting;     /* items that follow when there is room */
+    unsigned reading;        /* items that the store has */
     struct hash_table pages; /* its pages, by stream */
-    size_t page_bytes;       /* of those that were loaded */
+    size_t page_bytes;       /* of those that were loaded ... */
+    size_t run_bytes;        /* ... since the command was run */
     int status;
     struct err err;
 };
@@ -49,6 +61,7 @@ static struct need_item *item_create(struct client *c, enum item_kind kind) {
     if (c->need == NULL) {
         c->need = xcalloc(1, sizeof *c->need);
         list_init(&c->need->items);
+        list_init(&c->need->waiting);
     }
     struct need_item *item = xcalloc(1, sizeof *item);
     item->client = c;
@@ -87,6 +100,34 @@ static void item_free(struct need_item *item) {
     free(item);
 }
 
+/* It is on the way to nobody, and nothing was done for it. */
+static void item_forget(struct need *need, struct need_item *item) {
+    list_remove(&item->node);
+    list_remove(&item->waiting);
+    if (item->kind == ITEM_PAGE) hash_remove(&need->pages, &item->by_stream);
+    if (item->kind == ITEM_PAGE || item->kind == ITEM_EVENT || item->kind == ITEM_ENTRY)
+        hash_remove(&need->asked, &item->by_key);
+    item_free(item);
+}
+
+/* Hands over what there is room for. When there is none any more, or something has failed, the rest
+ * is forgotten. */
+static void ask_next(struct need *need) {
+    bool room = need->status == 0 && need->run_bytes < ROOM;
+    while (!list_empty(&need->waiting) && (room || need->reading == 0)) {
+        struct need_item *item = LIST_ENTRY(need->waiting.next, struct need_item, waiting);
+        if (!room) {
+            need->pending--;
+            item_forget(need, item);
+            continue;
+        }
+        if (need->reading == READS_AT_ONCE) break;
+        list_remove(&item->waiting);
+        need->reading++;
+        store_request(item->srv->store, &item->request);
+    }
+}
+
 static void item_done(struct need_item *item, int status, const struct err *err) {
     item->done = true;
     struct client *c = item->client;
@@ -99,6 +140,7 @@ static void item_done(struct need_item *item, int status, const struct err *err)
         need->status = status;
         need->err = *err;
     }
+    ask_next(need);
     assert(need->pending > 0);
     if (--need->pending == 0) client_resume(c);
 }
@@ -112,17 +154,32 @@ static void on_stream(struct waiter *w, int status, const struct err *err) {
     item_done(item, status, err);
 }
 
+/* Bytes of the events that it has loaded. */
+static size_t loaded_bytes(const struct need_item *item) {
+    const struct store_request *r = &item->request;
+    if (r->status != 0) return 0;
+    if (item->kind == ITEM_PAGE) return r->page.bytes;
+    return item->kind == ITEM_EVENT && r->event != NULL ? r->event->size : 0;
+}
+
 static void on_request(struct store_request *r) {
     struct need_item *item = CONTAINER_OF(r, struct need_item, request);
-    if (item->client != NULL && item->kind == ITEM_PAGE && r->status == 0)
-        item->client->need->page_bytes += r->page.bytes;
+    struct need *need = item->client != NULL ? item->client->need : NULL;
+    if (need != NULL) {
+        size_t bytes = loaded_bytes(item);
+        if (item->kind == ITEM_PAGE) need->page_bytes += bytes;
+        need->run_bytes += bytes;
+        need->reading--;
+    }
     item_done(item, r->status, &r->err);
 }
 
 static void ask(struct need_item *item, enum store_request_kind kind) {
+    struct need *need = item->client->need;
     item->request.kind = kind;
     item->request.done = on_request;
-    store_request(item->srv->store, &item->request);
+    list_append(&need->waiting, &item->waiting);
+    ask_next(need);
 }
 
 bool need_pending(const struct client *c) {
@@ -134,7 +191,7 @@ size_t need_page_bytes(const struct client *c) {
 }
 
 bool need_enough(const struct client *c) {
-    return c->need != NULL && c->need->pending >= PAGES_AT_ONCE;
+    return c->need != NULL && c->need->pending >= ITEMS_AT_ONCE;
 }
 
 bool need_failed_or_reply(struct client *c) {
@@ -151,6 +208,10 @@ bool need_failed_or_reply(struct client *c) {
  * unless the server stops. */
 static bool is_under_way(struct need_item *item) {
     bool backup = item->kind == ITEM_BACKUP;
+    if (list_linked(&item->waiting)) {
+        list_remove(&item->waiting);
+        return false;
+    }
     if (backup && !item->srv->stopping) return true;
     if (!store_take_back(item->srv->store, &item->request)) return true;
     if (backup) log_warning("backup: %s is not begun, as the server stops", item->text);
@@ -329,6 +390,7 @@ static bool same_filter(const struct event_filter *a, const struct event_filter 
 }
 
 void need_begin(struct client *c) {
+    c->need->run_bytes = 0;
     LIST_FOR_EACH (it, &c->need->items) {
         LIST_ENTRY(it, struct need_item, node)->used = false;
         LIST_ENTRY(it, struct need_item, node)->keeps = NULL;
@@ -403,10 +465,7 @@ bool need_read(struct client *c, struct read *r) {
     }
     if (item != NULL) { /* of before a flush or a void: once more */
         c->need->page_bytes -= item->request.page.bytes;
-        hash_remove(&c->need->pages, &item->by_stream);
-        hash_remove(&c->need->asked, &item->by_key);
-        list_remove(&item->node);
-        item_free(item);
+        item_forget(c->need, item);
     }
     item = item_create(c, ITEM_PAGE);
     item->asked_start = start;

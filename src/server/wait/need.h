@@ -31,8 +31,9 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
 bool need_read(struct client *c, struct read *r);
 /* What the pages take that were loaded for the command, bytes. */
 size_t need_page_bytes(const struct client *c);
-/* Several pages are being loaded for the command: it should wait before it asks for more, so that
- * it is bounded what one command makes to be loaded. */
+/* Very many things were asked for: the command should wait before it asks for more. What they take
+ * in memory is bounded without that: they are loaded a few at a time, as far as there is room, and
+ * a command that runs again asks for the others once more. */
 bool need_enough(const struct client *c);
 /* The first version of s, among those that exist, whose entry id is not below `at`; s's
  * next_version when there is none (model_find_entry). true: known. */
