@@ -67,6 +67,7 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_u64(out, "blocked_clients", srv->stats.blocked_clients + list_length(&srv->paused));
     info_put_u64(out, "throttled_clients", list_length(&srv->throttled));
     info_put_u64(out, "stopped_clients", list_length(&srv->share.stopped));
+    info_put_u64(out, "keys_under_way", list_length(&srv->key_walks.running));
     info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", 0);
     uint64_t watching = 0, watched = 0;

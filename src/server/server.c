@@ -192,6 +192,7 @@ static void after_turn(struct server *srv) {
     expiry_run(srv);
     model_install(&srv->model);
     blocking_serve(srv);
+    if (UNLIKELY(key_walks_pending(&srv->key_walks))) key_walks_run(srv);
     if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
     run_resumed(srv);
     commit_hand_over(srv);
@@ -209,6 +210,7 @@ static void after_turn(struct server *srv) {
 
 static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume) || model_is_installing(&srv->model)) return 0;
+    if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
     if (UNLIKELY(!list_empty(&srv->long_replies)) && long_replies_pending(srv)) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0) return 0;
@@ -299,6 +301,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->monitors);
     list_init(&srv->closed);
     list_init(&srv->long_replies);
+    key_walks_init(srv);
     share_init(srv);
     blocking_init(srv);
     make_run_id(srv);
@@ -393,6 +396,7 @@ int server_run(struct server *srv) {
     close(srv->signal_fd);
     loop_destroy(srv->loop);
     model_clear(&srv->model);
+    key_walks_clear(srv);
     blocking_clear(srv);
     stage_waits_clear(srv);
     hash_clear(&srv->clients_by_id);

@@ -517,6 +517,24 @@ with_faulty_server [moved_clock {disk-free-min 0}] {
             wait_for "s has expired" {[$b GET s] eq ""}
         }
     }
+    test "Under a new name that is not applied it is absent past its deadline, too" {
+        r SET s v PXAT [soon]
+        r ESYNC
+        set hold [hold_database [srv db]]
+        r RENAME s t
+        with_clients {a b} {
+            while_held {
+                change $a SET stays newest
+                later
+                wait_for "t has expired" {[$b EXISTS t] == 0}
+                assert_equal {{} stays} [list [$b KEYS t] [$b KEYS *]]
+            }
+            $a read
+        }
+        release_database $hold
+        wait_for "t is gone" {[r DBSIZE] == 1}
+        r SET stays new
+    }
     test "Keys expire in a store that is read-only" {
         r SET s v PXAT [soon]
         with_clients {a b} {

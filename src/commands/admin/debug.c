@@ -31,6 +31,8 @@ static void debug_help(struct client *c) {
     static const char *const lines[] = {
         "ERROR <string>",
         "    Return a protocol error with <string> as message.",
+        "HOLD-KEYS <0|1>",
+        "    Let KEYS that take several turns of the loop wait, or go on.",
         "LOG <message>",
         "    Write <message> to the server log.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -57,6 +59,9 @@ enum outcome cmd_debug(struct client *c, const struct request *r) {
         debug_sleep(c, r->argv[2]);
     else if (str_eq_nocase(sub, STR("LOG")) && r->argc == 3) {
         log_warning("DEBUG LOG: " STR_FMT, STR_ARG(r->argv[2]));
+        reply_ok(c);
+    } else if (str_eq_nocase(sub, STR("HOLD-KEYS")) && r->argc == 3) {
+        c->srv->key_walks.held = str_eq(r->argv[2], STR("1"));
         reply_ok(c);
     } else if (str_eq_nocase(sub, STR("SET-ACTIVE-EXPIRE")) && r->argc == 3)
         reply_ok(c);

@@ -4,11 +4,13 @@
 
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "server/client/long_reply.h"
 #include "server/command/protect.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "server/wait/key_list.h"
+#include "server/wait/key_walk.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/keys/family.h"
@@ -229,25 +231,25 @@ enum outcome cmd_scan(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* KEYS pattern: all at once, in a single read. */
+/* KEYS pattern: of one moment, found in slices. */
 enum outcome cmd_keys(struct client *c, const struct request *r) {
-    struct key_query q = {
-        .count = UINT32_MAX, .bytes_max = c->srv->config.reply_bytes_max, .pattern = r->argv[1]};
-    struct key_list list;
+    struct key_walk *found;
     if (!flush_is_applied(c)) return wait_for_apply(c);
-    if (q.pattern.len == 0) {
+    if (r->argv[1].len == 0) {
         reply_array(c, 0); /* matches the empty name only, which nothing has */
         return REPLIED;
     }
-    if (!need_keys(c, &q, &list)) return PARKED;
-    if (list.cursor != 0) {
+    if (!need_all_keys(c, r->argv[1], &found)) return PARKED;
+    if (key_walk_too_long(found)) {
         reply_too_long(c, "ask for portions, with SCAN and its COUNT");
-        key_list_clear(&list);
         return REPLIED;
     }
-    reply_array(c, list.count);
-    for (size_t i = 0; i < list.count; i++) reply_bulk(c, list.keys[i].name);
-    key_list_clear(&list);
+    struct reply_text *text = key_walk_text(found);
+    reply_array(c, key_walk_count(found));
+    if (long_reply_suits(c, text->bytes))
+        long_reply_text(c, text);
+    else
+        while (reply_text_take(text, &c->out)) {}
     return REPLIED;
 }
 

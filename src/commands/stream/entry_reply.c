@@ -129,10 +129,8 @@ void reply_entries(struct client *c, struct event *const *events, size_t n) {
 }
 
 void reply_entry_list(struct client *c, const struct entry_list *l) {
-    bool in_turns = l->bytes > LONG_REPLY_BYTES && c->srv->exec.client != c && !c->is_monitor &&
-                    c->reply_mode == REPLY_ON;
     c->srv->stats.events_read += l->count;
-    if (LIKELY(!in_turns)) {
+    if (LIKELY(!long_reply_suits(c, l->bytes))) {
         reply_entries(c, l->events, l->count);
         return;
     }

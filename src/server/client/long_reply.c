@@ -13,6 +13,7 @@ struct long_reply {
     reply_event_fn *put;
     size_t at, count;
     size_t bytes;           /* of those from `at` on, with their places here */
+    struct reply_text text; /* in place of events */
     struct event *events[]; /* those from `at` on: a reference each */
 };
 
@@ -25,6 +26,11 @@ static bool can_go_on(const struct client *c) {
 static bool make_portion(struct long_reply *l) {
     struct client *c = l->client;
     uint64_t end = client_out_offset(c) + PORTION_BYTES;
+    if (!list_empty(&l->text.pieces)) {
+        reply_text_take(&l->text, &c->out);
+        l->bytes = l->text.bytes;
+        return !list_empty(&l->text.pieces);
+    }
     while (l->at < l->count && client_out_offset(c) < end) {
         event_fetch_ahead(l->events, l->count, l->at);
         l->put(c, l->events[l->at]);
@@ -34,19 +40,38 @@ static bool make_portion(struct long_reply *l) {
     return l->at < l->count;
 }
 
-void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put) {
+bool long_reply_suits(const struct client *c, size_t bytes) {
+    return bytes > LONG_REPLY_BYTES && c->srv->exec.client != c && !c->is_monitor &&
+           c->reply_mode == REPLY_ON;
+}
+
+static struct long_reply *create(struct client *c, size_t n) {
     assert(c->long_reply == NULL);
     struct long_reply *l = xmalloc(sizeof *l + n * sizeof *l->events);
-    *l = (struct long_reply){.client = c, .put = put, .count = n};
+    *l = (struct long_reply){.client = c, .count = n};
+    reply_text_init(&l->text);
+    list_init(&l->node);
+    list_append(&c->srv->long_replies, &l->node);
+    c->long_reply = l;
+    c->held |= HELD_LONG_REPLY;
+    return l;
+}
+
+void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put) {
+    struct long_reply *l = create(c, n);
+    l->put = put;
     for (size_t i = 0; i < n; i++) {
         event_fetch_ahead(events, n, i);
         l->events[i] = event_ref(events[i]);
         l->bytes += events[i]->size + sizeof *l->events;
     }
-    list_init(&l->node);
-    list_append(&c->srv->long_replies, &l->node);
-    c->long_reply = l;
-    c->held |= HELD_LONG_REPLY;
+}
+
+void long_reply_text(struct client *c, struct reply_text *t) {
+    struct long_reply *l = create(c, 0);
+    list_splice(&l->text.pieces, &t->pieces);
+    l->bytes = l->text.bytes = t->bytes;
+    t->bytes = 0;
 }
 
 void long_reply_drop(struct client *c) {
@@ -55,6 +80,7 @@ void long_reply_drop(struct client *c) {
     c->long_reply = NULL;
     c->held &= ~(unsigned)HELD_LONG_REPLY;
     while (l->at < l->count) model_release(&c->srv->model, l->events[l->at++]);
+    reply_text_clear(&l->text);
     list_remove(&l->node);
     free(l);
 }

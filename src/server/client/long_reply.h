@@ -7,6 +7,7 @@
 #define SERVER_CLIENT_LONG_REPLY_H
 
 #include "server/client/client.h"
+#include "server/client/reply_text.h"
 
 #define LONG_REPLY_BYTES ((size_t)1 << 20) /* shorter ones are made at once */
 
@@ -16,6 +17,10 @@ typedef void reply_event_fn(struct client *c, const struct event *e);
 /* Replies the events, the head of whose array stands in c->out already. It is the last of the
  * command's reply. They are borrowed by the command: it takes references of its own. */
 void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put);
+/* Replies what was written before; the rest as above. Takes the pieces: t is empty then. */
+void long_reply_text(struct client *c, struct reply_text *t);
+/* Whether what is about to be replied, bytes, is to be replied so. */
+bool long_reply_suits(const struct client *c, size_t bytes);
 /* The connection goes, or its replies are void. No effect when there is none. */
 void long_reply_drop(struct client *c);
 /* What is kept for the rest of it, bytes (the cache may have some of it, too); 0: there is none. */

@@ -14,13 +14,22 @@
 #include "stream/gone/remove.h"
 #include "server/server.h"
 #include "server/wait/key_list.h"
+#include "server/wait/key_walk.h"
 
 #define READS_AT_ONCE 8                  /* of one command, with the store */
 #define ROOM          ((size_t)16 << 20) /* bytes of events, for one run of the command */
 #define ITEMS_AT_ONCE 1000               /* need_enough */
 #define MANY          64                 /* streams; the others' reads go first */
 
-enum item_kind { ITEM_STREAM, ITEM_EVENT, ITEM_ENTRY, ITEM_PAGE, ITEM_LIST, ITEM_BACKUP };
+enum item_kind {
+    ITEM_STREAM,
+    ITEM_EVENT,
+    ITEM_ENTRY,
+    ITEM_PAGE,
+    ITEM_LIST,
+    ITEM_KEYS,
+    ITEM_BACKUP
+};
 
 struct need_item {
     struct list node;
@@ -41,7 +50,8 @@ struct need_item {
     struct store_request request;
     struct event_filter filter; /* a copy that the reader thread may use */
     void *filter_memory;
-    char *text; /* BACKUP: name; LIST: pattern and category */
+    char *text;            /* BACKUP: name; LIST, KEYS: pattern and category */
+    struct key_walk *walk; /* KEYS, once the list is there; NULL: it is not */
 };
 
 struct need {
@@ -51,8 +61,8 @@ struct need {
     struct list waiting;     /* items that follow when there is room */
     unsigned reading;        /* items that the store has */
     struct hash_table pages; /* its pages, by stream */
-    size_t page_bytes;       /* of those that were loaded ... */
-    size_t run_bytes;        /* ... since the command was run */
+    size_t page_bytes;       /* of those that were loaded, and what a walk holds */
+    size_t run_bytes;        /* of events that were loaded since the command was run */
     int status;
     struct err err;
 };
@@ -92,7 +102,9 @@ static void item_free(struct need_item *item) {
             model_keep(&item->srv->model, item->keeps, r->page.events, r->page.count);
         store_release(item->srv->store, r);
         if (item->kind == ITEM_PAGE && r->status == 0) model_drop_page(&item->srv->model, &r->page);
-        if (item->kind == ITEM_LIST && r->status == 0) stream_list_clear(&r->list);
+        key_walk_destroy(item->walk);
+        bool lists = item->kind == ITEM_LIST || item->kind == ITEM_KEYS;
+        if (lists && r->status == 0) stream_list_discard(item->srv, &r->list);
         if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
     }
     free(item->filter_memory);
@@ -168,6 +180,7 @@ static void on_request(struct store_request *r) {
     if (need != NULL) {
         size_t bytes = loaded_bytes(item);
         if (item->kind == ITEM_PAGE) need->page_bytes += bytes;
+        if (r->status == 0) need->page_bytes += r->list.bytes;
         need->run_bytes += bytes;
         need->reading--;
     }
@@ -232,7 +245,7 @@ void need_finish(struct client *c) {
             else if (item->pinned != NULL)
                 stream_unpin(item->pinned);
             item_free(item);
-        } else if (item->done || !is_under_way(item)) {
+        } else if (item->done || item->walk != NULL || !is_under_way(item)) {
             item_free(item);
         }
     }
@@ -547,35 +560,92 @@ static struct need_item *find(const struct client *c, enum item_kind kind) {
     return NULL;
 }
 
-bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out) {
-    uint64_t from = MAX(q->from, (uint64_t)1), count_max = q->count;
-    struct str pattern = q->pattern, category = q->category;
-    if (c->need != NULL) {
-        LIST_FOR_EACH (it, &c->need->items) {
-            struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-            const struct store_request *r = &item->request;
-            if (item->kind != ITEM_LIST || r->range.start != from ||
-                r->range.count_max != count_max || !str_eq(r->pattern, pattern) ||
-                !str_eq(r->category, category))
-                continue;
-            *out = &item->request.list;
-            return item->done;
-        }
+static struct need_item *find_list(const struct client *c, enum item_kind kind,
+                                   const struct key_query *q) {
+    if (c->need == NULL) return NULL;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        const struct store_request *r = &item->request;
+        if (item->kind == kind && r->range.start == MAX(q->from, (uint64_t)1) &&
+            r->range.count_max == q->count && str_eq(r->pattern, q->pattern) &&
+            str_eq(r->category, q->category))
+            return item;
     }
-    struct need_item *item = item_create(c, ITEM_LIST);
+    return NULL;
+}
+
+static void ask_list(struct client *c, enum item_kind kind, const struct key_query *q) {
+    struct need_item *item = item_create(c, kind);
+    struct str pattern = q->pattern, category = q->category;
     item->text = xmalloc(pattern.len + category.len + 1);
     if (pattern.len > 0) memcpy(item->text, pattern.ptr, pattern.len);
     if (category.len > 0) memcpy(item->text + pattern.len, category.ptr, category.len);
     item->request.pattern = str_of(item->text, pattern.len);
     item->request.category = str_of(item->text + pattern.len, category.len);
     item->request.range = (struct read_range){
-        .start = from,
-        .count_max = count_max,
+        .start = MAX(q->from, (uint64_t)1),
+        .count_max = q->count,
         .bytes_max = q->bytes_max,
-        .examined_max = MAX(count_max, (size_t)10000),
+        .examined_max = MAX(q->count, (uint64_t)10000),
     };
     ask(item, STORE_LIST_STREAMS);
-    return false;
+}
+
+bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out) {
+    struct need_item *item = find_list(c, ITEM_LIST, q);
+    if (item == NULL) {
+        ask_list(c, ITEM_LIST, q);
+        return false;
+    }
+    *out = &item->request.list;
+    return item->done;
+}
+
+/* What the walk does not need any more goes at once: it may be long until its text has left. */
+static void walked(struct need_item *item) {
+    store_release(item->srv->store, &item->request);
+    stream_list_discard(item->srv, &item->request.list);
+    item->client->need->page_bytes = key_walk_bytes(item->walk);
+}
+
+static void on_walked(void *arg) {
+    struct need_item *item = arg;
+    walked(item);
+    item_done(item, 0, NULL);
+}
+
+static void start_walk(struct client *c, struct need_item *item) {
+    key_walk_destroy(item->walk);
+    item->walk = key_walk_create(c, &(struct key_walk_of){
+                                        .pattern = item->request.pattern,
+                                        .list = &item->request.list,
+                                        .bytes_max = c->srv->config.reply_bytes_max,
+                                        .done = on_walked,
+                                        .arg = item,
+                                    });
+}
+
+bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out) {
+    struct key_query q = {
+        .count = UINT32_MAX, .bytes_max = c->srv->config.reply_bytes_max, .pattern = pattern};
+    struct need_item *item = find_list(c, ITEM_KEYS, &q);
+    if (item == NULL) ask_list(c, ITEM_KEYS, &q);
+    if (item == NULL || !item->done) return false;
+    if (c->srv->exec.client == c) { /* of the moment of its other commands: once more each time */
+        start_walk(c, item);
+        key_walk_finish(item->walk);
+    } else if (item->walk == NULL) {
+        start_walk(c, item);
+        if (!key_walk_start(item->walk)) {
+            item->done = false;
+            c->need->pending++;
+            return false;
+        }
+        walked(item);
+    }
+    *out = item->walk;
+    client_tells(c, key_walk_frame(item->walk));
+    return true;
 }
 
 bool need_is_backup(const struct client *c) {

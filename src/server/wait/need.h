@@ -45,6 +45,10 @@ bool need_version(struct client *c, struct stream *s, uint64_t version, struct e
 /* Streams from a number on. true: *out is the backend's list. */
 struct key_query;
 bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out);
+/* The names that match, as of one moment, in several turns (in EXEC: now). true: *out is finished,
+ * until the command has replied. The caller has seen to flush_is_applied. */
+struct key_walk;
+bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out);
 /* BACKUP: true when it is finished. */
 bool need_backup(struct client *c, struct str name);
 /* A backup is under way for it. It is of the backend alone: what becomes of the model does not end

@@ -382,6 +382,8 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
     stream_touch(m, to, true);
     memcpy(model_record(m, RECORD_RENAME, sizeof name->rec + name->rec.name_len), &name->rec,
            sizeof name->rec + name->rec.name_len);
+    /* Who has only this frame's records knows of its deadline, too (server/wait/key_walk.c). */
+    if (to->extra != NULL && to->extra->expires != 0) stream_record_state(m, to);
 }
 
 /* ---- strings ---- */
