@@ -329,6 +329,26 @@ proc run_G20 {} {
         return [expr {100 * $n}]
     }
 }
+proc run_G21 {} {
+    growth G21 "SCAN of a page of 10, by streams that are not applied" -apply 0 \
+        -conf {pinned-bytes-max 8gb journal-bytes-max 16gb} -prepare {
+        hold_database
+        talk_each 0 $n 2000 { list XADD s$i * v x }
+    } -operate {
+        talk_each 0 2000 1 { list SCAN [dice $n] COUNT 10 }
+    }
+}
+proc run_G22 {} {
+    growth G22 "XREADGROUP of idle streams, by keys named, a key" -sizes {100 1000 10000} -prepare {
+        talk_each 0 $n 2000 { list XGROUP CREATE s$i g 0 MKSTREAM }
+    } -operate {
+        set keys {}
+        set ids {}
+        for {set i 0} {$i < $n} {incr i} { lappend keys s$i; lappend ids > }
+        for {set i 0} {$i < 20} {incr i} { talk [request XREADGROUP GROUP g c STREAMS {*}$keys {*}$ids] }
+        return [expr {20 * $n}]
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

@@ -81,6 +81,7 @@ void batch_add(struct batch *b, enum record_kind kind, const void *body, size_t 
         (struct record){.body = body, .len = (uint32_t)len, .kind = (uint8_t)kind};
     b->bytes += len + sizeof(struct record);
     b->erases = b->erases || kind == RECORD_ERASE;
+    b->names = b->names || kind == RECORD_STREAM || kind == RECORD_RENAME || kind == RECORD_FLUSH;
 }
 
 uint64_t batch_end_frame(struct batch *b) {

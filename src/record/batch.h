@@ -54,6 +54,7 @@ struct batch {
     size_t bytes;             /* memory that it pins: bodies and bookkeeping */
     size_t journal_bytes;     /* what its frames take in the journal (frame_bytes), no padding */
     bool erases;              /* holds a RECORD_ERASE */
+    bool names;               /* holds a RECORD_STREAM, a RECORD_RENAME or a RECORD_FLUSH */
     uint64_t sequence_end;    /* next sequence after its last event; 0 when it has none */
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct batch *queue_next; /* the thread's that has it queued (store/applier.c) */

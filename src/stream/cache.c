@@ -82,6 +82,7 @@ void model_evict(struct model *m) {
     model_exhume(m, store_floor(m->store));
     model_forget_hidden(m);
     model_forget_renamed(m);
+    given_names_forget(m);
     model_forget_erased(m, store_floor(m->store));
     if (m->replay != NULL) replay_forget(m);
     uint64_t floor = store_floor(m->store);

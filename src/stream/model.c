@@ -49,6 +49,7 @@ void model_submit(struct model *m) {
     struct batch *b = m->open;
     b->stream_count = m->stream_count;
     m->open = batch_create(m->decided + 1);
+    given_names_add(m, b);
     store_submit(m->store, b);
 }
 
@@ -82,6 +83,7 @@ void model_clear(struct model *m) {
     hash_clear(&m->renamed.table);
     erased_clear(m);
     settled_clear(m);
+    given_names_clear(&m->given);
     model_exhume(m, UINT64_MAX);
     free(m->graves.items);
     heap_clear(&m->deadlines.heap);

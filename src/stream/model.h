@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "store/store.h"
 #include "stream/gone/holes.h"
+#include "stream/given_names.h"
 #include "stream/gone/state.h"
 #include "stream/ids/known_ids.h"
 #include "stream/log_tail.h"
@@ -126,6 +127,7 @@ struct model {
     struct renamed_streams renamed;
     struct deadlines deadlines;
     struct unsettled unsettled;
+    struct given_names given;
     uint64_t settled_streams; /* how many streams there are as of the durable frame */
     struct replay *replay;    /* replay.c's: durable frames that the backend has not got, after a
                                  void; NULL: streams that are not in memory are in the backend */

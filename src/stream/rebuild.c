@@ -88,6 +88,7 @@ void model_rebuild(struct model *m) {
     batch_destroy(m->open);
     m->open = batch_create(durable + 1);
     m->generation++;
+    given_names_rebuild(m);
     replay_build(m);
 }
 

@@ -282,17 +282,19 @@ bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64
     return true;
 }
 
-uint64_t model_replayed_expires(const struct model *m, uint64_t number, uint64_t applied,
-                                uint64_t expires) {
+bool model_replayed_name(const struct model *m, uint64_t number, struct str name, uint64_t applied,
+                         uint64_t *expires) {
     const struct replay_stream *s =
         m->replay != NULL ? find_number(&m->replay->streams, number) : NULL;
-    if (s == NULL) return expires;
+    if (s == NULL) return true;
+    if (deleted_after(s, applied) || renamed_after(s, name, applied)) return false;
     for (size_t i = s->count; i-- > 0 && s->items[i].frame > applied;) {
         const struct record *r = s->items[i].record;
-        if (r->kind == RECORD_STREAM_STATE)
-            return ((const struct stream_state_record *)r->body)->expires;
+        if (r->kind != RECORD_STREAM_STATE) continue;
+        *expires = ((const struct stream_state_record *)r->body)->expires;
+        break;
     }
-    return expires;
+    return true;
 }
 
 static void replay_state(struct model *m, struct stream *s, const struct stream_state_record *r) {

@@ -260,3 +260,44 @@ with_server {} {
         assert_equal 1 [field $page has_more]
     }
 }
+
+with_server {} {
+    test "Pages are right beside thousands of names that are not applied, many of them new names of older ones" {
+        foreach state {applied "not applied"} {
+            expr {srand(7)}
+            set hold ""
+            if {$state eq "not applied"} { set hold [hold_database [srv db]] }
+            set commands {}
+            for {set i 0} {$i < 3000} {incr i} { lappend commands [list SET $state-$i v] }
+            pipeline [srv default_client] $commands
+            if {$state eq "applied"} { r ESYNC }
+        }
+        set expected [r KEYS *]
+        set commands {}
+        for {set i 0} {$i < 2500} {incr i} {
+            set at [expr {int(rand() * 6000)}]
+            set to new-$i
+            lappend commands [list RENAME [lindex $expected $at] $to]
+            lset expected $at $to
+        }
+        for {set i 0} {$i < 300} {incr i} { # one of them over and over
+            lappend commands [list RENAME [lindex $expected 4000] again-$i]
+            lset expected 4000 again-$i
+        }
+        for {set i 0} {$i < 300} {incr i} {
+            lappend commands [list DEL [lindex $expected $i]]
+        }
+        pipeline [srv default_client] $commands
+        set expected [lsort [lrange $expected 300 end]]
+        foreach state {"not applied" applied} {
+            assert {$expected eq [lsort [r KEYS *]]} $state
+            foreach count {100 999 100000} { assert {$expected eq [scan_keys COUNT $count]} "$count, $state" }
+            set new [lsearch -all -inline $expected new-*]
+            assert {$new eq [scan_keys MATCH new-* COUNT 200]} $state
+            assert_equal again-299 [scan_keys MATCH again-* COUNT 1000]
+            if {$hold ne ""} { release_database $hold }
+            set hold ""
+            r ESYNC
+        }
+    }
+}

@@ -1,4 +1,4 @@
-/* Listing streams and strings by number: for ESTREAMS, SCAN, KEYS and RANDOMKEY. The backend lists
+/* Listing streams and strings by number: for ESTREAMS, SCAN and RANDOMKEY. The backend lists
  * what is applied; what memory knows better (created, renamed, deleted since) is laid over it. The
  * cursor of all of them is a stream's number. Loop thread. */
 #ifndef SERVER_WAIT_KEY_LIST_H
@@ -6,9 +6,11 @@
 
 #include "server/client/client.h"
 
+#define KEY_PAGE_MAX 10000 /* who asks for more goes on: some milliseconds */
+
 struct key_query {
     uint64_t from;                /* number */
-    uint64_t count;               /* at most so many */
+    uint64_t count;               /* at most so many, and no more than KEY_PAGE_MAX */
     uint64_t bytes_max;           /* of names that match, about; 0: any number */
     struct str pattern, category; /* len 0: any */
     bool no_strings, no_streams;

@@ -32,10 +32,11 @@ void model_delete_expired(struct model *m, struct stream *s);
  * Each is reported before (for waking who waits for it). Returns how many. */
 size_t model_expire(struct model *m, uint64_t now, void (*gone)(struct stream *s, void *arg),
                     void *arg);
-/* The deadline of a stream that is not in memory: `expires` by the backend's snapshot of `applied`,
- * unless frames that it has not got say otherwise (after a void). */
-uint64_t model_replayed_expires(const struct model *m, uint64_t number, uint64_t applied,
-                                uint64_t expires);
+/* A stream that is not in memory, which the backend, or a record, has under this name as of
+ * `applied`. After a void frames that the backend has not got may say otherwise: false: it is
+ * deleted, or has another name; *expires: its deadline. */
+bool model_replayed_name(const struct model *m, uint64_t number, struct str name, uint64_t applied,
+                         uint64_t *expires);
 /* ms since 1970 of the next deadline in memory, or on disk; 0: none. */
 uint64_t model_next_deadline(const struct model *m);
 
