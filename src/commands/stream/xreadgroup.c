@@ -29,6 +29,7 @@ struct source {
     struct stream *stream, *settled;
     uint64_t view; /* that `settled` is of */
     struct cgroup *group;
+    const struct source *before; /* an earlier key that is the same; NULL: none */
     bool history;
     struct entry_id after;    /* history */
     struct redelivery *again; /* history, or claimed */
@@ -181,16 +182,28 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
     return need_events(c, src, budget);
 }
 
-/* An earlier one of the keys that is the same: what it takes, this one does not. */
-static const struct source *same_before(const struct source *sources, size_t i) {
-    for (size_t k = i; k > 0; k--)
-        if (sources[k - 1].group == sources[i].group && !sources[k - 1].history)
-            return &sources[k - 1];
-    return NULL;
+static int by_group(const void *a, const void *b) {
+    const struct source *x = *(struct source *const *)a, *y = *(struct source *const *)b;
+    if (x->group != y->group) return (uintptr_t)x->group < (uintptr_t)y->group ? -1 : 1;
+    return (x > y) - (x < y);
+}
+
+/* Of keys that are the same: what an earlier one takes, a later one does not. */
+static void find_same(struct source *sources, size_t n) {
+    if (n == 1) return;
+    struct source **order = xmalloc(n * sizeof *order);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!sources[i].history) order[count++] = &sources[i];
+    if (count > 1) qsort(order, count, sizeof *order, by_group);
+    for (size_t i = 1; i < count; i++)
+        if (order[i]->group == order[i - 1]->group) order[i]->before = order[i - 1];
+    free(order);
 }
 
 static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
-                     const struct source *before, struct budget *budget) {
+                     struct budget *budget) {
+    const struct source *before = src->before;
     if (!need_position(c, src->group, src->settled, &src->next)) return false;
     if (before != NULL) src->next = before->next;
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
@@ -200,13 +213,11 @@ static bool find_new(struct client *c, const struct xread_args *a, struct source
     return true;
 }
 
-static bool find(struct client *c, const struct xread_args *a, struct source *sources, size_t i,
+static bool find(struct client *c, const struct xread_args *a, struct source *src,
                  struct budget *budget) {
-    struct source *src = &sources[i];
     if (src->history) return find_history(c, a, src, budget);
-    const struct source *before = same_before(sources, i);
-    bool claimed = !a->claim || before != NULL || find_claims(c, a, src, budget);
-    return find_new(c, a, src, before, budget) && claimed;
+    bool claimed = !a->claim || src->before != NULL || find_claims(c, a, src, budget);
+    return find_new(c, a, src, budget) && claimed;
 }
 
 /* ---- delivering ---- */
@@ -367,8 +378,9 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
     if (!need_sources(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)
         if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
+    find_same(sources, a->n);
     for (size_t i = 0; i < a->n && !need_enough(c); i++)
-        known = find(c, a, sources, i, &budget) && known;
+        known = find(c, a, &sources[i], &budget) && known;
     if (!known) return PARKED;
     deliver(c, a, sources); /* the consumers come to be even when there is nothing for them */
     for (size_t i = 0; i < a->n; i++) served = served || is_served(&sources[i]);
