@@ -197,6 +197,18 @@ with_server {} {
         set two [list CORRELATION [lindex $ids 0] CAUSATION [lindex $ids 1]]
         assert_equal [follow v-1 - + {*}$two] [lmap v [dict get $in_it [lrange $two 0 1]] {expr {$v in [dict get $in_it [lrange $two 2 3]] ? $v : [continue]}}]
     }
+    test "So many or so long patterns that one event would take long are refused" {
+        foreach patterns [list [lrepeat 1001 no] [lrepeat 200 [string repeat a 400]] [lrepeat 40 [string repeat *a 250]b]] {
+            foreach command {{ESCAN work - +} {EPSCAN 0 - +}} {
+                assert_match "INVALIDARG TYPE takes at most 1000 patterns, of 65536 bytes together, *" [r err {*}$command TYPE {*}$patterns]
+            }
+        }
+        set long *\[[string repeat a 2046]]
+        foreach command {{EPSCAN 0 - + STREAM} {SCAN 0 MATCH} {ESTREAMS 0 MATCH} KEYS} {
+            assert_equal "INVALIDARG a pattern has at most 2048 bytes, but got 2049" [r err {*}$command $long]
+        }
+        assert_equal {} [r KEYS [string range $long 1 end]]
+    }
     test "A page with many or long patterns looks at fewer events" {
         set type [string repeat a 500]
         append_events [srv default_client] work 300 $type

@@ -1,6 +1,8 @@
 /* See args.h. */
 #include "commands/event/args.h"
 
+#define PATTERN_MAX (4 * STREAM_NAME_MAX) /* each byte of a name quoted, and some stars */
+
 bool arg_is(struct str arg, struct str keyword) {
     return arg.len == keyword.len && str_eq_nocase(arg, keyword);
 }
@@ -12,6 +14,12 @@ bool arg_stream_or_reply(struct client *c, struct str arg) {
                     STREAM_NAME_MAX, arg.len);
     else
         reply_error(c, "INVALIDARG stream id cannot contain NUL, CR or LF bytes");
+    return false;
+}
+
+bool arg_pattern_or_reply(struct client *c, struct str arg) {
+    if (arg.len <= PATTERN_MAX) return true;
+    reply_error(c, "INVALIDARG a pattern has at most %d bytes, but got %zu", PATTERN_MAX, arg.len);
     return false;
 }
 

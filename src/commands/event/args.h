@@ -10,6 +10,8 @@ bool arg_is(struct str arg, struct str keyword);
 /* One of the names, which end with NULL. */
 bool arg_is_any_of(struct str arg, const char *const *names);
 /* A stream's name: 1..512 bytes without NUL, CR, LF. */
+/* A glob for names: so long that to compare a name with it is quick. */
+bool arg_pattern_or_reply(struct client *c, struct str arg);
 bool arg_stream_or_reply(struct client *c, struct str arg);
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out);
 bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64_t *out);

@@ -109,9 +109,10 @@ static bool parse_query(struct client *c, const struct request *r, struct key_qu
             return false;
         }
         struct str value = r->argv[at + 1];
-        if (arg_is(r->argv[at], STR("MATCH")))
+        if (arg_is(r->argv[at], STR("MATCH"))) {
+            if (!arg_pattern_or_reply(c, value)) return false;
             q->pattern = value;
-        else if (arg_is(r->argv[at], STR("CATEGORY")))
+        } else if (arg_is(r->argv[at], STR("CATEGORY")))
             q->category = value;
         else if (arg_is(r->argv[at], STR("COUNT"))) {
             if (!arg_u64_or_reply(c, value, "COUNT", &q->count)) return false;

@@ -13,8 +13,11 @@
 #define PAGE_AFTER_REMOVED                                                                         \
     1000 /* events, at least, of the page behind one that was all removed                          \
           */
-#define COUNT_DEFAULT  100
-#define SCAN_COUNT_MAX (1u << 30)
+#define COUNT_DEFAULT   100
+#define TYPES_MAX       1000
+#define TYPES_BYTES_MAX 65536
+#define TYPES_STAR_MAX  16384
+#define SCAN_COUNT_MAX  (1u << 30)
 
 struct scan {
     uint64_t start, end, count;
@@ -166,6 +169,20 @@ static bool parse_options(struct client *c, const struct request *r, size_t at, 
     return true;
 }
 
+/* To look at one event is quick whatever the patterns are: how many a page looks at depends on them
+ * (event_filter_work), but it is one at least. */
+static bool weigh_or_reply(struct client *c, struct event_filter *f) {
+    event_filter_weigh(f);
+    const struct glob_work *w = &f->type_work;
+    if (w->count <= TYPES_MAX && w->bytes <= TYPES_BYTES_MAX && w->behind_star <= TYPES_STAR_MAX)
+        return arg_pattern_or_reply(c, f->stream_pattern);
+    reply_error(c,
+                "INVALIDARG TYPE takes at most %d patterns, of %d bytes together, of which %d may "
+                "stand behind the first * of their pattern",
+                TYPES_MAX, TYPES_BYTES_MAX, TYPES_STAR_MAX);
+    return false;
+}
+
 /* start end [options]. With REV the bounds may come in either order, as in XREVRANGE or ESCAN. */
 static bool parse_scan(struct client *c, const struct request *r, bool log, struct scan *s) {
     const char *what = log ? "sequence" : "version";
@@ -173,7 +190,7 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     if (!arg_bound_or_reply(c, r->argv[2], &s->start) ||
         !arg_bound_or_reply(c, r->argv[3], &s->end) || !parse_options(c, r, 4, log, s))
         return false;
-    event_filter_weigh(&s->filter);
+    if (!weigh_or_reply(c, &s->filter)) return false;
     if (s->reverse && s->start > s->end) {
         uint64_t start = s->end;
         s->end = s->start;

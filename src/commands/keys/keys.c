@@ -18,7 +18,6 @@
 
 #define RECORD_OF_DELETE 64 /* bytes in the journal, at most */
 #define SCAN_DEFAULT     10
-#define SCAN_MAX         100000 /* what one SCAN replies; whoever asks for more goes on */
 #define RANDOM_TRIES     16
 #define RANDOM_AMONG     100
 
@@ -191,8 +190,9 @@ static bool parse_scan(struct client *c, const struct request *r, struct key_que
                 reply_syntax_error(c);
                 return false;
             }
-            q->count = MIN((uint64_t)count, (uint64_t)SCAN_MAX);
+            q->count = (uint64_t)count;
         } else if (arg_is(r->argv[i], STR("MATCH")) && has_value) {
+            if (!arg_pattern_or_reply(c, value)) return false;
             q->pattern = str_eq(value, STR("*")) ? STR("") : value;
         } else if (arg_is(r->argv[i], STR("TYPE")) && has_value) {
             q->no_streams = !arg_is(value, STR("stream"));
@@ -234,6 +234,7 @@ enum outcome cmd_scan(struct client *c, const struct request *r) {
 /* KEYS pattern: of one moment, found in slices. */
 enum outcome cmd_keys(struct client *c, const struct request *r) {
     struct key_walk *found;
+    if (!arg_pattern_or_reply(c, r->argv[1])) return REPLIED;
     if (!flush_is_applied(c)) return wait_for_apply(c);
     if (r->argv[1].len == 0) {
         reply_array(c, 0); /* matches the empty name only, which nothing has */
