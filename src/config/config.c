@@ -272,6 +272,21 @@ static bool is_current(const struct option *o, const struct config *c, struct st
     return same;
 }
 
+int config_check_journal_max(const struct config *c, uint64_t bytes, struct err *err) {
+    if (bytes >= 2 * c->journal_segment_bytes) return OK;
+    return err_set(err, ERR_FAILED,
+                   "journal-bytes-max must be at least twice journal-segment-bytes");
+}
+
+/* What a start would refuse or lower beside the other options and the system's limits. */
+static int set_check_beside(const struct option *o, const struct config *c,
+                            const struct option_value *v, struct err *why) {
+    if (o->offset == FIELD(journal_bytes_max)) return config_check_journal_max(c, v->number, why);
+    if (o->type != OPTION_INT || c->may_change == NULL) return OK;
+    if (v->number == *(const uint64_t *)((const char *)c + o->offset)) return OK;
+    return c->may_change(o->name, v->number, c->changed_arg, why);
+}
+
 /* *found is NULL when there is nothing to change: a value that cannot be set may be set to what it
  * is, so that what CONFIG GET has returned can always be given back. */
 static int set_parse(const struct config *c, struct str name, struct str value,
@@ -292,6 +307,7 @@ static int set_parse(const struct config *c, struct str name, struct str value,
     if (option_parse(o, value, v, &why) < 0) return set_failed(err, name, why.text);
     if (o->type == OPTION_DURABILITY && v->number != c->durability)
         return set_failed(err, name, "can't set immutable config: the mode is chosen at start");
+    if (set_check_beside(o, c, v, &why) != OK) return set_failed(err, name, why.text);
     *found = o;
     return OK;
 }

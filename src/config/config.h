@@ -17,7 +17,10 @@ struct config {
     char *file; /* absolute path of the configuration file, or NULL */
     /* Called by config_set for each option that it changed. NULL: nobody wants to know. */
     void (*changed)(const char *name, void *arg);
-    void *changed_arg;
+    /* Asked by config_set, before anything is changed, about each option whose number it would
+     * change: not 0, with the reason, when it must not. Changes no option. NULL: nobody objects. */
+    int (*may_change)(const char *name, uint64_t value, void *arg, struct err *err);
+    void *changed_arg; /* of both */
     /* network */
     uint64_t port;
     char *bind; /* addresses, blank separated */

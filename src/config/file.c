@@ -262,10 +262,7 @@ int config_load(struct config *c, int argc, char **argv, struct err *err) {
         status = load_file(c, argv[1], err);
     }
     if (status == OK) status = load_arguments(c, argc, argv, first, err);
-    if (status == OK && c->journal_bytes_max < 2 * c->journal_segment_bytes)
-        status = err_set(err, ERR_FAILED,
-                         "journal-bytes-max must be at least twice journal-segment-bytes");
-    return status;
+    return status == OK ? config_check_journal_max(c, c->journal_bytes_max, err) : status;
 }
 
 /* Rewriting */

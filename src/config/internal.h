@@ -81,6 +81,8 @@ void option_print_line(const struct option *o, const struct config *c, struct bu
 MUST_CHECK int option_read(struct config *c, struct str name, const struct str *words, size_t n,
                            struct err *err);
 void config_defaults(struct config *c);
+/* Whether journal-bytes-max may be this, beside journal-segment-bytes. */
+MUST_CHECK int config_check_journal_max(const struct config *c, uint64_t bytes, struct err *err);
 
 /* --help and --sample-conf. */
 void config_print_help(FILE *f);

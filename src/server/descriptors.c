@@ -29,21 +29,41 @@ void descriptors_open_standard(void) {
     if (fd > STDERR_FILENO) close(fd);
 }
 
-int descriptors_reserve(struct server *srv, struct err *err) {
+static rlim_t own_files(const struct server *srv) {
+    return OWN_FILES + READER_FILES * srv->config.reader_threads;
+}
+
+/* Raises the limit for so many connections, as far as the hard limit goes. Returns how many files
+ * may be open then; RLIM_INFINITY when nobody says. */
+static rlim_t raise_limit(const struct server *srv, uint64_t clients) {
     struct rlimit limit;
-    rlim_t own = OWN_FILES + READER_FILES * srv->config.reader_threads;
-    rlim_t wanted = srv->config.maxclients + own;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return 0;
+    rlim_t wanted = clients + own_files(srv);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return RLIM_INFINITY;
+    if (limit.rlim_cur >= wanted) return limit.rlim_cur;
     limit.rlim_cur = MIN(wanted, limit.rlim_max);
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= wanted) return 0;
-    srv->config.maxclients = limit.rlim_cur > own ? limit.rlim_cur - own : 1;
-    if (limit.rlim_cur <= own)
+    return limit.rlim_cur;
+}
+
+int descriptors_reserve(struct server *srv, struct err *err) {
+    rlim_t own = own_files(srv), files = raise_limit(srv, srv->config.maxclients);
+    if (files <= own)
         return err_set(err, ERR_REFUSED,
                        "only %llu files may be open (ulimit -n), and the server itself needs %llu",
-                       (unsigned long long)limit.rlim_cur, (unsigned long long)own);
-    log_warning("only %llu files may be open: maxclients is %llu",
-                (unsigned long long)limit.rlim_cur, (unsigned long long)srv->config.maxclients);
+                       (unsigned long long)files, (unsigned long long)own);
+    if (files - own >= srv->config.maxclients) return 0;
+    srv->config.maxclients = files - own;
+    log_warning("only %llu files may be open: maxclients is %llu", (unsigned long long)files,
+                (unsigned long long)srv->config.maxclients);
     return 0;
+}
+
+int descriptors_allow(const struct server *srv, uint64_t clients, struct err *err) {
+    rlim_t own = own_files(srv), files = raise_limit(srv, clients);
+    if (files >= own && files - own >= clients) return 0;
+    return err_set(err, ERR_REFUSED,
+                   "The operating system is not able to handle the specified number of clients, "
+                   "try with %llu",
+                   (unsigned long long)(files > own ? files - own : 0));
 }

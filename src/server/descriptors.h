@@ -12,7 +12,10 @@ struct server;
 void descriptors_open_standard(void);
 /* Sees to it that maxclients connections and all that the server itself opens fit: raises the
  * limit (ulimit -n) or lowers maxclients, with a line in the log. ERR_REFUSED: not even one
- * connection would. */
+ * connection would. At the start. */
 MUST_CHECK int descriptors_reserve(struct server *srv, struct err *err);
+/* Whether so many connections would fit; raises the limit for them. ERR_REFUSED with Redis' text,
+ * which says how many would. maxclients stays as it is. */
+MUST_CHECK int descriptors_allow(const struct server *srv, uint64_t clients, struct err *err);
 
 #endif

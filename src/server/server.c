@@ -259,17 +259,19 @@ static void catch_signals(struct server *srv) {
 static void on_config_changed(const char *name, void *arg) {
     struct server *srv = arg;
     const struct config *c = &srv->config;
-    struct err err;
     if (strcmp(name, "cache-bytes") == 0) srv->model.bytes_max = c->cache_bytes;
-    if (strcmp(name, "maxclients") == 0 && descriptors_reserve(srv, &err) != 0)
-        log_warning("maxclients: %s", err.text);
     if (strcmp(name, "requirepass") == 0 || strcmp(name, "protected-mode") == 0)
         listeners_warn(srv);
     if (strcmp(name, "disk-free-min") == 0) store_set_disk_free_min(srv->store, c->disk_free_min);
     if (strcmp(name, "durability") == 0) store_set_interval(srv->store, c->durability_interval_ms);
     if (strcmp(name, "loglevel") == 0) log_level = (enum log_level)c->loglevel;
-    if (strcmp(name, "logfile") == 0 && log_open(c->logfile, &err) != 0)
-        log_warning("%s", err.text);
+}
+
+/* CONFIG SET of a number that the system has a say in. */
+static int may_change(const char *name, uint64_t value, void *arg, struct err *err) {
+    const struct server *srv = arg;
+    if (strcmp(name, "maxclients") == 0) return descriptors_allow(srv, value, err);
+    return 0;
 }
 
 static void make_run_id(struct server *srv) {
@@ -327,6 +329,7 @@ int server_start(struct server *srv, struct err *err) {
             "durability interval: replies do not wait for the disk; the journal is synced every "
             "%llu ms",
             (unsigned long long)srv->config.durability_interval_ms);
+    srv->config.may_change = may_change;
     srv->config.changed = on_config_changed;
     srv->config.changed_arg = srv;
     listeners_warn(srv);

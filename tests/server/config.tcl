@@ -70,6 +70,14 @@ with_server {maxclients 123 -args {--timeout 77 --slowlog-max-len 9}} {
         assert_match "ERR*" [r err CONFIG SET store sqlite:/tmp/x]
         assert_match "ERR wrong number of arguments for 'config|set' command" [r err CONFIG SET timeout]
     }
+    test "CONFIG SET refuses what a start would refuse beside another option" {
+        set before [config_get journal-bytes-max]
+        assert_equal "ERR CONFIG SET failed (possibly related to argument 'journal-bytes-max') - journal-bytes-max must be at least twice journal-segment-bytes" \
+            [r err CONFIG SET journal-bytes-max [expr {2 * [config_get journal-segment-bytes] - 1}]]
+        assert_equal $before [config_get journal-bytes-max]
+        assert_equal OK [r CONFIG SET journal-bytes-max [expr {2 * [config_get journal-segment-bytes]}]]
+        assert_equal OK [r CONFIG SET journal-bytes-max $before]
+    }
     test "Sizes may carry units" {
         foreach {text bytes} {5mb 5242880 1gb 1073741824 100kb 102400 3000000 3000000 2m 2000000 64KB 65536} {
             assert_equal OK [r CONFIG SET proto-max-bulk-len [expr {$bytes < 1048576 ? "1mb" : $text}]]

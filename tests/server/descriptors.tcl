@@ -11,6 +11,17 @@ with_server {journal-segment-bytes 256kb cache-bytes 64mb -limit "ulimit -n 96"}
         assert_match "*# only 96 files may be open: maxclients is $max\n*" [srv new_log]
         assert_range 20 80 $max
     }
+    test "CONFIG SET maxclients of more than the system allows is refused and says how many would do" {
+        set max [info_field [srv default_client] maxclients clients]
+        set refused "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the specified number of clients, try with $max"
+        foreach n [list [expr {$max + 1}] 1000000] { assert_equal $refused [r err CONFIG SET maxclients $n] }
+        assert_equal $refused [r err CONFIG SET timeout 7 maxclients 1000]
+        r MULTI
+        r CONFIG SET maxclients 1000
+        assert_equal $refused [lindex [r typed EXEC] 1 0 1]
+        assert_equal [list maxclients $max timeout 0] [lsort -stride 2 [r CONFIG GET maxclients timeout]]
+        foreach n [list 20 $max] { assert_equal OK [r CONFIG SET maxclients $n] }
+    }
     test "With all connections taken the journal grows past the number of descriptors, and a backup works" {
         set max [info_field [srv default_client] maxclients clients]
         set clients {}
@@ -32,6 +43,19 @@ with_server {journal-segment-bytes 256kb cache-bytes 64mb -limit "ulimit -n 96"}
 }
 with_server {journal-segment-bytes 1mb -limit "ulimit -n 64"} {
     test "A small limit is enough to start" { assert_equal PONG [r PING] }
+}
+with_server {maxclients 10 -limit "ulimit -Sn 64"} {
+    test "CONFIG SET maxclients raises the limit when it may" {
+        assert_equal OK [r CONFIG SET maxclients 200]
+        regexp {Max open files +(\d+)} [read_file /proc/[srv pid]/limits] all files
+        assert {$files > 200} $files
+    }
+    test "What maxclients is can be set again, whatever the limit is by now" {
+        exec prlimit --pid [srv pid] --nofile=90:90
+        assert_match "* try with 42" [r err CONFIG SET maxclients 199]
+        assert_equal OK [r CONFIG SET maxclients 200]
+        assert_equal OK [r CONFIG SET maxclients 42]
+    }
 }
 test "A limit that leaves no connection is a reason not to start" {
     lassign [refused_start {-limit "ulimit -n 40"}] how log
