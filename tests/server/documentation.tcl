@@ -107,6 +107,29 @@ with_server {} {
     }
 }
 
+with_server {store sqlite:./cairn.db} {
+    test "docs/operations.md: CLIENT LIST tells who holds the memory" {
+        for {set i 0} {$i < 32} {incr i} { r EAPPEND large t PAYLOAD [string repeat x 1000000] }
+        with_clients hog {
+            set id [$hog CLIENT ID]
+            $hog send XRANGE large - +
+            set info {[info_field [srv default_client] mem_clients_held memory]}
+            wait_for "it holds what is not sent yet" {[subst $info] > 8000000}
+            set sum 0
+            foreach {_ bytes} [regexp -all -inline { tot-mem=(\d+) } [r CLIENT LIST]] { incr sum $bytes }
+            assert {$sum >= [subst $info]} "$sum of [subst $info]"
+            set ::page docs/operations.md
+            foreach {line block} [page_blocks [page_text]] {
+                if {![string match {$ redis-cli -p 6390 CLIENT LIST |*} [lindex $block 0]]} continue
+                set shown [run_shown [string range [lindex $block 0] 2 end]]
+                assert_equal 3 [llength $shown]
+                assert_match "* id=$id 127.0.0.1:* omem=* xrange" [lindex $shown 0]
+            }
+            assert {[info exists shown]}
+        }
+    }
+}
+
 test "The links of the documentation lead somewhere" {
     set broken {}
     set looked_at 0

@@ -57,9 +57,9 @@ void client_describe(const struct client *c, struct buf *out) {
                "multi-mem=%zu",
                transaction_open(c) ? (int)t->count : -1, transaction_watch_count(c),
                c->in.len - c->in_at, c->in.cap - c->in.len, t != NULL ? t->bytes : 0);
-    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%zu events=%s%s cmd=%s",
+    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%llu events=%s%s cmd=%s",
                c->out.cap, c->out.cap, client_out_pending(c), c->out.cap > 16384 ? c->out.cap : 0,
-               client_memory(c), c->reading ? "r" : "", c->want_write ? "w" : "",
+               (ull)client_total_memory(c), c->reading ? "r" : "", c->want_write ? "w" : "",
                c->last_command != NULL ? command_full_name(c->last_command) : "NULL");
     buf_printf(
         out,

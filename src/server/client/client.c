@@ -335,6 +335,10 @@ size_t client_memory(const struct client *c) {
     return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + queued;
 }
 
+uint64_t client_total_memory(const struct client *c) {
+    return client_memory(c) + need_page_bytes(c) + long_reply_bytes(c);
+}
+
 uint64_t client_holds_more(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
     return queued + need_page_bytes(c) + long_reply_bytes(c);

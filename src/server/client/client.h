@@ -149,7 +149,9 @@ void clients_void(struct server *srv, struct batch *b, const char *why);
 void client_trim(struct client *c);
 /* One line of CLIENT LIST, without newline. */
 void client_describe(const struct client *c, struct buf *out);
-size_t client_memory(const struct client *c);
+size_t client_memory(const struct client *c); /* it and its buffers: bytes */
+/* Also what was loaded for its command, or is kept for a long reply. */
+uint64_t client_total_memory(const struct client *c);
 uint64_t client_holds_more(const struct client *c); /* for client_holds */
 /* What it has sent and was not dealt with, its replies, what was loaded for its command or is kept
  * for a long reply: bytes. */
