@@ -35,7 +35,8 @@ void info_server(struct server *srv, struct buf *out) {
     info_put_u64(out, "arch_bits", sizeof(void *) * 8);
     info_put_text(out, "monotonic_clock", "POSIX clock_gettime");
     info_put_text(out, "multiplexing_api", "libevent");
-    info_put_text(out, "gcc_version", __VERSION__);
+    /* Three numbers, as in Redis: clients that look for versions parse it. */
+    buf_printf(out, "gcc_version:%d.%d.%d\r\n", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     info_put_u64(out, "process_id", (uint64_t)getpid());
     info_put_text(out, "process_supervised", "no");
     info_put_text(out, "run_id", srv->run_id);

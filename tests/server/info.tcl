@@ -10,6 +10,10 @@ with_server {} {
             used_memory total_connections_received total_commands_processed role loading} {
             assert {[info_field [srv default_client] $name] ne ""} "INFO has no $name"
         }
+        # Clients compare them.
+        foreach {- name version} [regexp -all -inline -line {^(\w+_version):(.*?)\r$} $info] {
+            assert_regexp {^\d+(\.\d+\.\d+)?$} $version $name
+        }
         assert_equal [srv pid] [info_field [srv default_client] process_id]
         assert_equal [srv port] [info_field [srv default_client] tcp_port]
         foreach line [split [string map {\r\n \n} $info] \n] {
