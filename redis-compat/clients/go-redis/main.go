@@ -47,7 +47,11 @@ func plain(entries []redis.XMessage) []redis.XMessage {
 
 func main() {
 	fmt.Println("version", redis.Version())
-	r := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + os.Args[1]})
+	options := &redis.Options{Addr: "127.0.0.1:" + os.Args[1]}
+	if resp := os.Getenv("RESP"); resp != "" { // 9.0.5 has no such option
+		reflect.ValueOf(options).Elem().FieldByName("Protocol").SetInt(int64(resp[0] - '0'))
+	}
+	r := redis.NewClient(options)
 	equal(must(r.Ping(ctx).Result()), "PONG")
 
 	// Produce.

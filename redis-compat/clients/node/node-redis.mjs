@@ -9,10 +9,11 @@ const { createClient } = require(name);
 console.log('version', require(`${name}/package.json`).version);
 
 const url = `redis://127.0.0.1:${port}`;
-const r = createClient({ url });
+const chosen = process.env.RESP ? { RESP: Number(process.env.RESP) } : {};
+const r = createClient({ url, ...chosen });
 r.on('error', () => {}); // the server goes away once; the library comes back by itself
 await r.connect();
-const other = createClient({ url });
+const other = createClient({ url, ...chosen });
 other.on('error', () => {});
 await other.connect();
 assert.equal(await r.ping(), 'PONG');

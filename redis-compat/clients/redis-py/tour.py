@@ -1,4 +1,5 @@
 """What a worker does with redis-py: the steps of ../README.md. Usage: tour.py PORT; started by ../run."""
+import os
 import sys
 import threading
 import time
@@ -6,7 +7,8 @@ import time
 import redis
 
 port = int(sys.argv[1])
-r = redis.Redis(port=port, decode_responses=True)
+chosen = {"protocol": int(os.environ["RESP"])} if "RESP" in os.environ else {}
+r = redis.Redis(port=port, decode_responses=True, **chosen)
 assert r.ping()
 print("version", redis.__version__, flush=True)
 
@@ -91,8 +93,8 @@ assert (about["length"], about["last-generated-id"], about["groups"]) == (4, fou
 assert (group["name"], group["pending"], group["lag"]) == ("billing", 1, 0), group
 assert {c["name"]: c["pending"] for c in r.xinfo_consumers("orders", "billing")} == {"alice": 0, "bob": 0, "carol": 1}
 
-# What redis-py 8 knows besides.
-if hasattr(r, "xnack"):
+# What redis-py 8 knows besides, and an older Redis does not.
+if hasattr(r, "xnack") and "xnack" in r.execute_command("COMMAND LIST"):
     first = r.xadd("jobs", {"n": "1"}, idmp=("till", b"receipt-1"))
     assert r.xadd("jobs", {"n": "1"}, idmp=("till", b"receipt-1")) == first
     assert r.xadd("jobs", {"a": "1", "b": "2"}, idmpauto="till") == r.xadd("jobs", {"b": "2", "a": "1"}, idmpauto="till")

@@ -1,0 +1,164 @@
+import io.lettuce.core.ClientOptions;
+import io.lettuce.core.Consumer;
+import io.lettuce.core.Limit;
+import io.lettuce.core.Range;
+import io.lettuce.core.RedisBusyException;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisException;
+import io.lettuce.core.RedisURI;
+import io.lettuce.core.StreamMessage;
+import io.lettuce.core.TransactionResult;
+import io.lettuce.core.XAddArgs;
+import io.lettuce.core.XAutoClaimArgs;
+import io.lettuce.core.XReadArgs;
+import io.lettuce.core.XReadArgs.StreamOffset;
+import io.lettuce.core.api.sync.RedisCommands;
+import io.lettuce.core.protocol.ProtocolVersion;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+
+/** What a worker does with Lettuce: the steps of ../README.md. Usage: Tour PORT; started by ../run. */
+class Tour {
+    static RedisCommands<String, String> r, other;
+
+    static void equal(Object got, Object want) {
+        if (!Objects.equals(got, want)) throw new AssertionError(got + " instead of " + want);
+    }
+
+    record Plain(String id, Map<String, String> fields) {}
+
+    static List<Plain> plain(List<StreamMessage<String, String>> entries) {
+        return entries.stream().map(e -> new Plain(e.getId(), e.getBody())).toList();
+    }
+
+    static List<Plain> read(RedisCommands<String, String> c, String consumer, String from, XReadArgs args) {
+        return plain(c.xreadgroup(Consumer.from("billing", consumer), args, StreamOffset.from("orders", from)));
+    }
+
+    static void kept(String id) {
+        var rows = r.xpending("orders", "billing", Range.unbounded(), Limit.from(10));
+        equal(rows.size(), 1);
+        equal(List.of(rows.get(0).getId(), rows.get(0).getConsumer(), rows.get(0).getRedeliveryCount()), List.of(id, "carol", 3L));
+    }
+
+    /** XINFO's pairs; in RESP3 the library gives them as a list, too. */
+    static Object field(Object reply, String name) {
+        var pairs = (List<?>) reply;
+        return pairs.get(pairs.indexOf(name) + 1);
+    }
+
+    static XAddArgs id(String id) {
+        return new XAddArgs().id(id);
+    }
+
+    public static void main(String[] args) throws Exception {
+        System.out.println("version " + RedisClient.class.getProtectionDomain().getCodeSource().getLocation().getPath()
+            .replaceAll(".*/lettuce-core-(.*)\\.jar", "$1"));
+        var client = RedisClient.create(RedisURI.create("127.0.0.1", Integer.parseInt(args[0])));
+        String resp = System.getenv("RESP");
+        if (resp != null)
+            client.setOptions(ClientOptions.builder().protocolVersion(ProtocolVersion.valueOf("RESP" + resp)).build());
+        r = client.connect().sync();
+        other = client.connect().sync();
+        equal(r.ping(), "PONG");
+
+        // Produce.
+        List<String> ids = new ArrayList<>();
+        List<Plain> all = new ArrayList<>();
+        for (int i = 0; i < 3; i++) {
+            Map<String, String> fields = Map.of("n", "" + i, "text", "é ☕ " + i);
+            ids.add(r.xadd("orders", fields));
+            all.add(new Plain(ids.get(i), fields));
+        }
+        equal(r.xlen("orders"), 3L);
+        equal(plain(r.xrange("orders", Range.unbounded())), all);
+        equal(plain(r.xrevrange("orders", Range.unbounded(), Limit.from(1))), all.subList(2, 3));
+        equal(plain(r.xread(StreamOffset.from("orders", ids.get(0)))), all.subList(1, 3));
+
+        // Consume in a group.
+        equal(r.xgroupCreate(StreamOffset.from("orders", "0"), "billing"), "OK");
+        try {
+            r.xgroupCreate(StreamOffset.from("orders", "0"), "billing");
+            throw new AssertionError("the group was created twice");
+        } catch (RedisBusyException e) {
+            equal(e.getMessage().startsWith("BUSYGROUP"), true);
+        }
+        equal(read(r, "alice", ">", XReadArgs.Builder.count(2)), all.subList(0, 2));
+        equal(r.xack("orders", "billing", ids.get(0)), 1L);
+        var pending = r.xpending("orders", "billing");
+        equal(List.of(pending.getCount(), pending.getMessageIds()), List.of(1L, Range.create(ids.get(1), ids.get(1))));
+        equal(pending.getConsumerMessageCount(), Map.of("alice", 1L));
+
+        // Claim what another one left.
+        equal(plain(r.xclaim("orders", Consumer.from("billing", "bob"), 0, ids.get(1))), all.subList(1, 2));
+        var claimed = r.xautoclaim("orders", XAutoClaimArgs.Builder.xautoclaim(Consumer.from("billing", "carol"), Duration.ZERO, "0-0"));
+        equal(claimed.getId(), "0-0");
+        equal(plain(claimed.getMessages()), all.subList(1, 2));
+        kept(ids.get(1));
+
+        // Block, and be woken.
+        equal(read(r, "alice", ">", new XReadArgs()), all.subList(2, 3));
+        equal(read(r, "alice", ">", XReadArgs.Builder.block(10)), List.of());
+        var woken = CompletableFuture.supplyAsync(() -> read(other, "alice", ">", XReadArgs.Builder.block(30000)));
+        while (!r.info("clients").contains("blocked_clients:1\r")) Thread.sleep(10);
+        String fourth = r.xadd("orders", Map.of("n", "3"));
+        equal(woken.get(20, TimeUnit.SECONDS), List.of(new Plain(fourth, Map.of("n", "3"))));
+        equal(r.xack("orders", "billing", ids.get(2), fourth), 2L);
+
+        // A transaction, and one that another client gets ahead of.
+        r.multi();
+        r.xadd("paid", id("1-1"), Map.of("order", "1"));
+        r.xadd("paid", id("1-2"), Map.of("order", "2"));
+        r.xlen("paid");
+        equal(r.exec().stream().toList(), List.of("1-1", "1-2", 2L));
+        r.watch("paid");
+        other.xadd("paid", id("1-3"), Map.of("order", "3"));
+        r.multi();
+        r.xadd("paid", id("1-4"), Map.of("order", "4"));
+        TransactionResult lost = r.exec();
+        equal(lost.wasDiscarded(), true);
+        equal(r.xlen("paid"), 3L);
+
+        // Remove, and look.
+        equal(r.xdel("paid", "1-2"), 1L);
+        equal(r.xtrim("paid", 1), 1L);
+        equal(plain(r.xrange("paid", Range.unbounded())), List.of(new Plain("1-3", Map.of("order", "3"))));
+        var about = r.xinfoStream("orders");
+        equal(List.of(field(about, "length"), field(about, "last-generated-id"), field(about, "groups")), List.of(4L, fourth, 1L));
+        var group = r.xinfoGroups("orders").get(0);
+        equal(List.of(field(group, "name"), field(group, "pending"), field(group, "lag")), List.of("billing", 1L, 0L));
+        Map<Object, Object> consumers = new TreeMap<>();
+        for (var c : r.xinfoConsumers("orders", "billing")) consumers.put(field(c, "name"), field(c, "pending"));
+        equal(consumers, Map.of("alice", 0L, "bob", 0L, "carol", 1L));
+
+        // The server is restarted.
+        System.out.println("restart");
+        equal(new BufferedReader(new InputStreamReader(System.in)).readLine(), "restarted");
+        for (;;) {
+            try {
+                r.ping();
+                break;
+            } catch (RedisException e) {
+                Thread.sleep(50);
+            }
+        }
+        List<String> found = new ArrayList<>(ids);
+        found.add(fourth);
+        equal(plain(r.xrange("orders", Range.unbounded())).stream().map(Plain::id).toList(), found);
+        kept(ids.get(1));
+        equal(read(r, "carol", "0", new XReadArgs()), all.subList(1, 2));
+        equal(r.xack("orders", "billing", ids.get(1)), 1L);
+        String fifth = r.xadd("orders", Map.of("n", "4"));
+        equal(read(r, "alice", ">", new XReadArgs()), List.of(new Plain(fifth, Map.of("n", "4"))));
+        System.out.println("done");
+        System.exit(0);
+    }
+}
