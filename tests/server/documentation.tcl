@@ -107,7 +107,30 @@ with_server {} {
     }
 }
 
+proc page_rows {page heading} {
+    set text [encoding convertfrom utf-8 [read_file [file join $::top $page]]]
+    regexp "\n$heading\n(.*?)(?:\n#|$)" $text -> section
+    return [lmap row [regexp -all -inline -line {^\| .*$} $section] {lmap cell [split $row |] {string trim $cell}}]
+}
 with_server {store sqlite:./cairn.db} {
+    test "docs/storage.md has each column of cairn_events and each field under its names" {
+        r EAPPEND s t
+        r ESYNC
+        set rows [page_rows docs/storage.md "### The names of a field"]
+        set columns [exec sqlite3 [srv db] "SELECT name FROM pragma_table_info('cairn_events')"]
+        # The error of an unknown field names them all.
+        regexp {expected one or more of (.*), with commas} [r err EGET [uuid] FIELDS nothing-such] -> fields
+        foreach {cell names} [list 1 $columns 2 [string map {, ""} $fields]] {
+            set there {}
+            foreach row $rows {
+                set both [lindex $row $cell]
+                if {$cell == 2 && [string match "the same*" $both]} { set both [lindex $row 1] }
+                if {[string match "in *" $both]} continue
+                lappend there {*}[lmap {_ name} [regexp -all -inline {`([a-z_]+)`} $both] { set name }]
+            }
+            assert_equal [lsort $names] [lsort [lsearch -all -inline -not $there cairn_events]] "column $cell"
+        }
+    }
     test "docs/operations.md: CLIENT LIST tells who holds the memory" {
         for {set i 0} {$i < 32} {incr i} { r EAPPEND large t PAYLOAD [string repeat x 1000000] }
         with_clients hog {
