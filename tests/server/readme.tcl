@@ -18,7 +18,7 @@ with_server {store sqlite:./cairn.db enable-flush no} {
     set ::here {}
     set killed 0
     # The one line that a test must not run as it is: this server is killed, and no other.
-    set kill { && kill -9 $(pidof cairn-server)}
+    set kill { && kill -9 $server}
     test "README.md has a session" { assert {[llength $blocks] > 8} }
     foreach block $blocks {
         set first [lindex $block 0]
@@ -44,11 +44,14 @@ with_server {store sqlite:./cairn.db enable-flush no} {
             }
         } else {
             test "README.md: [string range $first 2 80]" {
-                if {[string first $kill $first] < 0} {
+                set at [lsearch $block "*$kill"]
+                if {$at < 0} {
                     run_block $block
                 } else { ;# what is shown is appended, and not in the database yet
+                    set find "[string range [lindex $block 0] 2 end]; echo \$server"
+                    assert_equal [srv pid] [join [run_shown $find]] "the process that the page would kill"
                     set lock [hold_database [srv db]]
-                    run_block [string map [list $kill ""] $block]
+                    run_block [string map [list $kill ""] [lrange $block $at end]]
                     srv kill9
                     release_database $lock
                     set killed 1
