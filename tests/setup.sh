@@ -176,6 +176,17 @@ run "$root/opt/c/bin/cairn-server" --version
 check "The installed server runs" prints '^Cairn server v='
 run cat "$root/opt/c/share/doc/cairn/cairn.service"
 check "The unit names the installed server" prints '^ExecStart=/opt/c/bin/cairn-server '
+if command -v systemd-analyze >/dev/null; then
+    # With the files for `systemctl edit` that the pages show. systemd wants the program to be there.
+    mkdir -p "$dir/unit/cairn.service.d"
+    sed "s:^ExecStart=:&$root:" "$doc/cairn.service" >"$dir/unit/cairn.service"
+    for page in operations storage; do
+        sed -n '/^        \[Service\]/,/^ \{0,7\}[^ ]/s/^        //p' "$top/docs/$page.md" >"$dir/unit/cairn.service.d/$page.conf"
+        check "docs/$page.md shows what to add to the unit" grep -q '=' "$dir/unit/cairn.service.d/$page.conf"
+    done
+    run systemd-analyze verify "$dir/unit/cairn.service"
+    check "systemd finds nothing wrong in the unit, nor in what is added to it" silent
+fi
 run diff <(sed 's/^    //' "$top/docs/operations.md" | sed -n '/^\[Unit\]/,/^WantedBy=/p') "$top/utils/systemd/cairn.service"
 check "The page on running a server shows the unit as it is" silent
 installs PREFIX=/opt/c uninstall
