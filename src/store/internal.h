@@ -156,7 +156,8 @@ MUST_CHECK int readers_start(struct store *s, struct err *err);
 void readers_ask(struct store *s, struct store_request *r);
 /* Whether it was still waiting for a reader: it does no longer. */
 MUST_CHECK bool readers_take_back(struct store *s, struct store_request *r);
-/* Waits for the reads that are under way. What is queued is dropped. */
+/* Waits for the reads that are under way. What is queued is dropped. The loop's, as it calls done()
+ * of a backup. */
 void readers_stop(struct store *s);
 
 #endif

@@ -216,4 +216,11 @@ void readers_stop(struct store *s) {
     free(s->readers);
     s->readers = NULL;
     s->reader_count = 0;
+    /* Nobody has waited for a backup that was broken off. */
+    LIST_FOR_EACH_SAFE (it, &s->finished) {
+        struct store_request *r = LIST_ENTRY(it, struct store_request, queued);
+        if (r->kind != STORE_BACKUP) continue;
+        list_remove(&r->queued);
+        r->done(r);
+    }
 }

@@ -158,8 +158,8 @@ struct store_stats {
 };
 void store_read_stats(struct store *s, struct store_stats *out);
 
-/* Applies everything, seals the journal, closes. The loop no longer polls; requests that no reader
- * has begun with are dropped, without done(). Negative when something
+/* Applies everything, seals the journal, closes. The loop no longer polls; requests are
+ * dropped, without done(), but for a backup that was under way. Negative when something
  * could not be applied (it stays in the journal), or not even be stored (it is lost; err says which
  * frames). */
 int store_close(struct store *s, struct err *err);
