@@ -13,13 +13,15 @@ proc with_faulty_server {options body} {
 }
 # The rules from now on; replaced in one step. Those of a disk that is slow anyway come last, so that rule 1 is the text's first.
 proc fault {text} {
+    set text "# rules [incr ::fault_number]\n$text"
     if {[slow_disk] ne ""} { append text "\nmatch *\n[slow_disk]" }
     write_file $::control.new "$text\n"
     file rename -force $::control.new $::control
 }
-proc no_fault {} { fault "# no fault [incr ::fault_count]" }
-# The counters: a list of calls and hits of rule n.
+proc no_fault {} { fault "# no fault" }
+# The counters: a list of calls and hits of rule n. None as long as the server still counts by the rules of before.
 proc fault_counts {n} {
+    if {![regexp -line "^generation \\d+ # rules $::fault_number *$" [read_file $::shim_stats]]} { return {0 0} }
     if {![regexp -line "^rule $n calls (\\d+) hits (\\d+)" [read_file $::shim_stats] all calls hits]} { return {0 0} }
     return [list $calls $hits]
 }

@@ -104,9 +104,12 @@ static void stats_line(unsigned line, const char *text) {
     memcpy(shim.stats + (size_t)line * STATS_LINE, padded, STATS_LINE);
 }
 
+/* And the comment that the rules begin with, so that who changed them can tell whose counters
+ * these are. */
 static void stats_generation(void) {
     char text[STATS_LINE];
-    snprintf(text, sizeof text, "generation %u", shim.generation);
+    int comment = shim.text[0] == '#' ? (int)strcspn(shim.text, "\n") : 0;
+    snprintf(text, sizeof text, "generation %u %.*s", shim.generation, comment, shim.text);
     stats_line(0, text);
 }
 
