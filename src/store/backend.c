@@ -1,72 +1,10 @@
 /* What every backend shares: pages and stream lists (containers that own one reference of
- * each element), filters, and the table of backends. No state, no threads: a page belongs
+ * each element), and the table of backends. No state, no threads: a page belongs
  * to whoever fills it until it is handed on whole. */
 #include "store/backend.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
-
-/* --- filters -------------------------------------------------------------- */
-
-bool event_filter_empty(const struct event_filter *f) {
-    return f->type_count == 0 && f->since == 0 && f->until == 0 && f->stream_pattern.len == 0 &&
-           f->category.len == 0 && f->correlation == NULL && f->causation == NULL &&
-           f->aggregate.ptr == NULL;
-}
-
-struct str stream_category(struct str name) {
-    const char *dash = name.len > 0 ? memchr(name.ptr, '-', name.len) : NULL;
-    return dash != NULL ? str_of(name.ptr, (size_t)(dash - name.ptr)) : name;
-}
-
-static bool uuid_passes(const struct uuid *wanted, const struct uuid *have) {
-    if (wanted == NULL) return true;
-    return have != NULL && uuid_eq(wanted, have);
-}
-
-static bool types_pass(const struct event_filter *f, struct str type) {
-    if (f->type_count == 0) return true;
-    for (size_t i = 0; i < f->type_count; i++)
-        if (str_match_glob(f->types[i], type, false)) return true;
-    return false;
-}
-
-bool event_filter_match(const struct event_filter *f, const struct event_record *r,
-                        struct str stream_name) {
-    if (r->recorded < f->since) return false;
-    if (f->until != 0 && r->recorded > f->until) return false;
-    if (!uuid_passes(f->correlation, event_correlation(r))) return false;
-    if (!uuid_passes(f->causation, event_causation(r))) return false;
-    if (f->aggregate.ptr != NULL && !str_eq(f->aggregate, event_aggregate(r))) return false;
-    if (f->category.len > 0 && !str_eq(f->category, stream_category(stream_name))) return false;
-    if (f->stream_pattern.len > 0 && !str_match_glob(f->stream_pattern, stream_name, false))
-        return false;
-    return types_pass(f, event_type(r));
-}
-
-static void weigh(struct glob_work *w, struct str glob) {
-    const char *star = glob.len > 0 ? memchr(glob.ptr, '*', glob.len) : NULL;
-    w->count++;
-    w->bytes += glob.len;
-    if (star != NULL) w->behind_star += glob.len - (size_t)(star - glob.ptr) - 1;
-}
-
-void event_filter_weigh(struct event_filter *f) {
-    f->type_work = f->stream_work = (struct glob_work){0};
-    for (size_t i = 0; i < f->type_count; i++) weigh(&f->type_work, f->types[i]);
-    if (f->stream_pattern.len > 0) weigh(&f->stream_work, f->stream_pattern);
-}
-
-static size_t text_work(const struct glob_work *w, size_t text_len) {
-    enum { BYTES_A_UNIT = 8 };
-    size_t once = MIN(w->bytes, w->count * text_len);
-    return w->count + (once + w->behind_star * text_len) / BYTES_A_UNIT;
-}
-
-size_t event_filter_work(const struct event_filter *f, const struct event_record *r,
-                         struct str stream_name) {
-    return 1 + text_work(&f->type_work, r->type_len) + text_work(&f->stream_work, stream_name.len);
-}
 
 /* --- pages ---------------------------------------------------------------- */
 

@@ -14,6 +14,7 @@
 #include "record/batch.h"
 #include "record/event.h"
 #include "record/record.h"
+#include "store/selector.h"
 
 /* What the loop needs to go on where the store stands. */
 struct store_state {
@@ -83,44 +84,16 @@ struct group_image {
 };
 void stream_head_clear(struct stream_head *h);
 
-/* What comparing with globs takes: of all of them, how long they are, and what stands behind the
- * first star of each, which may be tried at every place of a text. */
-struct glob_work {
-    size_t count, bytes, behind_star;
-};
-/* Filters, all optional (zeroed: none). Matching is on the whole event. */
-struct event_filter {
-    struct str *types; /* globs; an event matches if any does */
-    size_t type_count;
-    uint64_t since, until;               /* on recorded, inclusive; until 0: none */
-    struct str stream_pattern, category; /* len 0: none (log only) */
-    const struct uuid *correlation, *causation;
-    struct str aggregate;                    /* ptr NULL: none */
-    struct glob_work type_work, stream_work; /* event_filter_weigh */
-};
-bool event_filter_empty(const struct event_filter *f);
-/* The category of a stream name: the part before the first '-', or the whole name. */
-struct str stream_category(struct str name);
-/* Whether an event passes. */
-bool event_filter_match(const struct event_filter *f, const struct event_record *r,
-                        struct str stream_name);
-/* How much it takes to find out, at most, in the time that it takes to look at an event at all: 1,
- * and more with patterns. For a filter that was weighed. */
-size_t event_filter_work(const struct event_filter *f, const struct event_record *r,
-                         struct str stream_name);
-/* Notes what its patterns take. */
-void event_filter_weigh(struct event_filter *f);
-
 /* A range of versions of a stream, or of sequences of the log. start <= end, inclusive, also
  * when reversed (then end comes first). */
 struct read_range {
     uint64_t stream; /* number; 0: the log */
     uint64_t start, end;
     bool reverse;
-    size_t count_max;                  /* events */
-    size_t bytes_max;                  /* stop after the event that passes it; at least one event */
-    size_t examined_max;               /* rows looked at (filters); at least one */
-    const struct event_filter *filter; /* NULL: none */
+    size_t count_max;                /* events */
+    size_t bytes_max;                /* stop after the event that passes it; at least one event */
+    size_t examined_max;             /* rows looked at (selectors); at least one */
+    const struct selector *selector; /* NULL: every event */
 };
 
 /* What a read found, in the order asked for. Owned by the caller: page_clear. */

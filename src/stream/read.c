@@ -8,7 +8,7 @@
 #include "stream/internal.h"
 
 #define PREFETCH_AHEAD   8
-#define WORK_IN_MEMORY   100000 /* an event that is looked at is 1, see event_filter_work */
+#define WORK_IN_MEMORY   100000 /* an event that is looked at is 1, see selector_work */
 #define EXAMINED_ON_DISK 50000
 
 struct view {
@@ -60,16 +60,16 @@ static void read_add(struct read *r, struct event *e) {
 
 /* Offers one event. false: the read is complete (there is more: this event, at `at`). */
 static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
-                       bool filtered, size_t *work) {
-    if (r->filter != NULL && !filtered) {
+                       bool selected, size_t *work) {
+    if (r->selector != NULL && !selected) {
         if (*work >= WORK_IN_MEMORY) {
             r->has_more = true;
             r->next = at;
             return false;
         }
         struct stream_name *name = model_name_at(m, e, r->horizon);
-        *work += event_filter_work(r->filter, &e->rec, stream_name_str(name));
-        if (!event_filter_match(r->filter, &e->rec, stream_name_str(name))) return true;
+        *work += selector_work(r->selector, &e->rec, stream_name_str(name));
+        if (!selector_match(r->selector, &e->rec, stream_name_str(name))) return true;
     }
     if (r->found == r->count || (r->found > 0 && r->bytes >= r->bytes_max)) {
         r->has_more = true;
@@ -98,7 +98,7 @@ static bool any_gone(const struct model *m, const struct read *r) {
 
 /* false: the read is complete. */
 static bool read_page(struct model *m, struct read *r, const struct page *page) {
-    size_t work = 0; /* the reader has filtered */
+    size_t work = 0; /* the reader has selected */
     for (size_t i = 0; i < page->count; i++) {
         struct event *e = model_erased(m, page->events[i], r->horizon);
         if (position(r, e) < r->start) continue; /* the range began further down */
@@ -108,18 +108,18 @@ static bool read_page(struct model *m, struct read *r, const struct page *page) 
     if (page->done) return true;
     r->has_more = true;
     r->next = page->next;
-    r->unsure = r->filter == NULL && any_gone(m, r);
+    r->unsure = r->selector == NULL && any_gone(m, r);
     return false;
 }
 
-/* The fast path of read_memory for a stream without a filter: copies pointers only, since to look
+/* The fast path of read_memory for a stream without a selector: copies pointers only, since to look
  * at an event is a cache miss, and whoever composes the reply prefetches them. false: the slow path
  * must look at each; also for scattered events, where touching them now warms the TLB for the
  * reply. */
 static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t high) {
     struct stream *s = r->stream;
     uint64_t n = MIN(high - low + 1, (uint64_t)(r->count - r->found));
-    if (r->filter != NULL || n > r->bytes_max || r->bytes + n * s->largest > r->bytes_max)
+    if (r->selector != NULL || n > r->bytes_max || r->bytes + n * s->largest > r->bytes_max)
         return false;
     if (model_note_read(m, stream_origin(s), r->reverse ? high + 1 - n : low, n)) return false;
     read_reserve(r, n);
@@ -159,7 +159,7 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
         .count_max = MAX(r->count, r->ahead) + 1, /* one more, to know whether there is more */
         .bytes_max = r->bytes_max,
         .examined_max = EXAMINED_ON_DISK,
-        .filter = r->filter,
+        .selector = r->selector,
     };
 }
 

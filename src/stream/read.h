@@ -18,8 +18,8 @@ struct read {
     uint64_t start, end;   /* inclusive; start <= end */
     bool reverse;
     size_t count;
-    const struct event_filter *filter; /* NULL: none */
-    uint64_t horizon;  /* last frame that is seen; VIEW_NEWEST: all that is decided */
+    struct selector *selector; /* borrowed; NULL: every event */
+    uint64_t horizon;          /* last frame that is seen; VIEW_NEWEST: all that is decided */
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
@@ -31,7 +31,7 @@ struct read {
     uint64_t bytes; /* no more than these take in memory, together */
     bool has_more;  /* more may match in the range, from `next` on */
     uint64_t next;
-    bool unsure; /* without a filter: the page ended before `next`, and what follows it may all be
+    bool unsure; /* without a selector: the page ended before `next`, and what follows it may all be
                     removed by now */
 };
 

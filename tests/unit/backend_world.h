@@ -255,8 +255,8 @@ static inline size_t world_check_range(struct world *x, struct read_range r) {
             for (; want == NULL && i < x->event_count; i++) {
                 const struct event *e = x->events[r.reverse ? x->event_count - 1 - i : i];
                 if (!world_in_range(e, &whole)) continue;
-                if (r.filter != NULL &&
-                    !event_filter_match(r.filter, &e->rec, stream_name_str(e->name)))
+                if (r.selector != NULL &&
+                    !selector_match(r.selector, &e->rec, stream_name_str(e->name)))
                     continue;
                 want = e;
             }
@@ -279,7 +279,7 @@ static inline size_t world_check_range(struct world *x, struct read_range r) {
         const struct event *e = x->events[r.reverse ? x->event_count - 1 - i : i];
         CHECK(
             !world_in_range(e, &whole) ||
-            (r.filter != NULL && !event_filter_match(r.filter, &e->rec, stream_name_str(e->name))));
+            (r.selector != NULL && !selector_match(r.selector, &e->rec, stream_name_str(e->name))));
     }
     return found;
 }

@@ -1,5 +1,6 @@
 /* The conformance suite of backends: every test runs over memory and over SQLite. */
 #include "backend_world.h"
+#include "selectors.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -321,9 +322,9 @@ BOTH(events_of_a_page_share_their_streams_name) {
     page_clear(&q);
 }
 
-/* --- filters ------------------------------------------------------------------ */
+/* --- selectors ---------------------------------------------------------------- */
 
-static void fill_for_filters(struct world *x, size_t n) {
+static void fill_for_selectors(struct world *x, size_t n) {
     static const char *const types[] = {"order.created", "order.paid", "user.created", "tick",
                                         "rare",          "",           "a*b"};
     char stream[32], aggregate[32];
@@ -359,44 +360,47 @@ static void fill_for_filters(struct world *x, size_t n) {
     if (x->batch_count > 0) world_apply(x);
 }
 
-BOTH(each_filter_alone_finds_what_a_walk_finds) {
-    fill_for_filters(x, 6000);
-    struct uuid correlation = uuid_n(3), causation = uuid_n(104), nobody = uuid_n(99);
-    struct str created[] = {STR("*.created")}, two[] = {STR("rare"), STR("order.*")},
-               only[] = {STR("only.here")}, none[] = {STR("none")}, quoted[] = {STR("a\\*b")},
-               empty[] = {STR("")}, all[] = {STR("*")};
+BOTH(each_selector_alone_finds_what_a_walk_finds) {
+    fill_for_selectors(x, 6000);
+    struct uuid three = uuid_n(3), four = uuid_n(4), nobody = uuid_n(99);
+    struct uuid causation = uuid_n(104), another = uuid_n(106);
     uint64_t middle = x->events[3000]->rec.recorded, last = x->clock_ms;
-    struct event_filter filters[] = {
-        {.types = created, .type_count = 1},
-        {.types = two, .type_count = 2},
-        {.types = only, .type_count = 1},
-        {.types = none, .type_count = 1},
-        {.types = quoted, .type_count = 1},
-        {.types = empty, .type_count = 1},
-        {.types = all, .type_count = 1},
+    const struct wanted wanted[] = {
+        {.type = {STR("*.created")}},
+        {.type = {STR("rare"), STR("order.*")}},
+        {.type = {STR("only.here")}},
+        {.type = {STR("none")}},
+        {.type = {STR("a\\*b")}},
+        {.type = {STR("")}},
+        {.type = {STR("*")}},
         {.since = middle},
         {.until = middle},
         {.since = middle, .until = middle},
         {.since = last + 1},
         {.until = 1},
         {.since = 1, .until = UINT64_MAX},
-        {.stream_pattern = STR("*-3")},
-        {.stream_pattern = STR("order-*")},
-        {.category = STR("order")},
-        {.category = STR("orde")},
-        {.correlation = &correlation},
-        {.correlation = &nobody},
-        {.causation = &causation},
-        {.aggregate = STR("agg-5")},
-        {.aggregate = STR("agg")},
-        {.aggregate = STR("")},
+        {.stream = {STR("*-3")}},
+        {.stream = {STR("order-*")}},
+        {.stream = {STR("user-1"), STR("order-*"), STR("user-2")}},
+        {.category = {STR("order")}},
+        {.category = {STR("orde")}},
+        {.category = {STR("user"), STR("order")}},
+        {.correlation = {&three}},
+        {.correlation = {&four, &nobody, &three}},
+        {.correlation = {&nobody}},
+        {.causation = {&causation}},
+        {.causation = {&another, &causation}},
+        {.aggregate = {STR("agg-5")}},
+        {.aggregate = {STR("agg")}},
+        {.aggregate = {STR("agg-5"), STR("agg-2"), STR("none")}},
     };
-    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-        CHECK(!event_filter_empty(&filters[i]));
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct selector *selector = selector_of(&wanted[i]);
+        CHECK(selector != NULL);
         for (int mode = 0; mode < 8; mode++) {
             struct read_range r = range_of(mode & 1 ? 2 : 0, 0, UINT64_MAX);
             r.reverse = (mode & 2) != 0;
-            r.filter = &filters[i];
+            r.selector = selector;
             if (mode & 4) {
                 r.count_max = 17;
                 r.start = 40;
@@ -404,43 +408,46 @@ BOTH(each_filter_alone_finds_what_a_walk_finds) {
             }
             world_check_range(x, r);
         }
+        selector_unref(selector);
     }
 }
 
-BOTH(filters_together_find_what_a_walk_finds) {
-    fill_for_filters(x, 5000);
+BOTH(the_kinds_of_a_selector_must_all_hold) {
+    fill_for_selectors(x, 5000);
     static struct str patterns[] = {STR("*.created"), STR("order.paid"), STR("r?re"),
                                     STR("only.*"),    STR("[tu]*"),      STR("none")};
     for (int i = 0; i < 400; i++) {
         uint64_t r = draw_u64();
-        struct uuid correlation = uuid_n(r % 10), causation = uuid_n(100 + (r >> 8) % 10);
-        struct event_filter f = {0};
-        struct str types[2] = {patterns[(r >> 10) % 6], patterns[(r >> 14) % 6]};
+        struct uuid a = uuid_n(r % 10), b = uuid_n((r >> 4) % 10), c = uuid_n(100 + (r >> 8) % 10);
+        struct wanted w = {0};
         if ((r >> 18) % 3 == 0) {
-            f.types = types;
-            f.type_count = 1 + (r >> 20) % 2;
+            w.type[0] = patterns[(r >> 10) % 6];
+            if ((r >> 20) % 2) w.type[1] = patterns[(r >> 14) % 6];
         }
-        if ((r >> 22) % 4 == 0) f.since = x->events[(r >> 24) % 5000]->rec.recorded;
-        if ((r >> 26) % 4 == 0) f.until = x->events[(r >> 28) % 5000]->rec.recorded;
-        if ((r >> 30) % 4 == 0) f.stream_pattern = STR("*-[0-3]");
-        if ((r >> 32) % 4 == 0) f.category = STR("user");
-        if ((r >> 34) % 5 == 0) f.correlation = &correlation;
-        if ((r >> 36) % 5 == 0) f.causation = &causation;
-        if ((r >> 38) % 5 == 0) f.aggregate = STR("agg-2");
+        if ((r >> 22) % 4 == 0) w.since = x->events[(r >> 24) % 5000]->rec.recorded;
+        if ((r >> 26) % 4 == 0) w.until = x->events[(r >> 28) % 5000]->rec.recorded;
+        if ((r >> 30) % 4 == 0) w.stream[0] = STR("*-[0-3]");
+        if ((r >> 32) % 4 == 0) w.category[0] = STR("user");
+        if ((r >> 34) % 5 == 0) w.correlation[0] = &a;
+        if ((r >> 34) % 10 == 0) w.correlation[1] = &b;
+        if ((r >> 36) % 5 == 0) w.causation[0] = &c;
+        if ((r >> 38) % 5 == 0) w.aggregate[0] = STR("agg-2");
+        if ((r >> 38) % 10 == 0) w.aggregate[1] = STR("agg-3");
+        struct selector *selector = selector_of(&w);
         struct read_range range = range_of((r >> 40) % 3, (r >> 44) % 500, 4000 + (r >> 48) % 1500);
         range.reverse = (r >> 60) % 2 == 0;
-        range.filter = &f;
+        range.selector = selector;
         if ((r >> 61) % 2 == 0) range.examined_max = 500;
         if ((r >> 62) % 2 == 0) range.count_max = 50;
         world_check_range(x, range);
+        selector_unref(selector);
     }
 }
 
-BOTH(types_that_come_later_are_found_by_the_same_filter) {
-    struct str globs[] = {STR("new.*")};
-    struct event_filter f = {.types = globs, .type_count = 1};
+BOTH(types_that_come_later_are_found_by_the_same_selector) {
+    struct selector *selector = selector_of(&(struct wanted){.type = {STR("new.*")}});
     struct read_range r = range_of(0, 0, UINT64_MAX);
-    r.filter = &f;
+    r.selector = selector;
     char type[32];
     for (int i = 0; i < 200; i++) {
         snprintf(type, sizeof type, "%s.%d", i % 2 == 0 ? "new" : "old", i);
@@ -449,6 +456,7 @@ BOTH(types_that_come_later_are_found_by_the_same_filter) {
         if (i % 10 == 0) CHECK_INT(world_check_range(x, r), i / 2 + 1);
     }
     CHECK_INT(world_check_range(x, r), 100);
+    selector_unref(selector);
 }
 
 /* --- ids ---------------------------------------------------------------------- */
@@ -462,7 +470,7 @@ static struct event *by_id(struct world *x, const struct uuid *id) {
 }
 
 BOTH(events_are_found_by_their_ids) {
-    fill_for_filters(x, 2000);
+    fill_for_selectors(x, 2000);
     for (size_t i = 0; i < x->event_count; i++) {
         struct event *e = by_id(x, &x->events[i]->rec.event_id);
         CHECK(e != NULL);

@@ -2,6 +2,7 @@
  * memory and over SQLite; where it makes a difference what is merged and purged, before and
  * after maintenance. */
 #include "backend_world.h"
+#include "selectors.h"
 #include "base/clock.h"
 #include "record/fields.h"
 
@@ -255,9 +256,9 @@ BOTH(an_event_may_be_removed_by_the_apply_that_adds_it) {
     world_frame(x);
     make_stream(x, "s", 2);
     world_apply(x);
-    struct event_filter f = {.correlation = &correlation};
+    struct selector *selector = selector_of(&(struct wanted){.correlation = {&correlation}});
     struct read_range r = range_of(0, 0, UINT64_MAX);
-    r.filter = &f;
+    r.selector = selector;
     BEFORE_AND_AFTER_MAINTENANCE(x) {
         check_everything(x);
         CHECK_INT(world_check_range(x, r), 0);
@@ -266,6 +267,7 @@ BOTH(an_event_may_be_removed_by_the_apply_that_adds_it) {
         CHECK_INT(h.detail->hole_count, 1);
         stream_head_clear(&h);
     }
+    selector_unref(selector);
 }
 
 BOTH(an_id_can_be_used_again_when_its_event_was_removed) {

@@ -6,6 +6,7 @@
 #include "record/fields.h"
 #include "store/memory/internal.h"
 #include "unit.h"
+#include "selectors.h"
 
 #include <sqlite3.h>
 
@@ -547,22 +548,23 @@ static void compare_range(struct twins *t, const struct read_range *range) {
     CHECK_INT(p[1].count, p[0].count);
     for (size_t i = 0; i < p[0].count; i++) compare_events(p[0].events[i], p[1].events[i]);
     /* Behind the last event of a page there may be rows that only one of the two has to pass. */
-    if (range->filter == NULL && p[0].done == p[1].done) CHECK_INT(p[1].next, p[0].next);
+    if (range->selector == NULL && p[0].done == p[1].done) CHECK_INT(p[1].next, p[0].next);
     for (int i = 0; i < 2; i++) page_clear(&p[i]);
 }
 
 static void compare_ranges(struct twins *t) {
     struct uuid correlation = {{(uint8_t)draw(4)}};
-    struct str types[] = {STR("b.*")};
-    struct event_filter filters[] = {
-        {.types = types, .type_count = 1},
-        {.correlation = &correlation},
-        {.causation = &correlation},
-        {.aggregate = STR("agg")},
-        {.stream_pattern = STR("n-1*")},
+    const struct wanted wanted[] = {
+        {.type = {STR("b.*")}},
+        {.correlation = {&correlation}},
+        {.causation = {&correlation}},
+        {.aggregate = {STR("agg")}},
+        {.stream = {STR("n-1*")}},
         {.since = 1000000 + draw(t->clock - 1000000 + 1)},
         {.until = 1000000 + draw(t->clock - 1000000 + 1)},
     };
+    struct selector *selectors[ARRAY_LEN(wanted)];
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) selectors[i] = selector_of(&wanted[i]);
     for (int i = 0; i < 40; i++) {
         uint64_t stream = draw(2) ? draw(t->stream_end + 1) : 0;
         uint64_t top = stream != 0 ? 100 : t->sequence_end + 10, a = draw(top), b = draw(top);
@@ -573,9 +575,10 @@ static void compare_ranges(struct twins *t) {
                                    .count_max = draw(2) ? 1000000 : 5,
                                    .bytes_max = SIZE_MAX,
                                    .examined_max = SIZE_MAX,
-                                   .filter = draw(2) ? &filters[draw(7)] : NULL};
+                                   .selector = draw(2) ? selectors[draw(7)] : NULL};
         compare_range(t, &range);
     }
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) selector_unref(selectors[i]);
 }
 
 static void compare_lookups(struct twins *t) {

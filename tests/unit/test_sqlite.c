@@ -1,6 +1,7 @@
 /* What is SQLite's alone: files that are not ours, reopening, epochs, the merge of the index,
  * views, foreign users of the file, backups. The rest is in test_backend.c. */
 #include "sqlite_world.h"
+#include "selectors.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -344,17 +345,18 @@ TEST(a_rare_value_in_a_long_stream_is_found_without_a_walk_along_it) {
     world_open(&x, &backend_sqlite, "test.db");
     fill_long(&x);
     struct uuid rare = uuid_n(1), common = uuid_n(2), nobody = uuid_n(3);
-    struct event_filter filters[] = {{.correlation = &rare},
-                                     {.correlation = &nobody},
-                                     {.correlation = &common},
-                                     {.aggregate = STR("agg")}};
+    const struct wanted wanted[] = {{.correlation = {&rare}},
+                                    {.correlation = {&nobody}},
+                                    {.correlation = {&common}},
+                                    {.aggregate = {STR("agg")}}};
     static const size_t found[][2] = {{2, 2}, {0, 0}, {5, 10}, {10, 10}};
-    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+        struct selector *selector = selector_of(&wanted[i]);
         for (int reverse = 0; reverse < 2; reverse++) {
             struct page p;
             page_init(&p);
             struct read_range range = range_of(1, 10, 2998);
-            range.filter = &filters[i];
+            range.selector = selector;
             range.reverse = reverse != 0;
             range.examined_max = 10;
             WORLD_OK(&x, x.b->read_events(x.r, &range, &p, &err));
@@ -366,6 +368,7 @@ TEST(a_rare_value_in_a_long_stream_is_found_without_a_walk_along_it) {
             if (!p.done) CHECK_INT(p.next, reverse ? 2988 : 20);
             page_clear(&p);
         }
+        selector_unref(selector);
     }
     world_close(&x);
 }

@@ -1,5 +1,4 @@
 /* ESCAN, EPSCAN, EGET: reading events. */
-#include "base/alloc.h"
 #include "stream/read.h"
 #include "server/server.h"
 #include "server/client/share.h"
@@ -8,179 +7,120 @@
 #include "commands/event/args.h"
 #include "commands/event/chosen_fields.h"
 #include "commands/event/family.h"
+#include "commands/event/pages.h"
 #include "commands/event/reply.h"
+#include "commands/event/selector_args.h"
 
-#define PAGE_AFTER_REMOVED                                                                         \
-    1000 /* events, at least, of the page behind one that was all removed                          \
-          */
-#define COUNT_DEFAULT   100
-#define TYPES_MAX       1000
-#define TYPES_BYTES_MAX 65536
-#define TYPES_STAR_MAX  16384
-#define SCAN_COUNT_MAX  (1u << 30)
+#define COUNT_DEFAULT  100
+#define SCAN_COUNT_MAX (1u << 30)
 
 struct scan {
     uint64_t start, end, count;
-    bool reverse, has_filter;
-    struct event_filter filter;
-    struct uuid correlation, causation;
+    bool reverse;
+    struct selector_args args;
+    struct selector *selector; /* NULL: every event */
     struct chosen_fields chosen;
 };
 
-struct scan_option {
-    struct str keyword;
-    bool log_only;
+/* The words besides those of the selector. */
+enum scan_word { SCAN_REV, SCAN_COUNT, SCAN_FIELDS, SCAN_PARTITION_KEY, SCAN_WORDS };
+
+static const struct str scan_words[SCAN_WORDS] = {
+    [SCAN_REV] = {"REV", 3},
+    [SCAN_COUNT] = {"COUNT", 5},
+    [SCAN_FIELDS] = {"FIELDS", 6},
+    [SCAN_PARTITION_KEY] = {"PARTITION_KEY", 13},
 };
 
-enum scan_keyword {
-    SCAN_REV,
-    SCAN_COUNT,
-    SCAN_TYPE,
-    SCAN_SINCE,
-    SCAN_UNTIL,
-    SCAN_CORRELATION,
-    SCAN_CAUSATION,
-    SCAN_AGGREGATE,
-    SCAN_FIELDS,
-    SCAN_PARTITION_KEY,
-    SCAN_STREAM,
-    SCAN_CATEGORY,
-    SCAN_KEYWORDS,
-};
-
-static const struct scan_option keywords[SCAN_KEYWORDS] = {
-    [SCAN_REV] = {{"REV", 3}, false},
-    [SCAN_COUNT] = {{"COUNT", 5}, false},
-    [SCAN_TYPE] = {{"TYPE", 4}, false},
-    [SCAN_SINCE] = {{"SINCE", 5}, false},
-    [SCAN_UNTIL] = {{"UNTIL", 5}, false},
-    [SCAN_CORRELATION] = {{"CORRELATION", 11}, false},
-    [SCAN_CAUSATION] = {{"CAUSATION", 9}, false},
-    [SCAN_AGGREGATE] = {{"AGGREGATE", 9}, false},
-    [SCAN_FIELDS] = {{"FIELDS", 6}, false},
-    [SCAN_PARTITION_KEY] = {{"PARTITION_KEY", 13}, false},
-    [SCAN_STREAM] = {{"STREAM", 6}, true},
-    [SCAN_CATEGORY] = {{"CATEGORY", 8}, true},
-};
-
-static enum scan_keyword keyword_find(struct str arg, bool log) {
-    for (enum scan_keyword k = 0; k < SCAN_KEYWORDS; k++)
-        if (arg_is(arg, keywords[k].keyword) && (log || !keywords[k].log_only)) return k;
-    return SCAN_KEYWORDS;
+static enum scan_word scan_word_of(struct str arg) {
+    enum scan_word w = 0;
+    while (w < SCAN_WORDS && !arg_is(arg, scan_words[w])) w++;
+    return w;
 }
 
-/* The patterns behind TYPE: at least one, up to the next keyword. Returns how many. */
-static size_t parse_types(const struct request *r, size_t at, bool log, struct scan *s) {
-    struct event_filter *f = &s->filter;
-    size_t n = 1;
-    while (at + n < r->argc && keyword_find(r->argv[at + n], log) == SCAN_KEYWORDS) n++;
-    f->types = xrealloc(f->types, (f->type_count + n) * sizeof *f->types);
-    for (size_t i = 0; i < n; i++) f->types[f->type_count++] = r->argv[at + i];
-    s->has_filter = true;
-    return n;
+/* Of one stream there is nothing to select by its name. */
+static enum selector_word selector_word_in(struct str arg, bool log) {
+    enum selector_word w = selector_word_of(arg);
+    return log || (w != WORD_STREAM && w != WORD_CATEGORY) ? w : SELECTOR_WORD_COUNT;
 }
 
-static bool parse_value(struct client *c, struct scan *s, enum scan_keyword k, struct str value) {
-    struct event_filter *f = &s->filter;
-    s->has_filter =
-        s->has_filter || (k != SCAN_COUNT && k != SCAN_PARTITION_KEY && k != SCAN_FIELDS);
-    switch (k) {
-    case SCAN_COUNT:
-        if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
-        if (s->count == 0) { /* a page that never gets further: a loop over it would not end */
-            reply_error(c, "INVALIDARG COUNT must be at least 1");
-            return false;
-        }
-        s->count = MIN(s->count, (uint64_t)SCAN_COUNT_MAX); /* pages are bounded in bytes anyway */
-        return true;
-    case SCAN_SINCE:
-        return arg_u64_or_reply(c, value, "SINCE", &f->since);
-    case SCAN_UNTIL:
-        if (!arg_u64_or_reply(c, value, "UNTIL", &f->until)) return false;
-        if (f->until > 0) return true;
-        reply_error(c, "INVALIDARG invalid UNTIL: a time in ms after 1970 is expected");
+static bool is_word(struct str arg, bool log) {
+    return scan_word_of(arg) != SCAN_WORDS || selector_word_in(arg, log) != SELECTOR_WORD_COUNT;
+}
+
+static bool count_or_reply(struct client *c, struct scan *s, struct str value) {
+    if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
+    if (s->count == 0) { /* a page that never gets further: a loop over it would not end */
+        reply_error(c, "INVALIDARG COUNT must be at least 1");
         return false;
-    case SCAN_FIELDS:
-        return chosen_fields_or_reply(c, value, &s->chosen);
-    case SCAN_PARTITION_KEY: {
-        struct uuid ignored; /* one partition: the key restricts nothing */
-        return arg_uuid_or_reply(c, value, "partition key", &ignored);
     }
-    case SCAN_STREAM:
-        f->stream_pattern = value;
-        break;
-    case SCAN_CATEGORY:
-        f->category = value;
-        break;
-    case SCAN_CORRELATION:
-        f->correlation = &s->correlation;
-        return arg_uuid_or_reply(c, value, "correlation id", &s->correlation);
-    case SCAN_CAUSATION:
-        f->causation = &s->causation;
-        return arg_uuid_or_reply(c, value, "causation id", &s->causation);
-    case SCAN_AGGREGATE:
-        f->aggregate = value;
-        break;
-    case SCAN_REV:
-    case SCAN_TYPE:
-    case SCAN_KEYWORDS:
-        break;
-    }
-    if (value.len > 0) return true;
-    reply_error(c, "INVALIDARG %s cannot be empty", keywords[k].keyword.ptr);
+    s->count = MIN(s->count, (uint64_t)SCAN_COUNT_MAX); /* pages are bounded in bytes anyway */
+    return true;
+}
+
+static bool scan_value_or_reply(struct client *c, struct scan *s, enum scan_word w,
+                                struct str value) {
+    struct uuid ignored; /* one partition: its key restricts nothing */
+    if (w == SCAN_COUNT) return count_or_reply(c, s, value);
+    if (w == SCAN_FIELDS) return chosen_fields_or_reply(c, value, &s->chosen);
+    return arg_uuid_or_reply(c, value, "partition key", &ignored);
+}
+
+static bool unexpected(struct client *c, struct str arg, bool log) {
+    reply_error(c,
+                "INVALIDARG unexpected string '%.*s': expected REV, COUNT, TYPE, SINCE, UNTIL, "
+                "CORRELATION, CAUSATION, AGGREGATE, FIELDS, %s or end of input",
+                (int)MIN(arg.len, (size_t)64), arg.ptr, log ? "STREAM, CATEGORY" : "PARTITION_KEY");
     return false;
+}
+
+static bool missing_value(struct client *c, struct str word) {
+    reply_error(c, "INVALIDARG unexpected end of input: expected a value for %s", word.ptr);
+    return false;
+}
+
+/* A word of the selector at `at`, with its value; TYPE takes a list, up to the next word. */
+static bool parse_selector(struct client *c, const struct request *r, size_t *at, bool log,
+                           struct scan *s, enum selector_word w) {
+    size_t next = *at + 1;
+    if (next >= r->argc) return missing_value(c, selector_word_name(w));
+    do {
+        if (!selector_value_or_reply(c, &s->args, w, r->argv[next++])) return false;
+    } while (w == WORD_TYPE && next < r->argc && !is_word(r->argv[next], log));
+    *at = next;
+    return true;
 }
 
 static bool parse_options(struct client *c, const struct request *r, size_t at, bool log,
                           struct scan *s) {
     unsigned seen = 0;
     while (at < r->argc) {
-        enum scan_keyword k = keyword_find(r->argv[at], log);
-        if (k == SCAN_KEYWORDS) {
-            reply_error(c,
-                        "INVALIDARG unexpected string '%.*s': expected REV, COUNT, TYPE, SINCE, "
-                        "UNTIL, CORRELATION, CAUSATION, AGGREGATE, FIELDS, %s or end of input",
-                        (int)MIN(r->argv[at].len, (size_t)64), r->argv[at].ptr,
-                        log ? "STREAM, CATEGORY" : "PARTITION_KEY");
+        enum selector_word selecting = selector_word_in(r->argv[at], log);
+        enum scan_word w = scan_word_of(r->argv[at]);
+        if (selecting != SELECTOR_WORD_COUNT) {
+            if (!parse_selector(c, r, &at, log, s, selecting)) return false;
+            continue;
+        }
+        if (w == SCAN_WORDS) return unexpected(c, r->argv[at], log);
+        if (seen & (1u << w)) {
+            reply_error(c, "INVALIDARG %s already specified", scan_words[w].ptr);
             return false;
         }
-        if (k != SCAN_TYPE && (seen & (1u << k))) {
-            reply_error(c, "INVALIDARG %s already specified", keywords[k].keyword.ptr);
-            return false;
-        }
-        seen |= 1u << k;
+        seen |= 1u << w;
         at++;
-        if (k == SCAN_REV) {
+        if (w == SCAN_REV) {
             s->reverse = true;
             continue;
         }
-        if (at >= r->argc) {
-            reply_error(c, "INVALIDARG unexpected end of input: expected a value for %s",
-                        keywords[k].keyword.ptr);
-            return false;
-        }
-        if (k == SCAN_TYPE) {
-            at += parse_types(r, at, log, s);
-            continue;
-        }
-        if (!parse_value(c, s, k, r->argv[at])) return false;
-        at++;
+        if (at >= r->argc) return missing_value(c, scan_words[w]);
+        if (!scan_value_or_reply(c, s, w, r->argv[at++])) return false;
     }
-    return true;
+    return selector_or_reply(c, &s->args, &s->selector);
 }
 
-/* To look at one event is quick whatever the patterns are: how many a page looks at depends on them
- * (event_filter_work), but it is one at least. */
-static bool weigh_or_reply(struct client *c, struct event_filter *f) {
-    event_filter_weigh(f);
-    const struct glob_work *w = &f->type_work;
-    if (w->count <= TYPES_MAX && w->bytes <= TYPES_BYTES_MAX && w->behind_star <= TYPES_STAR_MAX)
-        return arg_pattern_or_reply(c, f->stream_pattern);
-    reply_error(c,
-                "INVALIDARG TYPE takes at most %d patterns, of %d bytes together, of which %d may "
-                "stand behind the first * of their pattern",
-                TYPES_MAX, TYPES_BYTES_MAX, TYPES_STAR_MAX);
-    return false;
+static void scan_clear(struct scan *s) {
+    selector_args_clear(&s->args);
+    selector_unref(s->selector);
 }
 
 /* start end [options]. With REV the bounds may come in either order, as in XREVRANGE or ESCAN. */
@@ -190,7 +130,6 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
     if (!arg_bound_or_reply(c, r->argv[2], &s->start) ||
         !arg_bound_or_reply(c, r->argv[3], &s->end) || !parse_options(c, r, 4, log, s))
         return false;
-    if (!weigh_or_reply(c, &s->filter)) return false;
     if (s->reverse && s->start > s->end) {
         uint64_t start = s->end;
         s->end = s->start;
@@ -230,65 +169,6 @@ static void reply_read(struct client *c, const struct read *r, const struct chos
     c->srv->stats.events_read += r->found;
 }
 
-/* What of the range lies beyond r->next. */
-static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
-    return (struct read){
-        .stream = r->stream,
-        .start = r->reverse ? start : r->next,
-        .end = r->reverse ? r->next : end,
-        .reverse = r->reverse,
-        .horizon = r->horizon,
-        .bytes_max = r->bytes_max,
-        .ahead = PAGE_AFTER_REMOVED,
-    };
-}
-
-/* Reads until something is found or nothing is left: of a page from disk all may have been removed
- * since. false: parked. */
-static bool read_some(struct client *c, struct read *r) {
-    while (true) {
-        uint64_t start = r->start, end = r->end;
-        bool known = need_read(c, r);
-        if (!known || !r->unsure || r->found > 0) return known;
-        struct read rest = rest_of(r, start, end);
-        rest.count = r->count;
-        read_clear(r);
-        *r = rest;
-    }
-}
-
-static uint64_t position_of(const struct read *r, const struct event *e) {
-    return r->stream != NULL ? e->rec.version : e->rec.sequence;
-}
-
-/* What was read behind r, too. */
-static void read_append(struct read *r, struct read *more) {
-    if (more->found > 0) {
-        r->cap = r->found + more->found;
-        r->events = xrealloc(r->events, r->cap * sizeof *r->events);
-        memcpy(r->events + r->found, more->events, more->found * sizeof *r->events);
-        r->found = r->cap;
-    }
-    r->bytes += more->bytes;
-    r->has_more = more->has_more;
-    r->next = more->next;
-    r->unsure = more->unsure;
-    read_clear(more);
-}
-
-/* Of a page from disk some may have been removed since: reads on until there are as many as are
- * wanted. What a reply holds must not depend on what is applied. false: parked. */
-static bool read_full(struct client *c, const struct scan *s, struct read *r) {
-    bool known = read_some(c, r);
-    while (known && r->unsure && r->found < s->count && r->bytes < r->bytes_max) {
-        struct read more = rest_of(r, s->start, s->end);
-        more.count = s->count - r->found;
-        known = read_some(c, &more);
-        read_append(r, &more);
-    }
-    return known;
-}
-
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
     struct read r = {
         .stream = stream,
@@ -296,19 +176,11 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .end = s->end,
         .reverse = s->reverse,
         .count = s->count,
-        .filter = s->has_filter ? &s->filter : NULL,
+        .selector = s->selector,
         .horizon = c->view,
         .bytes_max = share_portion(c),
     };
-    bool known = s->start > s->end || read_full(c, s, &r);
-    if (known && r.unsure) {
-        struct read rest = rest_of(&r, s->start, s->end);
-        rest.count = 1;
-        known = read_some(c, &rest);
-        r.has_more = rest.found > 0;
-        if (r.has_more) r.next = position_of(&r, rest.events[0]);
-        read_clear(&rest);
-    }
+    bool known = pages_read(c, &r);
     if (known) reply_read(c, &r, &s->chosen);
     read_clear(&r);
     return known ? REPLIED : PARKED;
@@ -330,7 +202,7 @@ enum outcome cmd_escan(struct client *c, const struct request *r) {
         outcome = run_scan(c, &s, stream);
     }
 out:
-    free(s.filter.types);
+    scan_clear(&s);
     return outcome;
 }
 
@@ -338,7 +210,8 @@ out:
  * durable will do, which waits for nobody's sync. (EXEC cannot wait for itself.) */
 static bool names_are_applied(struct client *c, const struct scan *s) {
     const struct model *m = &c->srv->model;
-    bool by_name = s->filter.stream_pattern.len > 0 || s->filter.category.len > 0;
+    bool by_name = s->selector != NULL && (selector_has(s->selector, SELECT_STREAM) ||
+                                           selector_has(s->selector, SELECT_CATEGORY));
     uint64_t last = MIN(m->renamed.frame, c->view);
     if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
     return frame_is_applied(c, MIN(m->decided, c->view));
@@ -352,7 +225,7 @@ enum outcome cmd_epscan(struct client *c, const struct request *r) {
     if (!arg_partition_or_reply(c, r->argv[1])) return REPLIED;
     if (parse_scan(c, r, true, &s))
         outcome = names_are_applied(c, &s) ? run_scan(c, &s, NULL) : wait_for_apply(c);
-    free(s.filter.types);
+    scan_clear(&s);
     return outcome;
 }
 
@@ -365,7 +238,7 @@ enum outcome cmd_eget(struct client *c, const struct request *r) {
         reply_error(c, "INVALIDARG invalid event id");
         return REPLIED;
     }
-    if (r->argc > 2 && !arg_is(r->argv[2], keywords[SCAN_FIELDS].keyword)) {
+    if (r->argc > 2 && !arg_is(r->argv[2], scan_words[SCAN_FIELDS])) {
         reply_error(c, "INVALIDARG unexpected string '%.*s': expected FIELDS or end of input",
                     (int)MIN(r->argv[2].len, (size_t)64), r->argv[2].ptr);
         return REPLIED;

@@ -48,10 +48,9 @@ struct need_item {
     struct waiter waiter;  /* STREAM */
     struct stream *pinned; /* STREAM, once loaded */
     struct store_request request;
-    struct event_filter filter; /* a copy that the reader thread may use */
-    void *filter_memory;
-    char *text;            /* BACKUP: name; LIST, KEYS: pattern and category */
-    struct key_walk *walk; /* KEYS, once the list is there; NULL: it is not */
+    struct selector *selector; /* PAGE: a reference, for the reader thread; or NULL */
+    char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
+    struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
 };
 
 struct need {
@@ -107,7 +106,7 @@ static void item_free(struct need_item *item) {
         if (lists && r->status == 0) stream_list_discard(item->srv, &r->list);
         if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
     }
-    free(item->filter_memory);
+    selector_unref(item->selector);
     free(item->text);
     free(item);
 }
@@ -362,46 +361,6 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
 
 /* ---- ranges ---- */
 
-/* The filter's strings are views into the input buffer, which may move: copies them. */
-static void copy_filter(struct need_item *item, const struct event_filter *f) {
-    size_t n = f->type_count * sizeof *f->types + f->stream_pattern.len + f->category.len +
-               f->aggregate.len + 2 * sizeof(struct uuid);
-    for (size_t i = 0; i < f->type_count; i++) n += f->types[i].len;
-    char *at = item->filter_memory = xmalloc(n + 1);
-    struct event_filter *to = &item->filter;
-    *to = *f;
-#define COPY(dst, src, len)                                                                        \
-    do {                                                                                           \
-        if ((len) > 0) memcpy(at, (src), (len));                                                   \
-        (dst) = (void *)at;                                                                        \
-        at += (len);                                                                               \
-    } while (0)
-    COPY(to->types, f->types, f->type_count * sizeof *f->types);
-    if (f->correlation != NULL) COPY(to->correlation, f->correlation, sizeof(struct uuid));
-    if (f->causation != NULL) COPY(to->causation, f->causation, sizeof(struct uuid));
-    for (size_t i = 0; i < f->type_count; i++)
-        COPY(to->types[i].ptr, f->types[i].ptr, f->types[i].len);
-    COPY(to->stream_pattern.ptr, f->stream_pattern.ptr, f->stream_pattern.len);
-    COPY(to->category.ptr, f->category.ptr, f->category.len);
-    if (f->aggregate.ptr != NULL) COPY(to->aggregate.ptr, f->aggregate.ptr, f->aggregate.len);
-#undef COPY
-}
-
-static bool same_uuid(const struct uuid *a, const struct uuid *b) {
-    return a == NULL || b == NULL ? a == b : uuid_eq(a, b);
-}
-
-static bool same_filter(const struct event_filter *a, const struct event_filter *b) {
-    if (a == NULL || b == NULL) return a == b;
-    if (a->type_count != b->type_count) return false;
-    for (size_t i = 0; i < a->type_count; i++)
-        if (!str_eq(a->types[i], b->types[i])) return false;
-    return a->since == b->since && a->until == b->until &&
-           str_eq(a->stream_pattern, b->stream_pattern) && str_eq(a->category, b->category) &&
-           same_uuid(a->correlation, b->correlation) && same_uuid(a->causation, b->causation) &&
-           str_eq(a->aggregate, b->aggregate);
-}
-
 void need_begin(struct client *c) {
     c->need->run_bytes = 0;
     LIST_FOR_EACH (it, &c->need->items) {
@@ -427,7 +386,7 @@ static uint64_t stream_of(const struct read *r) {
 static bool is_alike(const struct need_item *item, const struct read *r) {
     const struct read_range *range = &item->request.range;
     return item->kind == ITEM_PAGE && range->stream == stream_of(r) &&
-           range->reverse == r->reverse && same_filter(range->filter, r->filter);
+           range->reverse == r->reverse && selector_eq(range->selector, r->selector);
 }
 
 static struct need_item *find_covering(struct client *c, const struct read *r) {
@@ -471,7 +430,7 @@ bool need_read(struct client *c, struct read *r) {
     }
     struct read_range range;
     if (model_read(m, r, page, &range)) {
-        if (page != NULL && r->stream != NULL && r->filter == NULL)
+        if (page != NULL && r->stream != NULL && r->selector == NULL)
             item->keeps = stream_origin(r->stream);
         if (r->stream == NULL && c->view == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
@@ -488,10 +447,7 @@ bool need_read(struct client *c, struct read *r) {
     hash_insert(&c->need->pages, &item->by_stream, hash_u64(stream_of(r)));
     hash_insert(&c->need->asked, &item->by_key, hash_place(stream_of(r), start, r->count));
     item->request.range = range;
-    if (range.filter != NULL) {
-        copy_filter(item, range.filter);
-        item->request.range.filter = &item->filter;
-    }
+    if (r->selector != NULL) item->selector = selector_ref(r->selector);
     ask(item, STORE_READ_EVENTS);
     return false;
 }

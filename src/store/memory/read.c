@@ -145,7 +145,7 @@ int memory_read_events(struct backend_conn *c, const struct read_range *range, s
             break;
         }
         const struct stream_name *name = m->streams[r->stream]->name;
-        if (range->filter == NULL || event_filter_match(range->filter, r, stream_name_str(name)))
+        if (range->selector == NULL || selector_match(range->selector, r, stream_name_str(name)))
             add_copy(out, r, name);
     }
     pthread_mutex_unlock(&m->mutex);

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "store/backend.h"
 #include "store/sqlite/changes.h"
 #include "store/sqlite/index_tail.h"
@@ -130,13 +131,13 @@ struct page_stream {
     uint64_t number;          /* 0: empty slot */
     struct stream_name *name; /* the page's; one reference is ours while reading. NULL: not yet */
     uint64_t first_version;   /* events below it are gone; UINT64_MAX: all are */
-    int8_t passes;            /* the filter on names: -1 not asked yet */
+    int8_t passes;            /* the selector's, on names: -1 not asked yet */
     bool asked;               /* for first_version */
 };
 
-/* The numbers of the types that a filter's globs match, as of types_seen. */
+/* The numbers of the types that a selector means, as of types_seen. */
 struct type_set {
-    char *patterns; /* the filter's globs, each with its length in front */
+    char *patterns; /* the selector's types and globs, each with its length in front */
     size_t patterns_len;
     uint32_t *numbers; /* ascending */
     size_t count, cap;
@@ -144,6 +145,14 @@ struct type_set {
 };
 
 #define MATCHES_MAX 1024
+
+/* values.c: the sequences that several values of one table name. */
+struct value_merge {
+    enum selector_kind kind;
+    bool reverse;
+    struct value_head *heads; /* one a value; NULL: closed */
+    struct heap heap;
+};
 
 /* What only a reading connection has. */
 struct sqlite_reader {
@@ -155,6 +164,7 @@ struct sqlite_reader {
     struct type_set type_set;
     struct page_stream *streams; /* open addressing; size a power of two */
     size_t stream_count, stream_cap;
+    struct value_merge values;
     uint64_t matches[MATCHES_MAX]; /* sequences that a table by value names, of a scan */
 };
 
@@ -328,12 +338,21 @@ int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str patter
                         struct stream_list *out, struct err *err);
 void sqlite_reader_free(struct sqlite_reader *r);
 
-/* --- scan.c, types.c ----------------------------------------------- */
+/* --- scan.c, types.c, values.c ----------------------------------------- */
+
+/* Whether the selector names values that have a table of their own. */
+bool sqlite_values_wanted(const struct selector *s);
+/* Begins to list the sequences from start to end that these values name. One list at a time; its
+ * values are borrowed until it is closed. */
+int sqlite_values_open(struct backend_conn *r, const struct selector *s, bool reverse,
+                       uint64_t start, uint64_t end, struct err *err);
+int sqlite_values_next(struct backend_conn *r, uint64_t *sequence, struct err *err); /* 1; 0: end */
+void sqlite_values_close(struct backend_conn *r);
 
 int sqlite_read_events(struct backend_conn *r, const struct read_range *range, struct page *out,
                        struct err *err);
-/* Fills r->type_set with the types that the filter's globs match. */
-int sqlite_types_resolve(struct backend_conn *r, const struct event_filter *f, struct err *err);
+/* Fills r->type_set with the types that the selector means. */
+int sqlite_types_resolve(struct backend_conn *r, const struct selector *selector, struct err *err);
 bool sqlite_types_hold(const struct type_set *set, uint32_t number);
 
 /* --- backup.c --------------------------------------------------------------- */

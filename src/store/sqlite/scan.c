@@ -1,15 +1,15 @@
-/* Ranges of a stream or of the log, with filters.
+/* Ranges of a stream or of the log, with selectors.
  *
  * A scan is a source of candidates in the order asked for, and a loop that looks at each. Sources:
  *
  *   rows     the log, row by row
  *   blocks   the log, only the blocks of 1024 sequences that hold an event of a wanted type
- *   value    the log, the sequences that a table by value (correlation, causation, aggregate) names
+ *   value    the log, the sequences that the tables by value (values.c) name
  *   index    a stream: versions from stream_index, then from the runs of the tail (they are newer)
  *   matches  a stream: the few of its events that a table by value names
  *
  * since and until first narrow the range: `recorded` never decreases along the log, hence along
- * a stream, so both ends are found by halving. The loop checks every filter on the row's columns;
+ * a stream, so both ends are found by halving. The loop checks the selector on the row's columns;
  * only what passes becomes an event. A candidate that no longer fits in the page becomes `next`:
  * that is how `done` is exact.
  *
@@ -28,7 +28,7 @@ typedef int next_fn(struct scan *s, struct err *err); /* 1: position and sequenc
 struct scan {
     struct backend_conn *c;
     const struct read_range *range;
-    const struct event_filter *filter; /* NULL: none */
+    const struct selector *selector; /* NULL: every event */
     struct snapshot snapshot;
     struct page *out;
     uint64_t start, end; /* narrowed */
@@ -178,40 +178,14 @@ static int next_in_blocks(struct scan *s, struct err *err) {
 /* --- source: value ------------------------------------------------------------------- */
 
 static int next_by_value(struct scan *s, struct err *err) {
-    int rc = sqlite_step(s->c, s->cursor, err);
-    if (rc != 1) return rc;
-    s->position = s->sequence = (uint64_t)sqlite3_column_int64(s->cursor, 0);
-    return 1;
+    int rc = sqlite_values_next(s->c, &s->sequence, err);
+    s->position = s->sequence;
+    return rc;
 }
 
-static bool has_value(const struct event_filter *f) {
-    return f != NULL && (f->correlation != NULL || f->causation != NULL || f->aggregate.len > 0);
-}
-
-/* The sequences from start to end that the filter's value names. */
-static sqlite3_stmt *value_cursor(struct scan *s, uint64_t start, uint64_t end) {
-    const struct event_filter *f = s->filter;
-    bool reverse = s->range->reverse;
-    const struct uuid *id = f->correlation != NULL ? f->correlation : f->causation;
-    sqlite3_stmt *cursor;
-    if (f->correlation != NULL)
-        cursor = s->c->stmts[reverse ? SQL_CORRELATION_REVERSE : SQL_CORRELATION_FORWARD];
-    else if (f->causation != NULL)
-        cursor = s->c->stmts[reverse ? SQL_CAUSATION_REVERSE : SQL_CAUSATION_FORWARD];
-    else
-        cursor = s->c->stmts[reverse ? SQL_AGGREGATE_REVERSE : SQL_AGGREGATE_FORWARD];
-    if (id != NULL)
-        sqlite3_bind_blob(cursor, 1, id, sizeof *id, SQLITE_STATIC);
-    else
-        sqlite3_bind_text(cursor, 1, f->aggregate.ptr, (int)f->aggregate.len, SQLITE_STATIC);
-    sqlite_bind_u64(cursor, 2, start);
-    sqlite_bind_u64(cursor, 3, end);
-    return cursor;
-}
-
-static void open_by_value(struct scan *s) {
-    s->cursor = value_cursor(s, s->start, s->end);
+static int open_by_value(struct scan *s, struct err *err) {
     s->next = next_by_value;
+    return sqlite_values_open(s->c, s->selector, s->range->reverse, s->start, s->end, err);
 }
 
 /* --- source: matches ----------------------------------------------------------------- */
@@ -242,11 +216,16 @@ static int list_matches(struct scan *s, struct err *err) {
     if (rc != 1) return rc;
     if ((rc = sqlite_last_event(s->c, snapshot, stream, s->start, s->start, &first, err)) < 0)
         return rc;
-    sqlite3_stmt *cursor = value_cursor(s, rc == 1 ? first.sequence : 0, last.sequence);
+    uint64_t sequence = 0;
     size_t n = 0;
-    while ((rc = sqlite_step(s->c, cursor, err)) == 1 && n < MATCHES_MAX)
-        s->c->r->matches[n++] = (uint64_t)sqlite3_column_int64(cursor, 0);
-    sqlite3_reset(cursor);
+    rc = sqlite_values_open(s->c, s->selector, s->range->reverse, rc == 1 ? first.sequence : 0,
+                            last.sequence, err);
+    while (rc == 0 && (rc = sqlite_values_next(s->c, &sequence, err)) == 1) {
+        if (n == MATCHES_MAX) break;
+        s->c->r->matches[n++] = sequence;
+        rc = 0;
+    }
+    sqlite_values_close(s->c);
     if (rc != 0) return rc < 0 ? rc : 0;
     s->match_count = n;
     s->next = next_match;
@@ -359,58 +338,53 @@ static int first_recorded(struct scan *s, uint64_t since, uint64_t *out, struct 
 }
 
 static int narrow(struct scan *s, struct err *err) {
-    const struct event_filter *f = s->filter;
+    const struct selector *wanted = s->selector;
     uint64_t at = 0;
     int rc = 0;
-    if (f->since > 0 && !s->empty) {
-        if ((rc = first_recorded(s, f->since, &at, err)) != 0) return rc;
+    if (wanted->since > 0 && !s->empty) {
+        if ((rc = first_recorded(s, wanted->since, &at, err)) != 0) return rc;
         s->empty = at > s->end;
         s->start = at;
     }
-    if (f->until != 0 && f->until != UINT64_MAX && !s->empty) {
-        if ((rc = first_recorded(s, f->until + 1, &at, err)) != 0) return rc;
+    if (wanted->until != UINT64_MAX && !s->empty) {
+        if ((rc = first_recorded(s, wanted->until + 1, &at, err)) != 0) return rc;
         s->empty = at == s->start;
         s->end = at - !s->empty;
     }
     return 0;
 }
 
-/* --- the filters on a row ------------------------------------------------------------ */
+/* --- the selector on a row ------------------------------------------------------------ */
 
-static bool uuid_passes(sqlite3_stmt *row, enum event_column column, const struct uuid *wanted) {
-    if (wanted == NULL) return true;
-    const void *have = sqlite3_column_blob(row, (int)column);
-    return have != NULL && sqlite3_column_bytes(row, (int)column) == (int)sizeof *wanted &&
-           memcmp(have, wanted, sizeof *wanted) == 0;
+static bool blob_passes(const struct scan *s, enum selector_kind kind, enum event_column column) {
+    if (!selector_has(s->selector, kind)) return true;
+    const void *have = sqlite3_column_blob(s->row, (int)column);
+    size_t len = (size_t)sqlite3_column_bytes(s->row, (int)column);
+    return have != NULL && selector_kind_passes(s->selector, kind, str_of(have, len));
 }
 
 static bool columns_pass(const struct scan *s) {
-    const struct event_filter *f = s->filter;
-    if (f->type_count > 0) {
+    if (selector_has(s->selector, SELECT_TYPE)) {
         int64_t type = sqlite3_column_int64(s->row, COL_TYPE);
         if (!sqlite_types_hold(&s->c->r->type_set, (uint32_t)type)) return false;
     }
     uint64_t recorded = (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
-    if (recorded < f->since || (f->until != 0 && recorded > f->until)) return false;
-    if (!uuid_passes(s->row, COL_CORRELATION, f->correlation)) return false;
-    if (!uuid_passes(s->row, COL_CAUSATION, f->causation)) return false;
-    if (f->aggregate.ptr == NULL) return true;
-    const void *have = sqlite3_column_blob(s->row, COL_AGGREGATE);
-    return str_eq(f->aggregate, str_of(have, (size_t)sqlite3_column_bytes(s->row, COL_AGGREGATE)));
+    return selector_time_passes(s->selector, recorded) &&
+           blob_passes(s, SELECT_CORRELATION, COL_CORRELATION) &&
+           blob_passes(s, SELECT_CAUSATION, COL_CAUSATION) &&
+           blob_passes(s, SELECT_AGGREGATE, COL_AGGREGATE);
 }
 
 /* Whether the stream's name passes: 1 or 0, asked once a stream and page. */
 static int name_passes(struct scan *s, uint64_t number, struct err *err) {
-    const struct event_filter *f = s->filter;
-    if (f->stream_pattern.len == 0 && f->category.len == 0) return 1;
+    if (!selector_has(s->selector, SELECT_STREAM) && !selector_has(s->selector, SELECT_CATEGORY))
+        return 1;
     struct page_stream *p = page_stream(s->c->r, number);
     if (p->passes < 0) {
         const struct stream_name *n = NULL;
         int rc = sqlite_stream(s->c, number, &n, err);
         if (rc != 0) return rc;
-        struct str name = stream_name_str(n);
-        p->passes = (f->category.len == 0 || str_eq(stream_category(name), f->category)) &&
-                    (f->stream_pattern.len == 0 || str_match_glob(f->stream_pattern, name, false));
+        p->passes = selector_name_passes(s->selector, stream_name_str(n));
     }
     return p->passes;
 }
@@ -458,7 +432,7 @@ static int find(struct scan *s, struct err *err) {
 
 static int look_at(struct scan *s, struct err *err) {
     uint64_t number = (uint64_t)sqlite3_column_int64(s->row, COL_STREAM);
-    if (s->filter != NULL) {
+    if (s->selector != NULL) {
         if (!columns_pass(s)) return 0;
         int rc = name_passes(s, number, err);
         if (rc != 1) return rc;
@@ -494,20 +468,21 @@ static int run(struct scan *s, struct err *err) {
 }
 
 static int open_source(struct scan *s, struct err *err) {
-    const struct event_filter *f = s->filter;
-    if (f != NULL && f->type_count > 0) {
-        int rc = sqlite_types_resolve(s->c, f, err);
+    bool by_type = s->selector != NULL && selector_has(s->selector, SELECT_TYPE);
+    bool by_value = sqlite_values_wanted(s->selector);
+    if (by_type) {
+        int rc = sqlite_types_resolve(s->c, s->selector, err);
         if (rc != 0) return rc;
         if (s->c->r->type_set.count == 0) s->empty = true;
     }
     if (s->empty) return 0;
     if (s->range->stream != 0) {
-        int rc = has_value(f) ? list_matches(s, err) : 0;
+        int rc = by_value ? list_matches(s, err) : 0;
         if (rc < 0) return rc;
         if (rc == 0) open_index(s);
-    } else if (has_value(f)) {
-        open_by_value(s);
-    } else if (f != NULL && f->type_count > 0 && s->c->r->type_set.count <= BLOCK_TYPES_MAX) {
+    } else if (by_value) {
+        return open_by_value(s, err);
+    } else if (by_type && s->c->r->type_set.count <= BLOCK_TYPES_MAX) {
         s->block = (s->range->reverse ? s->end : s->start) >> BLOCK_BITS;
         s->next = next_in_blocks;
     } else {
@@ -546,16 +521,16 @@ int sqlite_read_events(struct backend_conn *c, const struct read_range *range, s
                        struct err *err) {
     assert(range->start <= range->end);
     assert(range->stream <= INDEX_STREAM_MAX);
-    struct scan s = {.c = c, .range = range, .out = out};
-    if (range->filter != NULL && !event_filter_empty(range->filter)) s.filter = range->filter;
+    struct scan s = {.c = c, .range = range, .out = out, .selector = range->selector};
     int rc = sqlite_snapshot_begin(c, range->stream != 0, &s.snapshot, err);
     if (rc != 0) return rc;
     out->applied = s.snapshot.state.s.applied;
     rc = clamp(&s, err);
-    if (rc == 0 && s.filter != NULL) rc = narrow(&s, err);
+    if (rc == 0 && s.selector != NULL) rc = narrow(&s, err);
     if (rc == 0) rc = open_source(&s, err);
     if (rc == 0) rc = run(&s, err);
     page_streams_clear(c->r);
+    sqlite_values_close(c);
     if (s.cursor != NULL) sqlite3_reset(s.cursor);
     if (s.row != NULL) sqlite3_reset(s.row);
     sqlite_snapshot_end(c, &s.snapshot);

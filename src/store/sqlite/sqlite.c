@@ -12,7 +12,7 @@
  *   read.c     snapshots, single events, streams
  *   head.c     heads, entries by their id
  *   ids.c      a walk through all client-made ids
- *   scan.c     ranges of a stream or the log, with filters (types.c: globs of types)
+ *   scan.c     ranges of a stream or the log, with selectors (types.c, values.c)
  *   backup.c   consistent copies
  *   place.c    whether the files are still those that were opened
  *

@@ -1,5 +1,5 @@
-/* Which types a filter means: the globs of a filter are matched against the table of types once,
- * and the numbers that match are kept for the next page of the same filter; when the
+/* Which types a selector means: its types and globs are matched against the table of types once,
+ * and the numbers that match are kept for the next page of the same types; when the
  * table has grown since, only the new names are matched. */
 #include "store/sqlite/internal.h"
 
@@ -14,12 +14,6 @@ static void add_number(struct type_set *set, uint32_t number) {
     set->numbers[set->count++] = number;
 }
 
-static bool any_matches(const struct event_filter *f, struct str name) {
-    for (size_t i = 0; i < f->type_count; i++)
-        if (str_match_glob(f->types[i], name, false)) return true;
-    return false;
-}
-
 static int types_count(struct backend_conn *c, uint64_t *out, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_TYPE_MAX];
     int rc = sqlite_step(c, stmt, err);
@@ -29,13 +23,14 @@ static int types_count(struct backend_conn *c, uint64_t *out, struct err *err) {
     return 0;
 }
 
-int sqlite_types_resolve(struct backend_conn *c, const struct event_filter *f, struct err *err) {
+int sqlite_types_resolve(struct backend_conn *c, const struct selector *selector, struct err *err) {
     struct type_set *set = &c->r->type_set;
+    const struct selector_values *wanted = &selector->kinds[SELECT_TYPE];
     struct buf patterns;
     buf_init(&patterns, 0);
-    for (size_t i = 0; i < f->type_count; i++) {
-        buf_put(&patterns, &f->types[i].len, sizeof f->types[i].len);
-        buf_put_str(&patterns, f->types[i]);
+    for (size_t i = 0; i < wanted->count; i++) {
+        buf_put(&patterns, &wanted->values[i].len, sizeof wanted->values[i].len);
+        buf_put_str(&patterns, wanted->values[i]);
     }
     if (patterns.len != set->patterns_len ||
         memcmp(patterns.data, set->patterns, patterns.len) != 0) {
@@ -55,7 +50,7 @@ int sqlite_types_resolve(struct backend_conn *c, const struct event_filter *f, s
     while ((rc = sqlite_step(c, stmt, err)) == 1) {
         const void *name = sqlite3_column_blob(stmt, 1);
         size_t len = (size_t)sqlite3_column_bytes(stmt, 1);
-        if (any_matches(f, str_of(name != NULL ? name : "", len)))
+        if (selector_kind_passes(selector, SELECT_TYPE, str_of(name != NULL ? name : "", len)))
             add_number(set, (uint32_t)sqlite3_column_int64(stmt, 0));
         set->types_seen = (uint64_t)sqlite3_column_int64(stmt, 0);
     }

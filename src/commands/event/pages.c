@@ -1,0 +1,82 @@
+/* See pages.h. */
+#include "commands/event/pages.h"
+
+#include "base/alloc.h"
+#include "server/wait/need.h"
+
+#define PAGE_AFTER_REMOVED                                                                         \
+    1000 /* events, at least, of the page behind one that was all removed                          \
+          */
+
+/* What of the range lies beyond r->next. */
+static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
+    return (struct read){
+        .stream = r->stream,
+        .start = r->reverse ? start : r->next,
+        .end = r->reverse ? r->next : end,
+        .reverse = r->reverse,
+        .horizon = r->horizon,
+        .bytes_max = r->bytes_max,
+        .ahead = PAGE_AFTER_REMOVED,
+    };
+}
+
+/* Reads until something is found or nothing is left: of a page from disk all may have been removed
+ * since. false: parked. */
+static bool read_some(struct client *c, struct read *r) {
+    while (true) {
+        uint64_t start = r->start, end = r->end;
+        bool known = need_read(c, r);
+        if (!known || !r->unsure || r->found > 0) return known;
+        struct read rest = rest_of(r, start, end);
+        rest.count = r->count;
+        read_clear(r);
+        *r = rest;
+    }
+}
+
+static uint64_t position_of(const struct read *r, const struct event *e) {
+    return r->stream != NULL ? e->rec.version : e->rec.sequence;
+}
+
+/* What was read behind r, too. */
+static void read_append(struct read *r, struct read *more) {
+    if (more->found > 0) {
+        r->cap = r->found + more->found;
+        r->events = xrealloc(r->events, r->cap * sizeof *r->events);
+        memcpy(r->events + r->found, more->events, more->found * sizeof *r->events);
+        r->found = r->cap;
+    }
+    r->bytes += more->bytes;
+    r->has_more = more->has_more;
+    r->next = more->next;
+    r->unsure = more->unsure;
+    read_clear(more);
+}
+
+/* Of a page from disk some may have been removed since: reads on until there are as many as are
+ * wanted. What a reply holds must not depend on what is applied. false: parked. */
+static bool read_full(struct client *c, struct read *r, uint64_t start, uint64_t end) {
+    bool known = read_some(c, r);
+    while (known && r->unsure && r->found < r->count && r->bytes < r->bytes_max) {
+        struct read more = rest_of(r, start, end);
+        more.count = r->count - r->found;
+        known = read_some(c, &more);
+        read_append(r, &more);
+    }
+    return known;
+}
+
+bool pages_read(struct client *c, struct read *r) {
+    uint64_t start = r->start, end = r->end;
+    if (start > end) return true;
+    if (!read_full(c, r, start, end)) return false;
+    if (!r->unsure) return true;
+    struct read rest = rest_of(r, start, end);
+    rest.count = 1;
+    bool known = read_some(c, &rest);
+    r->has_more = rest.found > 0;
+    if (r->has_more) r->next = position_of(r, rest.events[0]);
+    read_clear(&rest);
+    return known;
+}

@@ -1,0 +1,117 @@
+/* See selector_args.h. */
+#include "commands/event/selector_args.h"
+
+#include "base/alloc.h"
+#include "commands/event/args.h"
+
+struct word {
+    struct str name;
+    enum selector_kind kind;
+    const char *uuid; /* its value is one, which errors call so; NULL: it is not */
+};
+
+static const struct word words[SELECTOR_WORD_COUNT] = {
+    [WORD_STREAM] = {{"STREAM", 6}, SELECT_STREAM, NULL},
+    [WORD_CATEGORY] = {{"CATEGORY", 8}, SELECT_CATEGORY, NULL},
+    [WORD_TYPE] = {{"TYPE", 4}, SELECT_TYPE, NULL},
+    [WORD_CORRELATION] = {{"CORRELATION", 11}, SELECT_CORRELATION, "correlation id"},
+    [WORD_CAUSATION] = {{"CAUSATION", 9}, SELECT_CAUSATION, "causation id"},
+    [WORD_AGGREGATE] = {{"AGGREGATE", 9}, SELECT_AGGREGATE, NULL},
+    [WORD_SINCE] = {{"SINCE", 5}, SELECT_KINDS, NULL},
+    [WORD_UNTIL] = {{"UNTIL", 5}, SELECT_KINDS, NULL},
+};
+
+enum selector_word selector_word_of(struct str arg) {
+    enum selector_word w = 0;
+    while (w < SELECTOR_WORD_COUNT && !arg_is(arg, words[w].name)) w++;
+    return w;
+}
+
+struct str selector_word_name(enum selector_word word) {
+    return words[word].name;
+}
+
+static bool until_or_reply(struct client *c, struct selector_draft *d, struct str value) {
+    uint64_t ms;
+    if (!arg_u64_or_reply(c, value, "UNTIL", &ms)) return false;
+    if (ms > 0) {
+        selector_draft_until(d, ms);
+        return true;
+    }
+    reply_error(c, "INVALIDARG invalid UNTIL: a time in ms after 1970 is expected");
+    return false;
+}
+
+struct kept_uuid {
+    struct kept_uuid *next;
+    struct uuid id;
+};
+
+static void add_uuid(struct selector_args *a, enum selector_kind kind, const struct uuid *id) {
+    struct kept_uuid *kept = xmalloc(sizeof *kept);
+    *kept = (struct kept_uuid){.next = a->uuids, .id = *id};
+    a->uuids = kept;
+    selector_draft_add(&a->draft, kind, str_of(&kept->id, sizeof kept->id));
+}
+
+bool selector_value_or_reply(struct client *c, struct selector_args *a, enum selector_word word,
+                             struct str value) {
+    const struct word *w = &words[word];
+    struct selector_draft *d = &a->draft;
+    uint64_t ms;
+    if (word == WORD_UNTIL) return until_or_reply(c, d, value);
+    if (word == WORD_SINCE) {
+        if (!arg_u64_or_reply(c, value, "SINCE", &ms)) return false;
+        selector_draft_since(d, ms);
+        return true;
+    }
+    if (value.len == 0) {
+        reply_error(c, "INVALIDARG %s cannot be empty", w->name.ptr);
+        return false;
+    }
+    if (selector_draft_values(d) == SELECTOR_VALUES_MAX) {
+        reply_error(c, "INVALIDARG too many values: a selection has at most %d",
+                    SELECTOR_VALUES_MAX);
+        return false;
+    }
+    if (word == WORD_STREAM && !arg_pattern_or_reply(c, value)) return false;
+    if (w->uuid == NULL) {
+        selector_draft_add(d, w->kind, value);
+        return true;
+    }
+    struct uuid id;
+    if (!arg_uuid_or_reply(c, value, w->uuid, &id)) return false;
+    add_uuid(a, w->kind, &id);
+    return true;
+}
+
+/* To look at one event is quick whatever the patterns are: how many a page looks at depends on them
+ * (selector_work), but it is one at least. */
+bool selector_or_reply(struct client *c, const struct selector_args *a, struct selector **out) {
+    *out = selector_create(&a->draft);
+    for (enum selector_word w = 0; *out != NULL && w < SELECTOR_WORD_COUNT; w++) {
+        if (words[w].kind == SELECT_KINDS) continue;
+        const struct glob_work *work = &(*out)->kinds[words[w].kind].globs;
+        if (work->bytes <= SELECTOR_PATTERN_BYTES_MAX &&
+            work->behind_star <= SELECTOR_STAR_BYTES_MAX)
+            continue;
+        reply_error(c,
+                    "INVALIDARG %s takes at most %d patterns, of %d bytes together, of which %d "
+                    "may stand behind the first * of their pattern",
+                    words[w].name.ptr, SELECTOR_VALUES_MAX, SELECTOR_PATTERN_BYTES_MAX,
+                    SELECTOR_STAR_BYTES_MAX);
+        selector_unref(*out);
+        *out = NULL;
+        return false;
+    }
+    return true;
+}
+
+void selector_args_clear(struct selector_args *a) {
+    selector_draft_clear(&a->draft);
+    for (struct kept_uuid *kept = a->uuids, *next; kept != NULL; kept = next) {
+        next = kept->next;
+        free(kept);
+    }
+    *a = (struct selector_args){0};
+}

@@ -1,0 +1,52 @@
+/* The words of a selector (store/selector.h) in the arguments of a command, each with one value:
+ *
+ *   STREAM pattern | CATEGORY name | TYPE pattern | CORRELATION uuid | CAUSATION uuid
+ *   | AGGREGATE id | SINCE ms | UNTIL ms
+ *
+ * Any of them may be repeated: repeats of a word are alternatives, different words must all hold.
+ * Every command that selects events takes them from here. Loop thread. */
+#ifndef COMMANDS_EVENT_SELECTOR_ARGS_H
+#define COMMANDS_EVENT_SELECTOR_ARGS_H
+
+#include "server/client/client.h"
+#include "store/selector.h"
+
+#define SELECTOR_SYNTAX                                                                            \
+    " [STREAM pattern] [CATEGORY category] [TYPE pattern] [CORRELATION uuid] [CAUSATION uuid]"     \
+    " [AGGREGATE id] [SINCE milliseconds] [UNTIL milliseconds]"
+#define SELECTOR_WORDS                                                                             \
+    "STREAM, CATEGORY, TYPE, CORRELATION, CAUSATION, AGGREGATE, SINCE, UNTIL"
+#define SELECTOR_VALUES_MAX        1000
+#define SELECTOR_PATTERN_BYTES_MAX 65536 /* of all patterns of a word */
+#define SELECTOR_STAR_BYTES_MAX    16384 /* of it, behind the first star of each */
+
+enum selector_word {
+    WORD_STREAM,
+    WORD_CATEGORY,
+    WORD_TYPE,
+    WORD_CORRELATION,
+    WORD_CAUSATION,
+    WORD_AGGREGATE,
+    WORD_SINCE,
+    WORD_UNTIL,
+    SELECTOR_WORD_COUNT,
+};
+
+struct selector_args {
+    struct selector_draft draft;
+    struct kept_uuid *uuids; /* what CORRELATION and CAUSATION gave: the draft points to them */
+};
+
+/* The word that arg is, in any case; SELECTOR_WORD_COUNT: none. */
+enum selector_word selector_word_of(struct str arg);
+struct str selector_word_name(enum selector_word word); /* ends with NUL */
+/* Adds a value, which stays the caller's until selector_create. false: it is not one of that word,
+ * or there are too many, which was replied (-INVALIDARG). */
+bool selector_value_or_reply(struct client *c, struct selector_args *a, enum selector_word word,
+                             struct str value);
+/* What was gathered; the caller has a reference. NULL: everything. false: comparing an event with
+ * its patterns would take too long, which was replied (-INVALIDARG). */
+bool selector_or_reply(struct client *c, const struct selector_args *a, struct selector **out);
+void selector_args_clear(struct selector_args *a);
+
+#endif
