@@ -115,7 +115,7 @@ static bool is_short(const struct store_request *r) {
     case STORE_FIND_ENTRY:
         return true;
     case STORE_READ_EVENTS:
-        return r->range.filter == NULL && r->range.count_max <= SHORT_READ_MAX;
+        return r->range.selector == NULL && r->range.count_max <= SHORT_READ_MAX;
     case STORE_LIST_STREAMS:
         return r->pattern.len == 0 && r->category.len == 0 && r->range.count_max <= SHORT_READ_MAX;
     case STORE_LIST_IDS:

@@ -30,6 +30,9 @@ set ::view_readings [each_key {
     {settled {EPSCAN 0 - + STREAM @*}}
     {settled {EPSCAN 0 & + TYPE B}}
     {settled {EPSCAN 0 - + CORRELATION %7}}
+    {settled {EREAD FROM &}}
+    {settled {EREAD FROM START CATEGORY @. TYPE *}}
+    {settled {EREAD FROM & COUNT 2 TYPE B FIELDS stream_id,payload}}
     {settled {EPSEQ 0}}
     {settled {EGET %1}} {settled {EGET %2}} {settled {EGET %4}} {settled {EGET %9}}
     {settled {ESTREAMS 0 COUNT 1000}}

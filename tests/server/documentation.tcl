@@ -96,6 +96,23 @@ with_server {} {
         assert_equal {{no address: nobody} {no address: nobody} {no address: nobody} {sent to a@example.org} {sent to b@example.org}} \
             [lsort [split [string trim [read_file $printed]] \n]]
     }
+    test "docs/commands.md: the projection prints each event once, also when it is killed and goes on" {
+        set python [python_with_redis]
+        write_program projection.py [page_program "### EREAD" python]
+        set printed [file join [srv dir] events]
+        r EAPPEND order-1 order.created
+        for {set run 1} {$run <= 2} {incr run} {
+            set projection [exec $python -B [file join [srv dir] projection.py] >>$printed 2>@1 &]
+            try {
+                r EAPPEND order-$run order.paid
+                r EAPPEND user-$run user.created
+                wait_for "the position behind all events" { [r GET orders-read] eq [field [r EREAD FROM NEW] head] }
+            } finally {
+                exec kill $projection
+            }
+        }
+        assert_equal {{order-1 order.created} {order-1 order.paid} {order-2 order.paid}} [split [string trim [read_file $printed]] \n]
+    }
     test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
         set python [python_with_redis]
         for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }

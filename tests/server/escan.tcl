@@ -200,13 +200,18 @@ with_server {} {
         assert_equal [lmap v $a {expr {$v in $b ? $v : [continue]}}] [follow v-1 - + {*}$two]
     }
     test "So many or so long patterns that one event would take long are refused" {
-        foreach patterns [list [lrepeat 1001 no] [lrepeat 200 [string repeat a 400]] [lrepeat 40 [string repeat *a 250]b]] {
-            foreach command {{ESCAN work - +} {EPSCAN 0 - +}} {
+        set long [lmap i [lrepeat 200 ?] {string cat [string repeat a 400] [incr at] *}]
+        foreach patterns [list $long [lmap i [lrepeat 40 ?] {string cat [string repeat *a 250] [incr at]}]] {
+            foreach command {{ESCAN work - +} {EPSCAN 0 - +} {EREAD FROM 0}} {
+                if {[lindex $command 0] eq "EREAD"} { set patterns [join [lmap p $patterns {list $p TYPE}]]; set patterns [lrange $patterns 0 end-1] }
                 assert_match "INVALIDARG TYPE takes at most 1000 patterns, of 65536 bytes together, *" [r err {*}$command TYPE {*}$patterns]
             }
         }
+        foreach command {{ESCAN work - +} {EPSCAN 0 - +}} {
+            assert_equal "INVALIDARG too many values: a selection has at most 1000" [r err {*}$command TYPE {*}[lrepeat 1001 no]]
+        }
         set long *\[[string repeat a 2046]]
-        foreach command {{EPSCAN 0 - + STREAM} {SCAN 0 MATCH} {ESTREAMS 0 MATCH} KEYS} {
+        foreach command {{EPSCAN 0 - + STREAM} {EREAD FROM 0 STREAM} {SCAN 0 MATCH} {ESTREAMS 0 MATCH} KEYS} {
             assert_equal "INVALIDARG a pattern has at most 2048 bytes, but got 2049" [r err {*}$command $long]
         }
         assert_equal {} [r KEYS [string range $long 1 end]]

@@ -6,6 +6,8 @@
 
 /* append.c */
 command_fn cmd_eappend, cmd_emappend;
+/* eread.c */
+command_fn cmd_eread;
 /* info.c */
 command_fn cmd_esver, cmd_epseq, cmd_einfo, cmd_estreams;
 /* remove.c */

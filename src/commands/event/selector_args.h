@@ -14,8 +14,7 @@
 #define SELECTOR_SYNTAX                                                                            \
     " [STREAM pattern] [CATEGORY category] [TYPE pattern] [CORRELATION uuid] [CAUSATION uuid]"     \
     " [AGGREGATE id] [SINCE milliseconds] [UNTIL milliseconds]"
-#define SELECTOR_WORDS                                                                             \
-    "STREAM, CATEGORY, TYPE, CORRELATION, CAUSATION, AGGREGATE, SINCE, UNTIL"
+#define SELECTOR_WORDS             "STREAM, CATEGORY, TYPE, CORRELATION, CAUSATION, AGGREGATE, SINCE, UNTIL"
 #define SELECTOR_VALUES_MAX        1000
 #define SELECTOR_PATTERN_BYTES_MAX 65536 /* of all patterns of a word */
 #define SELECTOR_STAR_BYTES_MAX    16384 /* of it, behind the first star of each */

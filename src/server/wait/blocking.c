@@ -1,5 +1,5 @@
 /* See blocking.h: a command's side, and deadlines. The registry is in blocking_keys.c, serving
- * those who wait in blocking_serve.c. */
+ * those who wait in blocking_serve.c, waiting for events of a selector in blocking_live.c. */
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"
@@ -10,12 +10,14 @@ void blocking_init(struct server *srv) {
     hash_init(&srv->blocking->keys);
     hash_init(&srv->blocking->sets);
     list_init(&srv->blocking->ready);
+    live_init(&srv->blocking->live);
 }
 
 void blocking_clear(struct server *srv) {
     assert(srv->blocking->keys.count == 0);
     hash_clear(&srv->blocking->keys);
     hash_clear(&srv->blocking->sets);
+    live_clear(&srv->blocking->live);
     heap_clear(&srv->blocking->due);
     heap_clear(&srv->blocking->looks);
     free(srv->blocking);
@@ -61,7 +63,7 @@ void blocking_check_deadlines(struct server *srv) {
 
 /* ---- a command's side ---- */
 
-static struct blocked *blocked_of(struct client *c) {
+struct blocked *blocked_of(struct client *c) {
     if (c->wait.blocked == NULL) {
         c->wait.blocked = xcalloc(1, sizeof *c->wait.blocked);
         c->wait.blocked->client = c;
@@ -103,8 +105,6 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     w->claims = on->claims;
     w->in_group = kind == SET_GROUP;
     w->min_idle = on->min_idle;
-    /* The clock's reading is rounded down; nobody is to wait less than what was asked for. */
-    w->deadline_ms = on->timeout_ms > 0 ? c->srv->clock.now_ms + on->timeout_ms + 1 : 0;
     struct str group = kind == SET_GROUP ? on->group : STR("");
     for (size_t i = 0; i < on->n; i++) {
         struct blocked_link *link = &w->links[i];
@@ -118,14 +118,27 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
         link->set->claimers += on->claims;
         link->set->key->links++;
     }
+    blocked_begin(c, w, on->timeout_ms);
+}
+
+void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms) {
+    /* The clock's reading is rounded down; nobody is to wait less than what was asked for. */
+    w->deadline_ms = timeout_ms > 0 ? c->srv->clock.now_ms + timeout_ms + 1 : 0;
     c->wait.set = true;
     c->wait.deadline_ms = 0;
     c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
 }
 
+void blocked_park(struct client *c, struct blocked *w) {
+    set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
+    if (c->half_closed) blocking_end_of_input(c);
+    c->park = PARK_WAIT;
+    c->srv->stats.blocked_clients++;
+}
+
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (w == NULL || w->links == NULL) return;
+    if (w == NULL || (w->links == NULL && !w->listens)) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);
@@ -136,7 +149,6 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
     if (w->links == NULL) begin(c, w, on, kind);
-    set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
     set_due(&c->srv->blocking->looks, &w->look, on->recheck_at);
     for (size_t i = 0; w->claims && i < w->link_count; i++) {
         list_remove(&w->links[i].later);
@@ -144,9 +156,7 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
         set->told_at = MAX(set->told_at, c->srv->model.wall);
         if (on->recheck_at == 0) list_append(&set->unlooking, &w->links[i].later);
     }
-    if (c->half_closed) blocking_end_of_input(c);
-    c->park = PARK_WAIT;
-    c->srv->stats.blocked_clients++;
+    blocked_park(c, w);
 }
 
 void blocking_wait_for(struct client *c, const struct blocking_on *on) {
@@ -175,6 +185,7 @@ void blocking_finish(struct client *c) {
     c->wait.blocked = NULL;
     heap_remove(&b->due, &w->due);
     heap_remove(&b->looks, &w->look);
+    live_unwatch(&b->live, &w->live);
     for (size_t i = 0; i < w->link_count; i++) blocked_unlink(b, &w->links[i], w->claims);
     free(w->links);
     free(w->ids);

@@ -38,6 +38,13 @@ void blocking_wait_for(struct client *c, const struct blocking_on *on);
 /* The same for a command that nothing but time or CLIENT UNBLOCK can end (keys of types that do not
  * exist here). */
 void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t timeout_ms);
+/* Parks the command until an event of the selector (NULL: any) at `from` or later is visible; the
+ * caller has looked at all before, as of what is settled. Call it as the last thing before
+ * returning PARKED, on every run. timeout_ms 0: no end; counts from the first run. */
+void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
+                     uint64_t timeout_ms);
+/* Whether it has waited so before; from: everything earlier was looked at on its behalf. */
+bool blocking_listened(const struct client *c, uint64_t *from);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over
  * then, as if its time were up: Redis, too, waits for nobody who may be gone. So is one in a group:
  * who cannot acknowledge is given nothing. Another wait goes on until its time is up, but no longer
@@ -62,6 +69,7 @@ void blocking_delivered(struct server *srv, struct str name, struct str group);
 
 /* Runs the commands for which something became visible. Once a turn. */
 void blocking_serve(struct server *srv);
+void blocking_serve_live(struct server *srv); /* its part for who listens */
 /* Queues those whose time has come. Once a turn, before blocking_serve. */
 void blocking_check_deadlines(struct server *srv);
 /* Monotonic ms when blocking_check_deadlines has to be called next: UINT64_MAX: not at all. 0: now,

@@ -101,9 +101,7 @@ static void find_ready(struct server *srv) {
 
 /* ---- serving ---- */
 
-/* Runs the command now, not with the others that were woken in this turn: whether there is
- * something for the next one depends on what it took. */
-static void run(struct client *c) {
+void blocked_run(struct client *c) {
     if (c->park != PARK_WAIT) return; /* it is being loaded for, or paused */
     client_resume(c);
     list_remove(&c->resume);
@@ -165,7 +163,7 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
         } else if (set->kind == SET_GROUP || entry_id_cmp(last, link->after) > 0) {
             list_remove(&link->node);
             list_append(&done, &link->node);
-            run(link->client);
+            blocked_run(link->client);
             continue;
         }
         list_remove(&link->node);
@@ -195,6 +193,7 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
 
 void blocking_serve(struct server *srv) {
     struct blocking *b = srv->blocking;
+    if (b->live.watchers > 0) blocking_serve_live(srv);
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
@@ -235,7 +234,7 @@ static bool ready_now(const struct server *srv) {
 
 uint64_t blocking_due(const struct server *srv) {
     const struct blocking *b = srv->blocking;
-    if (ready_now(srv)) return 0;
+    if (ready_now(srv) || live_is_behind(&b->live, &srv->model)) return 0;
     const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);
     uint64_t due = n != NULL ? n->key : UINT64_MAX, wall = srv->model.wall;
     if (look == NULL) return due;

@@ -12,6 +12,7 @@
 #include "base/heap.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
+#include "stream/live.h"
 
 enum set_kind { SET_ENTRIES, SET_GROUP, SET_NOTHING };
 
@@ -62,6 +63,8 @@ struct blocked {
     bool claims;
     bool in_group; /* XREADGROUP: what it gets is pending from then on */
     uint64_t min_idle;
+    bool listens; /* for events of a selector: */
+    struct live_watcher live;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
 };
@@ -69,6 +72,7 @@ struct blocked {
 struct blocking {
     struct hash_table keys, sets;
     struct list ready;
+    struct live live;
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
     uint64_t generation;    /* of the model, that `sequence` belongs to */
@@ -76,6 +80,16 @@ struct blocking {
     struct heap looks;      /* the same: when what is pending is to be looked at (CLAIM). By the
                                wall clock, as the times of deliveries: a step moves both */
 };
+
+/* blocking.c. What the connection waits for, made if need be. */
+struct blocked *blocked_of(struct client *c);
+/* The wait begins: no end when timeout_ms is 0. */
+void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms);
+/* Parks the command, on every run. */
+void blocked_park(struct client *c, struct blocked *w);
+/* blocking_serve.c. Runs the command now, not with the others that were woken in this turn: whether
+ * there is something for the next one depends on what it took. */
+void blocked_run(struct client *c);
 
 /* blocking_keys.c; `find` returns NULL when there is none, `get` makes one. */
 struct blocked_key *blocked_key_find(struct blocking *b, struct str name);

@@ -1,0 +1,196 @@
+/* EREAD: the log from a position on, in pages, and waiting for what is not there yet. */
+#include "stream/read.h"
+#include "server/server.h"
+#include "server/client/share.h"
+#include "server/wait/applied.h"
+#include "server/wait/blocking.h"
+#include "commands/event/args.h"
+#include "commands/event/chosen_fields.h"
+#include "commands/event/family.h"
+#include "commands/event/pages.h"
+#include "commands/event/reply.h"
+#include "commands/event/selector_args.h"
+
+#define COUNT_DEFAULT 100
+#define COUNT_MAX     (1u << 30)          /* pages are bounded in bytes anyway */
+#define BLOCK_MAX     (UINT64_C(1) << 42) /* ms: a hundred years */
+
+struct eread {
+    bool has_from, is_new, blocks;
+    uint64_t from, since, count, block_ms;
+    struct selector_args args;
+    struct chosen_fields chosen;
+    bool seen_count, seen_fields;
+};
+
+static bool missing(struct client *c, const char *expected) {
+    reply_error(c, "INVALIDARG unexpected end of input: expected %s", expected);
+    return false;
+}
+
+static bool twice(struct client *c, const char *word) {
+    reply_error(c, "INVALIDARG %s already specified", word);
+    return false;
+}
+
+/* FROM START | NEW | position | TIME ms, from argv[*at] on. */
+static bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct eread *a) {
+    if (a->has_from) return twice(c, "FROM");
+    if (*at >= r->argc) return missing(c, "START, NEW, TIME or a position behind FROM");
+    struct str arg = r->argv[(*at)++];
+    a->has_from = true;
+    if (arg_is(arg, STR("START"))) return true;
+    if (arg_is(arg, STR("NEW"))) {
+        a->is_new = true;
+        return true;
+    }
+    if (arg_is(arg, STR("TIME"))) {
+        if (*at >= r->argc) return missing(c, "milliseconds behind FROM TIME");
+        return arg_u64_or_reply(c, r->argv[(*at)++], "FROM TIME", &a->since);
+    }
+    if (str_to_u64(arg, &a->from)) return true;
+    reply_error(c,
+                "INVALIDARG invalid FROM: expected START, NEW, TIME milliseconds or a position, "
+                "got '%.*s'",
+                (int)MIN(arg.len, (size_t)64), arg.ptr);
+    return false;
+}
+
+static bool count_or_reply(struct client *c, struct str value, struct eread *a) {
+    if (a->seen_count) return twice(c, "COUNT");
+    a->seen_count = true;
+    if (!arg_u64_or_reply(c, value, "COUNT", &a->count)) return false;
+    a->count = MIN(a->count, (uint64_t)COUNT_MAX);
+    if (a->count > 0) return true;
+    reply_error(c, "INVALIDARG COUNT must be at least 1");
+    return false;
+}
+
+static bool block_or_reply(struct client *c, struct str value, struct eread *a) {
+    if (a->blocks) return twice(c, "BLOCK");
+    a->blocks = true;
+    if (!arg_u64_or_reply(c, value, "BLOCK", &a->block_ms)) return false;
+    a->block_ms = MIN(a->block_ms, BLOCK_MAX);
+    return true;
+}
+
+static bool fields_or_reply(struct client *c, struct str value, struct eread *a) {
+    if (a->seen_fields) return twice(c, "FIELDS");
+    a->seen_fields = true;
+    return chosen_fields_or_reply(c, value, &a->chosen);
+}
+
+/* One word with its value, at argv[*at]. */
+static bool word_or_reply(struct client *c, const struct request *r, size_t *at, struct eread *a) {
+    struct str word = r->argv[(*at)++];
+    enum selector_word selecting = selector_word_of(word);
+    bool count = arg_is(word, STR("COUNT")), block = arg_is(word, STR("BLOCK")),
+         fields = arg_is(word, STR("FIELDS"));
+    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, a);
+    if (selecting == SELECTOR_WORD_COUNT && !count && !block && !fields) {
+        reply_error(c,
+                    "INVALIDARG unexpected string '%.*s': expected FROM, COUNT, BLOCK, "
+                    "FIELDS, " SELECTOR_WORDS " or end of input",
+                    (int)MIN(word.len, (size_t)64), word.ptr);
+        return false;
+    }
+    if (*at >= r->argc) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected a value for %.*s",
+                    (int)MIN(word.len, (size_t)64), word.ptr);
+        return false;
+    }
+    struct str value = r->argv[(*at)++];
+    if (count) return count_or_reply(c, value, a);
+    if (block) return block_or_reply(c, value, a);
+    if (fields) return fields_or_reply(c, value, a);
+    return selector_value_or_reply(c, &a->args, selecting, value);
+}
+
+static bool parse_or_reply(struct client *c, const struct request *r, struct eread *a) {
+    *a = (struct eread){.count = COUNT_DEFAULT};
+    for (size_t at = 1; at < r->argc;)
+        if (!word_or_reply(c, r, &at, a)) return false;
+    if (!a->has_from) return missing(c, "FROM and START, NEW, TIME or a position");
+    struct selector_draft *d = &a->args.draft;
+    if (a->since > 0) { /* not one more alternative of SINCE: both must hold */
+        d->since = MAX(a->since, d->has_since ? d->since : 0);
+        d->has_since = true;
+    }
+    return true;
+}
+
+static void reply_page(struct client *c, const struct read *r, uint64_t head,
+                       const struct chosen_fields *chosen) {
+    const struct model *m = &c->srv->model;
+    reply_map(c, 4);
+    reply_key(c, "events");
+    reply_array(c, r->found);
+    for (size_t i = 0; i < r->found; i++) {
+        event_fetch_ahead(r->events, r->found, i);
+        reply_chosen_event(c, r->events[i], model_name_at(m, r->events[i], r->horizon), chosen);
+    }
+    reply_number(c, "next", r->has_more ? r->next : head);
+    reply_number(c, "head", head);
+    reply_key(c, "has_more");
+    resp_put_bool(&c->out, c->resp, r->has_more);
+    c->srv->stats.events_read += r->found;
+}
+
+/* The backend looks for names as it knows them; see EPSCAN. */
+static bool names_are_applied(struct client *c, const struct selector *s) {
+    const struct model *m = &c->srv->model;
+    if (s == NULL || (!selector_has(s, SELECT_STREAM) && !selector_has(s, SELECT_CATEGORY)))
+        return true;
+    uint64_t last = MIN(m->renamed.frame, c->view);
+    if (last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
+    return frame_is_applied(c, MIN(m->decided, c->view));
+}
+
+static enum outcome run(struct client *c, const struct eread *a, struct selector *selector) {
+    const struct model *m = &c->srv->model;
+    uint64_t head = model_visible_end(m, NULL, c->view), from;
+    bool again = blocking_listened(c, &from);
+    if (!again) from = a->is_new ? head : a->from;
+    if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
+    if (from > head) {
+        reply_error(c, "INVALIDARG position %llu is beyond the head, %llu",
+                    (unsigned long long)from, (unsigned long long)head);
+        return REPLIED;
+    }
+    struct read r = {.start = from,
+                     .end = head - (head > 0),
+                     .count = a->count,
+                     .selector = selector,
+                     .horizon = c->view,
+                     .bytes_max = share_portion(c)};
+    bool nothing_new = from == head;
+    if (!nothing_new && !pages_read(c, &r)) {
+        read_clear(&r);
+        return PARKED;
+    }
+    bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
+    if (waits && !blocking_over(c)) {
+        blocking_listen(c, selector, head, a->block_ms);
+        read_clear(&r);
+        return PARKED;
+    }
+    reply_page(c, &r, head, &a->chosen);
+    read_clear(&r);
+    return REPLIED;
+}
+
+/* EREAD FROM <START | NEW | position | TIME ms> [COUNT n] [BLOCK ms] [FIELDS a,b,...] [selector] */
+enum outcome cmd_eread(struct client *c, const struct request *r) {
+    struct eread a;
+    enum outcome outcome = REPLIED;
+    struct selector *selector = NULL;
+    bool parsed = parse_or_reply(c, r, &a) && selector_or_reply(c, &a.args, &selector);
+    if (parsed && c->wait.unblocked_error && blocking_over(c)) {
+        blocking_reply_over(c);
+    } else if (parsed) {
+        outcome = names_are_applied(c, selector) ? run(c, &a, selector) : wait_for_apply(c);
+    }
+    selector_unref(selector);
+    selector_args_clear(&a.args);
+    return outcome;
+}

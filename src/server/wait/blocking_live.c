@@ -1,0 +1,38 @@
+/* See blocking.h: commands that wait for events of a selector. Who is concerned is found by
+ * stream/live.h, which looks at each event once. */
+#include "server/wait/internal.h"
+
+#include "base/alloc.h"
+#include "server/wait/need.h"
+
+#define LOOKS_A_TURN 20000 /* events, about */
+
+bool blocking_listened(const struct client *c, uint64_t *from) {
+    const struct blocked *w = c->wait.blocked;
+    if (w == NULL || !w->listens) return false;
+    *from = live_looked_up_to(&c->srv->blocking->live, &w->live);
+    return true;
+}
+
+void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
+                     uint64_t timeout_ms) {
+    struct server *srv = c->srv;
+    struct blocked *w = blocked_of(c);
+    if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
+    live_unwatch(&srv->blocking->live, &w->live);
+    w->live.from = from;
+    live_watch(&srv->blocking->live, &srv->model, selector, &w->live);
+    if (!w->listens) blocked_begin(c, w, timeout_ms);
+    w->listens = true;
+    blocked_park(c, w);
+}
+
+void blocking_serve_live(struct server *srv) {
+    struct live *l = &srv->blocking->live;
+    live_look(l, &srv->model, LOOKS_A_TURN);
+    while (!list_empty(&l->woken)) {
+        struct live_watcher *woken = LIST_ENTRY(l->woken.next, struct live_watcher, node);
+        list_remove(&woken->node);
+        blocked_run(CONTAINER_OF(woken, struct blocked, live)->client);
+    }
+}

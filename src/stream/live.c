@@ -1,0 +1,313 @@
+/* See live.h. */
+#include "stream/live.h"
+
+#include "base/alloc.h"
+#include "stream/gone/remove.h"
+#include "stream/internal.h"
+
+/* A target under one value. */
+struct live_link {
+    struct hash_node node; /* live.links */
+    struct list anywhere;  /* live.anything, instead */
+    struct live_target *target;
+    enum selector_kind kind;
+    bool is_glob;
+    struct str value; /* the target's selector's: the value, or the literal beginning */
+};
+
+struct live_target {
+    struct hash_node node;     /* live.targets */
+    struct list matched;       /* live.matched */
+    struct selector *selector; /* NULL: everything */
+    struct list watchers;
+    uint64_t looked;        /* sequence + 1 of the last event that it was compared with */
+    uint64_t first_matched; /* sequence; while in live.matched */
+    size_t link_count;
+    struct live_link links[];
+};
+
+void live_init(struct live *l) {
+    memset(l, 0, sizeof *l);
+    hash_init(&l->targets);
+    hash_init(&l->links);
+    list_init(&l->anything);
+    list_init(&l->matched);
+    list_init(&l->woken);
+}
+
+/* --- where a target stands ----------------------------------------------------- */
+
+static uint64_t link_hash(enum selector_kind kind, bool is_glob, struct str value) {
+    return hash_bytes(value.ptr, value.len) ^ hash_u64((uint64_t)kind * 2 + is_glob + 1);
+}
+
+/* The kind under whose values it stands: where the fewest events look. SELECT_KINDS: none will do,
+ * as each has a glob that begins with its star, or no value. */
+static enum selector_kind kind_to_stand_under(const struct selector *s) {
+    static const enum selector_kind order[] = {SELECT_CORRELATION, SELECT_CAUSATION,
+                                               SELECT_AGGREGATE,   SELECT_STREAM,
+                                               SELECT_CATEGORY,    SELECT_TYPE};
+    enum selector_kind with_globs = SELECT_KINDS;
+    for (size_t i = 0; s != NULL && i < ARRAY_LEN(order); i++) {
+        const struct selector_values *v = &s->kinds[order[i]];
+        bool usable = v->count > 0;
+        for (size_t k = v->plain; k < v->count; k++) {
+            size_t prefix = str_glob_prefix(v->values[k]);
+            usable = usable && prefix > 0 && prefix <= LIVE_PREFIX_MAX;
+        }
+        if (!usable) continue;
+        if (v->plain == v->count) return order[i];
+        if (with_globs == SELECT_KINDS) with_globs = order[i];
+    }
+    return with_globs;
+}
+
+static struct live_prefixes *prefixes_of(struct live *l, enum selector_kind kind) {
+    assert(kind == SELECT_STREAM || kind == SELECT_TYPE);
+    return &l->prefixes[kind == SELECT_TYPE];
+}
+
+static void prefix_added(struct live_prefixes *p, size_t len) {
+    p->lengths[len]++;
+    if (len > p->longest) p->longest = (uint16_t)len;
+}
+
+static void prefix_gone(struct live_prefixes *p, size_t len) {
+    p->lengths[len]--;
+    while (p->longest > 0 && p->lengths[p->longest] == 0) p->longest--;
+}
+
+static void link_in(struct live *l, struct live_link *link) {
+    if (link->kind == SELECT_KINDS) {
+        list_append(&l->anything, &link->anywhere);
+        return;
+    }
+    hash_insert(&l->links, &link->node, link_hash(link->kind, link->is_glob, link->value));
+    if (!link->is_glob) {
+        l->plain[link->kind]++;
+    } else {
+        l->globs[link->kind]++;
+        prefix_added(prefixes_of(l, link->kind), link->value.len);
+    }
+}
+
+static void link_out(struct live *l, struct live_link *link) {
+    if (link->kind == SELECT_KINDS) {
+        list_remove(&link->anywhere);
+        return;
+    }
+    hash_remove(&l->links, &link->node);
+    if (!link->is_glob) {
+        l->plain[link->kind]--;
+    } else {
+        l->globs[link->kind]--;
+        prefix_gone(prefixes_of(l, link->kind), link->value.len);
+    }
+}
+
+static struct live_target *target_create(struct live *l, struct selector *s, uint64_t hash) {
+    enum selector_kind kind = kind_to_stand_under(s);
+    size_t n = kind == SELECT_KINDS ? 1 : s->kinds[kind].count;
+    struct live_target *t = xcalloc(1, sizeof *t + n * sizeof *t->links);
+    t->selector = s != NULL ? selector_ref(s) : NULL;
+    list_init(&t->watchers);
+    list_init(&t->matched);
+    t->link_count = n;
+    for (size_t i = 0; i < n; i++) {
+        struct live_link *link = &t->links[i];
+        link->target = t;
+        link->kind = kind;
+        list_init(&link->anywhere);
+        if (kind != SELECT_KINDS) {
+            const struct selector_values *v = &s->kinds[kind];
+            link->is_glob = i >= v->plain;
+            link->value = v->values[i];
+            if (link->is_glob) link->value.len = str_glob_prefix(link->value);
+        }
+        link_in(l, link);
+    }
+    hash_insert(&l->targets, &t->node, hash);
+    return t;
+}
+
+static void target_destroy(struct live *l, struct live_target *t) {
+    for (size_t i = 0; i < t->link_count; i++) link_out(l, &t->links[i]);
+    hash_remove(&l->targets, &t->node);
+    list_remove(&t->matched);
+    selector_unref(t->selector);
+    free(t);
+}
+
+static struct live_target *target_get(struct live *l, struct selector *s) {
+    uint64_t hash = s != NULL ? s->hash : 0;
+    for (struct hash_node *n = hash_first(&l->targets, hash); n != NULL;
+         n = hash_next(&l->targets, n)) {
+        struct live_target *t = CONTAINER_OF(n, struct live_target, node);
+        if (selector_eq(t->selector, s)) return t;
+    }
+    return target_create(l, s, hash);
+}
+
+/* --- watchers ------------------------------------------------------------------ */
+
+void live_watch(struct live *l, const struct model *m, struct selector *selector,
+                struct live_watcher *w) {
+    assert(!live_is_watching(w));
+    if (l->watchers == 0) {
+        l->sequence = w->from;
+        l->generation = m->generation;
+    }
+    l->sequence = MIN(l->sequence, w->from);
+    w->target = target_get(l, selector);
+    list_init(&w->node);
+    list_append(&w->target->watchers, &w->node);
+    l->watchers++;
+}
+
+/* Off his target, which goes with the last. */
+static void take_off(struct live *l, struct live_watcher *w) {
+    struct live_target *t = w->target;
+    w->target = NULL;
+    list_remove(&w->node);
+    l->watchers--;
+    if (list_empty(&t->watchers)) target_destroy(l, t);
+}
+
+void live_unwatch(struct live *l, struct live_watcher *w) {
+    if (w->target != NULL)
+        take_off(l, w);
+    else
+        list_remove(&w->node);
+}
+
+static void wake(struct live *l, struct live_watcher *w, uint64_t from) {
+    w->from = MAX(w->from, from);
+    take_off(l, w);
+    list_append(&l->woken, &w->node);
+}
+
+static void wake_target(struct hash_node *n, void *arg) {
+    struct live_target *t = CONTAINER_OF(n, struct live_target, node);
+    for (size_t left = 1; left > 0;) { /* the target goes with its last watcher */
+        struct live_watcher *w = LIST_ENTRY(t->watchers.next, struct live_watcher, node);
+        left = w->node.next != &t->watchers;
+        wake(arg, w, 0);
+    }
+}
+
+static void wake_all(struct live *l) {
+    hash_each(&l->targets, wake_target, l);
+}
+
+void live_clear(struct live *l) {
+    wake_all(l);
+    while (!list_empty(&l->woken)) list_remove(l->woken.next);
+    hash_clear(&l->targets);
+    hash_clear(&l->links);
+}
+
+uint64_t live_looked_up_to(const struct live *l, const struct live_watcher *w) {
+    return w->target != NULL ? MAX(w->from, l->sequence) : w->from;
+}
+
+/* --- looking -------------------------------------------------------------------- */
+
+struct look {
+    struct live *live;
+    const struct event *event;
+    struct str name; /* of its stream */
+    size_t work;
+};
+
+static void compare(struct look *k, struct live_target *t) {
+    const struct event_record *r = &k->event->rec;
+    if (t->looked == r->sequence + 1) return; /* it stands under several values */
+    t->looked = r->sequence + 1;
+    if (t->selector != NULL) k->work += selector_work(t->selector, r, k->name);
+    if (list_linked(&t->matched)) return;
+    if (t->selector != NULL && !selector_match(t->selector, r, k->name)) return;
+    t->first_matched = r->sequence;
+    list_append(&k->live->matched, &t->matched);
+}
+
+static void look_under(struct look *k, enum selector_kind kind, bool is_glob, struct str value) {
+    struct live *l = k->live;
+    uint64_t hash = link_hash(kind, is_glob, value);
+    for (struct hash_node *n = hash_first(&l->links, hash); n != NULL;
+         n = hash_next(&l->links, n)) {
+        struct live_link *link = CONTAINER_OF(n, struct live_link, node);
+        if (link->kind == kind && link->is_glob == is_glob && str_eq(link->value, value))
+            compare(k, link->target);
+    }
+}
+
+static void look_under_uuid(struct look *k, enum selector_kind kind, const struct uuid *id) {
+    if (id != NULL && k->live->plain[kind] > 0) look_under(k, kind, false, str_of(id, sizeof *id));
+}
+
+static void look_under_text(struct look *k, enum selector_kind kind, struct str text) {
+    if (k->live->plain[kind] > 0) look_under(k, kind, false, text);
+    if (k->live->globs[kind] == 0) return;
+    const struct live_prefixes *p = prefixes_of(k->live, kind);
+    for (size_t len = 1; len <= p->longest && len <= text.len; len++)
+        if (p->lengths[len] > 0) look_under(k, kind, true, str_of(text.ptr, len));
+}
+
+static size_t look_at(struct live *l, const struct event *e, struct str name) {
+    struct look k = {.live = l, .event = e, .name = name, .work = 1};
+    const struct event_record *r = &e->rec;
+    LIST_FOR_EACH (it, &l->anything)
+        compare(&k, LIST_ENTRY(it, struct live_link, anywhere)->target);
+    look_under_uuid(&k, SELECT_CORRELATION, event_correlation(r));
+    look_under_uuid(&k, SELECT_CAUSATION, event_causation(r));
+    if (l->plain[SELECT_AGGREGATE] > 0) look_under(&k, SELECT_AGGREGATE, false, event_aggregate(r));
+    if (l->plain[SELECT_CATEGORY] > 0)
+        look_under(&k, SELECT_CATEGORY, false, stream_category(name));
+    look_under_text(&k, SELECT_STREAM, name);
+    look_under_text(&k, SELECT_TYPE, event_type(r));
+    return k.work;
+}
+
+/* Wakes those of the targets that matched, but for whoever waits for later events. */
+static void wake_matched(struct live *l) {
+    while (!list_empty(&l->matched)) {
+        struct live_target *t = LIST_ENTRY(l->matched.next, struct live_target, matched);
+        list_remove(&t->matched);
+        struct list watchers;
+        list_init(&watchers);
+        list_splice(&watchers, &t->watchers);
+        while (!list_empty(&watchers)) {
+            struct live_watcher *w = LIST_ENTRY(watchers.next, struct live_watcher, node);
+            list_remove(&w->node);
+            w->target = NULL;
+            list_append(&l->woken, &w->node);
+            w->from = MAX(w->from, t->first_matched);
+            l->watchers--;
+        }
+        target_destroy(l, t);
+    }
+}
+
+bool live_is_behind(const struct live *l, const struct model *m) {
+    if (l->watchers == 0) return false;
+    if (l->generation != m->generation || l->sequence < m->log.first) return true;
+    return l->sequence < m->next_sequence && model_event(m, l->sequence)->frame <= model_settled(m);
+}
+
+bool live_look(struct live *l, struct model *m, size_t work_max) {
+    if (l->watchers == 0) return true;
+    if (l->generation != m->generation || l->sequence < m->log.first) {
+        wake_all(l);
+        return true;
+    }
+    uint64_t settled = model_settled(m);
+    size_t work = 0;
+    for (; l->sequence < m->next_sequence && work < work_max; l->sequence++) {
+        const struct event *e = model_event(m, l->sequence);
+        if (e->frame > settled) break;
+        if (e->removed && model_hides(m, e, UINT64_MAX, settled)) continue;
+        work += look_at(l, e, stream_name_str(model_name_at(m, e, settled)));
+    }
+    wake_matched(l);
+    return work < work_max;
+}
