@@ -20,6 +20,15 @@ void buf_clear(struct buf *b) {
     b->recycles = recycles;
 }
 
+void buf_fit(struct buf *b) {
+    if (b->len == 0) {
+        buf_clear(b);
+    } else if (b->cap > b->len + 1) {
+        b->cap = b->len + 1;
+        b->data = xrealloc(b->data, b->cap);
+    }
+}
+
 void buf_grow(struct buf *b, size_t more) {
     size_t need;
     if (b->overflow && !b->recycles) return;

@@ -18,6 +18,7 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max);
 void buf_clear(struct buf *b); /* frees; the buf may be used again */
+void buf_fit(struct buf *b);   /* gives back what it has room for and does not hold */
 static inline void buf_reset(struct buf *b) {
     b->len = 0;
     b->overflow = false;

@@ -31,6 +31,7 @@ struct config {
     char *redis_version;              /* that clients are told */
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     uint64_t clients_bytes_max;       /* what all connections hold; 0: no limit */
+    uint64_t clients_bytes_timeout_s; /* above it: until who takes nothing is closed; 0: never */
     uint64_t reply_bytes_max;         /* a reply that would be larger is an error */
     char *requirepass;
     bool protected_mode; /* without a password only this machine may connect */

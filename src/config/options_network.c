@@ -123,9 +123,19 @@ const struct option network_options[] = {
      .initial = "1gb",
      .max = INT64_MAX,
      .flags = OPTION_SETTABLE,
-     .help = "What all connections together may hold: what they have sent and was not dealt with "
-             "yet, replies that they have not read, what was loaded for their commands. Above it "
-             "the largest wait until there is room; each may get one reply before. 0: no limit."},
+     .help =
+         "What all connections together may hold: what they have sent and was not dealt with "
+         "yet, replies that they have not read, what is loaded for their commands. Above it the "
+         "largest wait until there is room. One reply at a time may go beyond it. 0: no limit."},
+    {.name = "clients-bytes-timeout",
+     .type = OPTION_INT,
+     .offset = FIELD(clients_bytes_timeout_s),
+     .initial = "10",
+     .max = 86400 * 365,
+     .flags = OPTION_SETTABLE,
+     .help =
+         "Seconds. While others wait for room (clients-bytes-max), a connection that holds more "
+         "than its share is closed when it has read nothing for so long. 0: never."},
     {.name = "reply-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(reply_bytes_max),

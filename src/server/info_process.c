@@ -67,7 +67,8 @@ void info_clients(struct server *srv, struct buf *out) {
     /* As Redis: also those that CLIENT PAUSE holds. */
     info_put_u64(out, "blocked_clients", srv->stats.blocked_clients + list_length(&srv->paused));
     info_put_u64(out, "throttled_clients", list_length(&srv->throttled));
-    info_put_u64(out, "stopped_clients", list_length(&srv->share.stopped));
+    info_put_u64(out, "stopped_clients",
+                 list_length(&srv->share.stopped) + list_length(&srv->share.waiting));
     info_put_u64(out, "keys_under_way", list_length(&srv->key_walks.running));
     info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", 0);

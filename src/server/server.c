@@ -198,6 +198,7 @@ static void after_turn(struct server *srv) {
     commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
+    share_run(srv);
     model_pack(&srv->model);
     model_evict(&srv->model);
     server_resume_throttled(srv); /* what was kept for the settled view may be gone */

@@ -269,5 +269,7 @@ void model_keep(struct model *m, struct stream *s, struct event *const *events, 
 /* In place of page_clear for a page of which something may have been kept: the stream may have let
  * go of it already. */
 void model_drop_page(struct model *m, struct page *p);
+/* Only what stands in front of the events' bytes stays of them: ids and numbers. */
+void model_behead_page(struct model *m, struct page *p);
 
 #endif

@@ -24,7 +24,8 @@ struct read {
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
     uint64_t bytes_max; /* of events, about, that it finds; 0: READ_BYTES_MAX */
-    bool goes_on;       /* where the page ends the caller reads on: any page of the range will do */
+    bool heads;   /* the caller looks at ids and numbers only: pages are kept without the rest */
+    bool goes_on; /* where the page ends the caller reads on: any page of the range will do */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;

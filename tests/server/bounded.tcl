@@ -389,10 +389,10 @@ proc calls {command} {
 }
 proc stopped {} { return [info_field [srv default_client] stopped_clients clients] }
 
-with_server {clients-bytes-max 8mb} {
+with_server {clients-bytes-max 8mb clients-bytes-timeout 86400} {
     test "Above the limit, each that comes and does not read gets a small portion" {
-        add_blocks many 100
-        foreach i [count_to 100] { r EAPPEND many-events t PAYLOAD $::block }
+        set line [string range $::block 0 9999]
+        for {set i 0} {$i < 1000} {incr i} { r XADD many * d $line; r EAPPEND many-events t PAYLOAD $line }
         r XGROUP CREATE many g 0
         with_clients {first} {
             $first write [string repeat [resp_command XREAD STREAMS many 0] 4]
@@ -408,7 +408,7 @@ with_server {clients-bytes-max 8mb} {
                 }
             }
             wait_for "all to be run" { [calls escan] >= 10 && [calls epscan] >= 10 && [calls xread] >= 11 && [calls xreadgroup] >= 10 }
-            assert_range 8000000 100000000 [held] "bytes"
+            assert_range 8000000 24000000 [held] "bytes"
             foreach c $late { $c destroy }
         }
         r DEL many many-events
@@ -491,19 +491,120 @@ with_server {clients-bytes-max 8mb} {
     }
 }
 
-with_server {clients-bytes-max 8mb cache-bytes 4mb} {
-    test "What is kept for long replies counts until it was read" {
-        add_blocks big 600
+with_server {clients-bytes-max 8mb cache-bytes 4mb clients-bytes-timeout 86400} {
+    # The number of the reader who has something to read.
+    proc served {} {
+        foreach line [split [r CLIENT LIST] \n] {
+            if {[regexp {name=reader-(\d+)- .* oll=\d+ omem=[1-9]} $line all i]} { return $i }
+        }
+    }
+    test "However many ask for long ranges and do not read, all hold the limit and one reply" {
+        add_blocks big 200 ;# 20 MB
+        r SET value [string repeat $::block 20]
+        r XADD tiny 7-0 n 7
         r ESYNC
         srv restart
-        with_clients {a b} {
-            foreach reader {a b} { [set $reader] send XRANGE big - + }
-            wait_for "replies to be kept" { [held] > 100000000 }
-            assert_equal PONG [r PING]
-            foreach reader {b a} { assert_equal [count_to 600] [numbers [[set $reader] read]] $reader }
-            wait_for "nothing to be held" { [held] < 2000000 }
-            assert_equal 0 [stopped]
+        set readers [lmap i [count_to 24] {new_client}]
+        foreach i [count_to 24] reader $readers {
+            $reader CLIENT SETNAME reader-$i-
+            $reader send XRANGE big - +
         }
+        wait_for "one to be served, others to wait" { [stopped] == 24 && [served] ne "" }
+        set most [held]
+        assert_equal PONG [r PING]
+        assert_equal OK [r SET k v]
+        assert_equal {{7-0 {n 7}}} [r XRANGE tiny - +]
+        while {[llength $readers] > 0} {
+            wait_for "one to be served" { [served] ne "" }
+            set reader [lindex $readers [served]]
+            assert_equal [count_to 200] [numbers [$reader read]]
+            set most [expr {max($most, [held])}]
+            $reader CLIENT SETNAME done
+            if {[incr done] == 24} break
+        }
+        foreach reader $readers { $reader destroy }
+        assert_range 20000000 40000000 $most "bytes"
+        wait_for "nothing to be held" { [held] < 2000000 }
+        assert_equal 0 [stopped]
+        assert_equal 0 [info_field r evicted_clients stats]
+    }
+    # Of which little has left, and which is not read.
+    proc leave_unread {c} {
+        $c send XRANGE big - +
+        wait_for "the reply to be kept" { [held] > 10000000 }
+    }
+    test "A reply for which there is no room is made when there is" {
+        foreach command {{GET value} {MGET value value k} {XRANGE big 1 20} {EXEC}} {
+            with_clients {greedy a b} {
+                leave_unread $greedy
+                foreach c {a b} {
+                    if {$command eq "EXEC"} {
+                        [set $c] MULTI
+                        [set $c] SET done-$c yes
+                        [set $c] GET value
+                    }
+                    [set $c] send {*}$command
+                }
+                assert [$a silent]
+                assert [$b silent]
+                assert_range 0 40000000 [held] "bytes"
+                assert_equal 0 [r EXISTS done-a done-b]
+                assert_equal [count_to 200] [numbers [$greedy read]]
+                foreach c {a b} { assert_range 2000000 4100000 [string length [[set $c] read]] "bytes of the reply to $command" }
+            }
+            wait_for "nothing to be held" { [held] < 2000000 }
+        }
+        assert_equal 2 [r DEL done-a done-b]
+    }
+    test "A write whose reply has no room has not happened until there is" {
+        r XADD entries 1-0 d [string repeat $::block 3]
+        r XGROUP CREATE entries g 0
+        foreach {command before after} {
+            {XREADGROUP GROUP g alice STREAMS entries >} {} {alice 1}
+            {XCLAIM entries g bob 0 1-0} {alice 1} {bob 1}
+            {XAUTOCLAIM entries g carol 0 0} {bob 1} {carol 1}
+        } {
+            with_clients {greedy c} {
+                leave_unread $greedy
+                $c send {*}$command
+                assert [$c silent]
+                assert_equal $before [join [lindex [r XPENDING entries g] 3]]
+                assert_equal [count_to 200] [numbers [$greedy read]]
+                assert_range 300000 400000 [string length [$c read]] "bytes"
+                assert_equal $after [join [lindex [r XPENDING entries g] 3]]
+            }
+        }
+        r DEL entries
+    }
+    test "Of what is removed by id only the heads are held" {
+        with_clients {greedy c} {
+            r XGROUP CREATE big g 0
+            r XREADGROUP GROUP g consumer NOACK COUNT 1 STREAMS big >
+            leave_unread $greedy
+            assert_equal 60 [r XDEL big {*}[lmap i [count_to 60] {string cat [expr {$i + 101}] -0}]]
+            assert_equal [lrepeat 30 1] [r XDELEX big IDS 30 {*}[lmap i [count_to 30] {string cat [expr {$i + 171}] -0}]]
+            assert_equal [count_to 200] [numbers [$greedy read]]
+        }
+        assert_equal 110 [r XLEN big]
+        add_blocks big2 200
+        r ESYNC
+        srv restart
+    }
+    test "Who reads nothing while others wait for room is closed, and nobody else" {
+        r CONFIG SET clients-bytes-timeout 1
+        with_clients {silent other} {
+            $silent send XRANGE big2 - +
+            wait_for "the reply to be kept" { [held] > 10000000 }
+            set begun [info_field r uptime_in_seconds server]
+            wait_for "its time to pass" { [info_field r uptime_in_seconds server] > $begun + 2 }
+            assert_equal 0 [info_field r evicted_clients stats]
+            $other send XRANGE big2 - +
+            assert_equal [count_to 200] [numbers [$other read]]
+            assert_equal 1 [info_field r evicted_clients stats]
+            assert [$silent closed]
+            assert_equal PONG [$other PING]
+        }
+        r CONFIG SET clients-bytes-timeout 86400
     }
     test "A monitor that does not read and was stopped gets no more" {
         with_clients monitor {

@@ -15,6 +15,20 @@ TEST(an_empty_buffer_owns_nothing) {
     buf_clear(&b);
 }
 
+TEST(a_buffer_that_is_fitted_keeps_what_it_holds) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_put(&b, "hello", 5);
+    buf_reserve(&b, 100000);
+    buf_fit(&b);
+    CHECK(b.cap < 100);
+    buf_put(&b, " world", 6);
+    CHECK(str_eq(buf_str(&b), STR("hello world")));
+    buf_reset(&b);
+    buf_fit(&b);
+    CHECK(b.data == NULL);
+}
+
 TEST(reserving_nothing_is_not_an_overflow) {
     struct buf b;
     buf_init(&b, 0);

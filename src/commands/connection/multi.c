@@ -7,7 +7,7 @@
  * loaded stays pinned until it has replied), but before that the commands behind it run, too, so
  * that what they need is asked for together; and an append whose expected version or event id does
  * not hold, then EXEC replies that one error. Errors of other commands stand in the reply, as with
- * Redis.
+ * Redis. So does a reply for which there is no room (share.h): EXEC waits for it, and is run again.
  *
  * What commands change beside the model (CMD_OUTSIDE: CLIENT KILL, CONFIG SET) nobody takes back.
  * An EXEC that holds such a command is rehearsed first, without it, and taken back, until nothing
@@ -247,17 +247,29 @@ static enum run attempt(struct client *c, struct transaction *t, const struct sa
     return run;
 }
 
+/* There is no room for the reply: everything is taken back. (Of one with a CMD_OUTSIDE the
+ * rehearsal's counts.) */
+static bool refused(struct client *c, const struct saved *saved) {
+    if (!share_refuses(c)) return false;
+    uint64_t bytes = share_reply_bytes(c);
+    take_back(c, saved);
+    share_wait(c, bytes);
+    return true;
+}
+
 static enum outcome run_transaction(struct client *c, struct transaction *t) {
     struct server *srv = c->srv;
     struct saved saved = save(c);
     enum run run = RUN_DONE;
     if (t->flags & CMD_OUTSIDE) {
         run = attempt(c, t, &saved, true);
+        if (run == RUN_DONE && refused(c, &saved)) return PARKED;
         if (run == RUN_DONE) take_back(c, &saved);
         if (c->need != NULL) need_begin(c); /* what it has loaded serves once more */
     }
     if (run == RUN_DONE) run = attempt(c, t, &saved, false);
     if (run != RUN_DONE) return run == RUN_PARKED ? PARKED : REPLIED;
+    if (!(t->flags & CMD_OUTSIDE) && refused(c, &saved)) return PARKED;
     uint64_t frame = model_end(&srv->model);
     srv->exec.client = NULL;
     if (frame != 0) c->last_frame = frame;

@@ -51,8 +51,12 @@ static bool need_time(struct client *c, struct stream *s, uint64_t ms, uint64_t 
     while (high < s->next_version) high *= 2;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        struct read r = {
-            .stream = s, .start = middle, .end = high - 1, .count = 1, .horizon = UINT64_MAX};
+        struct read r = {.stream = s,
+                         .start = middle,
+                         .end = high - 1,
+                         .count = 1,
+                         .horizon = UINT64_MAX,
+                         .heads = true};
         bool known = need_read(c, &r);
         if (known && r.found > 0 && r.events[0]->rec.recorded < ms)
             low = r.events[0]->rec.version + 1;

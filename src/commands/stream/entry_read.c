@@ -117,7 +117,7 @@ static void pick(const struct read *r, const uint64_t *versions, size_t n, struc
 
 /* The versions ascend. */
 static bool ascending_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
-                         struct event **out) {
+                         bool heads, struct event **out) {
     bool all = true;
     for (size_t i = 0, k; i < n; i += k) {
         k = 1;
@@ -133,7 +133,8 @@ static bool ascending_at(struct client *c, struct stream *s, const uint64_t *ver
                          .start = versions[i],
                          .end = versions[i + k - 1],
                          .count = SPAN,
-                         .horizon = c->view};
+                         .horizon = c->view,
+                         .heads = heads};
         if (need_read(c, &r)) {
             if (r.has_more) /* large events: what did not fit is another read */
                 while (versions[i + k - 1] >= r.next) k--;
@@ -176,9 +177,9 @@ static bool is_ascending(const uint64_t *versions, size_t n) {
     return true;
 }
 
-bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n, bool heads,
                 struct event **out) {
-    if (is_ascending(versions, n)) return ascending_at(c, s, versions, n, out);
+    if (is_ascending(versions, n)) return ascending_at(c, s, versions, n, heads, out);
     struct wanted *wanted = xmalloc(n * sizeof *wanted);
     for (size_t i = 0; i < n; i++) wanted[i] = (struct wanted){versions[i], i};
     qsort(wanted, n, sizeof *wanted, wanted_cmp);
@@ -187,7 +188,7 @@ bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, si
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (i == 0 || wanted[i].version != wanted[i - 1].version) each[count++] = wanted[i].version;
-    bool known = ascending_at(c, s, each, count, events);
+    bool known = ascending_at(c, s, each, count, heads, events);
     for (size_t i = 0, at = 0; i < n; i++) {
         if (wanted[i].version != each[at]) at++;
         out[wanted[i].index] = events[at];
@@ -206,7 +207,7 @@ bool entries_within(struct client *c, struct stream *s, const uint64_t *versions
     size_t at = 0, portion = WITHIN_FIRST;
     while (at < n && bytes <= bytes_max) {
         size_t k = MIN(portion, n - at);
-        if (!entries_at(c, s, versions + at, k, out + at)) return false;
+        if (!entries_at(c, s, versions + at, k, false, out + at)) return false;
         for (size_t i = at; i < at + k; i++) bytes += out[i] != NULL ? out[i]->size : 0;
         at += k;
         /* The others will be as large as these. */
@@ -218,12 +219,14 @@ bool entries_within(struct client *c, struct stream *s, const uint64_t *versions
 }
 
 bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
-                  struct event **out) {
+                  bool heads, struct event **out) {
     bool all = true;
     for (size_t i = 0; i < n; i++) {
         uint64_t version;
         out[i] = NULL;
-        if (!need_entry(c, s, ids[i], &version) || !need_version(c, s, version, &out[i]))
+        bool known = need_entry(c, s, ids[i], &version) &&
+                     (heads ? need_version_head : need_version)(c, s, version, &out[i]);
+        if (!known)
             all = false;
         else if (out[i] != NULL && entry_id_cmp(event_entry_id(out[i]), ids[i]) != 0)
             out[i] = NULL;

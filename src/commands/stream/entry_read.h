@@ -39,9 +39,10 @@ void entry_list_clear(struct entry_list *l);
 bool need_position(struct client *c, struct cgroup *g, struct stream *s, uint64_t *version);
 
 /* The entries with these versions, in any order, a version as often as it likes; NULL for those
- * that are gone, and for NO_VERSION. false: they have to be loaded. */
+ * that are gone, and for NO_VERSION. heads: only their ids and numbers count, and they are
+ * loaded without the rest (read.heads). false: they have to be loaded. */
 #define NO_VERSION UINT64_MAX
-bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
+bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n, bool heads,
                 struct event **out);
 /* The same for the first of them only, until they take more than bytes_max in memory: *found is how
  * many were looked at. */
@@ -49,6 +50,6 @@ bool entries_within(struct client *c, struct stream *s, const uint64_t *versions
                     uint64_t bytes_max, struct event **out, size_t *found);
 /* The entries with these ids; NULL for those that do not exist. false: as above. */
 bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
-                  struct event **out);
+                  bool heads, struct event **out);
 
 #endif

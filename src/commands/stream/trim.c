@@ -125,7 +125,8 @@ static bool require_acked(struct client *c, struct trim *t) {
                                   .start = pending + 1,
                                   .end = end - 1,
                                   .count = SIZE_MAX - 1,
-                                  .horizon = UINT64_MAX};
+                                  .horizon = UINT64_MAX,
+                                  .heads = true};
     return need_read(c, &t->candidates);
 }
 

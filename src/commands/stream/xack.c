@@ -44,7 +44,7 @@ static bool need_pending_entries(struct client *c, const struct cgroup *g,
         const struct pending_entry *e = pending_find(&g->pending, ids[i]);
         versions[i] = e != NULL ? e->version : NO_VERSION;
     }
-    bool known = entries_at(c, g->stream, versions, n, out);
+    bool known = entries_at(c, g->stream, versions, n, true, out);
     free(versions);
     return known;
 }
@@ -205,7 +205,7 @@ static bool need_others(struct client *c, const struct cgroup *g, const struct n
     for (size_t i = 0; i < a->n; i++) {
         out[i] = NULL;
         if (!a->force || pending_find(&g->pending, a->ids[i]) != NULL) continue;
-        known = need_entries(c, g->stream, &a->ids[i], 1, &out[i]) && known;
+        known = need_entries(c, g->stream, &a->ids[i], 1, true, &out[i]) && known;
     }
     return known;
 }

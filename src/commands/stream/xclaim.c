@@ -163,7 +163,7 @@ static bool find_candidates(struct client *c, const struct claim *claim, struct 
         it->version = e != NULL ? e->version : NO_VERSION;
         it->gone = e != NULL && !stream_has_version(g->stream, e->version);
         if (e == NULL && claim->force)
-            known = need_entries(c, g->stream, &it->id, 1, &it->event) && known;
+            known = need_entries(c, g->stream, &it->id, 1, claim->just_id, &it->event) && known;
     }
     *bytes = need_page_bytes(c);
     if (*bytes > bytes_max) return true;

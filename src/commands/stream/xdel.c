@@ -56,7 +56,7 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
     struct event **events = xmalloc(n * sizeof *events);
     for (size_t i = 0; i < n; i++)
         if (!xarg_id_or_reply(c, r->argv[2 + i], 0, &ids[i])) goto out;
-    if (!need_entries(c, s, ids, n, events)) {
+    if (!need_entries(c, s, ids, n, true, events)) {
         outcome = PARKED;
         goto out;
     }
@@ -117,7 +117,7 @@ enum outcome cmd_xdelex(struct client *c, const struct request *r) {
     if (ids == NULL) return REPLIED;
     struct event **events = xcalloc(n, sizeof *events);
     if (stream_or_reply(c, r->argv[1], &s, &outcome)) {
-        if (s->state == STREAM_ABSENT || need_entries(c, s, ids, n, events))
+        if (s->state == STREAM_ABSENT || need_entries(c, s, ids, n, true, events))
             delete_and_reply(c, s, ids, events, n, refs);
         else
             outcome = PARKED;

@@ -3,6 +3,8 @@
 #include "server/client/client.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +49,8 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     list_init(&c->monitor);
     list_init(&c->closed);
     list_init(&c->stopped);
+    list_init(&c->room);
+    list_init(&c->large);
     list_init(&c->all);
     c->io = loop_io_create(srv->loop, fd, on_io, c);
     list_append(&srv->clients, &c->all);
@@ -97,9 +101,10 @@ void client_free(struct client *c) {
 
 /* Who is not read from is still heard when it is gone, so that nothing is loaded for it any more. A
  * load of one page that a reader takes up at once is over before that matters. */
-static void client_watch(struct client *c) {
+void client_watch(struct client *c) {
     int what = (c->reading ? LOOP_READ : 0) | (c->want_write ? LOOP_WRITE : 0);
-    bool soon = c->park == PARK_LOAD && need_page_bytes(c) == 0 && !store_reads_wait(c->srv->store);
+    bool soon = c->park == PARK_LOAD && need_page_bytes(c) == 0 && !list_linked(&c->room) &&
+                !store_reads_wait(c->srv->store);
     loop_io_want(c->io, what == 0 && !soon ? LOOP_HANGUP : what);
 }
 
@@ -243,6 +248,7 @@ void client_resume(struct client *c) {
         c->srv->stats.resumed++;
         stage_wait_over(c);
         list_remove(&c->parked);
+        list_remove(&c->room);
     }
     if (!list_linked(&c->resume)) list_append(&c->srv->to_resume, &c->resume);
 }
@@ -275,6 +281,7 @@ static void out_sent(struct client *c, size_t n) {
         c->out.len -= c->out_sent;
         c->out_base += c->out_sent;
         c->out_sent = 0;
+        if (c->out.cap > OUT_KEEP && c->out.len < c->out.cap / 4) buf_fit(&c->out);
     }
 }
 
@@ -336,10 +343,16 @@ size_t client_memory(const struct client *c) {
 }
 
 uint64_t client_total_memory(const struct client *c) {
-    return client_memory(c) + need_page_bytes(c) + long_reply_bytes(c);
+    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
-    return queued + need_page_bytes(c) + long_reply_bytes(c);
+    return queued + need_held_bytes(c) + long_reply_bytes(c);
+}
+
+uint64_t client_progress(const struct client *c) {
+    int unread = 0; /* with the kernel, which has taken it from us */
+    if (ioctl(c->fd, SIOCOUTQ, &unread) != 0) unread = 0;
+    return c->bytes_in + c->bytes_out - (uint64_t)MAX(unread, 0);
 }

@@ -39,6 +39,7 @@ enum park {
     PARK_THROTTLE, /* a write while the applier is too far behind */
     PARK_WAIT,     /* the command waits for something (ESYNC ...): c->wait */
     PARK_PAUSE,    /* CLIENT PAUSE */
+    PARK_ROOM,     /* share.h: its reply was taken back, until there is room for it */
 };
 
 struct client_pause {  /* CLIENT PAUSE: the server's */
@@ -64,8 +65,11 @@ struct client {
     struct list gated;      /* batch.gated of the first gate's batch */
     struct list monitor;    /* server.monitors */
     struct list closed;     /* server.closed */
-    struct list stopped;    /* server.share.stopped */
-    uint64_t counted;       /* share.c's: what it holds, bytes, as last counted */
+    /* share.c's: in server.share.stopped, .waiting and .large; what it holds, bytes, as last
+     * counted; what its command has waited for room for, and its place in line (0: none); how much
+     * the other side had sent and taken, and since when. */
+    struct list stopped, room, large;
+    uint64_t counted, room_wanted, room_number, progress, progress_at_ms;
 
     struct buf in; /* received and not consumed, when it could not be dealt with at once */
     size_t in_at;  /* consumed part of it */
@@ -145,6 +149,11 @@ void client_gate(struct client *c);
 uint32_t clients_durable(struct server *srv, struct batch *b);
 /* Everything undurable is void: parked replies become -IOERR why. */
 void clients_void(struct server *srv, struct batch *b, const char *why);
+/* Listens for what concerns the connection as it is now: to be called when it parks, or begins to
+ * wait for something else. */
+void client_watch(struct client *c);
+/* Bytes that the other side has sent, and has taken: grows whenever it does something. */
+uint64_t client_progress(const struct client *c);
 /* Releases memory that an idle connection does not need. */
 void client_trim(struct client *c);
 /* One line of CLIENT LIST, without newline. */

@@ -166,6 +166,7 @@ static bool paused(struct server *srv, unsigned flags) {
 }
 
 static enum outcome park(struct client *c, enum park why, struct list *on) {
+    share_turn_over(c, &c->srv->share);
     c->park = why;
     list_append(on, &c->parked);
     return PARKED;
@@ -314,10 +315,56 @@ static enum outcome run_on_view(struct client *c, struct command *cmd, const str
     return outcome;
 }
 
+/* ---- room for its reply ---- */
+
+/* The command will be run again when there is room. */
+static enum outcome take_back(struct client *c, uint64_t events_read) {
+    uint64_t bytes = share_reply_bytes(c);
+    client_cut_reply(c, c->reply_start);
+    c->srv->stats.events_read = events_read;
+    share_wait(c, bytes);
+    return PARKED;
+}
+
+/* A write, while all hold more than clients-bytes-max: like a transaction of one command, so that
+ * it can be taken back, too. */
+__attribute__((noinline)) static enum outcome run_undoable(struct client *c, struct command *cmd,
+                                                           const struct request *r) {
+    struct server *srv = c->srv;
+    struct stats before = srv->stats;
+    uint64_t last_frame = c->last_frame;
+    model_begin(&srv->model);
+    enum outcome outcome = run_on_view(c, cmd, r);
+    if (LIKELY(outcome != REPLIED || !share_refuses(c))) {
+        model_end(&srv->model);
+        return outcome;
+    }
+    model_undo(&srv->model);
+    memcpy(&srv->stats, &before, offsetof(struct stats, errors));
+    c->last_frame = last_frame;
+    return take_back(c, before.events_read);
+}
+
+/* Runs it, in the one place where it is seen to that no reply takes more than there is room for: it
+ * is taken back, with what the command did, and the command will be run again (share.h). EXEC sees
+ * to it itself, and what stands alone has no long reply. */
+static enum outcome run_in_room(struct client *c, struct command *cmd, const struct request *r) {
+    if (cmd->flags & (CMD_READ | CMD_HARMLESS)) {
+        uint64_t events_read = c->srv->stats.events_read;
+        enum outcome outcome = run_on_view(c, cmd, r);
+        bool refused = outcome == REPLIED && UNLIKELY(share_is_long(c)) && share_refuses(c);
+        return refused ? take_back(c, events_read) : outcome;
+    }
+    bool undoable = (cmd->flags & (CMD_WRITE | CMD_NO_MULTI)) == CMD_WRITE;
+    if (UNLIKELY(undoable && share_is_over(c->srv))) return run_undoable(c, cmd, r);
+    return run_on_view(c, cmd, r);
+}
+
 /* Runs it and keeps its books. */
 static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
     struct server *srv = c->srv;
-    bool first = c->need == NULL && !c->wait.set, exec = cmd->flags & CMD_EXEC;
+    bool first = c->need == NULL && !c->wait.set && c->room_wanted == 0;
+    bool exec = cmd->flags & CMD_EXEC;
     bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
     bool behind = exec || cmd->flags & CMD_RESET; /* who resets does not see it */
     c->last_command = cmd;
@@ -325,7 +372,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     enum outcome outcome = REPLIED;
     c->told = 0;
     if (c->need == NULL || !need_failed_or_reply(c))
-        outcome = run_on_view(c, cmd, r);
+        outcome = run_in_room(c, cmd, r);
     else if (exec)
         transaction_clear(c);
     /* What it decided is one closed frame, whether it goes on or not. */
@@ -335,6 +382,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
             assert(need_pending(c));
             c->park = PARK_LOAD;
         }
+        if (c->park != PARK_LOAD && c->park != PARK_ROOM) share_turn_over(c, &srv->share);
         srv->clock.now_us = clock_mono_us();
         return PARKED;
     }
@@ -389,7 +437,9 @@ enum outcome command_run(struct client *c, const struct request *r) {
     if (c->wait.blocked != NULL) blocking_finish(c);
     c->commands++;
     srv->stats.commands_processed++;
+    c->room_wanted = c->room_number = 0;
     if (c->need != NULL) need_finish(c);
+    share_command_over(c, &srv->share);
     after_reply(c);
     return REPLIED;
 }

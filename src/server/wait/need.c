@@ -1,87 +1,17 @@
-/* See need.h. An item is one thing asked for; it outlives its connection when a reader thread is
- * still at work for it (an orphan frees itself when done).
- *
- * A command may ask for very many things at once. Of those that are not streams a few are handed to
- * the store, the others wait here in their order (need.waiting), and the next follows when one has
- * come. So others' reads do not wait behind a thousand of one command, and it is bounded what is
- * loaded: when a run's things take ROOM, what still waits is forgotten, the command runs again, and
- * asks for what it still misses. */
+/* See need.h. What is asked for, and how it comes: item.h. */
 #include "server/wait/need.h"
 
 #include "base/alloc.h"
-#include "base/log.h"
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
+#include "server/wait/item.h"
 #include "server/wait/key_list.h"
 #include "server/wait/key_walk.h"
 
-#define READS_AT_ONCE 8                  /* of one command, with the store */
-#define ROOM          ((size_t)16 << 20) /* bytes of events, for one run of the command */
-#define ITEMS_AT_ONCE 1000               /* need_enough */
-#define MANY          64                 /* streams; the others' reads go first */
-
-enum item_kind {
-    ITEM_STREAM,
-    ITEM_EVENT,
-    ITEM_ENTRY,
-    ITEM_PAGE,
-    ITEM_LIST,
-    ITEM_KEYS,
-    ITEM_BACKUP
-};
-
-struct need_item {
-    struct list node;
-    struct list waiting;        /* in need.waiting: the store does not know of it yet */
-    struct hash_node by_key;    /* EVENT, ENTRY, PAGE: of need.asked */
-    struct hash_node by_stream; /* PAGE: of need.pages */
-    struct client *client;      /* NULL: orphan */
-    struct server *srv;
-    enum item_kind kind;
-    bool done;
-    uint64_t generation;             /* of the model when asked */
-    uint64_t asked_start, asked_end; /* PAGE: of the read, before it was narrowed */
-    size_t asked_count;
-    bool used;             /* PAGE: by a read of this run of the command ... */
-    struct stream *keeps;  /* ... of this stream, which may keep its events; NULL: not so */
-    struct waiter waiter;  /* STREAM */
-    struct stream *pinned; /* STREAM, once loaded */
-    struct store_request request;
-    struct selector *selector; /* PAGE: a reference, for the reader thread; or NULL */
-    char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
-    struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
-};
-
-struct need {
-    struct list items;
-    struct hash_table asked; /* items by what they are of: a command may ask for very many */
-    unsigned pending;
-    struct list waiting;     /* items that follow when there is room */
-    unsigned reading;        /* items that the store has */
-    struct hash_table pages; /* its pages, by stream */
-    size_t page_bytes;       /* of those that were loaded, and what a walk holds */
-    size_t run_bytes;        /* of events that were loaded since the command was run */
-    int status;
-    struct err err;
-};
-
-static struct need_item *item_create(struct client *c, enum item_kind kind) {
-    if (c->need == NULL) {
-        c->need = xcalloc(1, sizeof *c->need);
-        list_init(&c->need->items);
-        list_init(&c->need->waiting);
-    }
-    struct need_item *item = xcalloc(1, sizeof *item);
-    item->client = c;
-    item->srv = c->srv;
-    item->kind = kind;
-    item->generation = c->srv->model.generation;
-    list_init(&item->node);
-    list_append(&c->need->items, &item->node);
-    c->need->pending++;
-    return item;
-}
+#define ITEMS_AT_ONCE 1000                /* need_enough */
+#define LIST_GUESS    ((uint64_t)1 << 20) /* bytes of names */
+#define MANY          64                  /* streams; the others' reads go first */
 
 /* Of an entry id, or of where a range begins, in a stream. */
 static uint64_t hash_place(uint64_t stream, uint64_t a, uint64_t b) {
@@ -93,69 +23,6 @@ static struct hash_node *first_asked(const struct client *c, uint64_t hash) {
     return c->need != NULL ? hash_first(&c->need->asked, hash) : NULL;
 }
 
-static void item_free(struct need_item *item) {
-    if (item->kind != ITEM_STREAM) {
-        struct store_request *r = &item->request;
-        const struct stream *s = item->keeps;
-        if (s != NULL && s->name->rec.number == r->range.stream)
-            model_keep(&item->srv->model, item->keeps, r->page.events, r->page.count);
-        store_release(item->srv->store, r);
-        if (item->kind == ITEM_PAGE && r->status == 0) model_drop_page(&item->srv->model, &r->page);
-        key_walk_destroy(item->walk);
-        bool lists = item->kind == ITEM_LIST || item->kind == ITEM_KEYS;
-        if (lists && r->status == 0) stream_list_discard(item->srv, &r->list);
-        if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
-    }
-    selector_unref(item->selector);
-    free(item->text);
-    free(item);
-}
-
-/* It is on the way to nobody, and nothing was done for it. */
-static void item_forget(struct need *need, struct need_item *item) {
-    list_remove(&item->node);
-    list_remove(&item->waiting);
-    if (item->kind == ITEM_PAGE) hash_remove(&need->pages, &item->by_stream);
-    if (item->kind == ITEM_PAGE || item->kind == ITEM_EVENT || item->kind == ITEM_ENTRY)
-        hash_remove(&need->asked, &item->by_key);
-    item_free(item);
-}
-
-/* Hands over what there is room for. When there is none any more, or something has failed, the rest
- * is forgotten. */
-static void ask_next(struct need *need) {
-    bool room = need->status == 0 && need->run_bytes < ROOM;
-    while (!list_empty(&need->waiting) && (room || need->reading == 0)) {
-        struct need_item *item = LIST_ENTRY(need->waiting.next, struct need_item, waiting);
-        if (!room) {
-            need->pending--;
-            item_forget(need, item);
-            continue;
-        }
-        if (need->reading == READS_AT_ONCE) break;
-        list_remove(&item->waiting);
-        need->reading++;
-        store_request(item->srv->store, &item->request);
-    }
-}
-
-static void item_done(struct need_item *item, int status, const struct err *err) {
-    item->done = true;
-    struct client *c = item->client;
-    if (c == NULL) {
-        item_free(item);
-        return;
-    }
-    struct need *need = c->need;
-    if (status != 0 && need->status == 0) {
-        need->status = status;
-        need->err = *err;
-    }
-    ask_next(need);
-    assert(need->pending > 0);
-    if (--need->pending == 0) client_resume(c);
-}
-
 static void on_stream(struct waiter *w, int status, const struct err *err) {
     struct need_item *item = CONTAINER_OF(w, struct need_item, waiter);
     if (status == 0)
@@ -165,37 +32,13 @@ static void on_stream(struct waiter *w, int status, const struct err *err) {
     item_done(item, status, err);
 }
 
-/* Bytes of the events that it has loaded. */
-static size_t loaded_bytes(const struct need_item *item) {
-    const struct store_request *r = &item->request;
-    if (r->status != 0) return 0;
-    if (item->kind == ITEM_PAGE) return r->page.bytes;
-    return item->kind == ITEM_EVENT && r->event != NULL ? r->event->size : 0;
-}
-
-static void on_request(struct store_request *r) {
-    struct need_item *item = CONTAINER_OF(r, struct need_item, request);
-    struct need *need = item->client != NULL ? item->client->need : NULL;
-    if (need != NULL) {
-        size_t bytes = loaded_bytes(item);
-        if (item->kind == ITEM_PAGE) need->page_bytes += bytes;
-        if (r->status == 0) need->page_bytes += r->list.bytes;
-        need->run_bytes += bytes;
-        need->reading--;
-    }
-    item_done(item, r->status, &r->err);
-}
-
-static void ask(struct need_item *item, enum store_request_kind kind) {
-    struct need *need = item->client->need;
-    item->request.kind = kind;
-    item->request.done = on_request;
-    list_append(&need->waiting, &item->waiting);
-    ask_next(need);
-}
-
 bool need_pending(const struct client *c) {
     return c->need != NULL && c->need->pending > 0;
+}
+
+uint64_t need_held_bytes(const struct client *c) {
+    const struct need *need = c->need;
+    return need != NULL ? need->page_bytes + need->event_bytes + need->asked_bytes : 0;
 }
 
 size_t need_page_bytes(const struct client *c) {
@@ -216,20 +59,6 @@ bool need_failed_or_reply(struct client *c) {
     return true;
 }
 
-/* Of one that has not come: whether it will. A backup that was asked for is made, whoever is gone,
- * unless the server stops. */
-static bool is_under_way(struct need_item *item) {
-    bool backup = item->kind == ITEM_BACKUP;
-    if (list_linked(&item->waiting)) {
-        list_remove(&item->waiting);
-        return false;
-    }
-    if (backup && !item->srv->stopping) return true;
-    if (!store_take_back(item->srv->store, &item->request)) return true;
-    if (backup) log_warning("backup: %s is not begun, as the server stops", item->text);
-    return false;
-}
-
 void need_finish(struct client *c) {
     struct need *need = c->need;
     if (need == NULL) return;
@@ -244,10 +73,11 @@ void need_finish(struct client *c) {
             else if (item->pinned != NULL)
                 stream_unpin(item->pinned);
             item_free(item);
-        } else if (item->done || item->walk != NULL || !is_under_way(item)) {
+        } else if (item->done || item->walk != NULL || !item_is_under_way(item)) {
             item_free(item);
         }
     }
+    share_load_over(c);
     hash_clear(&need->asked);
     hash_clear(&need->pages);
     free(need);
@@ -355,7 +185,7 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out) {
     item = item_create(c, ITEM_EVENT);
     item->request.id = *id;
     hash_insert(&c->need->asked, &item->by_key, hash_bytes(id, sizeof *id));
-    ask(item, STORE_READ_ID);
+    item_ask(item, STORE_READ_ID, item_guess(1, READ_BYTES_MAX));
     return false;
 }
 
@@ -386,7 +216,8 @@ static uint64_t stream_of(const struct read *r) {
 static bool is_alike(const struct need_item *item, const struct read *r) {
     const struct read_range *range = &item->request.range;
     return item->kind == ITEM_PAGE && range->stream == stream_of(r) &&
-           range->reverse == r->reverse && selector_eq(range->selector, r->selector);
+           range->reverse == r->reverse && item->heads == r->heads &&
+           selector_eq(range->selector, r->selector);
 }
 
 static struct need_item *find_covering(struct client *c, const struct read *r) {
@@ -430,7 +261,7 @@ bool need_read(struct client *c, struct read *r) {
     }
     struct read_range range;
     if (model_read(m, r, page, &range)) {
-        if (page != NULL && r->stream != NULL && r->selector == NULL)
+        if (page != NULL && r->stream != NULL && r->selector == NULL && !r->heads)
             item->keeps = stream_origin(r->stream);
         if (r->stream == NULL && c->view == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
@@ -448,7 +279,9 @@ bool need_read(struct client *c, struct read *r) {
     hash_insert(&c->need->asked, &item->by_key, hash_place(stream_of(r), start, r->count));
     item->request.range = range;
     if (r->selector != NULL) item->selector = selector_ref(r->selector);
-    ask(item, STORE_READ_EVENTS);
+    item->heads = r->heads;
+    uint64_t most = MIN((uint64_t)range.count_max - 1, range.end - range.start) + 1;
+    item_ask(item, STORE_READ_EVENTS, item_guess(most, range.bytes_max));
     return false;
 }
 
@@ -475,22 +308,36 @@ bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t
     item->request.entry = at;
     hash_insert(&c->need->asked, &item->by_key, hash);
     item->request.range = (struct read_range){.stream = number, .start = stream_first_version(s)};
-    ask(item, STORE_FIND_ENTRY);
+    item_ask(item, STORE_FIND_ENTRY, 0);
     return false;
 }
 
-bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out) {
+static bool read_version(struct client *c, struct stream *s, uint64_t version, bool heads,
+                         struct event **out) {
     *out = NULL;
     if (s->state != STREAM_LIVE || !stream_has_version(s, version)) return true;
     if (version >= stream_tail_first(s)) {
         *out = stream_event(s, version);
         return true;
     }
-    struct read r = {.stream = s, .start = version, .end = version, .count = 1, .horizon = c->view};
+    struct read r = {.stream = s,
+                     .start = version,
+                     .end = version,
+                     .count = 1,
+                     .horizon = c->view,
+                     .heads = heads};
     bool known = need_read(c, &r);
     if (known && r.found > 0) *out = r.events[0];
     read_clear(&r);
     return known;
+}
+
+bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out) {
+    return read_version(c, s, version, false, out);
+}
+
+bool need_version_head(struct client *c, struct stream *s, uint64_t version, struct event **out) {
+    return read_version(c, s, version, true, out);
 }
 
 bool need_last_id(struct client *c, struct stream *s, struct entry_id *id) {
@@ -544,7 +391,7 @@ static void ask_list(struct client *c, enum item_kind kind, const struct key_que
         .bytes_max = q->bytes_max,
         .examined_max = MAX(q->count, (uint64_t)10000),
     };
-    ask(item, STORE_LIST_STREAMS);
+    item_ask(item, STORE_LIST_STREAMS, item_guess(q->count, LIST_GUESS));
 }
 
 bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out) {
@@ -614,6 +461,6 @@ bool need_backup(struct client *c, struct str name) {
     item = item_create(c, ITEM_BACKUP);
     item->text = str_dup(name);
     item->request.name = str_of(item->text, name.len);
-    ask(item, STORE_BACKUP);
+    item_ask(item, STORE_BACKUP, 0);
     return false;
 }

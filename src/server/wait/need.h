@@ -31,6 +31,10 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
 bool need_read(struct client *c, struct read *r);
 /* What the pages take that were loaded for the command, bytes. */
 size_t need_page_bytes(const struct client *c);
+/* All that it has loaded, or asked for: bytes. */
+uint64_t need_held_bytes(const struct client *c);
+/* share.c's: there may be room for what the command waits for. */
+void need_go_on(struct client *c);
 /* Very many things were asked for: the command should wait before it asks for more. What they take
  * in memory is bounded without that: they are loaded a few at a time, as far as there is room, and
  * a command that runs again asks for the others once more. */
@@ -42,6 +46,8 @@ bool need_entry(struct client *c, struct stream *s, struct entry_id at, uint64_t
 bool need_last_id(struct client *c, struct stream *s, struct entry_id *id);
 /* One event of s by version. true: known; NULL when it is gone. */
 bool need_version(struct client *c, struct stream *s, uint64_t version, struct event **out);
+/* The same for who looks only at its ids and numbers (read.heads). */
+bool need_version_head(struct client *c, struct stream *s, uint64_t version, struct event **out);
 /* Streams from a number on. true: *out is the backend's list. */
 struct key_query;
 bool need_stream_list(struct client *c, const struct key_query *q, const struct stream_list **out);
