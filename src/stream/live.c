@@ -20,8 +20,9 @@ struct live_target {
     struct list matched;       /* live.matched */
     struct selector *selector; /* NULL: everything */
     struct list watchers;
-    uint64_t looked;        /* sequence + 1 of the last event that it was compared with */
-    uint64_t first_matched; /* sequence; while in live.matched */
+    uint64_t looked; /* sequence + 1 of the last event that it was compared with */
+    uint64_t first_matched, last_matched; /* sequences; while in live.matched */
+    size_t weight;                        /* what comparing an event with it takes, about */
     size_t link_count;
     struct live_link links[];
 };
@@ -105,6 +106,23 @@ static void link_out(struct live *l, struct live_link *link) {
     }
 }
 
+/* Of an event with names of a usual length. */
+static size_t weight_of(const struct selector *s) {
+    enum { USUAL = 64, BYTES_A_UNIT = 8 };
+    size_t weight = 1;
+    for (size_t k = 0; s != NULL && k < SELECT_KINDS; k++) {
+        const struct glob_work *w = &s->kinds[k].globs;
+        weight +=
+            w->count + (MIN(w->bytes, w->count * USUAL) + w->behind_star * USUAL) / BYTES_A_UNIT;
+    }
+    return weight;
+}
+
+bool live_has_room(const struct live *l, const struct selector *s) {
+    size_t weight = weight_of(s);
+    return weight <= LIVE_WEIGHT_MAX / 50 && l->weight + weight <= LIVE_WEIGHT_MAX;
+}
+
 static struct live_target *target_create(struct live *l, struct selector *s, uint64_t hash) {
     enum selector_kind kind = kind_to_stand_under(s);
     size_t n = kind == SELECT_KINDS ? 1 : s->kinds[kind].count;
@@ -113,6 +131,8 @@ static struct live_target *target_create(struct live *l, struct selector *s, uin
     list_init(&t->watchers);
     list_init(&t->matched);
     t->link_count = n;
+    t->weight = weight_of(s);
+    l->weight += t->weight;
     for (size_t i = 0; i < n; i++) {
         struct live_link *link = &t->links[i];
         link->target = t;
@@ -134,6 +154,7 @@ static void target_destroy(struct live *l, struct live_target *t) {
     for (size_t i = 0; i < t->link_count; i++) link_out(l, &t->links[i]);
     hash_remove(&l->targets, &t->node);
     list_remove(&t->matched);
+    l->weight -= t->weight;
     selector_unref(t->selector);
     free(t);
 }
@@ -186,21 +207,38 @@ static void wake(struct live *l, struct live_watcher *w, uint64_t from) {
     list_append(&l->woken, &w->node);
 }
 
+struct waking {
+    struct live *live;
+    uint64_t from, most;
+};
+
 static void wake_target(struct hash_node *n, void *arg) {
     struct live_target *t = CONTAINER_OF(n, struct live_target, node);
+    const struct waking *k = arg;
     for (size_t left = 1; left > 0;) { /* the target goes with its last watcher */
         struct live_watcher *w = LIST_ENTRY(t->watchers.next, struct live_watcher, node);
         left = w->node.next != &t->watchers;
-        wake(arg, w, 0);
+        wake(k->live, w, k->from);
+        w->from = MIN(w->from, k->most);
     }
 }
 
-static void wake_all(struct live *l) {
-    hash_each(&l->targets, wake_target, l);
+/* Everything before `from` was looked at; what is beyond `most` may have been taken back. */
+static void wake_all(struct live *l, uint64_t from, uint64_t most) {
+    struct waking k = {l, from, most};
+    hash_each(&l->targets, wake_target, &k);
+}
+
+void live_emptied(struct live *l) {
+    LIST_FOR_EACH (it, &l->woken) LIST_ENTRY(it, struct live_watcher, node)->emptied = true;
+    size_t woken = l->watchers;
+    wake_all(l, 0, UINT64_MAX);
+    for (struct list *it = l->woken.prev; woken > 0; it = it->prev, woken--)
+        LIST_ENTRY(it, struct live_watcher, node)->emptied = true;
 }
 
 void live_clear(struct live *l) {
-    wake_all(l);
+    wake_all(l, 0, UINT64_MAX);
     while (!list_empty(&l->woken)) list_remove(l->woken.next);
     hash_clear(&l->targets);
     hash_clear(&l->links);
@@ -224,8 +262,9 @@ static void compare(struct look *k, struct live_target *t) {
     if (t->looked == r->sequence + 1) return; /* it stands under several values */
     t->looked = r->sequence + 1;
     if (t->selector != NULL) k->work += selector_work(t->selector, r, k->name);
-    if (list_linked(&t->matched)) return;
     if (t->selector != NULL && !selector_match(t->selector, r, k->name)) return;
+    t->last_matched = r->sequence;
+    if (list_linked(&t->matched)) return;
     t->first_matched = r->sequence;
     list_append(&k->live->matched, &t->matched);
 }
@@ -273,18 +312,12 @@ static void wake_matched(struct live *l) {
     while (!list_empty(&l->matched)) {
         struct live_target *t = LIST_ENTRY(l->matched.next, struct live_target, matched);
         list_remove(&t->matched);
-        struct list watchers;
-        list_init(&watchers);
-        list_splice(&watchers, &t->watchers);
-        while (!list_empty(&watchers)) {
-            struct live_watcher *w = LIST_ENTRY(watchers.next, struct live_watcher, node);
-            list_remove(&w->node);
-            w->target = NULL;
-            list_append(&l->woken, &w->node);
-            w->from = MAX(w->from, t->first_matched);
-            l->watchers--;
+        uint64_t first = t->first_matched, last = t->last_matched;
+        for (struct list *it = t->watchers.next, *next; it != NULL; it = next) {
+            struct live_watcher *w = LIST_ENTRY(it, struct live_watcher, node);
+            next = it->next != &t->watchers ? it->next : NULL; /* t goes with its last watcher */
+            if (w->from <= last) wake(l, w, first);
         }
-        target_destroy(l, t);
     }
 }
 
@@ -297,7 +330,7 @@ bool live_is_behind(const struct live *l, const struct model *m) {
 bool live_look(struct live *l, struct model *m, size_t work_max) {
     if (l->watchers == 0) return true;
     if (l->generation != m->generation || l->sequence < m->log.first) {
-        wake_all(l);
+        wake_all(l, l->sequence, m->next_sequence);
         return true;
     }
     uint64_t settled = model_settled(m);

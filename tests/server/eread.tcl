@@ -174,8 +174,31 @@ with_server {enable-flush yes} {
             $c send EREAD FROM NEW BLOCK 0
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             r FLUSHALL
-            assert_error "INVALIDARG position 7 is beyond the head, 0" {$c read}
+            assert_error "INVALIDARG FLUSHALL has emptied the store*" {$c read}
         }
+    }
+    test "FLUSHALL ends a wait also when there are as many events as before at once" {
+        foreach n {0 3 7 9} {
+            append_events [srv default_client] s 7
+            with_clients {all one} {
+                $all send EREAD FROM NEW BLOCK 0
+                $one send EREAD FROM 0 BLOCK 0 STREAM t
+                wait_for "both to wait" {[info_field [srv default_client] blocked_clients] == 2}
+                pipeline [srv default_client] [list FLUSHALL {*}[lrepeat $n {EAPPEND t t}]]
+                foreach c {all one} { assert_error "INVALIDARG FLUSHALL has emptied the store*" {[set $c] read} }
+            }
+            r FLUSHALL
+        }
+    }
+}
+
+with_server {} {
+    test "Patterns that would hold up every append are refused to who would wait" {
+        set heavy [lmap i [lrepeat 20 ?] {string cat [string repeat *a 100] [incr n]}]
+        set words [join [lmap p $heavy {list TYPE $p}]]
+        assert_equal {} [field [r EREAD FROM NEW {*}$words] events]
+        assert_match "INVALIDARG too many or too long patterns to wait for*" [r err EREAD FROM NEW BLOCK 1 {*}$words]
+        assert_equal {} [field [r EREAD FROM NEW BLOCK 1 {*}[join [lmap i [lrepeat 1000 ?] {list STREAM order-[incr at]*}]]] events]
     }
 }
 
@@ -221,7 +244,7 @@ with_server {} {
             }
             $c close
         }
-        assert_equal 0 [info_field [srv default_client] blocked_clients]
+        wait_for "all to be gone" {[info_field [srv default_client] blocked_clients] == 0}
     }
 }
 
@@ -254,6 +277,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
     }
     test "Over a failed sync a wait goes on, and gets what is acknowledged, once" {
         with_clients {waiting} {
+            set head [field [r EREAD FROM NEW] head]
             $waiting send EREAD FROM NEW BLOCK 0 FIELDS stream_id,partition_sequence
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             fault "$journal\nfail sync EIO"
@@ -261,7 +285,32 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
             assert [$waiting silent]
             no_fault
             wait_for "writes again" {[catch {r EAPPEND kept t}] == 0}
-            assert_equal {{kept 51}} [field [$waiting read] events]
+            assert_equal [list [list kept $head]] [field [$waiting read] events]
+        }
+    }
+}
+
+# A server of its own: the two appends are to be two batches.
+with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
+    append_events [srv default_client] before 50
+    test "Who waits behind what is undurable, and partly taken back then, waits on from what is left" {
+        with_clients {a b} {
+            set head [field [r EREAD FROM NEW] head]
+            fault "$journal\nhold sync"
+            $a send EAPPEND mine t
+            $a taken
+            $b send EAPPEND theirs t
+            $b taken
+            $a send EREAD FROM NEW BLOCK 0 TYPE u FIELDS partition_sequence
+            $a taken
+            fault "$journal\nfail write EIO\nfail sync EIO"
+            foreach c {a b} last {mine theirs} { catch {[set $c] read} $last }
+            no_fault
+            set split [string match IOERR* $theirs] ;# else both were in one batch
+            assert [$a silent]
+            wait_for "writes" {[catch {r EAPPEND mine u} appended] == 0}
+            assert_equal [field $appended partition_sequence] [sequences [$a read]]
+            if {!$split} { skip "both appends were in one batch" }
         }
     }
 }

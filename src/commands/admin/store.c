@@ -145,6 +145,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
         return wait_for_apply(c);
     }
     server_reset_needs(srv);
+    blocking_log_emptied(srv);
     c->last_frame = model_flush(&srv->model);
     blocking_all_changed(srv);
     client_tells(c, c->last_frame);

@@ -143,7 +143,9 @@ static bool names_are_applied(struct client *c, const struct selector *s) {
         return true;
     uint64_t last = MIN(m->renamed.frame, c->view);
     if (last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
-    return frame_is_applied(c, MIN(m->decided, c->view));
+    frame_is_applied(c, last);
+    c->wait.frame = last; /* it may have waited for another one, or for events, before */
+    return false;
 }
 
 static enum outcome run(struct client *c, const struct eread *a, struct selector *selector) {
@@ -152,11 +154,18 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
     bool again = blocking_listened(c, &from);
     if (!again) from = a->is_new ? head : a->from;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
-    if (from > head) {
+    if (blocking_emptied(c)) {
+        reply_error(c, "INVALIDARG FLUSHALL has emptied the store: its positions begin at 0 again");
+        return REPLIED;
+    }
+    if (from > head && !again) {
         reply_error(c, "INVALIDARG position %llu is beyond the head, %llu",
                     (unsigned long long)from, (unsigned long long)head);
         return REPLIED;
     }
+    /* It may have looked further than what is settled by now, behind its own append. */
+    uint64_t looked = MAX(from, head);
+    from = MIN(from, head);
     struct read r = {.start = from,
                      .end = head - (head > 0),
                      .count = a->count,
@@ -169,8 +178,14 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
         return PARKED;
     }
     bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
+    if (waits && !again && !blocking_may_listen(c, selector)) {
+        reply_error(c, "INVALIDARG too many or too long patterns to wait for: every event would be "
+                       "compared with them");
+        read_clear(&r);
+        return REPLIED;
+    }
     if (waits && !blocking_over(c)) {
-        blocking_listen(c, selector, head, a->block_ms);
+        blocking_listen(c, selector, looked, a->block_ms);
         read_clear(&r);
         return PARKED;
     }

@@ -43,6 +43,11 @@ void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t 
  * returning PARKED, on every run. timeout_ms 0: no end; counts from the first run. */
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
                      uint64_t timeout_ms);
+/* Whether it may: what it takes to compare an event with what all wait for is bounded. */
+bool blocking_may_listen(const struct client *c, const struct selector *selector);
+/* FLUSHALL: who listens hears of it, and blocking_emptied says so when his command runs again. */
+void blocking_log_emptied(struct server *srv);
+bool blocking_emptied(const struct client *c);
 /* Whether it has waited so before; from: everything earlier was looked at on its behalf. */
 bool blocking_listened(const struct client *c, uint64_t *from);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over

@@ -6,12 +6,26 @@
 #include "server/wait/need.h"
 
 #define LOOKS_A_TURN 20000 /* events, about */
+#define WOKEN_A_TURN 64    /* commands: each may compose a page */
 
 bool blocking_listened(const struct client *c, uint64_t *from) {
     const struct blocked *w = c->wait.blocked;
     if (w == NULL || !w->listens) return false;
     *from = live_looked_up_to(&c->srv->blocking->live, &w->live);
     return true;
+}
+
+bool blocking_emptied(const struct client *c) {
+    const struct blocked *w = c->wait.blocked;
+    return w != NULL && w->listens && w->live.emptied;
+}
+
+bool blocking_may_listen(const struct client *c, const struct selector *selector) {
+    return live_has_room(&c->srv->blocking->live, selector);
+}
+
+void blocking_log_emptied(struct server *srv) {
+    live_emptied(&srv->blocking->live);
 }
 
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
@@ -30,7 +44,7 @@ void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
 void blocking_serve_live(struct server *srv) {
     struct live *l = &srv->blocking->live;
     live_look(l, &srv->model, LOOKS_A_TURN);
-    while (!list_empty(&l->woken)) {
+    for (size_t n = 0; n < WOKEN_A_TURN && !list_empty(&l->woken); n++) {
         struct live_watcher *woken = LIST_ENTRY(l->woken.next, struct live_watcher, node);
         list_remove(&woken->node);
         blocked_run(CONTAINER_OF(woken, struct blocked, live)->client);

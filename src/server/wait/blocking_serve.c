@@ -193,7 +193,7 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
 
 void blocking_serve(struct server *srv) {
     struct blocking *b = srv->blocking;
-    if (b->live.watchers > 0) blocking_serve_live(srv);
+    if (b->live.watchers > 0 || !list_empty(&b->live.woken)) blocking_serve_live(srv);
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
@@ -234,7 +234,8 @@ static bool ready_now(const struct server *srv) {
 
 uint64_t blocking_due(const struct server *srv) {
     const struct blocking *b = srv->blocking;
-    if (ready_now(srv) || live_is_behind(&b->live, &srv->model)) return 0;
+    if (ready_now(srv) || live_is_behind(&b->live, &srv->model) || !list_empty(&b->live.woken))
+        return 0;
     const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);
     uint64_t due = n != NULL ? n->key : UINT64_MAX, wall = srv->model.wall;
     if (look == NULL) return due;
