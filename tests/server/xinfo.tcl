@@ -322,3 +322,30 @@ with_server {enable-flush yes stream-node-max-entries 10} {
         assert_equal "ERR no such key" [r err XCFGSET nokey IDMP-DURATION 5]
     }
 }
+
+# Longer than what is written in one turn: the entries follow over several, what is behind them is of the first.
+with_server {} {
+    foreach protocol {2 3} {
+        test "XINFO STREAM FULL of a large stream is of one moment, whatever becomes of it meanwhile (RESP$protocol)" {
+            set commands [list {DEL large}]
+            for {set i 1} {$i <= 300} {incr i} { lappend commands [list XADD large $i-1 field [string repeat [expr {$i % 10}] 20000]] }
+            lappend commands {XGROUP CREATE large g 0} {XREADGROUP GROUP g one COUNT 7 STREAMS large >} {XGROUP CREATE large h 5-1}
+            pipeline [srv default_client] $commands
+            with_clients {c beside} {
+                $c HELLO $protocol
+                # In EXEC all of it is written in one turn.
+                $c MULTI
+                $c XINFO STREAM large FULL COUNT 0
+                set want [lindex [$c EXEC] 0]
+                assert_equal 300 [llength [field $want entries]]
+                assert_equal {g h} [lmap g [field $want groups] {field $g name}]
+                $c send XINFO STREAM large FULL COUNT 0
+                $c send PING
+                $c taken
+                pipeline $beside {{XGROUP DESTROY large g} {XADD large 1000-1 a b} {DEL large} {SET large x}}
+                assert_equal $want [$c read]
+                assert_equal PONG [$c read]
+            }
+        }
+    }
+}

@@ -1,6 +1,7 @@
 /* XINFO: streams, their groups, the groups' consumers. */
 #include "stream/ids/idempotent.h"
 #include "server/server.h"
+#include "server/client/long_reply.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
@@ -8,7 +9,8 @@
 #include "commands/stream/family.h"
 #include "commands/stream/shared.h"
 
-#define FULL_COUNT 10
+#define FULL_COUNT  10
+#define FULL_ADVICE "ask for less, with COUNT"
 
 /* ---- fields ---- */
 
@@ -175,16 +177,35 @@ static void put_full_group(struct client *c, const struct cgroup *g, const struc
     if (nacked > 0) put_int(c, "nacked-count", nacked);
 }
 
-static void put_full(struct client *c, const struct stream *s, const struct event *first,
-                     const struct entry_list *list, uint64_t most) {
+static void put_full_groups(struct client *c, const struct stream *s, const struct event *first,
+                            uint64_t most) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
-    put_stream(c, s, first, 2);
-    reply_bulk_c(c, "entries");
-    reply_entries(c, list->events, list->count);
     reply_bulk_c(c, "groups");
     reply_array(c, groups);
     struct cgroup *const *in_order = cgroups_in_order(s->extra);
     for (uint32_t i = 0; i < groups; i++) put_full_group(c, in_order[i], first, most);
+}
+
+/* Very many entries are written over several turns; what is said of the groups is of this one. */
+static void put_full(struct client *c, const struct stream *s, const struct event *first,
+                     const struct entry_list *list, uint64_t most) {
+    put_stream(c, s, first, 2);
+    reply_bulk_c(c, "entries");
+    if (!long_reply_suits(c, list->bytes)) {
+        reply_entries(c, list->events, list->count);
+        put_full_groups(c, s, first, most);
+        return;
+    }
+    reply_array(c, list->count);
+    uint64_t behind = client_out_offset(c);
+    put_full_groups(c, s, first, most);
+    uint64_t bytes = list->bytes + (client_out_offset(c) - behind);
+    if (!c->out.overflow && bytes <= c->srv->config.reply_bytes_max) {
+        long_reply_before(c, list->events, list->count, reply_entry, behind);
+    } else {
+        client_cut_reply(c, c->reply_start);
+        reply_too_long(c, FULL_ADVICE);
+    }
 }
 
 /* count 0: all there is. */
@@ -202,7 +223,7 @@ static enum outcome info_full(struct client *c, struct stream *s, uint64_t count
     if (known && fits)
         put_full(c, s, first, &list, most);
     else if (known)
-        reply_too_long(c, "ask for less, with COUNT");
+        reply_too_long(c, FULL_ADVICE);
     entry_list_clear(&list);
     return known ? REPLIED : PARKED;
 }

@@ -13,7 +13,7 @@ struct long_reply {
     reply_event_fn *put;
     size_t at, count;
     size_t bytes;           /* of those from `at` on, with their places here */
-    struct reply_text text; /* in place of events */
+    struct reply_text text; /* behind the events, or in place of them */
     struct event *events[]; /* those from `at` on: a reference each */
 };
 
@@ -26,7 +26,7 @@ static bool can_go_on(const struct client *c) {
 static bool make_portion(struct long_reply *l) {
     struct client *c = l->client;
     uint64_t end = client_out_offset(c) + PORTION_BYTES;
-    if (!list_empty(&l->text.pieces)) {
+    if (l->at == l->count) {
         reply_text_take(&l->text, &c->out);
         l->bytes = l->text.bytes;
         return !list_empty(&l->text.pieces);
@@ -37,7 +37,7 @@ static bool make_portion(struct long_reply *l) {
         l->bytes -= l->events[l->at]->size + sizeof *l->events;
         model_release(&c->srv->model, l->events[l->at++]);
     }
-    return l->at < l->count;
+    return l->at < l->count || !list_empty(&l->text.pieces);
 }
 
 bool long_reply_suits(const struct client *c, size_t bytes) {
@@ -65,6 +65,16 @@ void long_reply(struct client *c, struct event *const *events, size_t n, reply_e
         l->events[i] = event_ref(events[i]);
         l->bytes += events[i]->size + sizeof *l->events;
     }
+}
+
+void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
+                       uint64_t behind) {
+    long_reply(c, events, n, put);
+    struct long_reply *l = c->long_reply;
+    size_t at = (size_t)(behind - c->out_base);
+    reply_text_raw(&l->text, c->out.data + at, c->out.len - at);
+    l->bytes += l->text.bytes;
+    client_cut_reply(c, behind);
 }
 
 void long_reply_text(struct client *c, struct reply_text *t) {

@@ -44,6 +44,18 @@ void reply_text_bulk(struct reply_text *t, struct str s) {
     t->bytes += (size_t)(at - start);
 }
 
+void reply_text_raw(struct reply_text *t, const char *bytes, size_t n) {
+    while (n > 0) {
+        struct piece *p = piece_with_room(t, 1);
+        size_t k = MIN(n, REPLY_PIECE_BYTES - p->len);
+        memcpy(p->bytes + p->len, bytes, k);
+        p->len += k;
+        t->bytes += k;
+        bytes += k;
+        n -= k;
+    }
+}
+
 static void drop_first(struct reply_text *t) {
     struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
     t->bytes -= p->len;

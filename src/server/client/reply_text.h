@@ -18,6 +18,8 @@ struct reply_text {
 void reply_text_init(struct reply_text *t);
 /* Appends a bulk string, of less than a piece. */
 void reply_text_bulk(struct reply_text *t, struct str s);
+/* Appends bytes that are RESP already. */
+void reply_text_raw(struct reply_text *t, const char *bytes, size_t n);
 /* Moves the first piece to the end of out. false: there is none. */
 bool reply_text_take(struct reply_text *t, struct buf *out);
 /* Frees what is left; it may be used again. */
