@@ -122,8 +122,10 @@ static struct selector *copy(const struct selector *from, struct str text) {
         values += from->kinds[k].count;
         for (size_t i = 0; i < from->kinds[k].count; i++) bytes += from->kinds[k].values[i].len;
     }
-    struct selector *s = xmalloc(sizeof *s + values * sizeof(struct str) + bytes);
+    size_t size = sizeof(struct selector) + values * sizeof(struct str) + bytes;
+    struct selector *s = xmalloc(size);
     *s = *from;
+    s->size = size;
     struct str *value = (struct str *)(s + 1);
     char *at = (char *)(value + values);
     for (size_t k = 0; k < SELECT_KINDS; k++) {

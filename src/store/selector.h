@@ -38,6 +38,7 @@ struct selector_values {
 struct selector {
     unsigned refs;
     uint64_t hash; /* of the text */
+    size_t size;   /* bytes of all of it */
     struct selector_values kinds[SELECT_KINDS];
     uint64_t since, until; /* on `recorded`, ms, both inclusive; 0 and UINT64_MAX: none */
     struct str text;       /* canonical */

@@ -201,6 +201,13 @@ void live_unwatch(struct live *l, struct live_watcher *w) {
         list_remove(&w->node);
 }
 
+size_t live_watcher_bytes(const struct live_watcher *w) {
+    const struct live_target *t = w->target;
+    if (t == NULL) return 0;
+    return sizeof *t + t->link_count * sizeof *t->links +
+           (t->selector != NULL ? t->selector->size : 0);
+}
+
 static void wake(struct live *l, struct live_watcher *w, uint64_t from) {
     w->from = MAX(w->from, from);
     take_off(l, w);

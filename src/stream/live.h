@@ -62,6 +62,8 @@ void live_unwatch(struct live *l, struct live_watcher *w);
 static inline bool live_is_watching(const struct live_watcher *w) {
     return w->target != NULL || list_linked(&w->node);
 }
+/* What is kept for what he waits for, bytes; others may wait for the same. */
+size_t live_watcher_bytes(const struct live_watcher *w);
 /* Looks at what has become visible, at about `work_max` events at most. Whoever is concerned is
  * taken off his target and put on l->woken, with `from` the first event that he waited for. When
  * events have left memory before they were looked at, or the model was built anew, everybody is

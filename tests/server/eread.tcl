@@ -202,6 +202,21 @@ with_server {} {
     }
 }
 
+with_server {} {
+    test "What is kept for a wait is in the account of its connection" {
+        set words [join [lmap i [lrepeat 1000 ?] {list CORRELATION [uuid]}]]
+        with_clients c {
+            set id [$c CLIENT ID]
+            regexp { tot-mem=(\d+)} [r CLIENT LIST ID $id] all before
+            $c send EREAD FROM NEW BLOCK 0 {*}$words
+            wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
+            regexp { tot-mem=(\d+)} [r CLIENT LIST ID $id] all waiting
+            assert {$waiting - $before > 1000 * 32} "$before, then $waiting"
+            assert {[info_field [srv default_client] mem_clients_held memory] > 1000 * 32}
+        }
+    }
+}
+
 # Many who wait with different selectors: each is woken by exactly what the same selector finds by reading.
 with_server {} {
     test "Every selector is woken by what it selects, and by nothing else" {

@@ -343,12 +343,12 @@ size_t client_memory(const struct client *c) {
 }
 
 uint64_t client_total_memory(const struct client *c) {
-    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c);
+    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
-    return queued + need_held_bytes(c) + long_reply_bytes(c);
+    return queued + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c);
 }
 
 uint64_t client_progress(const struct client *c) {

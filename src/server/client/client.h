@@ -166,7 +166,8 @@ uint64_t client_holds_more(const struct client *c); /* for client_holds */
  * for a long reply: bytes. */
 static inline uint64_t client_holds(const struct client *c) {
     uint64_t bytes = c->in.cap + c->out.cap;
-    bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL;
+    bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL ||
+                c->wait.blocked != NULL;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
 }
 static inline uint64_t client_out_offset(const struct client *c) {

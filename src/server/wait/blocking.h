@@ -48,6 +48,8 @@ bool blocking_may_listen(const struct client *c, const struct selector *selector
 /* FLUSHALL: who listens hears of it, and blocking_emptied says so when his command runs again. */
 void blocking_log_emptied(struct server *srv);
 bool blocking_emptied(const struct client *c);
+/* What is kept for its wait, bytes. */
+size_t blocking_bytes(const struct client *c);
 /* Whether it has waited so before; from: everything earlier was looked at on its behalf. */
 bool blocking_listened(const struct client *c, uint64_t *from);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over

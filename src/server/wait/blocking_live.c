@@ -15,6 +15,12 @@ bool blocking_listened(const struct client *c, uint64_t *from) {
     return true;
 }
 
+size_t blocking_bytes(const struct client *c) {
+    const struct blocked *w = c->wait.blocked;
+    return w != NULL ? sizeof *w + w->link_count * sizeof *w->links + live_watcher_bytes(&w->live)
+                     : 0;
+}
+
 bool blocking_emptied(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
     return w != NULL && w->listens && w->live.emptied;
