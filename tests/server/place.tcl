@@ -329,3 +329,22 @@ test "A store's name is a file's, or is refused" {
         }
     }
 }
+
+test "Who selects by a name that the database will never know is told why, and does not wait" {
+    with_store {} {
+        r EAPPEND old-1 t
+        r ESYNC
+        set hold [hold_database [srv db]]
+        r RENAME old-1 new-1
+        with_clients {a b} {
+            $a send EPSCAN 0 - + STREAM new-*
+            $b send EREAD FROM NEW BLOCK 0 CATEGORY new
+            foreach c {a b} { assert [[set $c] silent] }
+            file delete {*}[glob [srv db] [srv db]-*m [srv db]-wal]
+            release_database $hold
+            foreach c {a b} { assert_error "IOERR *" {[set $c] read} }
+        }
+        stop_fails
+        start_afresh
+    }
+}

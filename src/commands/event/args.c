@@ -37,6 +37,15 @@ bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64
     return false;
 }
 
+bool arg_count_or_reply(struct client *c, struct str arg, uint64_t *out) {
+    const uint64_t most = UINT64_C(1) << 30;
+    if (!arg_u64_or_reply(c, arg, "COUNT", out)) return false;
+    *out = MIN(*out, most);
+    if (*out > 0) return true;
+    reply_error(c, "INVALIDARG COUNT must be at least 1");
+    return false;
+}
+
 bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out) {
     if (str_eq(arg, STR("-"))) {
         *out = 0;

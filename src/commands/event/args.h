@@ -15,6 +15,10 @@ bool arg_pattern_or_reply(struct client *c, struct str arg);
 bool arg_stream_or_reply(struct client *c, struct str arg);
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out);
 bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64_t *out);
+/* COUNT: 1 at least, since a page that never gets further makes loops that do not end. Pages are
+ * bounded in bytes anyway, so that a huge one is as good as a large one. */
+#define ARG_COUNT_DEFAULT 100
+bool arg_count_or_reply(struct client *c, struct str arg, uint64_t *out);
 /* "-" is 0, "+" the highest number. */
 bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out);
 /* 0, or a partition key: the store is one partition. */

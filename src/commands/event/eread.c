@@ -2,7 +2,6 @@
 #include "stream/read.h"
 #include "server/server.h"
 #include "server/client/share.h"
-#include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "commands/event/args.h"
 #include "commands/event/chosen_fields.h"
@@ -11,9 +10,7 @@
 #include "commands/event/reply.h"
 #include "commands/event/selector_args.h"
 
-#define COUNT_DEFAULT 100
-#define COUNT_MAX     (1u << 30)          /* pages are bounded in bytes anyway */
-#define BLOCK_MAX     (UINT64_C(1) << 42) /* ms: a hundred years */
+#define BLOCK_MAX (UINT64_C(1) << 42) /* ms: a hundred years */
 
 struct eread {
     bool has_from, is_new, blocks;
@@ -59,11 +56,7 @@ static bool from_or_reply(struct client *c, const struct request *r, size_t *at,
 static bool count_or_reply(struct client *c, struct str value, struct eread *a) {
     if (a->seen_count) return twice(c, "COUNT");
     a->seen_count = true;
-    if (!arg_u64_or_reply(c, value, "COUNT", &a->count)) return false;
-    a->count = MIN(a->count, (uint64_t)COUNT_MAX);
-    if (a->count > 0) return true;
-    reply_error(c, "INVALIDARG COUNT must be at least 1");
-    return false;
+    return arg_count_or_reply(c, value, &a->count);
 }
 
 static bool block_or_reply(struct client *c, struct str value, struct eread *a) {
@@ -107,7 +100,7 @@ static bool word_or_reply(struct client *c, const struct request *r, size_t *at,
 }
 
 static bool parse_or_reply(struct client *c, const struct request *r, struct eread *a) {
-    *a = (struct eread){.count = COUNT_DEFAULT};
+    *a = (struct eread){.count = ARG_COUNT_DEFAULT};
     for (size_t at = 1; at < r->argc;)
         if (!word_or_reply(c, r, &at, a)) return false;
     if (!a->has_from) return missing(c, "FROM and START, NEW, TIME or a position");
@@ -121,31 +114,12 @@ static bool parse_or_reply(struct client *c, const struct request *r, struct ere
 
 static void reply_page(struct client *c, const struct read *r, uint64_t head,
                        const struct chosen_fields *chosen) {
-    const struct model *m = &c->srv->model;
     reply_map(c, 4);
-    reply_key(c, "events");
-    reply_array(c, r->found);
-    for (size_t i = 0; i < r->found; i++) {
-        event_fetch_ahead(r->events, r->found, i);
-        reply_chosen_event(c, r->events[i], model_name_at(m, r->events[i], r->horizon), chosen);
-    }
+    pages_reply_events(c, r, chosen);
     reply_number(c, "next", r->has_more ? r->next : head);
     reply_number(c, "head", head);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
-    c->srv->stats.events_read += r->found;
-}
-
-/* The backend looks for names as it knows them; see EPSCAN. */
-static bool names_are_applied(struct client *c, const struct selector *s) {
-    const struct model *m = &c->srv->model;
-    if (s == NULL || (!selector_has(s, SELECT_STREAM) && !selector_has(s, SELECT_CATEGORY)))
-        return true;
-    uint64_t last = MIN(m->renamed.frame, c->view);
-    if (last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
-    frame_is_applied(c, last);
-    c->wait.frame = last; /* it may have waited for another one, or for events, before */
-    return false;
 }
 
 static enum outcome run(struct client *c, const struct eread *a, struct selector *selector) {
@@ -203,7 +177,7 @@ enum outcome cmd_eread(struct client *c, const struct request *r) {
     if (parsed && c->wait.unblocked_error && blocking_over(c)) {
         blocking_reply_over(c);
     } else if (parsed) {
-        outcome = names_are_applied(c, selector) ? run(c, &a, selector) : wait_for_apply(c);
+        outcome = pages_names_applied(c, selector) ? run(c, &a, selector) : pages_wait_for_names(c);
     }
     selector_unref(selector);
     selector_args_clear(&a.args);

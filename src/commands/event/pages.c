@@ -2,7 +2,10 @@
 #include "commands/event/pages.h"
 
 #include "base/alloc.h"
+#include "server/server.h"
+#include "server/wait/applied.h"
 #include "server/wait/need.h"
+#include "commands/event/reply.h"
 
 #define PAGE_AFTER_REMOVED                                                                         \
     1000 /* events, at least, of the page behind one that was all removed                          \
@@ -79,4 +82,34 @@ bool pages_read(struct client *c, struct read *r) {
     if (r->has_more) r->next = position_of(r, rest.events[0]);
     read_clear(&rest);
     return known;
+}
+
+bool pages_names_applied(struct client *c, const struct selector *selector) {
+    const struct model *m = &c->srv->model;
+    bool by_name = selector != NULL && (selector_has(selector, SELECT_STREAM) ||
+                                        selector_has(selector, SELECT_CATEGORY));
+    uint64_t last = MIN(m->renamed.frame, c->view);
+    if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
+    frame_is_applied(c, last);
+    c->wait.frame = last; /* it may have waited for an earlier one, or for events, before */
+    return false;
+}
+
+enum outcome pages_wait_for_names(struct client *c) {
+    return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
+}
+
+void pages_reply_events(struct client *c, const struct read *r,
+                        const struct chosen_fields *chosen) {
+    const struct model *m = &c->srv->model;
+    reply_key(c, "events");
+    reply_array(c, r->found);
+    for (size_t i = 0; i < r->found; i++) {
+        event_fetch_ahead(r->events, r->found, i);
+        reply_chosen_event(c, r->events[i],
+                           r->stream != NULL ? r->stream->name
+                                             : model_name_at(m, r->events[i], r->horizon),
+                           chosen);
+    }
+    c->srv->stats.events_read += r->found;
 }

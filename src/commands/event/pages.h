@@ -4,10 +4,20 @@
 #define COMMANDS_EVENT_PAGES_H
 
 #include "server/client/client.h"
+#include "server/command/command.h"
 #include "stream/read.h"
+#include "commands/event/chosen_fields.h"
 
 /* Fills r->events with as many as are wanted (r->count, r->bytes_max), and says exactly whether
  * there is more and from where on. false: parked. */
 bool pages_read(struct client *c, struct read *r);
+/* The backend looks for names as it knows them; renaming is rare. Whether it knows those that the
+ * view shows, as far as the selector looks at names; else pages_wait_for_names. What is durable
+ * will do, on the settled view, which waits for nobody's sync. (EXEC cannot wait for itself.) */
+bool pages_names_applied(struct client *c, const struct selector *selector);
+/* Parks the command until then; nobody waits for a database that cannot be written any more. */
+enum outcome pages_wait_for_names(struct client *c);
+/* The field `events` of a page's map: its events, as the choice wants them. */
+void pages_reply_events(struct client *c, const struct read *r, const struct chosen_fields *chosen);
 
 #endif

@@ -2,7 +2,6 @@
 #include "stream/read.h"
 #include "server/server.h"
 #include "server/client/share.h"
-#include "server/wait/applied.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/event/chosen_fields.h"
@@ -10,9 +9,6 @@
 #include "commands/event/pages.h"
 #include "commands/event/reply.h"
 #include "commands/event/selector_args.h"
-
-#define COUNT_DEFAULT  100
-#define SCAN_COUNT_MAX (1u << 30)
 
 struct scan {
     uint64_t start, end, count;
@@ -48,20 +44,10 @@ static bool is_word(struct str arg, bool log) {
     return scan_word_of(arg) != SCAN_WORDS || selector_word_in(arg, log) != SELECTOR_WORD_COUNT;
 }
 
-static bool count_or_reply(struct client *c, struct scan *s, struct str value) {
-    if (!arg_u64_or_reply(c, value, "COUNT", &s->count)) return false;
-    if (s->count == 0) { /* a page that never gets further: a loop over it would not end */
-        reply_error(c, "INVALIDARG COUNT must be at least 1");
-        return false;
-    }
-    s->count = MIN(s->count, (uint64_t)SCAN_COUNT_MAX); /* pages are bounded in bytes anyway */
-    return true;
-}
-
 static bool scan_value_or_reply(struct client *c, struct scan *s, enum scan_word w,
                                 struct str value) {
     struct uuid ignored; /* one partition: its key restricts nothing */
-    if (w == SCAN_COUNT) return count_or_reply(c, s, value);
+    if (w == SCAN_COUNT) return arg_count_or_reply(c, value, &s->count);
     if (w == SCAN_FIELDS) return chosen_fields_or_reply(c, value, &s->chosen);
     return arg_uuid_or_reply(c, value, "partition key", &ignored);
 }
@@ -126,7 +112,7 @@ static void scan_clear(struct scan *s) {
 /* start end [options]. With REV the bounds may come in either order, as in XREVRANGE or ESCAN. */
 static bool parse_scan(struct client *c, const struct request *r, bool log, struct scan *s) {
     const char *what = log ? "sequence" : "version";
-    *s = (struct scan){.count = COUNT_DEFAULT};
+    *s = (struct scan){.count = ARG_COUNT_DEFAULT};
     if (!arg_bound_or_reply(c, r->argv[2], &s->start) ||
         !arg_bound_or_reply(c, r->argv[3], &s->end) || !parse_options(c, r, 4, log, s))
         return false;
@@ -148,25 +134,15 @@ static bool parse_scan(struct client *c, const struct request *r, bool log, stru
 }
 
 static void reply_read(struct client *c, const struct read *r, const struct chosen_fields *chosen) {
-    const struct model *m = &c->srv->model;
     reply_map(c, 3);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
-    reply_key(c, "events");
-    reply_array(c, r->found);
-    for (size_t i = 0; i < r->found; i++) {
-        event_fetch_ahead(r->events, r->found, i);
-        reply_chosen_event(c, r->events[i],
-                           r->stream != NULL ? r->stream->name
-                                             : model_name_at(m, r->events[i], r->horizon),
-                           chosen);
-    }
+    pages_reply_events(c, r, chosen);
     reply_key(c, "next");
     if (r->has_more)
         resp_put_int(&c->out, (int64_t)r->next);
     else
         reply_null(c);
-    c->srv->stats.events_read += r->found;
 }
 
 static enum outcome run_scan(struct client *c, const struct scan *s, struct stream *stream) {
@@ -206,17 +182,6 @@ out:
     return outcome;
 }
 
-/* The backend looks for names as it knows them; renaming is rare. On the settled view what is
- * durable will do, which waits for nobody's sync. (EXEC cannot wait for itself.) */
-static bool names_are_applied(struct client *c, const struct scan *s) {
-    const struct model *m = &c->srv->model;
-    bool by_name = s->selector != NULL && (selector_has(s->selector, SELECT_STREAM) ||
-                                           selector_has(s->selector, SELECT_CATEGORY));
-    uint64_t last = MIN(m->renamed.frame, c->view);
-    if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
-    return frame_is_applied(c, MIN(m->decided, c->view));
-}
-
 /* EPSCAN partition start end [REV] [COUNT n] [TYPE pattern ...] [SINCE ms] [UNTIL ms] [CORRELATION
  * u] [CAUSATION u] [AGGREGATE id] [FIELDS a,b,...] [STREAM pattern] [CATEGORY c] */
 enum outcome cmd_epscan(struct client *c, const struct request *r) {
@@ -224,7 +189,8 @@ enum outcome cmd_epscan(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     if (!arg_partition_or_reply(c, r->argv[1])) return REPLIED;
     if (parse_scan(c, r, true, &s))
-        outcome = names_are_applied(c, &s) ? run_scan(c, &s, NULL) : wait_for_apply(c);
+        outcome =
+            pages_names_applied(c, s.selector) ? run_scan(c, &s, NULL) : pages_wait_for_names(c);
     scan_clear(&s);
     return outcome;
 }

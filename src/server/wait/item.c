@@ -158,8 +158,7 @@ void item_ask(struct need_item *item, enum store_request_kind kind, uint64_t byt
     need_go_on(item->client);
 }
 
-/* A backup that was asked for is made, whoever is gone,
- * unless the server stops. */
+/* A backup that was asked for is made, whoever is gone, unless the server stops. */
 bool item_is_under_way(struct need_item *item) {
     bool backup = item->kind == ITEM_BACKUP;
     if (list_linked(&item->waiting)) {
