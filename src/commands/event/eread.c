@@ -6,6 +6,7 @@
 #include "commands/event/args.h"
 #include "commands/event/chosen_fields.h"
 #include "commands/event/family.h"
+#include "commands/event/from.h"
 #include "commands/event/pages.h"
 #include "commands/event/reply.h"
 #include "commands/event/selector_args.h"
@@ -13,8 +14,9 @@
 #define BLOCK_MAX (UINT64_C(1) << 42) /* ms: a hundred years */
 
 struct eread {
-    bool has_from, is_new, blocks;
-    uint64_t from, since, count, block_ms;
+    struct from_arg from;
+    bool blocks;
+    uint64_t count, block_ms;
     struct selector_args args;
     struct chosen_fields chosen;
     bool seen_count, seen_fields;
@@ -27,29 +29,6 @@ static bool missing(struct client *c, const char *expected) {
 
 static bool twice(struct client *c, const char *word) {
     reply_error(c, "INVALIDARG %s already specified", word);
-    return false;
-}
-
-/* FROM START | NEW | position | TIME ms, from argv[*at] on. */
-static bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct eread *a) {
-    if (a->has_from) return twice(c, "FROM");
-    if (*at >= r->argc) return missing(c, "START, NEW, TIME or a position behind FROM");
-    struct str arg = r->argv[(*at)++];
-    a->has_from = true;
-    if (arg_is(arg, STR("START"))) return true;
-    if (arg_is(arg, STR("NEW"))) {
-        a->is_new = true;
-        return true;
-    }
-    if (arg_is(arg, STR("TIME"))) {
-        if (*at >= r->argc) return missing(c, "milliseconds behind FROM TIME");
-        return arg_u64_or_reply(c, r->argv[(*at)++], "FROM TIME", &a->since);
-    }
-    if (str_to_u64(arg, &a->from)) return true;
-    reply_error(c,
-                "INVALIDARG invalid FROM: expected START, NEW, TIME milliseconds or a position, "
-                "got '%.*s'",
-                (int)MIN(arg.len, (size_t)64), arg.ptr);
     return false;
 }
 
@@ -79,7 +58,7 @@ static bool word_or_reply(struct client *c, const struct request *r, size_t *at,
     enum selector_word selecting = selector_word_of(word);
     bool count = arg_is(word, STR("COUNT")), block = arg_is(word, STR("BLOCK")),
          fields = arg_is(word, STR("FIELDS"));
-    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, a);
+    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, &a->from);
     if (selecting == SELECTOR_WORD_COUNT && !count && !block && !fields) {
         reply_error(c,
                     "INVALIDARG unexpected string '%.*s': expected FROM, COUNT, BLOCK, "
@@ -103,12 +82,8 @@ static bool parse_or_reply(struct client *c, const struct request *r, struct ere
     *a = (struct eread){.count = ARG_COUNT_DEFAULT};
     for (size_t at = 1; at < r->argc;)
         if (!word_or_reply(c, r, &at, a)) return false;
-    if (!a->has_from) return missing(c, "FROM and START, NEW, TIME or a position");
-    struct selector_draft *d = &a->args.draft;
-    if (a->since > 0) { /* not one more alternative of SINCE: both must hold */
-        d->since = MAX(a->since, d->has_since ? d->since : 0);
-        d->has_since = true;
-    }
+    if (!a->from.given) return missing(c, "FROM and " FROM_PLACES);
+    from_add_since(&a->from, &a->args.draft);
     return true;
 }
 
@@ -126,17 +101,12 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
     const struct model *m = &c->srv->model;
     uint64_t head = model_visible_end(m, NULL, c->view), from;
     bool again = blocking_listened(c, &from);
-    if (!again) from = a->is_new ? head : a->from;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (blocking_emptied(c)) {
         reply_error(c, "INVALIDARG FLUSHALL has emptied the store: its positions begin at 0 again");
         return REPLIED;
     }
-    if (from > head && !again) {
-        reply_error(c, "INVALIDARG position %llu is beyond the head, %llu",
-                    (unsigned long long)from, (unsigned long long)head);
-        return REPLIED;
-    }
+    if (!again && !from_position_or_reply(c, &a->from, head, &from)) return REPLIED;
     /* It may have looked further than what is settled by now, behind its own append. */
     uint64_t looked = MAX(from, head);
     from = MIN(from, head);

@@ -2,6 +2,7 @@
 #include "commands/rows.h"
 
 #include "commands/event/family.h"
+#include "commands/event/from.h"
 #include "commands/event/selector_args.h"
 #include "commands/families.h"
 
@@ -31,8 +32,7 @@ struct command event_commands[] = {
         "partition start end" SCAN_OPTIONS " [STREAM pattern] [CATEGORY category]",
         "Returns the events of the store in a range of sequences."),
     ROW("eread", cmd_eread, 3, 0, SETTLED | BOUNDED | CMD_BLOCKING, "event",
-        "FROM <START | NEW | position | TIME milliseconds> [COUNT count] [BLOCK "
-        "milliseconds]" FIELDS SELECTOR_SYNTAX,
+        FROM_SYNTAX " [COUNT count] [BLOCK milliseconds]" FIELDS SELECTOR_SYNTAX,
         "Returns the events of the store from a position on, or waits for some."),
     KEY_ROW("esver", cmd_esver, 2, 4, SETTLED | FAST, "event", "stream [PARTITION_KEY uuid]",
             "Returns the last version of a stream.", .key_use = "RO"),

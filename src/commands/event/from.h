@@ -1,0 +1,29 @@
+/* FROM: where a command begins to read the log. Every command that takes it parses it here. Loop
+ * thread. */
+#ifndef COMMANDS_EVENT_FROM_H
+#define COMMANDS_EVENT_FROM_H
+
+#include "server/command/command.h"
+#include "store/selector.h"
+
+#define FROM_SYNTAX "FROM <START | NEW | position | TIME milliseconds>"
+#define FROM_PLACES "START, NEW, TIME or a position" /* as errors name them */
+
+struct from_arg {
+    bool given, is_new;
+    uint64_t position; /* the sequence to read first, unless is_new */
+    uint64_t since;    /* ms: with TIME; 0: none */
+};
+
+/* What stands behind the word FROM, from argv[*at] on, which is moved behind it. false: it was
+ * replied what is wrong (-INVALIDARG). */
+bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct from_arg *a);
+/* TIME: what the selector has to hold besides all that was asked for. Not one more alternative of
+ * SINCE: both must hold. */
+void from_add_since(const struct from_arg *a, struct selector_draft *draft);
+/* The sequence to read first. head: behind the last event that the command sees. false: the
+ * position lies beyond it, which was replied. */
+bool from_position_or_reply(struct client *c, const struct from_arg *a, uint64_t head,
+                            uint64_t *position);
+
+#endif
