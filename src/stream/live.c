@@ -18,9 +18,11 @@ struct live_link {
 struct live_target {
     struct hash_node node;     /* live.targets */
     struct list matched;       /* live.matched */
+    struct list hit;           /* live.hit */
     struct selector *selector; /* NULL: everything */
-    struct list watchers;
-    uint64_t looked; /* sequence + 1 of the last event that it was compared with */
+    struct list watchers, followers;
+    size_t holds;                         /* live_hold */
+    uint64_t looked;                      /* live.looks, when it was last compared with an event */
     uint64_t first_matched, last_matched; /* sequences; while in live.matched */
     size_t weight;                        /* what comparing an event with it takes, about */
     size_t link_count;
@@ -33,6 +35,7 @@ void live_init(struct live *l) {
     hash_init(&l->links);
     list_init(&l->anything);
     list_init(&l->matched);
+    list_init(&l->hit);
     list_init(&l->woken);
 }
 
@@ -129,7 +132,9 @@ static struct live_target *target_create(struct live *l, struct selector *s, uin
     struct live_target *t = xcalloc(1, sizeof *t + n * sizeof *t->links);
     t->selector = s != NULL ? selector_ref(s) : NULL;
     list_init(&t->watchers);
+    list_init(&t->followers);
     list_init(&t->matched);
+    list_init(&t->hit);
     t->link_count = n;
     t->weight = weight_of(s);
     l->weight += t->weight;
@@ -154,9 +159,15 @@ static void target_destroy(struct live *l, struct live_target *t) {
     for (size_t i = 0; i < t->link_count; i++) link_out(l, &t->links[i]);
     hash_remove(&l->targets, &t->node);
     list_remove(&t->matched);
+    list_remove(&t->hit);
     l->weight -= t->weight;
     selector_unref(t->selector);
     free(t);
+}
+
+static void destroy_if_unused(struct live *l, struct live_target *t) {
+    if (list_empty(&t->watchers) && list_empty(&t->followers) && t->holds == 0)
+        target_destroy(l, t);
 }
 
 static struct live_target *target_get(struct live *l, struct selector *s) {
@@ -169,29 +180,62 @@ static struct live_target *target_get(struct live *l, struct selector *s) {
     return target_create(l, s, hash);
 }
 
+/* Somebody comes who is concerned by events from this one on. */
+static void begin_at(struct live *l, const struct model *m, uint64_t from) {
+    if (l->watchers + l->followers == 0) {
+        l->sequence = from;
+        l->generation = m->generation;
+    }
+    l->sequence = MIN(l->sequence, from);
+}
+
+/* --- followers ----------------------------------------------------------------- */
+
+struct live_target *live_hold(struct live *l, struct selector *selector) {
+    struct live_target *t = target_get(l, selector);
+    t->holds++;
+    return t;
+}
+
+void live_drop(struct live *l, struct live_target *t) {
+    assert(t->holds > 0);
+    t->holds--;
+    destroy_if_unused(l, t);
+}
+
+void live_follow(struct live *l, const struct model *m, struct live_target *t,
+                 struct live_follower *f) {
+    assert(!live_follows(f));
+    begin_at(l, m, f->from);
+    list_append(&t->followers, &f->node);
+    l->followers++;
+}
+
+void live_unfollow(struct live *l, struct live_follower *f) {
+    if (!live_follows(f)) return;
+    list_remove(&f->node); /* the target is held */
+    l->followers--;
+}
+
 /* --- watchers ------------------------------------------------------------------ */
 
 void live_watch(struct live *l, const struct model *m, struct selector *selector,
                 struct live_watcher *w) {
     assert(!live_is_watching(w));
-    if (l->watchers == 0) {
-        l->sequence = w->from;
-        l->generation = m->generation;
-    }
-    l->sequence = MIN(l->sequence, w->from);
+    begin_at(l, m, w->from);
     w->target = target_get(l, selector);
     list_init(&w->node);
     list_append(&w->target->watchers, &w->node);
     l->watchers++;
 }
 
-/* Off his target, which goes with the last. */
+/* Off his target, which may go with the last. */
 static void take_off(struct live *l, struct live_watcher *w) {
     struct live_target *t = w->target;
     w->target = NULL;
     list_remove(&w->node);
     l->watchers--;
-    if (list_empty(&t->watchers)) target_destroy(l, t);
+    destroy_if_unused(l, t);
 }
 
 void live_unwatch(struct live *l, struct live_watcher *w) {
@@ -222,10 +266,16 @@ struct waking {
 static void wake_target(struct hash_node *n, void *arg) {
     struct live_target *t = CONTAINER_OF(n, struct live_target, node);
     const struct waking *k = arg;
-    for (size_t left = 1; left > 0;) { /* the target goes with its last watcher */
+    struct live *l = k->live;
+    for (struct live_follower *f; !list_empty(&t->followers);) {
+        f = LIST_ENTRY(t->followers.next, struct live_follower, node);
+        live_unfollow(l, f);
+        l->lost(f, MIN(MAX(f->from, l->sequence), k->most));
+    }
+    for (size_t left = !list_empty(&t->watchers); left > 0;) { /* t may go with its last watcher */
         struct live_watcher *w = LIST_ENTRY(t->watchers.next, struct live_watcher, node);
         left = w->node.next != &t->watchers;
-        wake(k->live, w, k->from);
+        wake(l, w, k->from);
         w->from = MIN(w->from, k->most);
     }
 }
@@ -266,10 +316,14 @@ struct look {
 
 static void compare(struct look *k, struct live_target *t) {
     const struct event_record *r = &k->event->rec;
-    if (t->looked == r->sequence + 1) return; /* it stands under several values */
-    t->looked = r->sequence + 1;
+    if (t->looked == k->live->looks) return; /* it stands under several values */
+    t->looked = k->live->looks;
+    bool watched = !list_empty(&t->watchers), followed = !list_empty(&t->followers);
+    if (!watched && !followed) return;
     if (t->selector != NULL) k->work += selector_work(t->selector, r, k->name);
     if (t->selector != NULL && !selector_match(t->selector, r, k->name)) return;
+    if (followed) list_append(&k->live->hit, &t->hit);
+    if (!watched) return;
     t->last_matched = r->sequence;
     if (list_linked(&t->matched)) return;
     t->first_matched = r->sequence;
@@ -302,6 +356,7 @@ static void look_under_text(struct look *k, enum selector_kind kind, struct str 
 static size_t look_at(struct live *l, const struct event *e, struct str name) {
     struct look k = {.live = l, .event = e, .name = name, .work = 1};
     const struct event_record *r = &e->rec;
+    l->looks++;
     LIST_FOR_EACH (it, &l->anything)
         compare(&k, LIST_ENTRY(it, struct live_link, anywhere)->target);
     look_under_uuid(&k, SELECT_CORRELATION, event_correlation(r));
@@ -328,14 +383,31 @@ static void wake_matched(struct live *l) {
     }
 }
 
+/* Tells those of the targets that the event matched. Returns how many. */
+static size_t tell_hit(struct live *l, struct event *e, struct stream_name *name) {
+    size_t told = 0;
+    while (!list_empty(&l->hit)) {
+        struct live_target *t = LIST_ENTRY(l->hit.next, struct live_target, hit);
+        list_remove(&t->hit);
+        LIST_FOR_EACH_SAFE (it, &t->followers) {
+            struct live_follower *f = LIST_ENTRY(it, struct live_follower, node);
+            if (f->from > e->rec.sequence) continue;
+            told++;
+            if (!l->tell(f, e, name)) live_unfollow(l, f);
+        }
+    }
+    return told;
+}
+
 bool live_is_behind(const struct live *l, const struct model *m) {
-    if (l->watchers == 0) return false;
+    if (l->watchers + l->followers == 0) return false;
     if (l->generation != m->generation || l->sequence < m->log.first) return true;
     return l->sequence < m->next_sequence && model_event(m, l->sequence)->frame <= model_settled(m);
 }
 
 bool live_look(struct live *l, struct model *m, size_t work_max) {
-    if (l->watchers == 0) return true;
+    l->work = 0;
+    if (l->watchers + l->followers == 0) return true;
     if (l->generation != m->generation || l->sequence < m->log.first) {
         wake_all(l, l->sequence, m->next_sequence);
         return true;
@@ -343,11 +415,14 @@ bool live_look(struct live *l, struct model *m, size_t work_max) {
     uint64_t settled = model_settled(m);
     size_t work = 0;
     for (; l->sequence < m->next_sequence && work < work_max; l->sequence++) {
-        const struct event *e = model_event(m, l->sequence);
+        struct event *e = model_event(m, l->sequence);
         if (e->frame > settled) break;
         if (e->removed && model_hides(m, e, UINT64_MAX, settled)) continue;
-        work += look_at(l, e, stream_name_str(model_name_at(m, e, settled)));
+        struct stream_name *name = model_name_at(m, e, settled);
+        work += look_at(l, e, stream_name_str(name));
+        if (UNLIKELY(!list_empty(&l->hit))) work += tell_hit(l, model_erased(m, e, settled), name);
     }
     wake_matched(l);
+    l->work = work;
     return work < work_max;
 }

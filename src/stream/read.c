@@ -8,7 +8,6 @@
 #include "stream/internal.h"
 
 #define PREFETCH_AHEAD   8
-#define WORK_IN_MEMORY   100000 /* an event that is looked at is 1, see selector_work */
 #define EXAMINED_ON_DISK 50000
 
 struct view {
@@ -60,15 +59,15 @@ static void read_add(struct read *r, struct event *e) {
 
 /* Offers one event. false: the read is complete (there is more: this event, at `at`). */
 static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
-                       bool selected, size_t *work) {
+                       bool selected) {
     if (r->selector != NULL && !selected) {
-        if (*work >= WORK_IN_MEMORY) {
+        if (r->work >= r->work_max) {
             r->has_more = true;
             r->next = at;
             return false;
         }
         struct stream_name *name = model_name_at(m, e, r->horizon);
-        *work += selector_work(r->selector, &e->rec, stream_name_str(name));
+        r->work += selector_work(r->selector, &e->rec, stream_name_str(name));
         if (!selector_match(r->selector, &e->rec, stream_name_str(name))) return true;
     }
     if (r->found == r->count || (r->found > 0 && r->bytes >= r->bytes_max)) {
@@ -98,11 +97,11 @@ static bool any_gone(const struct model *m, const struct read *r) {
 
 /* false: the read is complete. */
 static bool read_page(struct model *m, struct read *r, const struct page *page) {
-    size_t work = 0; /* the reader has selected */
     for (size_t i = 0; i < page->count; i++) {
         struct event *e = model_erased(m, page->events[i], r->horizon);
         if (position(r, e) < r->start) continue; /* the range began further down */
-        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true, &work))
+        /* The reader has selected. */
+        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true))
             return false;
     }
     if (page->done) return true;
@@ -134,7 +133,6 @@ static bool read_unseen(struct model *m, struct read *r, uint64_t low, uint64_t 
 /* Positions low..high (inclusive) in memory, in the read's order. false: complete. */
 static bool read_memory(struct model *m, struct read *r, const struct view *v, uint64_t low,
                         uint64_t high) {
-    size_t work = 0;
     bool gone = any_gone(m, r), whole = m->erased.frame > r->horizon;
     if (r->stream != NULL && !gone && !whole && read_unseen(m, r, low, high)) return !r->has_more;
     for (uint64_t n = high - low + 1; n > 0; n--) {
@@ -145,7 +143,7 @@ static bool read_memory(struct model *m, struct read *r, const struct view *v, u
         struct event *e = view_event(v, at);
         if (UNLIKELY(whole)) e = model_erased(m, e, r->horizon);
         if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) continue;
-        if (!read_offer(m, r, e, at, false, &work)) return false;
+        if (!read_offer(m, r, e, at, false)) return false;
     }
     return true;
 }
@@ -167,7 +165,9 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     struct view v = view_of(m, r->stream);
     r->found = 0;
     r->bytes = 0;
+    r->work = 0;
     if (r->bytes_max == 0) r->bytes_max = READ_BYTES_MAX;
+    if (r->work_max == 0) r->work_max = WORK_IN_MEMORY;
     r->has_more = false;
     r->next = 0;
     r->unsure = false;

@@ -11,6 +11,7 @@
 #include "stream/model.h"
 
 #define READ_BYTES_MAX ((size_t)8 << 20) /* of events, about, that one read finds */
+#define WORK_IN_MEMORY ((size_t)100000)  /* some milliseconds: that one read looks at */
 
 struct read {
     /* in */
@@ -24,12 +25,15 @@ struct read {
                           is in memory, or is not seen. 0: `end` */
     size_t ahead;      /* ask for a page of so many events at least */
     uint64_t bytes_max; /* of events, about, that it finds; 0: READ_BYTES_MAX */
+    size_t work_max;    /* with a selector: what may be looked at in memory, in events (see
+                           selector_work); 0: WORK_IN_MEMORY */
     bool heads;   /* the caller looks at ids and numbers only: pages are kept without the rest */
     bool goes_on; /* where the page ends the caller reads on: any page of the range will do */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */
     size_t found, cap;
     uint64_t bytes; /* no more than these take in memory, together */
+    size_t work;    /* what was looked at in memory, with a selector */
     bool has_more;  /* more may match in the range, from `next` on */
     uint64_t next;
     bool unsure; /* without a selector: the page ended before `next`, and what follows it may all be

@@ -1,0 +1,295 @@
+/* Who wants events as they become visible (stream/live.h): followers and watchers, over a real
+ * store. */
+#include "unit.h"
+
+#include <poll.h>
+
+#include "base/hash.h"
+#include "stream/append.h"
+#include "stream/live.h"
+#include "selectors.h"
+
+static struct model model, *m = &model;
+static struct store *store;
+static struct live live, *l = &live;
+static struct err err;
+
+static void on_durable(struct batch *b, void *arg) {
+    UNUSED(arg);
+    model_durable(m, b);
+}
+static void on_applied(uint64_t frame, void *arg) {
+    UNUSED(frame);
+    UNUSED(arg);
+}
+static void on_voided(const char *why, void *arg) {
+    UNUSED(why);
+    UNUSED(arg);
+}
+static void on_resumed(void *arg) {
+    UNUSED(arg);
+}
+
+static void turn(void) {
+    struct pollfd p = {.fd = store_fd(store), .events = POLLIN};
+    poll(&p, 1, 100);
+    store_poll(store);
+}
+
+/* ---- followers that note what they are told ---- */
+
+#define TOLD_MAX 1000
+
+struct listener {
+    struct live_follower follower;
+    uint64_t told[TOLD_MAX];
+    size_t count, takes; /* refuses what comes behind so many */
+    uint64_t lost_at;
+    int lost;
+};
+
+static bool tell(struct live_follower *f, struct event *e, struct stream_name *name) {
+    struct listener *s = CONTAINER_OF(f, struct listener, follower);
+    CHECK(stream_name_str(name).len > 0);
+    if (s->count == s->takes) return false;
+    s->told[s->count++] = e->rec.sequence;
+    return true;
+}
+
+static void lost(struct live_follower *f, uint64_t position) {
+    struct listener *s = CONTAINER_OF(f, struct listener, follower);
+    s->lost++;
+    s->lost_at = position;
+}
+
+static void start(void) {
+    struct store_config config = {.url = "sqlite:test.db",
+                                  .durability = DURABILITY_JOURNAL,
+                                  .segment_bytes = 4 << 20,
+                                  .apply_bytes = 1u << 20,
+                                  .apply_urgent_bytes = 1u << 30,
+                                  .reader_count = 1};
+    hash_seed();
+    CHECK(store_open(&store, &config, &err) == 0);
+    struct store_callbacks callbacks = {on_durable, on_applied, on_voided,
+                                        on_resumed, on_resumed, NULL};
+    CHECK(store_start(store, &callbacks, &err) == 0);
+    model_init(m, store, 1u << 30, false);
+    model_tick(m, 1700000000000);
+    live_init(l);
+    l->tell = tell;
+    l->lost = lost;
+}
+
+static void stop(void) {
+    live_clear(l);
+    model_submit(m);
+    CHECK(store_close(store, &err) == 0);
+    model_clear(m);
+}
+
+static int wakes;
+static void on_wake(struct waiter *w, int status, const struct err *e) {
+    UNUSED(w);
+    UNUSED(e);
+    CHECK_INT(status, 0);
+    wakes++;
+}
+
+static struct stream *load(struct str name) {
+    struct stream *s = model_stream(m, name);
+    if (s != NULL) return s;
+    struct waiter w = {.wake = on_wake};
+    wakes = 0;
+    model_load_stream(m, name, &w);
+    while (wakes == 0) turn();
+    return model_stream(m, name);
+}
+
+static void append(const char *stream, const char *type) {
+    struct stream *s = load(str_c(stream));
+    struct append a = {.stream = s, .stream_name = str_c(stream)};
+    a.fields.type = str_c(type);
+    a.fields.payload = STR("{}");
+    struct append_result result;
+    model_append(m, &a, 1, &result);
+    CHECK_INT(result.status, APPEND_OK);
+    model_commit(m);
+}
+
+static void settle(void) {
+    model_submit(m);
+    while (store_durable(store) < m->decided) turn();
+}
+
+static void look(void) {
+    while (!live_look(l, m, 10000)) {}
+}
+
+static struct live_target *hold(struct wanted w) {
+    struct selector *s = selector_of(&w);
+    struct live_target *t = live_hold(l, s);
+    selector_unref(s);
+    return t;
+}
+
+static void follow(struct listener *s, struct live_target *t, uint64_t from) {
+    s->follower.from = from;
+    live_follow(l, m, t, &s->follower);
+}
+
+static void leave(struct listener *s, struct live_target *t) {
+    live_unfollow(l, &s->follower);
+    live_drop(l, t);
+}
+
+TEST(followers_hear_of_what_is_durable_in_order_once_and_share_a_target) {
+    struct listener a = {.takes = TOLD_MAX}, b = {.takes = TOLD_MAX}, all = {.takes = TOLD_MAX};
+    start();
+    struct wanted orders = {.stream = {STR("order-*"), STR("order-1")}, .type = {STR("p*")}};
+    struct live_target *t = hold(orders), *same = hold(orders), *any = hold((struct wanted){0});
+    CHECK(t == same);
+    follow(&a, t, 0);
+    follow(&b, same, 2);
+    follow(&all, any, 0);
+    append("order-1", "paid");
+    append("order-1", "made");
+    append("order-2", "paid");
+    append("cart-1", "paid");
+    look();
+    CHECK_INT(all.count, 0); /* nothing is durable yet */
+    settle();
+    look();
+    CHECK_INT(a.count, 2);
+    CHECK_INT(a.told[0], 0);
+    CHECK_INT(a.told[1], 2);
+    CHECK_INT(b.count, 1); /* from 2 on */
+    CHECK_INT(all.count, 4);
+    CHECK_INT(live_position(l, &a.follower), 4);
+    append("order-1", "paid");
+    settle();
+    look();
+    CHECK_INT(a.told[a.count - 1], 4);
+    CHECK_INT(all.count, 5);
+    leave(&a, t);
+    leave(&b, same);
+    leave(&all, any);
+    CHECK_INT(l->targets.count, 0);
+    CHECK_INT(l->weight, 0);
+    stop();
+}
+
+TEST(who_does_not_take_an_event_follows_no_more_and_may_come_back) {
+    struct listener a = {.takes = 1}, b = {.takes = TOLD_MAX};
+    start();
+    struct live_target *t = hold((struct wanted){.type = {STR("t")}});
+    follow(&a, t, 0);
+    follow(&b, t, 0);
+    for (int i = 0; i < 3; i++) append("s", "t");
+    settle();
+    look();
+    CHECK_INT(a.count, 1);
+    CHECK(!live_follows(&a.follower));
+    CHECK_INT(b.count, 3);
+    live_unfollow(l, &b.follower);
+    CHECK_INT(l->followers, 0);
+    CHECK(!live_is_behind(l, m));
+    append("s", "t"); /* nobody hears of it */
+    settle();
+    a.takes = 3;
+    follow(&a, t, 3);
+    CHECK(live_is_behind(l, m));
+    look();
+    CHECK_INT(a.count, 2);
+    CHECK_INT(a.told[1], 3);
+    leave(&a, t);
+    stop();
+}
+
+TEST(a_look_takes_a_portion_and_followers_count) {
+    enum { N = 20 };
+    static struct listener s[N];
+    start();
+    struct live_target *t = hold((struct wanted){0});
+    for (int i = 0; i < N; i++) {
+        s[i] = (struct listener){.takes = TOLD_MAX};
+        follow(&s[i], t, 0);
+    }
+    for (int i = 0; i < 30; i++) append("s", "t");
+    settle();
+    int looks = 1;
+    for (; !live_look(l, m, 100); looks++) CHECK(l->work <= 100 + N + 1);
+    CHECK(looks >= 30 * N / 100);
+    for (int i = 0; i < N; i++) CHECK_INT(s[i].count, 30);
+    for (int i = 0; i < N; i++) live_unfollow(l, &s[i].follower);
+    live_drop(l, t);
+    stop();
+}
+
+TEST(what_left_memory_or_was_flushed_is_lost_from_where_it_was_looked_at) {
+    struct listener a = {.takes = TOLD_MAX}, ahead = {.takes = TOLD_MAX};
+    start();
+    struct live_target *t = hold((struct wanted){0});
+    follow(&a, t, 0);
+    for (int i = 0; i < 5; i++) append("s", "t");
+    settle();
+    look();
+    follow(&ahead, t, 7);
+    for (int i = 0; i < 5; i++) append("s", "t");
+    settle();
+    while (store_applied(store) < m->decided) {
+        store_flush(store);
+        turn();
+    }
+    size_t max = m->bytes_max;
+    m->bytes_max = 0;
+    for (int i = 0; i < 50; i++) model_evict(m);
+    m->bytes_max = max;
+    CHECK_INT(m->log.first, 10);
+    look();
+    CHECK_INT(a.count, 5);
+    CHECK_INT(a.lost, 1);
+    CHECK_INT(a.lost_at, 5);
+    CHECK_INT(ahead.lost_at, 7);
+    CHECK_INT(l->followers, 0);
+    follow(&a, t, 10);
+    live_emptied(l);
+    CHECK_INT(a.lost, 2);
+    CHECK_INT(a.lost_at, 10);
+    model_flush(m);
+    append("new", "t");
+    settle();
+    follow(&a, t, 0); /* the numbers begin again; it is another event */
+    look();
+    CHECK_INT(a.count, 6);
+    CHECK_INT(a.told[5], 0);
+    leave(&a, t);
+    stop();
+}
+
+TEST(watchers_and_followers_of_a_target_do_not_disturb_each_other) {
+    struct listener a = {.takes = TOLD_MAX};
+    struct live_watcher w = {.from = 1};
+    start();
+    struct wanted wanted = {.type = {STR("t")}};
+    struct selector *s = selector_of(&wanted);
+    struct live_target *t = live_hold(l, s);
+    follow(&a, t, 0);
+    live_watch(l, m, s, &w);
+    append("s", "t");
+    settle();
+    look();
+    CHECK_INT(a.count, 1);
+    CHECK(list_empty(&l->woken)); /* it waits for what comes behind */
+    append("s", "t");
+    settle();
+    look();
+    CHECK_INT(a.count, 2);
+    CHECK(!list_empty(&l->woken));
+    CHECK_INT(w.from, 1);
+    live_unwatch(l, &w);
+    leave(&a, t);
+    selector_unref(s);
+    CHECK_INT(l->targets.count, 0);
+    stop();
+}
