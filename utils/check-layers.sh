@@ -30,6 +30,7 @@ server/client   : proto record store stream/* config server/*
 server/command  : proto record store stream/* config server/*
 server/wait     : proto record store stream/* config server/*
 server/stats    : proto record store stream/* config server/*
+server/subscription : proto record store stream/* config server/*
 commands        : proto record store stream/* config server/* commands/redis/absent.h
 commands/event  : proto record store stream/* config server/* commands
 commands/stream : proto record store stream/* config server/* commands commands/event

@@ -9,7 +9,7 @@
 #include "commands/redis/absent.h"
 
 const struct command_family command_families[] = {
-    {.name = "event", .commands = event_commands},
+    {.name = "event", .commands = event_commands, .sections = event_sections},
     {.name = "stream", .commands = stream_commands},
     {.name = "keys", .commands = keys_commands},
     {.name = "connection", .commands = connection_commands},

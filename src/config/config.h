@@ -33,6 +33,9 @@ struct config {
     uint64_t clients_bytes_max;       /* what all connections hold; 0: no limit */
     uint64_t clients_bytes_timeout_s; /* above it: until who takes nothing is closed; 0: never */
     uint64_t reply_bytes_max;         /* a reply that would be larger is an error */
+    uint64_t max_subscriptions, max_client_subscriptions; /* event subscriptions */
+    uint64_t subscription_bytes;      /* written for a connection's, and not taken by it */
+    uint64_t subscriptions_bytes_max; /* the same of all connections */
     char *requirepass;
     bool protected_mode; /* without a password only this machine may connect */
     /* store */

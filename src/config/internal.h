@@ -45,8 +45,8 @@ struct option {
 };
 
 /* The tables, each terminated by a NULL name. */
-extern const struct option network_options[], store_options[], stream_options[],
-    operation_options[];
+extern const struct option network_options[], subscription_options[], store_options[],
+    stream_options[], operation_options[];
 extern const struct option *const option_tables[]; /* all of them; terminated by NULL */
 #define OPTION_EACH(o)                                                                             \
     for (const struct option *const *table_##o = option_tables; *table_##o != NULL; table_##o++)   \

@@ -6,7 +6,7 @@
 #include "config/internal.h"
 
 const struct option *const option_tables[] = {
-    network_options, store_options, stream_options, operation_options, NULL,
+    network_options, subscription_options, store_options, stream_options, operation_options, NULL,
 };
 
 size_t option_index(const struct option *wanted) {

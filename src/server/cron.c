@@ -17,7 +17,7 @@ static void visit_clients(struct server *srv) {
         list_remove(&c->all);
         list_append(&srv->clients, &c->all);
         uint64_t timeout_ms = srv->config.timeout_s * 1000;
-        if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor &&
+        if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor && c->subscriber == NULL &&
             srv->clock.now_ms - c->last_active_ms > timeout_ms) {
             log_verbose("client %llu %s: idle, closed", (unsigned long long)c->id, c->addr);
             client_close(c);
@@ -46,6 +46,7 @@ void cron_run(struct server *srv) {
     visit_clients(srv);
     bound_memory(srv);
     share_cron(srv);
+    subscriptions_cron(srv);
     server_resume_throttled(srv);
     listeners_resume(srv);
     /* Who waits for an apply that cannot be is woken by nothing else. */

@@ -66,6 +66,7 @@ static void on_voided(const char *why, void *arg) {
     clients_void(srv, srv->model.open, why);
     server_reset_needs(srv);
     model_rebuild(&srv->model);
+    subscriptions_voided(srv);
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);
@@ -192,6 +193,7 @@ static void after_turn(struct server *srv) {
     expiry_run(srv);
     model_install(&srv->model);
     blocking_serve(srv);
+    subscriptions_run(srv);
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) key_walks_run(srv);
     if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
     run_resumed(srv);
@@ -214,7 +216,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
     if (UNLIKELY(!list_empty(&srv->long_replies)) && long_replies_pending(srv)) return 0;
     uint64_t blocking = blocking_due(srv);
-    if (blocking == 0) return 0;
+    if (blocking == 0 || subscriptions_pending(srv)) return 0;
     uint64_t wait_ms =
         srv->cron_at_ms > srv->clock.now_ms ? srv->cron_at_ms - srv->clock.now_ms : 1;
     wait_ms = MIN(wait_ms, expiry_wait_ms(srv));
@@ -307,6 +309,7 @@ int server_start(struct server *srv, struct err *err) {
     key_walks_init(srv);
     share_init(srv);
     blocking_init(srv);
+    subscriptions_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
@@ -401,6 +404,7 @@ int server_run(struct server *srv) {
     loop_destroy(srv->loop);
     model_clear(&srv->model);
     key_walks_clear(srv);
+    subscriptions_clear(srv);
     blocking_clear(srv);
     stage_waits_clear(srv);
     hash_clear(&srv->clients_by_id);

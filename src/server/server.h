@@ -12,6 +12,7 @@
 #include "server/clock.h"
 #include "server/commit.h"
 #include "server/stats/stats.h"
+#include "server/subscription/subscription.h"
 #include "server/wait/applied.h"
 #include "server/wait/expiry.h"
 #include "server/wait/key_walk.h"
@@ -35,6 +36,7 @@ struct server {
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct share share;
+    struct subscriptions subscriptions;
     struct key_walks key_walks;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */

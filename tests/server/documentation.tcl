@@ -113,6 +113,28 @@ with_server {} {
         }
         assert_equal {{order-1 order.created} {order-1 order.paid} {order-2 order.paid}} [split [string trim [read_file $printed]] \n]
     }
+    test "docs/subscriptions.md: the program with pushes prints each event, and goes on from its position" {
+        set python [python_with_redis]
+        set ::page docs/subscriptions.md
+        write_program pushes.py [page_program "## By pushes" python]
+        set ::page docs/commands.md
+        set printed [file join [srv dir] pushed]
+        set head [field [r EREAD FROM NEW] head]
+        r SET orders-seen $head
+        for {set run 1} {$run <= 2} {incr run} {
+            set program [exec $python -B [file join [srv dir] pushes.py] >>$printed 2>@1 &]
+            try {
+                r EAPPEND order-$run order.shipped
+                set last [field [r EAPPEND order-$run order.paid] partition_sequence]
+                r EAPPEND user-$run user.created
+                wait_for "the position behind all events" { [r GET orders-seen] == $last + 1 }
+            } finally {
+                exec kill $program
+            }
+        }
+        assert_equal {{order-1 order.shipped} {order-1 order.paid} {order-2 order.shipped} {order-2 order.paid}} \
+            [split [string trim [read_file $printed]] \n]
+    }
     test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
         set python [python_with_redis]
         for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }

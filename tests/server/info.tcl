@@ -21,7 +21,7 @@ with_server {} {
         }
     }
     test "INFO's sections come in Redis' order, ours among them" {
-        set all [list Server Clients Memory Persistence Store Journal Cache Stats Replication CPU Modules Commandstats \
+        set all [list Server Clients Memory Persistence Store Journal Cache Stats Subscriptions Replication CPU Modules Commandstats \
             Errorstats Latencystats Cluster Keyspace]
         set titles {}
         foreach {- title} [regexp -all -inline -line {^# (\w+)} [r INFO everything]] { lappend titles $title }

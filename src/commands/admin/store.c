@@ -147,6 +147,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     server_reset_needs(srv);
     blocking_log_emptied(srv);
     c->last_frame = model_flush(&srv->model);
+    subscriptions_emptied(srv);
     blocking_all_changed(srv);
     client_tells(c, c->last_frame);
     reply_ok(c);

@@ -92,6 +92,11 @@ enum outcome cmd_hello(struct client *c, const struct request *r) {
             reply_error(c, "NOPROTO unsupported protocol version");
             return REPLIED;
         }
+        if (proto != c->resp && c->subscriber != NULL) {
+            reply_error(c, "ERR the protocol cannot change while the connection has "
+                           "subscriptions: EUNSUBSCRIBE * or RESET first");
+            return REPLIED;
+        }
     }
     for (; at < r->argc; at++) {
         size_t more = r->argc - 1 - at;
@@ -123,7 +128,11 @@ enum outcome cmd_hello(struct client *c, const struct request *r) {
 
 /* PING [message] */
 enum outcome cmd_ping(struct client *c, const struct request *r) {
-    if (r->argc == 2)
+    if (UNLIKELY(c->subscriber != NULL) && c->resp == 2) { /* as among messages of pub/sub */
+        reply_array(c, 2);
+        reply_bulk_c(c, "pong");
+        reply_bulk(c, r->argc == 2 ? r->argv[1] : STR(""));
+    } else if (r->argc == 2)
         reply_bulk(c, r->argv[1]);
     else
         reply_simple(c, "PONG");
@@ -148,6 +157,7 @@ enum outcome cmd_quit(struct client *c, const struct request *r) {
 enum outcome cmd_reset(struct client *c, const struct request *r) {
     UNUSED(r);
     transaction_clear(c);
+    subscriptions_drop(c);
     list_remove(&c->monitor);
     c->is_monitor = false;
     c->resp = (int)c->srv->config.default_resp;

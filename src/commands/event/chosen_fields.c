@@ -147,15 +147,15 @@ static char *put_field(char *at, enum chosen_field field, const struct shown *s)
     return at;
 }
 
-void reply_chosen_event(struct client *c, const struct event *e, const struct stream_name *name,
-                        const struct chosen_fields *chosen) {
+void put_chosen_event(struct buf *out, int resp, const struct event *e,
+                      const struct stream_name *name, const struct chosen_fields *chosen) {
     if (chosen->count == 0) {
-        reply_event(c, e, name);
+        put_event(out, resp, e, name);
         return;
     }
     struct event_view v;
     event_view(&e->rec, &v);
-    struct shown s = {.r = &e->rec, .view = &v, .name = name, .resp = c->resp};
+    struct shown s = {.r = &e->rec, .view = &v, .name = name, .resp = resp};
     size_t room = OTHERS_ROOM + name->rec.name_len + v.type.len + v.aggregate.len;
     if (is_chosen(chosen, CHOSEN_PAYLOAD)) {
         s.payload = event_shown_payload(&e->rec, v.payload);
@@ -163,11 +163,16 @@ void reply_chosen_event(struct client *c, const struct event *e, const struct st
     }
     if (is_chosen(chosen, CHOSEN_METADATA)) room += v.metadata.len;
     if (is_chosen(chosen, CHOSEN_FIELDS)) room += v.payload.len;
-    char *at = buf_reserve(&c->out, room), *start = at;
+    char *at = buf_reserve(out, room), *start = at;
     *at++ = '*';
     at += u64_to_dec(chosen->count, at);
     at = PUT(at, "\r\n");
     for (unsigned i = 0; i < chosen->count; i++)
         at = put_field(at, (enum chosen_field)chosen->fields[i], &s);
-    c->out.len += (size_t)(at - start);
+    out->len += (size_t)(at - start);
+}
+
+void reply_chosen_event(struct client *c, const struct event *e, const struct stream_name *name,
+                        const struct chosen_fields *chosen) {
+    put_chosen_event(&c->out, c->resp, e, name, chosen);
 }

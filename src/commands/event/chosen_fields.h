@@ -43,5 +43,8 @@ bool chosen_fields_or_reply(struct client *c, struct str names, struct chosen_fi
  * stream is called now. */
 void reply_chosen_event(struct client *c, const struct event *e, const struct stream_name *name,
                         const struct chosen_fields *chosen);
+/* The same to any buffer. */
+void put_chosen_event(struct buf *out, int resp, const struct event *e,
+                      const struct stream_name *name, const struct chosen_fields *chosen);
 
 #endif

@@ -122,9 +122,7 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
         return PARKED;
     }
     bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
-    if (waits && !again && !blocking_may_listen(c, selector)) {
-        reply_error(c, "INVALIDARG too many or too long patterns to wait for: every event would be "
-                       "compared with them");
+    if (waits && !again && !pages_may_wait_or_reply(c, selector)) {
         read_clear(&r);
         return REPLIED;
     }

@@ -8,6 +8,10 @@
 command_fn cmd_eappend, cmd_emappend;
 /* eread.c */
 command_fn cmd_eread;
+/* esub.c */
+command_fn cmd_esub, cmd_epsub;
+/* esubscribe.c */
+command_fn cmd_esubscribe, cmd_eunsubscribe, cmd_eack, cmd_esubs_list, cmd_esubs_help;
 /* info.c */
 command_fn cmd_esver, cmd_epseq, cmd_einfo, cmd_estreams;
 /* remove.c */

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/event/reply.h"
 
@@ -97,6 +98,13 @@ bool pages_names_applied(struct client *c, const struct selector *selector) {
 
 enum outcome pages_wait_for_names(struct client *c) {
     return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
+}
+
+bool pages_may_wait_or_reply(struct client *c, const struct selector *selector) {
+    if (blocking_may_listen(c, selector)) return true;
+    reply_error(c, "INVALIDARG too many or too long patterns to wait for: every event would be "
+                   "compared with them");
+    return false;
 }
 
 void pages_reply_events(struct client *c, const struct read *r,

@@ -23,7 +23,7 @@ struct str event_shown_payload(const struct event_record *r, struct str payload)
     return str_of(json.data, json.len);
 }
 
-void reply_event(struct client *c, const struct event *e, const struct stream_name *name) {
+void put_event(struct buf *out, int resp, const struct event *e, const struct stream_name *name) {
     const struct event_record *r = &e->rec;
     struct event_view v;
     event_view(r, &v);
@@ -32,13 +32,13 @@ void reply_event(struct client *c, const struct event *e, const struct stream_na
     struct uuid transaction;
     event_transaction_id(r, &transaction);
 
-    char *at = buf_reserve(&c->out, RECORD_ROOM + name->rec.name_len + v.type.len +
-                                        v.aggregate.len + v.metadata.len + v.payload.len);
+    char *at = buf_reserve(out, RECORD_ROOM + name->rec.name_len + v.type.len + v.aggregate.len +
+                                    v.metadata.len + v.payload.len);
     char *start = at;
     unsigned pairs =
         13 + (v.correlation != NULL) + (v.causation != NULL) + (v.aggregate.len > 0) + erased;
-    *at++ = c->resp == 3 ? '%' : '*';
-    at += u64_to_dec(c->resp == 3 ? pairs : pairs * 2, at);
+    *at++ = resp == 3 ? '%' : '*';
+    at += u64_to_dec(resp == 3 ? pairs : pairs * 2, at);
     at = PUT(at, "\r\n+event_id\r\n+");
     at = put_uuid(at, &r->event_id);
     at = PUT(at, "+partition_key\r\n+");
@@ -65,8 +65,12 @@ void reply_event(struct client *c, const struct event *e, const struct stream_na
     if (v.aggregate.len > 0) at = put_bulk(PUT(at, "+aggregate_id\r\n"), v.aggregate);
     at = PUT(at, "+recorded\r\n");
     at = put_number(at, r->recorded);
-    if (erased) at = c->resp == 3 ? PUT(at, "+erased\r\n#t\r\n") : PUT(at, "+erased\r\n:1\r\n");
-    c->out.len += (size_t)(at - start);
+    if (erased) at = resp == 3 ? PUT(at, "+erased\r\n#t\r\n") : PUT(at, "+erased\r\n:1\r\n");
+    out->len += (size_t)(at - start);
+}
+
+void reply_event(struct client *c, const struct event *e, const struct stream_name *name) {
+    put_event(&c->out, c->resp, e, name);
 }
 
 void reply_appended_event(struct client *c, const struct event *e) {

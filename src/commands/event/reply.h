@@ -6,6 +6,8 @@
 
 /* The event record: a map. name: what its stream is called now. */
 void reply_event(struct client *c, const struct event *e, const struct stream_name *name);
+/* The same to any buffer. */
+void put_event(struct buf *out, int resp, const struct event *e, const struct stream_name *name);
 /* What it shows as its payload: as it is, or of an entry added with XADD its fields as JSON, a text
  * that lives until the next call. */
 struct str event_shown_payload(const struct event_record *r, struct str payload);

@@ -16,6 +16,17 @@
     " [REV] [COUNT count] [TYPE pattern [pattern ...]] [SINCE milliseconds] [UNTIL milliseconds]"  \
     " [CORRELATION uuid] [CAUSATION uuid] [AGGREGATE id]" FIELDS
 
+#define SIERRA_TAIL                                                                                \
+    " [FROM <LATEST | number | MAP name=number [name=number ...] [DEFAULT number]>]"               \
+    " [WINDOW events]"
+
+static struct command esubs_commands[] = {
+    ROW("help", cmd_esubs_help, 2, 2, HARMLESS, "event", "", "Returns the subcommands of ESUBS."),
+    ROW("list", cmd_esubs_list, 2, 2, HARMLESS, "event", "",
+        "Describes the subscriptions of all connections."),
+    END,
+};
+
 struct command event_commands[] = {
     KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
             "Appends an event to a stream."),
@@ -34,6 +45,23 @@ struct command event_commands[] = {
     ROW("eread", cmd_eread, 3, 0, SETTLED | BOUNDED | CMD_BLOCKING, "event",
         FROM_SYNTAX " [COUNT count] [BLOCK milliseconds]" FIELDS SELECTOR_SYNTAX,
         "Returns the events of the store from a position on, or waits for some."),
+    ROW("esubscribe", cmd_esubscribe, 2, 0, CMD_SETTLED | ALONE | CMD_SUBSCRIBES, "event",
+        "pattern [" FROM_SYNTAX
+        "] [WINDOW events] [BATCH events] [NAME name]" FIELDS SELECTOR_SYNTAX,
+        "Pushes the events of the store from a position on, and those that come."),
+    ROW("eunsubscribe", cmd_eunsubscribe, 2, 2, NO_DATA | FAST | ALONE | CMD_SUBSCRIBES, "event",
+        "<subscription-id | *>", "Ends a subscription of the connection, or all of them."),
+    ROW("eack", cmd_eack, 3, 3, NO_DATA | FAST | CMD_OUTSIDE | CMD_SUBSCRIBES, "event",
+        "subscription-id cursor", "Says that events of a subscription are handled."),
+    CONTAINER("esubs", 0, "event", "Commands about subscriptions.", esubs_commands),
+    ROW("esub", cmd_esub, 2, 0, CMD_SETTLED | ALONE, "event",
+        "stream [PARTITION_KEY uuid] [stream [PARTITION_KEY uuid] ...]" SIERRA_TAIL,
+        "Pushes the events of streams, as SierraDB does."),
+    ROW("epsub", cmd_epsub, 2, 0, CMD_SETTLED | ALONE, "event",
+        "<* | partition[,partition ...]>" SIERRA_TAIL,
+        "Pushes the events of the store, as SierraDB does."),
+    ROW("eunsub", cmd_eunsubscribe, 2, 2, NO_DATA | FAST | ALONE, "event", "<subscription-id | *>",
+        "Ends a subscription of the connection, as EUNSUBSCRIBE."),
     KEY_ROW("esver", cmd_esver, 2, 4, SETTLED | FAST, "event", "stream [PARTITION_KEY uuid]",
             "Returns the last version of a stream.", .key_use = "RO"),
     ROW("epseq", cmd_epseq, 2, 2, SETTLED | FAST, "event", "partition",

@@ -115,3 +115,60 @@ void selector_args_clear(struct selector_args *a) {
     }
     *a = (struct selector_args){0};
 }
+
+/* ---- showing one ---- */
+
+static bool needs_quotes(struct str value) {
+    bool plain = value.len > 0;
+    for (size_t i = 0; plain && i < value.len; i++)
+        plain = value.ptr[i] > ' ' && value.ptr[i] < 127 && value.ptr[i] != '"';
+    return !plain;
+}
+
+static void describe_value(struct buf *out, struct str value) {
+    if (!needs_quotes(value)) {
+        buf_put_str(out, value);
+        return;
+    }
+    buf_put(out, "\"", 1);
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char ch = (unsigned char)value.ptr[i];
+        if (ch == '"' || ch == '\\')
+            buf_printf(out, "\\%c", ch);
+        else if (ch < ' ' || ch == 127)
+            buf_printf(out, "\\x%02x", ch);
+        else
+            buf_put(out, &value.ptr[i], 1);
+    }
+    buf_put(out, "\"", 1);
+}
+
+static void describe_kind(const struct selector *s, const struct word *w, struct buf *out) {
+    const struct selector_values *v = &s->kinds[w->kind];
+    for (size_t i = 0; i < v->count; i++) {
+        buf_printf(out, "%s%s ", out->len > 0 ? " " : "", w->name.ptr);
+        if (w->uuid == NULL) {
+            describe_value(out, v->values[i]);
+            continue;
+        }
+        struct uuid id;
+        char text[UUID_TEXT_LEN];
+        memcpy(&id, v->values[i].ptr, sizeof id);
+        uuid_format(&id, text);
+        buf_put(out, text, sizeof text);
+    }
+}
+
+void selector_describe(const struct selector *s, struct buf *out) {
+    typedef unsigned long long ull;
+    if (s == NULL) {
+        buf_put_str(out, STR("STREAM *"));
+        return;
+    }
+    for (size_t w = 0; w < SELECTOR_WORD_COUNT; w++)
+        if (words[w].kind != SELECT_KINDS) describe_kind(s, &words[w], out);
+    const char *blank = out->len > 0 ? " " : "";
+    if (s->since > 0) buf_printf(out, "%sSINCE %llu", blank, (ull)s->since);
+    blank = out->len > 0 ? " " : "";
+    if (s->until < UINT64_MAX) buf_printf(out, "%sUNTIL %llu", blank, (ull)s->until);
+}

@@ -47,5 +47,8 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
  * its patterns would take too long, which was replied (-INVALIDARG). */
 bool selector_or_reply(struct client *c, const struct selector_args *a, struct selector **out);
 void selector_args_clear(struct selector_args *a);
+/* Appends what it would be asked for with: words and values, a value in quotes where a blank or a
+ * quote would make it look like others. NULL, everything: STREAM *. */
+void selector_describe(const struct selector *s, struct buf *out);
 
 #endif

@@ -12,9 +12,11 @@
 #include "base/log.h"
 #include "server/client/input.h"
 #include "server/client/long_reply.h"
+#include "server/client/push.h"
 #include "server/client/share.h"
 #include "server/client/transaction.h"
 #include "server/server.h"
+#include "server/subscription/subscription.h"
 #include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -71,6 +73,7 @@ void client_close(struct client *c) {
     share_forget(c);
     transaction_clear(c);
     blocking_finish(c);
+    subscriptions_drop(c);
     list_remove(&c->flush);
     list_remove(&c->resume);
     list_remove(&c->parked);
@@ -91,6 +94,7 @@ void client_free(struct client *c) {
     list_remove(&c->closed);
     buf_clear(&c->in);
     buf_clear(&c->out);
+    client_clear_pushes(c);
     resp_reader_clear(&c->reader);
     free(c->gates);
     free(c->name);
@@ -287,6 +291,7 @@ static void out_sent(struct client *c, size_t n) {
 
 void client_flush(struct client *c) {
     if (c->closing) return;
+    if (c->push != NULL) client_merge_pushes(c);
     size_t limit = sendable(c);
     bool was_full = client_output_full(c);
     while (c->out_sent < limit) {
@@ -312,6 +317,7 @@ void client_flush(struct client *c) {
     else if (!c->reading && !c->half_closed && client_runs(c))
         client_resume(c);
     share_count(c);
+    if (c->subscriber != NULL) subscriptions_flushed(c);
     if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }
 
@@ -329,6 +335,7 @@ static void on_io(void *arg, int what) {
 void client_trim(struct client *c) {
     if (c->out.len == 0 && c->out.cap > IDLE_OUT_KEEP) buf_clear(&c->out);
     if (c->in.len == 0 && c->in.cap > 0) buf_clear(&c->in);
+    if (client_push_bytes(c) == 0) client_clear_pushes(c);
     if (c->gate_count == 0 && c->gate_cap > 16) {
         free(c->gates);
         c->gates = NULL;
@@ -339,16 +346,20 @@ void client_trim(struct client *c) {
 
 size_t client_memory(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
-    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + queued;
+    size_t pushes = c->push != NULL ? c->push->cap : 0;
+    return sizeof *c + c->in.cap + c->out.cap + pushes + c->gate_cap * sizeof *c->gates + queued;
 }
 
 uint64_t client_total_memory(const struct client *c) {
-    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c);
+    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c) +
+           subscriptions_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
-    return queued + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c);
+    size_t pushes = c->push != NULL ? c->push->cap : 0;
+    return queued + pushes + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c) +
+           subscriptions_bytes(c);
 }
 
 uint64_t client_progress(const struct client *c) {

@@ -25,6 +25,7 @@ struct command;
 struct need;
 struct transaction;
 struct long_reply;
+struct subscriber;
 
 struct gate {
     uint64_t offset; /* in the connection's output, counted from its beginning */
@@ -114,6 +115,8 @@ struct client {
     const struct command *last_command;
     struct long_reply *long_reply;   /* that is being made (long_reply.h); NULL: none */
     struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
+    struct buf *push;                /* push.h's; NULL: nothing was pushed yet */
+    struct subscriber *subscriber;   /* server/subscription's; NULL: it has no subscription */
 };
 
 struct client *client_create(struct server *srv, int fd, bool is_unix);
@@ -167,7 +170,7 @@ uint64_t client_holds_more(const struct client *c); /* for client_holds */
 static inline uint64_t client_holds(const struct client *c) {
     uint64_t bytes = c->in.cap + c->out.cap;
     bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL ||
-                c->wait.blocked != NULL;
+                c->wait.blocked != NULL || c->push != NULL || c->subscriber != NULL;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
 }
 static inline uint64_t client_out_offset(const struct client *c) {

@@ -220,6 +220,11 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
         reply_error(c, "NOAUTH Authentication required.");
     else if (cmd->flags & CMD_NO_MULTI && transaction_open(c))
         reply_error(c, "ERR Command not allowed inside a transaction");
+    else if (UNLIKELY(c->subscriber != NULL) && c->resp == 2 && !(cmd->flags & CMD_SUBSCRIBES))
+        reply_error(c,
+                    "ERR Can't execute '%s': only ESUBSCRIBE / EUNSUBSCRIBE / EACK / PING / QUIT / "
+                    "RESET are allowed in this context",
+                    command_full_name(cmd));
     else
         good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
     if (!good) cmd->stats.rejected++;

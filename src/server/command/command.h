@@ -52,6 +52,7 @@ enum command_flag {
      * where it was written. All others are held to reply-bytes-max, but for those that write: what
      * they change cannot be taken back, so they see to it before. */
     CMD_BOUNDED = 1 << 19,
+    CMD_SUBSCRIBES = 1 << 20, /* allowed on a connection of RESP2 that has subscriptions */
 };
 
 struct command_stats {

@@ -10,6 +10,7 @@
 #include "server/client/client.h"
 
 struct blocking; /* the server's */
+struct live;
 
 void blocking_init(struct server *srv);
 void blocking_clear(struct server *srv); /* nobody waits any more */
@@ -48,6 +49,8 @@ bool blocking_may_listen(const struct client *c, const struct selector *selector
 /* FLUSHALL: who listens hears of it, and blocking_emptied says so when his command runs again. */
 void blocking_log_emptied(struct server *srv);
 bool blocking_emptied(const struct client *c);
+/* What is told of what becomes visible: for others who want to hear of it. */
+struct live *blocking_live(const struct server *srv);
 /* What is kept for its wait, bytes. */
 size_t blocking_bytes(const struct client *c);
 /* Whether it has waited so before; from: everything earlier was looked at on its behalf. */

@@ -5,8 +5,12 @@
 #include "base/alloc.h"
 #include "server/wait/need.h"
 
-#define LOOKS_A_TURN 20000 /* events, about */
-#define WOKEN_A_TURN 64    /* commands: each may compose a page */
+#define LOOKS_A_TURN (LIVE_LOOKS_A_TURN / 5 * 4) /* subscriptions that catch up have the rest */
+#define WOKEN_A_TURN 64                          /* commands: each may compose a page */
+
+struct live *blocking_live(const struct server *srv) {
+    return &srv->blocking->live;
+}
 
 bool blocking_listened(const struct client *c, uint64_t *from) {
     const struct blocked *w = c->wait.blocked;

@@ -193,7 +193,8 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
 
 void blocking_serve(struct server *srv) {
     struct blocking *b = srv->blocking;
-    if (b->live.watchers > 0 || !list_empty(&b->live.woken)) blocking_serve_live(srv);
+    if (b->live.watchers + b->live.followers > 0 || !list_empty(&b->live.woken))
+        blocking_serve_live(srv);
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;

@@ -1,0 +1,269 @@
+/* ESUBSCRIBE: events of the log are pushed, from a position on. EUNSUBSCRIBE and EACK, also for
+ * subscriptions of ESUB and EPSUB; ESUBS. */
+#include "server/server.h"
+#include "server/stats/info.h"
+#include "server/subscription/subscription.h"
+#include "stream/read.h"
+#include "commands/event/args.h"
+#include "commands/event/family.h"
+#include "commands/event/from.h"
+#include "commands/event/pages.h"
+#include "commands/event/push_wire.h"
+#include "commands/event/reply.h"
+#include "commands/event/selector_args.h"
+#include "commands/families.h"
+
+#define WINDOW_MAX     1000000
+#define BATCH_MAX      1000
+#define NAME_MAX_BYTES 512
+
+enum own_word { OWN_WINDOW, OWN_BATCH, OWN_NAME, OWN_FIELDS, OWN_WORDS };
+
+static const struct str own_words[OWN_WORDS] = {
+    [OWN_WINDOW] = {"WINDOW", 6},
+    [OWN_BATCH] = {"BATCH", 5},
+    [OWN_NAME] = {"NAME", 4},
+    [OWN_FIELDS] = {"FIELDS", 6},
+};
+
+struct esubscribe {
+    struct from_arg from;
+    uint64_t window, batch;
+    struct str name;
+    struct selector_args args;
+    struct chosen_fields chosen;
+    unsigned seen;
+};
+
+static bool number_or_reply(struct client *c, struct str value, const char *what, uint64_t max,
+                            uint64_t *out) {
+    if (!arg_u64_or_reply(c, value, what, out)) return false;
+    if (*out >= 1 && *out <= max) return true;
+    reply_error(c, "INVALIDARG %s must be between 1 and %llu", what, (unsigned long long)max);
+    return false;
+}
+
+static bool name_or_reply(struct client *c, struct str value, struct str *out) {
+    *out = value;
+    if (value.len > 0 && value.len <= NAME_MAX_BYTES && memchr(value.ptr, '\0', value.len) == NULL)
+        return true;
+    reply_error(c, "INVALIDARG invalid NAME: 1 to %d bytes without NUL are expected",
+                NAME_MAX_BYTES);
+    return false;
+}
+
+static bool own_or_reply(struct client *c, struct esubscribe *a, enum own_word w,
+                         struct str value) {
+    if (a->seen & (1u << w)) {
+        reply_error(c, "INVALIDARG %s already specified", own_words[w].ptr);
+        return false;
+    }
+    a->seen |= 1u << w;
+    switch (w) {
+    case OWN_WINDOW:
+        return number_or_reply(c, value, "WINDOW", WINDOW_MAX, &a->window);
+    case OWN_BATCH:
+        return number_or_reply(c, value, "BATCH", BATCH_MAX, &a->batch);
+    case OWN_NAME:
+        return name_or_reply(c, value, &a->name);
+    case OWN_FIELDS:
+        return chosen_fields_or_reply(c, value, &a->chosen);
+    case OWN_WORDS:
+        break;
+    }
+    return false;
+}
+
+static enum own_word own_word_of(struct str arg) {
+    enum own_word w = 0;
+    while (w < OWN_WORDS && !arg_is(arg, own_words[w])) w++;
+    return w;
+}
+
+/* One word with its value, at argv[*at]. */
+static bool word_or_reply(struct client *c, const struct request *r, size_t *at,
+                          struct esubscribe *a) {
+    struct str word = r->argv[(*at)++];
+    enum selector_word selecting = selector_word_of(word);
+    enum own_word own = own_word_of(word);
+    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, &a->from);
+    if (selecting == SELECTOR_WORD_COUNT && own == OWN_WORDS) {
+        reply_error(c,
+                    "INVALIDARG unexpected string '%.*s': expected FROM, WINDOW, BATCH, NAME, "
+                    "FIELDS, " SELECTOR_WORDS " or end of input",
+                    (int)MIN(word.len, (size_t)64), word.ptr);
+        return false;
+    }
+    if (*at >= r->argc) {
+        reply_error(c, "INVALIDARG unexpected end of input: expected a value for %.*s",
+                    (int)MIN(word.len, (size_t)64), word.ptr);
+        return false;
+    }
+    struct str value = r->argv[(*at)++];
+    return own != OWN_WORDS ? own_or_reply(c, a, own, value)
+                            : selector_value_or_reply(c, &a->args, selecting, value);
+}
+
+/* The pattern in front is one more of STREAM; every stream need not be compared with. */
+static bool pattern_or_reply(struct client *c, struct str pattern, struct esubscribe *a) {
+    bool every = str_eq(pattern, STR("*")) && a->args.draft.count[SELECT_STREAM] == 0;
+    return every || selector_value_or_reply(c, &a->args, WORD_STREAM, pattern);
+}
+
+static bool parse_or_reply(struct client *c, const struct request *r, struct esubscribe *a) {
+    *a = (struct esubscribe){.window = UINT64_MAX, .from.is_new = true};
+    for (size_t at = 2; at < r->argc;)
+        if (!word_or_reply(c, r, &at, a)) return false;
+    return pattern_or_reply(c, r->argv[1], a);
+}
+
+static enum outcome subscribe(struct client *c, const struct esubscribe *a,
+                              struct selector *selector, struct selector *then) {
+    uint64_t head = model_visible_end(&c->srv->model, NULL, c->view);
+    struct subscription_wish wish = {.selector = selector,
+                                     .has_since = a->from.since > 0,
+                                     .then = then,
+                                     .window = a->window,
+                                     .batch = a->batch,
+                                     .name = a->name,
+                                     .wire = &push_wire};
+    if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
+    if (!from_position_or_reply(c, &a->from, head, &wish.position)) return REPLIED;
+    if (!pages_may_wait_or_reply(c, selector) || !push_allowed_or_reply(c)) return REPLIED;
+    wish.shape = push_wire_shape(c, &a->chosen);
+    struct subscription *s = subscription_create(c, &wish);
+    reply_map(c, 3);
+    reply_uuid(c, "id", &s->id);
+    reply_number(c, "from", wish.position);
+    reply_number(c, "head", head);
+    return REPLIED;
+}
+
+/* ESUBSCRIBE pattern [FROM <START | NEW | position | TIME ms>] [WINDOW n] [BATCH n] [NAME text]
+ * [FIELDS a,b,...] [selector] */
+enum outcome cmd_esubscribe(struct client *c, const struct request *r) {
+    struct esubscribe a;
+    enum outcome outcome = REPLIED;
+    struct selector *then = NULL, *selector = NULL;
+    if (parse_or_reply(c, r, &a) && selector_or_reply(c, &a.args, &then)) {
+        from_add_since(&a.from, &a.args.draft);
+        selector = selector_create(&a.args.draft);
+        outcome = subscribe(c, &a, selector, then);
+    }
+    selector_unref(selector);
+    selector_unref(then);
+    selector_args_clear(&a.args);
+    return outcome;
+}
+
+/* ---- acknowledging and ending ---- */
+
+static struct subscription *find_or_reply(struct client *c, struct str text) {
+    struct uuid id;
+    if (!uuid_from_text(text, &id)) {
+        reply_error(c, "INVALIDARG invalid subscription id");
+        return NULL;
+    }
+    struct subscription *s = subscription_find(c, &id);
+    if (s == NULL) reply_error(c, "NOTFOUND subscription not found");
+    return s;
+}
+
+/* EUNSUBSCRIBE <id | *>, EUNSUB <id | *> */
+enum outcome cmd_eunsubscribe(struct client *c, const struct request *r) {
+    if (str_eq(r->argv[1], STR("*"))) {
+        subscriptions_drop(c);
+    } else {
+        struct subscription *s = find_or_reply(c, r->argv[1]);
+        if (s == NULL) return REPLIED;
+        subscription_destroy(s);
+    }
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* EACK id cursor */
+enum outcome cmd_eack(struct client *c, const struct request *r) {
+    uint64_t cursor;
+    struct subscription *s = find_or_reply(c, r->argv[1]);
+    if (s == NULL) return REPLIED;
+    if (!arg_u64_or_reply(c, r->argv[2], "cursor", &cursor)) return REPLIED;
+    subscription_acknowledge(s, cursor);
+    reply_ok(c);
+    return REPLIED;
+}
+
+/* ---- ESUBS ---- */
+
+static void reply_subscription(struct client *c, const struct subscription *s, uint64_t head) {
+    struct buf text;
+    uint64_t position = subscription_position(s);
+    buf_init(&text, 0);
+    selector_describe(s->selector, &text);
+    reply_map(c, 10);
+    reply_uuid(c, "id", &s->id);
+    reply_key(c, "name");
+    if (s->name != NULL)
+        reply_bulk_c(c, s->name);
+    else
+        reply_null(c);
+    reply_number(c, "client", s->client->id);
+    reply_key(c, "selector");
+    reply_bulk(c, buf_str(&text));
+    reply_key(c, "state");
+    reply_simple(c, subscription_state_name(s->state));
+    reply_number(c, "position", position);
+    reply_number(c, "behind", head - MIN(head, position));
+    reply_number(c, "in_flight", subscription_in_flight(s));
+    reply_number(c, "delivered", s->sent);
+    reply_number(c, "bytes", s->bytes);
+    buf_clear(&text);
+}
+
+/* ESUBS LIST */
+enum outcome cmd_esubs_list(struct client *c, const struct request *r) {
+    UNUSED(r);
+    const struct model *m = &c->srv->model;
+    uint64_t head = model_visible_end(m, NULL, model_settled(m));
+    reply_array(c, c->srv->subscriptions.count);
+    LIST_FOR_EACH (it, &c->srv->subscriptions.all)
+        reply_subscription(c, LIST_ENTRY(it, struct subscription, all), head);
+    return REPLIED;
+}
+
+/* ESUBS HELP */
+enum outcome cmd_esubs_help(struct client *c, const struct request *r) {
+    static const char *const lines[] = {
+        "LIST",
+        "    Return the subscriptions of all connections.",
+        NULL,
+    };
+    UNUSED(r);
+    reply_help(c, "ESUBS", lines);
+    return REPLIED;
+}
+
+/* ---- INFO subscriptions ---- */
+
+static void info_subscriptions(struct server *srv, struct buf *out) {
+    const struct subscriptions *s = &srv->subscriptions;
+    info_put_u64(out, "subscriptions", s->count);
+    info_put_u64(out, "subscriptions_catching_up", s->states[SUBSCRIPTION_CATCHING_UP]);
+    info_put_u64(out, "subscriptions_live", s->states[SUBSCRIPTION_LIVE]);
+    info_put_u64(out, "subscriptions_waiting_for_credit",
+                 s->states[SUBSCRIPTION_WAITING_FOR_CREDIT]);
+    info_put_u64(out, "subscriptions_waiting_for_socket",
+                 s->states[SUBSCRIPTION_WAITING_FOR_SOCKET]);
+    info_put_u64(out, "subscription_bytes_unread", s->bytes);
+    info_put_u64(out, "subscription_pages_in_flight", s->reading);
+    info_put_u64(out, "total_subscriptions", s->made);
+    info_put_u64(out, "total_subscription_events", s->delivered);
+    info_put_u64(out, "total_subscription_bytes", s->delivered_bytes);
+    info_put_u64(out, "total_subscription_pages", s->pages);
+    info_put_u64(out, "total_subscriptions_behind", s->behind);
+}
+
+const struct info_section event_sections[] = {
+    {"subscriptions", "Subscriptions", info_subscriptions, true, "stats"},
+    {.name = NULL},
+};

@@ -1,0 +1,253 @@
+/* See subscription.h: catching up, from what is in memory and from pages of the backend. */
+#include "server/subscription/internal.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "server/client/push.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "stream/read.h"
+
+#define PAGE_EVENTS ((uint64_t)2000)
+#define PAGE_BYTES  ((uint64_t)1 << 20)
+
+/* ---- pages ---- */
+
+static unsigned pages_max(const struct server *srv) {
+    return MAX(2u * (unsigned)srv->config.reader_threads, 2u);
+}
+
+static void page_read_free(struct page_read *p) {
+    store_release(p->srv->store, &p->request);
+    if (p->request.status == 0) model_drop_page(&p->srv->model, &p->request.page);
+    selector_unref(p->selector);
+    free(p);
+}
+
+/* The reader has finished, or will not begin. */
+static void reader_is_free(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    subs->reading--;
+    if (!list_empty(&subs->for_reader))
+        subscription_make_ready(LIST_ENTRY(subs->for_reader.next, struct subscription, queue));
+}
+
+static void on_page(struct store_request *r) {
+    struct page_read *p = CONTAINER_OF(r, struct page_read, request);
+    struct subscription *s = p->subscription;
+    p->done = true;
+    reader_is_free(p->srv);
+    if (s == NULL)
+        page_read_free(p);
+    else
+        subscription_make_ready(s);
+}
+
+void subscription_give_up_reading(struct subscription *s) {
+    struct page_read *p = s->reading;
+    if (p == NULL) return;
+    s->reading = NULL;
+    p->subscription = NULL;
+    bool taken_back = !p->done && store_take_back(s->srv->store, &p->request);
+    if (taken_back) {
+        p->request.status = ERR_FAILED; /* there is no page */
+        reader_is_free(s->srv);
+    }
+    if (p->done || taken_back) page_read_free(p);
+}
+
+/* The backend looks for names as it knows them (pages_names_applied has the same). */
+static bool names_are_applied(const struct server *srv) {
+    const struct model *m = &srv->model;
+    return MIN(m->renamed.frame, model_settled(m)) <= store_applied(srv->store);
+}
+
+static bool selects_names(const struct selector *s) {
+    return s != NULL && (selector_has(s, SELECT_STREAM) || selector_has(s, SELECT_CATEGORY));
+}
+
+static void tell_behind(struct subscription *s) {
+    if (!s->caught_up || subscriptions_are_paused(s->srv)) return;
+    s->caught_up = false;
+    s->srv->subscriptions.behind++;
+    subscription_notify(s, NOTICE_BEHIND, s->position);
+}
+
+static void begin_reading(struct subscription *s, const struct read_range *range) {
+    struct server *srv = s->srv;
+    struct page_read *p = xcalloc(1, sizeof *p);
+    p->subscription = s;
+    p->srv = srv;
+    p->selector = s->selector != NULL ? selector_ref(s->selector) : NULL;
+    p->generation = srv->model.generation;
+    p->request.kind = STORE_READ_EVENTS;
+    p->request.one_of_many = true;
+    p->request.range = *range;
+    p->request.done = on_page;
+    s->reading = p;
+    srv->subscriptions.reading++;
+    srv->subscriptions.pages++;
+    store_request(srv->store, &p->request);
+}
+
+static bool knows_names(const struct subscription *s) {
+    return !selects_names(s->selector) || names_are_applied(s->srv);
+}
+
+static void ask_for_page(struct subscription *s, const struct read_range *range) {
+    struct server *srv = s->srv;
+    struct subscriptions *subs = &srv->subscriptions;
+    tell_behind(s);
+    if (!knows_names(s)) {
+        list_append(&subs->for_names, &s->queue);
+        store_flush(srv->store);
+    } else if (subs->reading >= pages_max(srv)) {
+        list_append(&subs->for_reader, &s->queue);
+    } else {
+        begin_reading(s, range);
+    }
+}
+
+/* While what was found is sent, a reader looks for the next page, if that is all on disk. */
+static void read_ahead(struct subscription *s, const struct read *r) {
+    struct model *m = &s->srv->model;
+    bool reads_on = r->has_more && r->next < m->log.first && s->window == UINT64_MAX;
+    if (!reads_on || s->has_since || !knows_names(s)) return;
+    if (s->srv->subscriptions.reading >= pages_max(s->srv)) return;
+    struct read_range range;
+    struct read next = *r;
+    next.events = NULL;
+    next.cap = 0;
+    next.start = r->next;
+    next.end = model_visible_end(m, NULL, r->horizon) - 1;
+    if (!model_read(m, &next, NULL, &range)) begin_reading(s, &range);
+    read_clear(&next);
+}
+
+void subscriptions_wake(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    if (!list_empty(&subs->for_names) && names_are_applied(srv))
+        while (!list_empty(&subs->for_names))
+            subscription_make_ready(LIST_ENTRY(subs->for_names.next, struct subscription, queue));
+    if (!list_empty(&subs->paused) && !subscriptions_are_paused(srv))
+        while (!list_empty(&subs->paused))
+            subscription_make_ready(LIST_ENTRY(subs->paused.next, struct subscription, queue));
+}
+
+/* ---- going on ---- */
+
+/* There is nothing between its position and what will be told. */
+static void go_live(struct subscription *s) {
+    s->follower.from = s->position;
+    live_follow(blocking_live(s->srv), &s->srv->model, s->target, &s->follower);
+    subscription_set_state(s, SUBSCRIPTION_LIVE);
+    if (s->caught_up) return;
+    s->caught_up = true;
+    subscription_notify(s, NOTICE_CAUGHT_UP, s->position);
+}
+
+/* Sends what was found, as far as it is taken. What the socket takes at once makes room for more.
+ * false: it was put where it waits, or the connection is closed, and the subscription with it
+ * (*gone). */
+static bool send_found(struct subscription *s, const struct read *r, bool *gone) {
+    struct client *c = s->client;
+    const struct model *m = &s->srv->model;
+    for (size_t i = 0; i < r->found; i++) {
+        const struct event *e = r->events[i];
+        event_fetch_ahead(r->events, r->found, i);
+        struct stream_name *name = model_name_at(m, e, r->horizon);
+        if (!subscription_wants(s, e, name)) continue;
+        s->position = e->rec.sequence;
+        if (client_unread(c) + s->bodies.len >= subscriber_allowance(c)) {
+            subscription_close_batch(s);
+            client_flush(c);
+            if ((*gone = c->closing)) return false;
+        }
+        list_remove(&s->queue);
+        if (!subscription_may_send(s)) return false;
+        subscription_send(s, e, name);
+        if (UNLIKELY(s->has_since)) subscription_found(s);
+    }
+    return true;
+}
+
+/* How many events a read is to find: those that it has credit for. */
+static size_t count_wanted(const struct subscription *s) {
+    uint64_t credit = s->window - MIN(s->window, s->sent - s->acked);
+    return (size_t)MIN(PAGE_EVENTS, MAX(credit, (uint64_t)1));
+}
+
+/* The page that has come, if it is of the log as it is now, and of what is wanted next. */
+static const struct page *page_of(const struct subscription *s, const struct page_read *p) {
+    bool good = p != NULL && p->generation == s->srv->model.generation &&
+                p->request.range.start <= s->position && s->position <= p->request.range.end &&
+                p->selector == s->selector;
+    return good ? &p->request.page : NULL;
+}
+
+/* What it read, or looked at, counts against the turn. */
+static void count_work(struct subscription *s, const struct read *r) {
+    struct subscriptions *subs = &s->srv->subscriptions;
+    size_t work = r->work + r->found + 1;
+    subs->work -= MIN(subs->work, work);
+}
+
+static void catch_up(struct subscription *s, struct page_read *p, uint64_t end) {
+    struct server *srv = s->srv;
+    const struct page *page = page_of(s, p);
+    struct read_range range;
+    /* What has come behind the range that the page was asked for is read next. */
+    if (page != NULL) end = MIN(end, p->request.range.end + 1);
+    struct read r = {.start = s->position,
+                     .end = end - 1,
+                     .count = count_wanted(s),
+                     .selector = s->selector,
+                     .horizon = model_settled(&srv->model),
+                     .bytes_max = PAGE_BYTES,
+                     .work_max = MAX(srv->subscriptions.work, (size_t)1)};
+    bool gone = false;
+    assert(page == NULL || page->applied <= r.horizon);
+    if (!model_read(&srv->model, &r, page, &range)) {
+        ask_for_page(s, &range);
+    } else {
+        count_work(s, &r);
+        if (page != NULL) read_ahead(s, &r);
+        bool all = send_found(s, &r, &gone);
+        if (!gone) subscription_close_batch(s);
+        if (all) {
+            s->position = r.has_more ? r.next : end;
+            if (s->position >= model_visible_end(&srv->model, NULL, r.horizon))
+                go_live(s);
+            else if (s->reading == NULL)
+                list_append(&srv->subscriptions.ready, &s->queue);
+        } else if (!gone) {
+            tell_behind(s);
+        }
+    }
+    read_clear(&r);
+}
+
+void subscription_go_on(struct subscription *s) {
+    struct server *srv = s->srv;
+    struct model *m = &srv->model;
+    struct page_read *p = s->reading;
+    uint64_t end = model_visible_end(m, NULL, model_settled(m));
+    if (p != NULL && !p->done) return; /* on_page goes on */
+    s->reading = NULL;
+    if (UNLIKELY(s->flushes != srv->subscriptions.flushes)) {
+        list_append(&srv->subscriptions.halted, &s->queue); /* it will end, or go on as it was */
+    } else if (UNLIKELY(p != NULL && p->request.status != 0)) {
+        log_warning_seldom(60000, "subscription: its events cannot be read: %s",
+                           p->request.err.text);
+        subscription_end(s, "unreadable");
+    } else if (subscription_may_send(s)) {
+        if (UNLIKELY(s->has_since && s->sent > 0)) subscription_found(s);
+        if (s->position >= end)
+            go_live(s);
+        else
+            catch_up(s, p, end);
+    } else if (s->position < end) {
+        tell_behind(s);
+    }
+    if (p != NULL) page_read_free(p);
+}

@@ -1,0 +1,60 @@
+/* What the files of this room share. Nobody else includes this. */
+#ifndef SERVER_SUBSCRIPTION_INTERNAL_H
+#define SERVER_SUBSCRIPTION_INTERNAL_H
+
+#include "server/subscription/subscription.h"
+
+/* A page that a reader thread looks for. It outlives its subscription while that is so. */
+struct page_read {
+    struct store_request request;
+    struct subscription *subscription; /* NULL: nobody wants it any more */
+    struct server *srv;
+    struct selector *selector; /* a reference, for the reader thread */
+    uint64_t generation;       /* of the model when asked */
+    bool done;
+};
+
+/* subscription.c */
+void subscription_set_state(struct subscription *s, enum subscription_state state);
+/* It is to be looked at in this turn or the next. */
+void subscription_make_ready(struct subscription *s);
+/* So many bytes more are kept for it. */
+void subscription_keeps(struct subscription *s, size_t bytes);
+/* It ends by itself: the subscriber is told why. */
+void subscription_end(struct subscription *s, const char *reason);
+/* Looks for what was asked for with the selector's time: others do from now on. It must not be
+ * followed. */
+void subscription_found(struct subscription *s);
+
+/* deliver.c */
+/* Whether it may be sent an event now: false: it was put where it waits for that. */
+bool subscription_may_send(struct subscription *s);
+/* Whether it is for this one, besides what the selector says. */
+bool subscription_wants(const struct subscription *s, const struct event *e,
+                        const struct stream_name *name);
+/* Writes the event. */
+void subscription_send(struct subscription *s, const struct event *e,
+                       const struct stream_name *name);
+void subscription_close_batch(struct subscription *s);
+void subscription_notify(struct subscription *s, enum subscription_notice notice,
+                         uint64_t position);
+/* Notes that so many bytes were written for the connection, which will be flushed. */
+void subscriber_wrote(struct client *c, size_t bytes);
+/* Bytes that the connection may leave unread before nothing more is written. */
+size_t subscriber_allowance(const struct client *c);
+bool subscriptions_are_paused(const struct server *srv); /* CLIENT PAUSE ALL */
+live_tell_fn subscription_tell;
+live_lost_fn subscription_lost;
+void push_shape_unref(struct server *srv, struct push_shape *shape);
+/* The event in that shape; valid until the next call. */
+struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
+                            const struct stream_name *name);
+
+/* history.c */
+/* Sends what there is, a portion, from its position on. */
+void subscription_go_on(struct subscription *s);
+void subscription_give_up_reading(struct subscription *s);
+/* Lets those go on whom nothing keeps any more. */
+void subscriptions_wake(struct server *srv);
+
+#endif

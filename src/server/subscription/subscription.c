@@ -1,0 +1,359 @@
+/* See subscription.h: making subscriptions and ending them, their states, acknowledging. */
+#include "server/subscription/internal.h"
+
+#include "base/alloc.h"
+#include "server/client/push.h"
+#include "server/server.h"
+#include "server/wait/blocking.h"
+#include "stream/read.h"
+
+#define ENDED_A_TURN 1000
+
+void subscriptions_init(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    hash_init(&subs->by_id);
+    hash_init(&subs->shapes);
+    list_init(&subs->all);
+    list_init(&subs->ready);
+    list_init(&subs->paused);
+    list_init(&subs->for_names);
+    list_init(&subs->for_reader);
+    list_init(&subs->halted);
+    list_init(&subs->open);
+    list_init(&subs->due);
+    struct live *l = blocking_live(srv);
+    l->tell = subscription_tell;
+    l->lost = subscription_lost;
+}
+
+void subscriptions_clear(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    assert(subs->count == 0);
+    hash_clear(&subs->by_id);
+    hash_clear(&subs->shapes);
+    heap_clear(&subs->announce);
+}
+
+/* ---- states ---- */
+
+const char *subscription_state_name(enum subscription_state state) {
+    static const char *const names[SUBSCRIPTION_STATES] = {
+        [SUBSCRIPTION_CATCHING_UP] = "catching-up",
+        [SUBSCRIPTION_LIVE] = "live",
+        [SUBSCRIPTION_WAITING_FOR_CREDIT] = "waiting-for-credit",
+        [SUBSCRIPTION_WAITING_FOR_SOCKET] = "waiting-for-socket",
+    };
+    return names[state];
+}
+
+void subscription_set_state(struct subscription *s, enum subscription_state state) {
+    uint64_t *states = s->srv->subscriptions.states;
+    states[s->state]--;
+    states[state]++;
+    s->state = state;
+}
+
+void subscription_make_ready(struct subscription *s) {
+    assert(!live_follows(&s->follower));
+    subscription_set_state(s, SUBSCRIPTION_CATCHING_UP);
+    list_remove(&s->queue);
+    list_append(&s->srv->subscriptions.ready, &s->queue);
+}
+
+uint64_t subscription_position(const struct subscription *s) {
+    if (!live_follows(&s->follower)) return s->position;
+    return live_position(blocking_live(s->srv), &s->follower);
+}
+
+uint64_t subscription_in_flight(const struct subscription *s) {
+    return s->window != UINT64_MAX ? s->sent - s->acked : 0;
+}
+
+void subscription_keeps(struct subscription *s, size_t bytes) {
+    s->kept += bytes;
+    s->client->subscriber->kept += bytes;
+}
+
+size_t subscriptions_of(const struct client *c) {
+    return c->subscriber != NULL ? c->subscriber->count : 0;
+}
+
+uint64_t subscriptions_bytes(const struct client *c) {
+    return c->subscriber != NULL ? c->subscriber->kept : 0;
+}
+
+/* ---- making and ending ---- */
+
+static void copy_streams(struct subscription *s, const struct subscription_stream *from, size_t n) {
+    if (n == 0) return;
+    s->streams = xcalloc(n, sizeof *s->streams);
+    s->stream_count = n;
+    for (size_t i = 0; i < n; i++) {
+        s->streams[i] = from[i];
+        s->streams[i].name = str_of(str_dup(from[i].name), from[i].name.len);
+        subscription_keeps(s, sizeof *s->streams + from[i].name.len);
+    }
+}
+
+static struct subscriber *subscriber_of(struct client *c) {
+    if (c->subscriber == NULL) {
+        c->subscriber = xcalloc(1, sizeof *c->subscriber);
+        list_init(&c->subscriber->subscriptions);
+        list_init(&c->subscriber->waiting);
+    }
+    return c->subscriber;
+}
+
+static void register_it(struct subscription *s) {
+    struct subscriptions *subs = &s->srv->subscriptions;
+    struct subscriber *of = subscriber_of(s->client);
+    uuid_v4(&s->id);
+    hash_insert(&subs->by_id, &s->by_id, hash_bytes(&s->id, sizeof s->id));
+    list_append(&subs->all, &s->all);
+    list_append(&of->subscriptions, &s->of_client);
+    of->count++;
+    subs->count++;
+    subs->made++;
+    subs->states[s->state]++;
+    if (s->wire->notice != NULL) list_append(&subs->due, &s->due);
+}
+
+struct subscription *subscription_create(struct client *c, const struct subscription_wish *w) {
+    struct server *srv = c->srv;
+    struct subscription *s = xcalloc(1, sizeof *s);
+    s->srv = srv;
+    s->client = c;
+    s->wire = w->wire;
+    s->shape = w->shape;
+    s->selector = w->selector != NULL ? selector_ref(w->selector) : NULL;
+    s->has_since = w->has_since;
+    s->then = w->has_since && w->then != NULL ? selector_ref(w->then) : NULL;
+    s->target = live_hold(blocking_live(srv), s->selector);
+    s->position = s->told = w->position;
+    if (w->position > model_visible_end(&srv->model, NULL, c->view)) s->first = w->position;
+    s->told_ms = srv->clock.now_ms;
+    s->window = w->window;
+    s->batch = w->batch;
+    s->flushes = srv->subscriptions.flushes;
+    s->name = w->name.len > 0 ? str_dup(w->name) : NULL;
+    list_init(&s->queue);
+    list_init(&s->due);
+    list_init(&s->open);
+    buf_init(&s->bodies, 0);
+    register_it(s);
+    subscription_keeps(s, sizeof *s + (w->selector != NULL ? w->selector->size : 0));
+    copy_streams(s, w->streams, w->stream_count);
+    /* Its reply, and what that says, may have to wait for the disk; what stands before it, too. */
+    if (c->view == VIEW_NEWEST)
+        heap_set(&srv->subscriptions.announce, &s->announce, srv->model.decided);
+    else
+        subscription_make_ready(s);
+    return s;
+}
+
+void subscription_destroy(struct subscription *s) {
+    struct subscriptions *subs = &s->srv->subscriptions;
+    struct subscriber *of = s->client->subscriber;
+    struct live *l = blocking_live(s->srv);
+    subscription_give_up_reading(s);
+    live_unfollow(l, &s->follower);
+    live_drop(l, s->target);
+    heap_remove(&subs->announce, &s->announce);
+    hash_remove(&subs->by_id, &s->by_id);
+    list_remove(&s->all);
+    list_remove(&s->of_client);
+    list_remove(&s->queue);
+    list_remove(&s->due);
+    list_remove(&s->open);
+    subs->count--;
+    subs->states[s->state]--;
+    push_shape_unref(s->srv, s->shape);
+    selector_unref(s->selector);
+    selector_unref(s->then);
+    for (size_t i = 0; i < s->stream_count; i++) free((char *)s->streams[i].name.ptr);
+    free(s->streams);
+    free(s->unacked);
+    buf_clear(&s->bodies);
+    free(s->name);
+    of->kept -= s->kept;
+    if (--of->count == 0) {
+        subs->bytes -= of->counted;
+        s->client->subscriber = NULL;
+        free(of);
+    }
+    free(s);
+}
+
+void subscription_end(struct subscription *s, const char *reason) {
+    struct client *c = s->client;
+    subscription_close_batch(s);
+    if (s->wire->end != NULL) {
+        struct buf *out = client_push(c);
+        size_t before = out->len;
+        s->wire->end(out, s, reason);
+        subscriber_wrote(c, out->len - before);
+    } else {
+        c->close_after_reply = true;
+        client_wrote(c);
+    }
+    subscription_destroy(s);
+}
+
+void subscriptions_drop(struct client *c) {
+    for (size_t n = subscriptions_of(c); n > 0; n--)
+        subscription_destroy(
+            LIST_ENTRY(c->subscriber->subscriptions.next, struct subscription, of_client));
+}
+
+struct subscription *subscription_find(const struct client *c, const struct uuid *id) {
+    const struct hash_table *t = &c->srv->subscriptions.by_id;
+    uint64_t hash = hash_bytes(id, sizeof *id);
+    for (struct hash_node *n = hash_first(t, hash); n != NULL; n = hash_next(t, n)) {
+        struct subscription *s = CONTAINER_OF(n, struct subscription, by_id);
+        if (uuid_eq(&s->id, id)) return s->client == c ? s : NULL;
+    }
+    return NULL;
+}
+
+void subscription_found(struct subscription *s) {
+    struct live *l = blocking_live(s->srv);
+    struct live_target *before = s->target;
+    assert(!live_follows(&s->follower));
+    selector_unref(s->selector);
+    s->selector = s->then;
+    s->then = NULL;
+    s->has_since = false;
+    s->target = live_hold(l, s->selector);
+    live_drop(l, before);
+}
+
+/* ---- acknowledging ---- */
+
+static uint64_t acknowledged_by(const struct subscription *s, uint64_t cursor) {
+    uint64_t acked = s->acked;
+    if (s->wire->counts) return MAX(acked, cursor < s->sent ? cursor + 1 : s->sent);
+    if (s->unacked == NULL) return acked;
+    while (acked < s->sent && s->unacked[acked & (s->unacked_cap - 1)] <= cursor) acked++;
+    return acked;
+}
+
+void subscription_acknowledge(struct subscription *s, uint64_t cursor) {
+    s->acked = acknowledged_by(s, cursor);
+    if (s->state == SUBSCRIPTION_WAITING_FOR_CREDIT && s->sent - s->acked < s->window)
+        subscription_make_ready(s);
+}
+
+/* ---- what happens to the store ---- */
+
+/* Those whose reply is void were never there for the subscriber. */
+static void drop_void(struct subscriptions *subs, uint64_t durable) {
+    for (size_t i = 0; i < subs->announce.count;) {
+        struct heap_node *n = subs->announce.nodes[i];
+        if (n->key <= durable) {
+            i++;
+            continue;
+        }
+        subscription_destroy(CONTAINER_OF(n, struct subscription, announce));
+        i = 0; /* the heap has moved */
+    }
+}
+
+void subscriptions_voided(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    uint64_t durable = store_durable(srv->store), end = srv->model.next_sequence;
+    drop_void(subs, durable);
+    /* With durability `interval` it may have been sent what is void; other events will be there. */
+    LIST_FOR_EACH (it, &subs->all) {
+        struct subscription *s = LIST_ENTRY(it, struct subscription, all);
+        bool elsewhere = s->flushes != subs->flushes; /* its positions are of before the FLUSHALL */
+        if (!elsewhere) s->position = MAX(s->first, MIN(s->position, end));
+    }
+    if (subs->flush_frame == 0 || subs->flush_frame <= durable) return;
+    subs->flush_frame = 0;
+    subs->flushes--;
+    while (!list_empty(&subs->halted))
+        subscription_make_ready(LIST_ENTRY(subs->halted.next, struct subscription, queue));
+}
+
+void subscriptions_emptied(struct server *srv) {
+    srv->subscriptions.flushes++;
+    srv->subscriptions.flush_frame = srv->model.flushed.frame;
+}
+
+/* Those of before the FLUSHALL end, the oldest first. */
+static void end_flushed(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    for (int n = 0; n < ENDED_A_TURN; n++) {
+        struct subscription *s = LIST_ENTRY(subs->all.next, struct subscription, all);
+        if (list_empty(&subs->all) || s->flushes == subs->flushes) {
+            subs->flush_frame = 0;
+            return;
+        }
+        subscription_end(s, "flushed");
+    }
+}
+
+/* ---- turns ---- */
+
+static void announce(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    uint64_t settled = model_settled(&srv->model);
+    for (struct heap_node *n; (n = heap_first(&subs->announce)) != NULL && n->key <= settled;) {
+        heap_remove(&subs->announce, n);
+        subscription_make_ready(CONTAINER_OF(n, struct subscription, announce));
+    }
+}
+
+static bool flush_is_settled(const struct server *srv) {
+    uint64_t frame = srv->subscriptions.flush_frame;
+    return frame != 0 && frame <= model_settled(&srv->model);
+}
+
+void subscriptions_run(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    if (LIKELY(subs->count == 0 && subs->flush_frame == 0)) return;
+    const struct live *l = blocking_live(srv);
+    size_t looked = l->watchers + l->followers > 0 ? l->work : 0;
+    subs->work = LIVE_LOOKS_A_TURN - MIN(looked, LIVE_LOOKS_A_TURN);
+    while (!list_empty(&subs->open))
+        subscription_close_batch(LIST_ENTRY(subs->open.next, struct subscription, open));
+    if (UNLIKELY(flush_is_settled(srv))) end_flushed(srv);
+    announce(srv);
+    subscriptions_wake(srv);
+    struct list now; /* each once */
+    list_init(&now);
+    list_splice(&now, &subs->ready);
+    while (!list_empty(&now) && subs->work > 0) {
+        struct subscription *s = LIST_ENTRY(now.next, struct subscription, queue);
+        list_remove(&s->queue);
+        subscription_go_on(s);
+    }
+    list_splice(&now, &subs->ready); /* those whose turn did not come are the first */
+    list_splice(&subs->ready, &now);
+    subs->turn++;
+}
+
+bool subscriptions_pending(const struct server *srv) {
+    return !list_empty(&srv->subscriptions.ready) || flush_is_settled(srv);
+}
+
+/* Nothing for it lies before its position: it hears so once a second, when that has moved. */
+void subscriptions_cron(struct server *srv) {
+    enum { EVERY_MS = 1000, TOLD_A_TIME = 2000 };
+    struct subscriptions *subs = &srv->subscriptions;
+    uint64_t now = srv->clock.now_ms;
+    if (subscriptions_are_paused(srv)) return;
+    for (int n = 0; n < TOLD_A_TIME && !list_empty(&subs->due); n++) {
+        struct subscription *s = LIST_ENTRY(subs->due.next, struct subscription, due);
+        if (now < s->told_ms + EVERY_MS) return;
+        s->told_ms = now;
+        list_remove(&s->due);
+        list_append(&subs->due, &s->due);
+        bool waits = s->state == SUBSCRIPTION_WAITING_FOR_CREDIT ||
+                     s->state == SUBSCRIPTION_WAITING_FOR_SOCKET || heap_contains(&s->announce);
+        uint64_t position = subscription_position(s);
+        if (waits || position <= s->told || s->flushes != subs->flushes) continue;
+        if (client_unread(s->client) < subscriber_allowance(s->client))
+            subscription_notify(s, NOTICE_POSITION, position);
+    }
+}
