@@ -16,6 +16,11 @@ const char *malloc_conf = "thp:always,narenas:1,dirty_decay_ms:5000,muzzy_decay_
 
 static int apply_only(struct server *srv) {
     struct err err;
+    if (srv->config.new_timeline) {
+        log_warning("a new timeline begins when the server starts: leave out --new-timeline, or "
+                    "--apply-only");
+        return 1;
+    }
     struct store_config config = {
         .url = srv->config.store,
         .durability = DURABILITY_BACKEND,

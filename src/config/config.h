@@ -55,7 +55,7 @@ struct config {
     char *logfile;
     uint64_t loglevel;             /* enum log_level */
     uint64_t enable_debug_command; /* enum debug_allowed */
-    bool enable_flush, apply_only;
+    bool enable_flush, apply_only, new_timeline;
     int64_t slowlog_log_slower_than; /* us, -1: off */
     uint64_t slowlog_max_len;
     bool latency_tracking;

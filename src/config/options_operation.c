@@ -97,5 +97,12 @@ const struct option operation_options[] = {
      .initial = "no",
      .flags = OPTION_SWITCH,
      .help = "Bring what the journal holds into the store, and exit."},
+    {.name = "new-timeline",
+     .type = OPTION_BOOL,
+     .offset = FIELD(new_timeline),
+     .initial = "no",
+     .flags = OPTION_SWITCH,
+     .help = "The store is a copy of its files (restored, or a snapshot of a virtual machine): it "
+             "begins a new timeline, so that consumers are told what they have read beyond it."},
     {.name = NULL},
 };

@@ -3,6 +3,7 @@
 
 #include "record/batch.h"
 #include "record/event.h"
+#include "record/timeline.h"
 
 /* A body with a fixed part and a non-empty array of equal items behind it. */
 static bool is_array(const struct record *r, size_t head, size_t item) {
@@ -86,6 +87,8 @@ bool record_valid(const struct record *r) {
         return is_array(r, sizeof(struct ack_record), sizeof(struct entry_id));
     case RECORD_IDEMPOTENT:
         return idempotent_valid(r);
+    case RECORD_TIMELINE:
+        return timeline_record_valid(r->body, r->len);
     }
     return false;
 }

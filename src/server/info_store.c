@@ -36,6 +36,8 @@ void info_store(struct server *srv, struct buf *out) {
     uuid_format(&state->store_id, id);
     info_put_text(out, "store", srv->config.store);
     info_put_text(out, "store_id", id);
+    timeline_format(timelines_current(&srv->model.timelines)->id, id);
+    info_put_text(out, "timeline", id);
     info_put_u64(out, "epoch", state->epoch);
     info_put_u64(out, "streams", srv->model.stream_count);
     info_put_u64(out, "events", srv->model.next_sequence);

@@ -65,6 +65,7 @@ static void on_voided(const char *why, void *arg) {
     }
     clients_void(srv, srv->model.open, why);
     server_reset_needs(srv);
+    if (srv->model.interval) blocking_log_emptied(srv); /* its end was told, and is gone */
     model_rebuild(&srv->model);
     subscriptions_voided(srv);
     LIST_FOR_EACH (it, &srv->clients) {
@@ -80,6 +81,7 @@ static void on_resumed(void *arg) {
     struct server *srv = arg;
     srv->read_only = false;
     srv->read_only_why[0] = '\0';
+    model_resumed(&srv->model);
     /* A void may have taken away the group or the stream that somebody waits on, or put it back
      * where it was. */
     blocking_all_changed(srv);
@@ -241,6 +243,7 @@ static int open_store(struct server *srv, struct err *err) {
         .disk_free_min = c->disk_free_min,
         .backup_dir = c->backup_dir,
         .reader_count = (unsigned)c->reader_threads,
+        .new_timeline = c->new_timeline,
     };
     return store_open(&srv->store, &sc, err);
 }

@@ -14,7 +14,22 @@
 #include "record/batch.h"
 #include "record/event.h"
 #include "record/record.h"
+#include "record/timeline.h"
 #include "store/selector.h"
+
+/* How a store was left, when nobody writes to it: by a clean stop, or by whoever has it open. It
+ * says whether something that was acknowledged may be missing at the next start. */
+enum store_left {
+    LEFT_CLOSED,
+    LEFT_BACKUP,   /* by BACKUP: it is a copy that no server has run on */
+    LEFT_UNSURE,   /* closed, and something that was acknowledged may be missing */
+    LEFT_BACKEND,  /* open, by a server with that durability */
+    LEFT_JOURNAL,  /* the same: a journal may hold frames beyond `applied` */
+    LEFT_INTERVAL, /* the same; what it does not hold may have been acknowledged */
+};
+static inline bool left_with_journal(enum store_left left) {
+    return left == LEFT_JOURNAL || left == LEFT_INTERVAL;
+}
 
 /* What the loop needs to go on where the store stands. */
 struct store_state {
@@ -30,8 +45,9 @@ struct store_state {
     uint64_t recorded;            /* highest `recorded` */
     uint64_t entry_ms, entry_seq; /* highest server-made entry id, 0-0 at first */
     uint64_t id_key;              /* 46 bits, see event_id_make */
-    uint32_t run;      /* a random number that names the server that wrote last; 0: not known */
-    bool journal_open; /* a journal may hold frames beyond `applied` (docs/design.md, rule 7) */
+    uint32_t run;         /* a random number that names the server that wrote last; 0: not known */
+    bool journal_open;    /* a journal may hold frames beyond `applied` (docs/design.md, rule 7) */
+    enum store_left left; /* with a journal, and that was given up: journal_open is false */
 };
 
 /* A stream as the backend has it. Owned by the caller: stream_head_clear. */
@@ -165,8 +181,11 @@ struct backend {
 
     /* Writer only. The two may be called from any one thread at a time. */
     int (*load_state)(struct backend_conn *w, struct store_state *out, struct err *err);
-    /* Durably notes whether a journal may hold frames that the backend has not got. */
-    int (*set_journal_open)(struct backend_conn *w, bool open, struct err *err);
+    /* The store's timelines, oldest first; at least one. out: empty; the caller clears it. */
+    int (*load_timelines)(struct backend_conn *w, struct timelines *out, struct err *err);
+    /* Durably notes how the store is left if nobody writes to it any more, and with that whether a
+     * journal may hold frames that the backend has not got. */
+    int (*set_left)(struct backend_conn *w, enum store_left left, struct err *err);
     /* Durably notes which run of a server writes from now on. */
     int (*set_run)(struct backend_conn *w, uint32_t run, struct err *err);
     /* A store without any frame becomes the one whose journal is to be replayed from frame 1. */
@@ -176,7 +195,7 @@ struct backend {
     int (*probe)(struct backend_conn *w, struct err *err);
     /* Whether the store is still where it was opened, and what this connection wrote last.
      * ERR_LOST: it was removed, replaced or written over; it may come back. apply, maintain, probe
-     * and set_journal_open look as well, and change nothing then. */
+     * and set_left look as well, and change nothing then. */
     int (*check)(struct backend_conn *w, struct err *err);
     /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
@@ -218,8 +237,8 @@ struct backend {
     int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
-    /* A consistent copy as of one snapshot, marked as holding no journal and under a new store id,
-     * in the caller's file (empty, or not there yet): the caller syncs it, and removes it when the
+    /* A consistent copy as of one snapshot, as LEFT_BACKUP and under a new store id, in the
+     * caller's file (empty, or not there yet): the caller syncs it, and removes it when the
      * copy fails, with what SQLite keeps beside it. */
     int (*backup)(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
                   struct err *err);

@@ -41,7 +41,15 @@ struct store {
     struct backend_conn *writer;
     struct journal *journal; /* NULL: durability backend, or memory */
     struct store_state state;
-    uint32_t run; /* of this server, if it comes to writing */
+    uint32_t run;               /* of this server, if it comes to writing */
+    struct timelines timelines; /* as of the start */
+    struct {                    /* of the journal that was there at the start */
+        bool sealed;            /* all that was acknowledged is in it or in the database */
+        bool older; /* it ends before the database does, which was written to with another */
+        bool later; /* the database was an older copy, or was missing */
+    } found;
+    enum timeline_reason timeline_reason; /* why one begins at this start; 0: none does */
+    bool voided;                          /* frames were, in this run. The loop's */
     struct store_callbacks callbacks;
     int lock_fd, dir_lock_fd, event_fd; /* -1: not (yet) */
     bool started;
@@ -140,6 +148,15 @@ void store_journal_path(const struct store *s, char *out, size_t size);
 MUST_CHECK int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err *err);
 /* Opens the journal, and brings what it holds beyond the backend into the backend. */
 MUST_CHECK int store_recover(struct store *s, struct err *err);
+/* timeline.c */
+MUST_CHECK int store_load_timelines(struct store *s, struct err *err);
+/* At the start, before anything is changed: whether the store goes on in the history that clients
+ * have seen. If not, that stays noted until the start is over. */
+MUST_CHECK int store_doubt_timeline(struct store *s, struct err *err);
+/* The frame that says so, when the journal can be written; and that the store is open now. */
+MUST_CHECK int store_begin_timeline(struct store *s, struct err *err);
+/* How the store is left by a clean stop. */
+enum store_left store_left_closed(const struct store *s);
 MUST_CHECK int threads_start(struct store *s, struct err *err);
 /* Finishes what is queued (as far as it can be). false: patience was over before all was applied,
  * and the applier still runs; everything is in the journal. */

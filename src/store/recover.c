@@ -65,7 +65,9 @@ static int replay_batch(struct batch *b, void *arg, struct err *err) {
 /* Which run's journal goes on from what the database has. What was written to a copy of a store is
  * not what was written to the store, although both have the same id and count the same frames. */
 static int check_run(struct store *s, const struct journal_look *look, struct err *err) {
-    if (look->segments == 0 || (look->sealed && look->sealed_frame <= s->state.applied)) return 0;
+    if (look->segments == 0 || look->newer > 0 ||
+        (look->sealed && look->sealed_frame <= s->state.applied))
+        return 0;
     if (!look->goes_on)
         return err_set(
             err, ERR_REFUSED,
@@ -88,6 +90,15 @@ static int check_end(struct store *s, const struct journal_look *look, struct er
         "older than the database, or its end is damaged. What was acknowledged later may "
         "be in the right one: put it back; docs/operations.md#what-the-start-finds",
         s->path, (unsigned long long)s->state.applied, (unsigned long long)found);
+}
+
+/* For the question whether a new timeline begins. Before anything is replayed. */
+static void note_journal(struct store *s, const struct journal_look *look) {
+    if (look->segments == 0) return;
+    s->found.sealed = look->sealed && look->sealed_frame >= s->state.applied;
+    s->found.older = look->sealed && look->sealed_frame < s->state.applied;
+    if (look->sealed || s->state.run == 0 || look->run == 0) return;
+    if (look->run != s->state.run) s->found.later = true;
 }
 
 int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err *err) {
@@ -118,6 +129,7 @@ int store_recover(struct store *s, struct err *err) {
     bool there = stat(dir, &st) == 0;
     if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
     int rc = journal_look(dir, &s->state.store_id, s->state.applied, s->state.run, &look, err);
+    if (rc == 0) note_journal(s, &look);
     if (rc == 0) rc = check_run(s, &look, err);
     if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
     if (rc != 0) return rc;

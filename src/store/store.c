@@ -23,6 +23,7 @@ static void close_backend(struct store *s) {
 static void store_free(struct store *s) {
     close_backend(s);
     store_unlock(s);
+    timelines_clear(&s->timelines);
     if (s->event_fd >= 0) close(s->event_fd);
     pthread_cond_destroy(&s->journal_wake);
     pthread_cond_destroy(&s->applier_wake);
@@ -105,7 +106,9 @@ int store_open(struct store **out, const struct store_config *config, struct err
     }
     if (s->backend->durable && (rc = store_lock(s, err)) != 0) goto fail;
     if ((rc = open_backend(s, &made, err)) != 0) goto fail;
+    s->found.later = made;
     if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
+    if ((rc = store_load_timelines(s, err)) != 0) goto fail;
     s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
     *out = s;
     return 0;
@@ -124,6 +127,7 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
     int rc;
     s->callbacks = *callbacks;
     bool journal = s->backend->durable && s->config.durability != DURABILITY_BACKEND;
+    if ((rc = store_doubt_timeline(s, err)) != 0) return rc;
     if (s->journal != NULL && !journal) {
         /* Drained by recovery: nothing that it holds is needed any more. */
         if ((rc = journal_seal(s->journal, err)) != 0) return rc;
@@ -133,8 +137,7 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
     /* In this order: a store that expects a journal refuses to start without one. */
     if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
     if ((rc = s->backend->set_run(s->writer, s->run, err)) != 0) return rc;
-    if (s->backend->durable && (rc = s->backend->set_journal_open(s->writer, journal, err)) != 0)
-        return rc;
+    if ((rc = store_begin_timeline(s, err)) != 0) return rc;
     if (s->backend->durable) store_clean_backups(s);
     if ((rc = threads_start(s, err)) != 0) return rc;
     if ((rc = readers_start(s, err)) != 0) return rc;
@@ -228,6 +231,7 @@ static void take_void(struct store *s) {
     memcpy(why, s->failure, sizeof why);
     pthread_mutex_unlock(&s->lock);
     s->writable = false;
+    s->voided = true;
     s->callbacks.voided(why, s->callbacks.arg);
     while (s->next_undurable != &s->batches) {
         struct batch *b = LIST_ENTRY(s->next_undurable, struct batch, node);
@@ -464,6 +468,15 @@ static bool try_again(const struct store *s, const struct store_patience *patien
     return rc == ERR_BUSY && ++*tries < STOP_TRIES && !store_lost_patience(s, patience);
 }
 
+static int note_left(struct store *s, enum store_left left, const struct store_patience *patience,
+                     struct err *err) {
+    int rc, tries = 0;
+    do {
+        rc = s->backend->set_left(s->writer, left, err);
+    } while (try_again(s, patience, rc, &tries));
+    return rc;
+}
+
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
     int rc = 0, tries = 0;
     if (s->started) {
@@ -495,12 +508,11 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
             journal_applied(s->journal, atomic_load(&s->applied));
             if (journal_scrub(s->journal, &ignored) != 0) log_warning("%s", ignored.text);
         }
-        rc = journal_seal(s->journal, err);
-        if (rc == 0) {
-            do {
-                rc = s->backend->set_journal_open(s->writer, false, err);
-            } while (try_again(s, patience, rc, &tries));
-        }
+        /* A sealed journal says that nothing is missing: a doubt is noted before. */
+        enum store_left left = store_left_closed(s);
+        if (left != LEFT_CLOSED) rc = note_left(s, left, patience, err);
+        if (rc == 0) rc = journal_seal(s->journal, err);
+        if (rc == 0 && left == LEFT_CLOSED) rc = note_left(s, left, patience, err);
     }
     store_free(s);
     return rc;

@@ -27,6 +27,7 @@ struct store_config {
     uint64_t disk_free_min;      /* bytes; 0: not watched */
     const char *backup_dir;      /* backups stay in it; NULL, "": the directory of the store */
     unsigned reader_count;
+    bool new_timeline; /* the operator knows that the files are a copy */
 };
 
 struct store_callbacks {
@@ -46,8 +47,9 @@ struct store;
 /* Locks, opens, recovers: what the journal holds is applied when it returns. No threads yet.
  * ERR_REFUSED, ERR_CORRUPT, ERR_IO with a text for the operator. */
 int store_open(struct store **out, const struct store_config *config, struct err *err);
-const struct store_state *store_state(const struct store *s); /* as of open */
-/* Begins the journal and starts the threads. */
+const struct store_state *store_state(const struct store *s); /* as of open, and of start */
+const struct timelines *store_timelines(const struct store *s);
+/* Begins the journal, and a new timeline if there is a reason (a frame), and starts the threads. */
 int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err);
 /* Readable when store_poll has something to do. */
 int store_fd(const struct store *s);

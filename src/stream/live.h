@@ -116,8 +116,8 @@ static inline uint64_t live_position(const struct live *l, const struct live_fol
 bool live_look(struct live *l, struct model *m, size_t work_max);
 /* Whether live_look has something to do. */
 bool live_is_behind(const struct live *l, const struct model *m);
-/* The log was emptied, and begins again at 0: everybody is woken, and told so; followers have lost
- * what follows. */
+/* The log was emptied and begins again at 0, or has lost its end: everybody is woken, and told so;
+ * followers have lost what follows. */
 void live_emptied(struct live *l);
 /* Everything before this sequence was looked at on behalf of the watcher, in vain. */
 uint64_t live_looked_up_to(const struct live *l, const struct live_watcher *w);

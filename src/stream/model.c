@@ -30,6 +30,9 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     m->recorded = m->wall = st->recorded;
     m->entry_ms = st->entry_ms;
     m->entry_seq = st->entry_seq;
+    const struct timelines *timelines = store_timelines(s);
+    for (size_t i = 0; i < timelines->count; i++)
+        timelines_add(&m->timelines, &timelines->items[i]);
     log_tail_init(m, st->next_sequence);
     m->open = batch_create(m->decided + 1);
     if (st->next_sequence > 0)
@@ -84,6 +87,7 @@ void model_clear(struct model *m) {
     erased_clear(m);
     settled_clear(m);
     given_names_clear(&m->given);
+    timelines_clear(&m->timelines);
     model_exhume(m, UINT64_MAX);
     free(m->graves.items);
     heap_clear(&m->deadlines.heap);

@@ -141,6 +141,9 @@ struct model {
         uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
     } flushed;
 
+    struct timelines timelines; /* the last one is that of all that is told now */
+    bool timeline_unwritten;    /* of a void: the first frame that can be written says so */
+
     struct packing pack;
 
     struct known_ids known;
@@ -256,6 +259,8 @@ void model_pack(struct model *m);
 /* The store has voided everything beyond its durable number: the model is built again from what is
  * durable and not applied; the rest is loaded when it is asked for. */
 void model_rebuild(struct model *m);
+/* The store takes writes again: what could not be written meanwhile is. */
+void model_resumed(struct model *m);
 /* Emits a FLUSH frame: everything is gone. Returns its frame. Not while an earlier one is not
  * applied (m->flushed.frame != 0). */
 uint64_t model_flush(struct model *m);

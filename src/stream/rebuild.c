@@ -36,8 +36,21 @@ static uint64_t streams_voided(struct model *m, uint64_t durable) {
     return (uint64_t)voided;
 }
 
+/* From here on the log is not the one that somebody has read. */
+static void begin_timeline(struct model *m, enum timeline_reason reason, uint64_t began) {
+    struct timeline_record r = {
+        .began = began, .created = m->wall, .id = timelines_draw(&m->timelines), .reason = reason};
+    timelines_add(&m->timelines, &r);
+}
+
+static void write_timeline(struct model *m) {
+    const struct timeline_record *r = timelines_current(&m->timelines);
+    *(struct timeline_record *)model_record(m, RECORD_TIMELINE, sizeof *r) = *r;
+}
+
 static void unflush(struct model *m) {
     struct flushed *f = &m->flushed;
+    timelines_drop_last(&m->timelines);
     while (m->next_sequence > m->log.first) {
         struct event *e = model_event(m, --m->next_sequence);
         model_log_forget(m, e);
@@ -61,6 +74,7 @@ static void unflush(struct model *m) {
 
 void model_rebuild(struct model *m) {
     uint64_t durable = store_durable(m->store);
+    bool was_told = m->interval && m->decided > durable;
     model_drop_streams(m);
     if (m->flushed.frame > durable)
         unflush(m);
@@ -90,6 +104,16 @@ void model_rebuild(struct model *m) {
     m->generation++;
     given_names_rebuild(m);
     replay_build(m);
+    if (!was_told) return;
+    begin_timeline(m, TIMELINE_VOIDED, m->next_sequence);
+    m->timeline_unwritten = true;
+}
+
+void model_resumed(struct model *m) {
+    if (!m->timeline_unwritten) return;
+    m->timeline_unwritten = false;
+    write_timeline(m);
+    model_commit(m);
 }
 
 uint64_t model_flush(struct model *m) {
@@ -104,6 +128,8 @@ uint64_t model_flush(struct model *m) {
     model_forget_erased(m, UINT64_MAX);
     m->deadlines.on_disk = 0;
     batch_add(m->open, RECORD_FLUSH, NULL, 0);
+    begin_timeline(m, TIMELINE_FLUSHED, 0);
+    write_timeline(m);
     m->decided = batch_end_frame(m->open);
     /* The applier still borrows the events: they stay until it has passed. */
     m->flushed = (struct flushed){.frame = m->decided,

@@ -145,6 +145,8 @@ static void index_record(struct replay *p, uint64_t frame, const struct record *
         empty(p);
         p->flush_frame = frame;
         return;
+    case RECORD_TIMELINE: /* the model has kept them */
+        return;
     case RECORD_STREAM:
     case RECORD_RENAME:
         s = get_number(&p->streams, named->number);
@@ -362,6 +364,7 @@ static void replay_record(struct model *m, struct stream *s, const struct replay
         return;
     case RECORD_STREAM:
     case RECORD_FLUSH:
+    case RECORD_TIMELINE:
     case RECORD_DELETE:
     case RECORD_RENAME:
     case RECORD_ERASE: /* the log tail has the erased event */

@@ -8,7 +8,7 @@
 # stands behind a command is what it prints; a command that ends in a backslash goes on in the next
 # line. Other blocks show no session.
 #
-# What a server makes up (ids, times) may differ, but always in the same way: an id that stands in
+# What a server makes up (ids, times, timelines) may differ, but always in the same way: an id that stands in
 # two places of the page is one id here, too. A line with nothing but an ellipsis stands for any
 # lines; one that ends a line, for the rest of it. redis-cli writes blanks at the ends of some
 # lines; they do not count.
@@ -34,7 +34,7 @@ proc page_blocks {text} {
 }
 proc shows_session {block} { return [regexp {^[$>] } [lindex $block 0]] }
 
-set ::made_up {\m(?:01[0-9a-f]{6}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|1[0-9]{12}(?:-[0-9]+)?)\M}
+set ::made_up {\m(?:01[0-9a-f]{6}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|1[0-9]{12}(?:-[0-9]+)?|[0-9a-f]{8}(?!-))\M}
 
 # What the page calls by name, for what it is here. Returns whether the line is what the page says.
 proc same_line {expected actual} {

@@ -106,7 +106,7 @@ with_server {} {
             try {
                 r EAPPEND order-$run order.paid
                 r EAPPEND user-$run user.created
-                wait_for "the position behind all events" { [r GET orders-read] eq [field [r EREAD FROM NEW] head] }
+                wait_for "the position behind all events" { [r GET orders-read] eq "[field [r EREAD FROM NEW] head]@[info_field r timeline store]" }
             } finally {
                 exec kill $projection
             }

@@ -2,6 +2,7 @@
 
 source [file join $::top tests lib faults.tcl]
 
+proc timeline {} { return [info_field r timeline store] }
 proc eread {c args} { return [$c EREAD {*}$args FIELDS partition_sequence] }
 # The sequences of a page.
 proc sequences {page} { return [lmap e [field $page events] {lindex $e 0}] }
@@ -20,10 +21,10 @@ proc eread_all {c from args} {
 
 with_server {} {
     test "An empty store has an empty page; its position is the head" {
-        assert_equal {events {} next 0 head 0 has_more 0} [r EREAD FROM START]
-        assert_equal {events {} next 0 head 0 has_more 0} [r EREAD FROM NEW]
-        assert_equal {events {} next 0 head 0 has_more 0} [r EREAD FROM 0]
-        assert_equal {events {} next 0 head 0 has_more 0} [r EREAD FROM TIME 5]
+        assert_equal [list events {} next 0 head 0 has_more 0 timeline [timeline]] [r EREAD FROM START]
+        assert_equal [list events {} next 0 head 0 has_more 0 timeline [timeline]] [r EREAD FROM NEW]
+        assert_equal [list events {} next 0 head 0 has_more 0 timeline [timeline]] [r EREAD FROM 0]
+        assert_equal [list events {} next 0 head 0 has_more 0 timeline [timeline]] [r EREAD FROM TIME 5]
     }
     test "Pages follow each other by `next` until the head, and NEW is behind it" {
         foreach i {1 2 3 4 5} { r EAPPEND order-$i [expr {$i % 2 ? "created" : "paid"}] }
@@ -135,7 +136,7 @@ with_server {} {
             $c send EREAD FROM NEW BLOCK 0
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             assert_equal 1 [r CLIENT UNBLOCK $id]
-            assert_equal {events {} next 3 head 3 has_more 0} [$c read]
+            assert_equal [list events {} next 3 head 3 has_more 0 timeline [timeline]] [$c read]
             $c send EREAD FROM NEW BLOCK 0
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             r CLIENT UNBLOCK $id ERROR
@@ -174,7 +175,7 @@ with_server {enable-flush yes} {
             $c send EREAD FROM NEW BLOCK 0
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             r FLUSHALL
-            assert_error "INVALIDARG FLUSHALL has emptied the store*" {$c read}
+            assert_error "TIMELINE the history of the store has changed while this waited: FLUSHALL*" {$c read}
         }
     }
     test "FLUSHALL ends a wait also when there are as many events as before at once" {
@@ -185,7 +186,7 @@ with_server {enable-flush yes} {
                 $one send EREAD FROM 0 BLOCK 0 STREAM t
                 wait_for "both to wait" {[info_field [srv default_client] blocked_clients] == 2}
                 pipeline [srv default_client] [list FLUSHALL {*}[lrepeat $n {EAPPEND t t}]]
-                foreach c {all one} { assert_error "INVALIDARG FLUSHALL has emptied the store*" {[set $c] read} }
+                foreach c {all one} { assert_error "TIMELINE the history of the store has changed while this waited: FLUSHALL*" {[set $c] read} }
             }
             r FLUSHALL
         }
@@ -268,7 +269,7 @@ with_server {} {
         with_clients c {
             $c send EREAD FROM NEW BLOCK 0
             $c half_close
-            assert_equal {{events {} next 0 head 0 has_more 0}} [$c rest]
+            assert_equal [list [list events {} next 0 head 0 has_more 0 timeline [timeline]]] [$c rest]
         }
     }
 }

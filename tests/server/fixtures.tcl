@@ -14,18 +14,20 @@ proc crc32c {bytes} {
     }
     return $crc
 }
-# Raises the format of every segment that is in use, in both copies of its header.
+# Raises the format of every segment that is in use, in both copies of its header. Returns the highest.
 proc raise_journal_format {dir} {
+    set highest 0
     foreach path [glob -directory $dir seg-*] {
         foreach at {0 2048} {
             set header [string range [read_file $path] $at [expr {$at + 127}]]
             if {[string range $header 0 7] ne "CairnJnl"} { continue }
             binary scan $header @8iu format
             set header [string replace $header 8 15 [binary format ii [incr format] 0]]
+            set highest [expr {max($highest, $format)}]
             overwrite $path $at [string replace $header 12 15 [binary format i [crc32c $header]]]
         }
     }
-    return $format
+    return $highest
 }
 proc unpacked {name} {
     set dir [file join $::work_dir fixture[incr ::fixture_count]]

@@ -186,9 +186,93 @@ BOTH(the_state_follows_what_is_applied) {
     CHECK_INT(s.entry_ms, x->events[99]->rec.entry_ms);
     CHECK_INT(s.entry_seq, x->events[99]->rec.entry_seq);
     CHECK(!s.journal_open);
-    WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
+    WORLD_OK(x, x->b->set_left(x->w, LEFT_JOURNAL, &err));
     WORLD_OK(x, x->b->load_state(x->w, &s, &err));
     CHECK(s.journal_open);
+}
+
+static struct timelines timelines_of(struct world *x) {
+    struct timelines t = {0};
+    WORLD_OK(x, x->b->load_timelines(x->w, &t, &err));
+    return t;
+}
+
+/* The memory backend keeps nothing. */
+static void reopen(struct world *x) {
+    if (!x->b->durable) return;
+    world_disconnect(x);
+    world_connect(x);
+}
+
+static void add_timeline(struct world *x, uint32_t id, uint64_t began) {
+    struct timeline_record *r = world_record(x, RECORD_TIMELINE, sizeof *r);
+    *r = (struct timeline_record){began, x->clock_ms, id, TIMELINE_FLUSHED};
+}
+
+BOTH(a_new_store_is_on_one_timeline_which_its_id_tells) {
+    struct timelines t = timelines_of(x);
+    CHECK_INT(t.count, 1);
+    CHECK_INT(t.items[0].id, timeline_of_store(&x->state.store_id));
+    CHECK_INT(t.items[0].began, 0);
+    CHECK_INT(t.items[0].reason, TIMELINE_FIRST);
+    timelines_clear(&t);
+    struct uuid other = uuid_n(7);
+    WORLD_OK(x, x->b->adopt(x->w, &other, x->state.id_key, &err));
+    t = timelines_of(x);
+    CHECK_INT(t.count, 1);
+    CHECK_INT(t.items[0].id, timeline_of_store(&other));
+    timelines_clear(&t);
+}
+
+BOTH(timelines_are_kept_in_the_order_in_which_they_began) {
+    fill(x, 20, 3, 5, false);
+    add_timeline(x, 0xfeedface, 20);
+    world_frame(x);
+    world_append(x, "s", "t", "");
+    world_apply(x);
+    batch_add(x->open, RECORD_FLUSH, NULL, 0);
+    world_forget(x);
+    add_timeline(x, 0x0000007f, 0); /* in the same frame, as FLUSHALL does */
+    world_frame(x);
+    world_apply(x);
+    reopen(x);
+    struct timelines t = timelines_of(x);
+    CHECK_INT(t.count, 3);
+    CHECK_INT(t.items[1].id, 0xfeedface);
+    CHECK_INT(t.items[1].began, 20);
+    CHECK_INT(t.items[1].created, x->clock_ms);
+    CHECK_INT(t.items[1].reason, TIMELINE_FLUSHED);
+    CHECK_INT(t.items[2].id, 0x7f);
+    CHECK_INT(t.items[2].began, 0);
+    timelines_clear(&t);
+}
+
+BOTH(of_more_timelines_than_are_kept_the_newest_stay) {
+    for (uint32_t i = 0; i < TIMELINES_MAX + 5; i++) {
+        add_timeline(x, i, 0);
+        world_frame(x);
+        if (i % 100 == 0) world_apply(x);
+    }
+    world_apply(x);
+    reopen(x);
+    struct timelines t = timelines_of(x);
+    CHECK_INT(t.count, TIMELINES_MAX);
+    for (uint32_t i = 0; i < TIMELINES_MAX; i++) CHECK_INT(t.items[i].id, i + 5);
+    timelines_clear(&t);
+}
+
+BOTH(how_a_store_was_left_is_kept) {
+    static const enum store_left all[] = {LEFT_CLOSED,  LEFT_BACKUP,  LEFT_UNSURE,
+                                          LEFT_BACKEND, LEFT_JOURNAL, LEFT_INTERVAL};
+    struct store_state s;
+    CHECK_INT(x->state.left, LEFT_CLOSED);
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        WORLD_OK(x, x->b->set_left(x->w, all[i], &err));
+        reopen(x);
+        WORLD_OK(x, x->b->load_state(x->w, &s, &err));
+        CHECK_INT(s.left, all[i]);
+        CHECK_INT(s.journal_open, all[i] == LEFT_JOURNAL || all[i] == LEFT_INTERVAL);
+    }
 }
 
 BOTH(an_entry_id_ahead_of_the_clock_moves_only_its_stream) {

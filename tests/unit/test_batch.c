@@ -4,6 +4,7 @@
 #include "record/batch.h"
 #include "store/journal/journal.h"
 #include "record/record.h"
+#include "record/timeline.h"
 
 static struct event *make_event(struct stream_name *n, uint64_t sequence) {
     struct event_fields f = {.sequence = sequence, .type = STR("t"), .payload = STR("payload")};
@@ -172,6 +173,7 @@ TEST(bodies_of_every_kind_are_checked) {
         {.kind = RECORD_CONSUMER, .len = sizeof(struct consumer_record) + 3, .zero = 30},
         {.kind = RECORD_IDEMPOTENT, .len = sizeof(struct idempotent_record) + 5, .zero = 36},
         {.kind = RECORD_REMOVE, .len = 8 + 2 * 16},
+        {.kind = RECORD_TIMELINE, .len = sizeof(struct timeline_record), .zero = 23},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
         struct sample *s = &samples[i];
@@ -195,13 +197,17 @@ TEST(bodies_of_every_kind_are_checked) {
         case RECORD_REMOVE:
             put_u64(s, 24, 1);
             break;
+        case RECORD_TIMELINE:
+            ((struct timeline_record *)s->body)->reason = TIMELINE_FLUSHED;
+            break;
         default:
             break;
         }
         check_sample(s);
         bool about_stream = s->kind != RECORD_GROUP_DROP && s->kind != RECORD_GROUP_POSITION &&
                             s->kind != RECORD_CONSUMER_DROP && s->kind != RECORD_ACK &&
-                            s->kind != RECORD_PENDING && s->kind != RECORD_CONSUMER;
+                            s->kind != RECORD_PENDING && s->kind != RECORD_CONSUMER &&
+                            s->kind != RECORD_TIMELINE;
         struct record r = {.body = s->body, .len = (uint32_t)s->len, .kind = (uint8_t)s->kind};
         put_u64(s, s->kind == RECORD_GROUP ? 8 : 0, UINT64_C(1) << 31); /* no stream's number */
         CHECK(record_valid(&r) != about_stream);

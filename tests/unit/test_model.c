@@ -563,6 +563,63 @@ TEST(after_a_void_what_was_durable_is_as_it_was) {
     stop();
 }
 
+static uint32_t timeline(void) {
+    return timelines_current(&m->timelines)->id;
+}
+
+TEST(a_void_takes_back_the_timeline_of_a_flush) {
+    hash_seed();
+    start(0);
+    change_some(80);
+    wait_durable();
+    uint32_t first = timeline();
+    model_flush(m);
+    CHECK(timeline() != first);
+    model_rebuild(m); /* it was not handed over */
+    CHECK(timeline() == first);
+    model_flush(m);
+    uint32_t second = timeline();
+    wait_durable();
+    change_some(10);
+    model_rebuild(m);
+    CHECK(timeline() == second);
+    CHECK(second != first);
+    stop();
+    start(0);
+    CHECK(timeline() == second);
+    uint64_t end;
+    CHECK(timelines_find(&m->timelines, first, &end, NULL));
+    CHECK_INT(end, 0);
+    stop();
+}
+
+TEST(what_was_told_and_is_void_was_on_another_timeline) {
+    hash_seed();
+    start(0);
+    change_some(80);
+    wait_durable();
+    uint32_t first = timeline();
+    m->interval = true;
+    model_rebuild(m); /* nothing is lost */
+    CHECK(timeline() == first);
+    uint64_t sequence = m->next_sequence;
+    while (m->next_sequence == sequence) change_some(10);
+    model_rebuild(m);
+    uint32_t second = timeline();
+    CHECK(second != first);
+    CHECK_INT(timelines_current(&m->timelines)->began, sequence);
+    model_resumed(m);
+    model_resumed(m); /* once */
+    change_some(10);
+    wait_durable();
+    stop();
+    start(0);
+    CHECK(timeline() == second);
+    CHECK_INT(m->timelines.count, 2);
+    CHECK_INT(m->timelines.items[1].reason, TIMELINE_VOIDED);
+    stop();
+}
+
 /* The open batch, before it is handed over. */
 static struct batch *take_batch(void) {
     struct batch *b = m->open;

@@ -78,7 +78,7 @@ TEST(a_newer_schema_is_refused_naming_both_versions) {
     sql(DB, "PRAGMA user_version = 4711");
     CHECK_INT(try_open(DB, &err), ERR_REFUSED);
     CHECK(strstr(err.text, "4711") != NULL);
-    CHECK(strstr(err.text, "versions up to 3") != NULL);
+    CHECK(strstr(err.text, "versions up to 4") != NULL);
 }
 
 TEST(a_damaged_database_is_an_error_and_not_a_crash) {
@@ -141,7 +141,7 @@ TEST(a_store_opened_again_is_as_it_was) {
         if (round % 2 == 1) world_maintain(x, true);
         struct store_state before = x->state;
         WORLD_OK(x, x->b->load_state(x->w, &before, &err));
-        WORLD_OK(x, x->b->set_journal_open(x->w, round % 2 == 0, &err));
+        WORLD_OK(x, x->b->set_left(x->w, round % 2 == 0 ? LEFT_JOURNAL : LEFT_CLOSED, &err));
         before.journal_open = round % 2 == 0;
         world_disconnect(x);
         world_connect(x);
@@ -198,7 +198,7 @@ TEST(a_writer_that_was_replaced_can_write_nothing_more) {
     CHECK_INT(world_try_apply(x, &err), ERR_REFUSED);
     CHECK(strstr(err.text, "another server") != NULL);
     CHECK_INT(world_try_apply(x, &err), ERR_REFUSED); /* and again */
-    CHECK_INT(backend_sqlite.set_journal_open(x->w, true, &err), ERR_REFUSED);
+    CHECK_INT(backend_sqlite.set_left(x->w, LEFT_JOURNAL, &err), ERR_REFUSED);
     bool more = false;
     CHECK_INT(backend_sqlite.maintain(x->w, true, &more, &err), ERR_REFUSED);
     struct store_state s;
@@ -269,7 +269,7 @@ TEST(a_database_that_is_not_what_was_written_last_is_not_written_to) {
         CHECK_INT(world_try_apply(x, &err), ERR_LOST);
         CHECK_INT(world_try_apply(x, &err), ERR_LOST);
         CHECK_INT(x->b->check(x->w, &err), ERR_LOST);
-        CHECK_INT(x->b->set_journal_open(x->w, false, &err), ERR_LOST);
+        CHECK_INT(x->b->set_left(x->w, LEFT_CLOSED, &err), ERR_LOST);
         CHECK_INT(x->b->maintain(x->w, true, &more, &err), ERR_LOST);
         CHECK_INT(x->b->probe(x->w, &err), ERR_LOST);
         struct stream_head h;
@@ -668,8 +668,8 @@ TEST(the_view_of_the_status_shows_the_numbers) {
     fill(x, 1200, 3);
     CHECK_SQL("SELECT schema_version, epoch, applied, indexed, next_sequence, streams, journal"
               " FROM cairn_status",
-              "3|1|1200|0|1200|3|closed");
-    WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
+              "4|1|1200|0|1200|3|closed");
+    WORLD_OK(x, x->b->set_left(x->w, LEFT_JOURNAL, &err));
     world_maintain(x, true);
     CHECK_SQL("SELECT indexed, journal, length(store_id) FROM cairn_status", "1200|open|36");
     world_close(x);
@@ -701,7 +701,7 @@ TEST(a_backup_is_a_store_of_its_own_as_of_one_moment) {
     fill(x, 30000, 10);
     world_maintain(x, true);
     fill(x, 5000, 10);
-    WORLD_OK(x, x->b->set_journal_open(x->w, true, &err));
+    WORLD_OK(x, x->b->set_left(x->w, LEFT_JOURNAL, &err));
     struct steps steps = {.x = x};
     uint64_t applied = x->next_frame - 1;
     size_t events = x->event_count;
@@ -723,6 +723,7 @@ TEST(a_backup_is_a_store_of_its_own_as_of_one_moment) {
     CHECK_INT(s.applied, applied);
     CHECK_INT(s.next_sequence, events);
     CHECK(!s.journal_open);
+    CHECK_INT(s.left, LEFT_BACKUP); /* so that its first start begins a timeline */
     CHECK(memcmp(&s.store_id, &x->state.store_id, 16) != 0);
     CHECK_INT(s.id_key, x->state.id_key); /* or its events would not be found by their ids */
     backend_sqlite.close(w);

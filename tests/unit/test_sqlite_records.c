@@ -484,8 +484,10 @@ TEST(a_file_of_the_first_schema_is_brought_up_to_date) {
     CHECK_INT(x->state.next_group, 1);
     CHECK_INT(x->state.next_sequence, 10);
     check_all(x);
-    CHECK_SQL("PRAGMA user_version", "3");
-    CHECK_SQL("SELECT schema_version FROM cairn_status", "3");
+    CHECK_SQL("PRAGMA user_version", "4");
+    CHECK_SQL("SELECT schema_version FROM cairn_status", "4");
+    CHECK_SQL("SELECT timeline = substr(store_id, 1, 8) FROM cairn_status", "1");
+    CHECK_SQL("SELECT began, ended, created > 0, reason FROM cairn_timelines", "0|NULL|1|first");
     CHECK_SQL("SELECT name, events FROM cairn_streams ORDER BY number", "s-1|7\ns-2|3");
     CHECK_SQL("SELECT count(*), sum(erased) FROM cairn_events", "10|0");
     world_remove(x, 1, 0, 2);

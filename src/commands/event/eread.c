@@ -89,12 +89,13 @@ static bool parse_or_reply(struct client *c, const struct request *r, struct ere
 
 static void reply_page(struct client *c, const struct read *r, uint64_t head,
                        const struct chosen_fields *chosen) {
-    reply_map(c, 4);
+    reply_map(c, 5);
     pages_reply_events(c, r, chosen);
     reply_number(c, "next", r->has_more ? r->next : head);
     reply_number(c, "head", head);
     reply_key(c, "has_more");
     resp_put_bool(&c->out, c->resp, r->has_more);
+    reply_timeline(c);
 }
 
 static enum outcome run(struct client *c, const struct eread *a, struct selector *selector) {
@@ -103,7 +104,9 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
     bool again = blocking_listened(c, &from);
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (blocking_emptied(c)) {
-        reply_error(c, "INVALIDARG FLUSHALL has emptied the store: its positions begin at 0 again");
+        reply_error(c, "TIMELINE the history of the store has changed while this waited: FLUSHALL "
+                       "emptied it, or the disk refused its end (durability interval). Ask again, "
+                       "with the timeline behind the position (position@timeline), or FROM START");
         return REPLIED;
     }
     if (!again && !from_position_or_reply(c, &a->from, head, &from)) return REPLIED;

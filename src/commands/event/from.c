@@ -22,7 +22,14 @@ bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct
                        "TIME");
         return false;
     }
-    if (str_to_u64(arg, &a->position)) return true;
+    if (position_parse(arg, &a->position)) return true;
+    if (a->position.has_timeline) {
+        reply_error(c,
+                    "INVALIDARG invalid FROM: expected a position, @ and the 8 hexadecimal digits "
+                    "of its timeline, got '%.*s'",
+                    (int)MIN(arg.len, (size_t)64), arg.ptr);
+        return false;
+    }
     reply_error(c,
                 "INVALIDARG invalid FROM: expected START, NEW, TIME milliseconds or a position, "
                 "got '%.*s'",
@@ -38,7 +45,8 @@ void from_add_since(const struct from_arg *a, struct selector_draft *d) {
 
 bool from_position_or_reply(struct client *c, const struct from_arg *a, uint64_t head,
                             uint64_t *position) {
-    *position = a->is_new ? head : a->position;
+    *position = a->is_new ? head : a->position.sequence;
+    if (!position_or_reply(c, &a->position)) return false;
     if (*position <= head) return true;
     reply_error(c, "INVALIDARG position %llu is beyond the head, %llu",
                 (unsigned long long)*position, (unsigned long long)head);

@@ -5,14 +5,15 @@
 
 #include "server/command/command.h"
 #include "store/selector.h"
+#include "commands/event/position.h"
 
 #define FROM_SYNTAX "FROM <START | NEW | position | TIME milliseconds>"
 #define FROM_PLACES "START, NEW, TIME or a position" /* as errors name them */
 
 struct from_arg {
     bool given, is_new;
-    uint64_t position; /* the sequence to read first, unless is_new */
-    uint64_t since;    /* ms: with TIME; 0: none */
+    struct position position; /* where to read first, unless is_new */
+    uint64_t since;           /* ms: with TIME; 0: none */
 };
 
 /* What stands behind the word FROM, from argv[*at] on, which is moved behind it. false: it was
@@ -22,7 +23,7 @@ bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct
  * SINCE: both must hold. */
 void from_add_since(const struct from_arg *a, struct selector_draft *draft);
 /* The sequence to read first. head: behind the last event that the command sees. false: the
- * position lies beyond it, which was replied. */
+ * position lies beyond it, or in another history (-TIMELINE), which was replied. */
 bool from_position_or_reply(struct client *c, const struct from_arg *a, uint64_t head,
                             uint64_t *position);
 

@@ -46,7 +46,8 @@ void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
                      uint64_t timeout_ms);
 /* Whether it may: what it takes to compare an event with what all wait for is bounded. */
 bool blocking_may_listen(const struct client *c, const struct selector *selector);
-/* FLUSHALL: who listens hears of it, and blocking_emptied says so when his command runs again. */
+/* FLUSHALL, or the end of the log is gone: who listens hears of it, and blocking_emptied says so
+ * when his command runs again. */
 void blocking_log_emptied(struct server *srv);
 bool blocking_emptied(const struct client *c);
 /* What is told of what becomes visible: for others who want to hear of it. */

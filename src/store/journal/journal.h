@@ -24,7 +24,7 @@
 #include "base/uuid.h"
 #include "record/batch.h"
 
-#define JOURNAL_FORMAT 2
+#define JOURNAL_FORMAT 3
 #define JOURNAL_BLOCK  4096
 #define JOURNAL_SLOTS  3 /* syncs that may be under way at a time */
 
@@ -49,6 +49,7 @@ static inline uint32_t journal_tag_parent(uint64_t tag) {
 struct journal_look {
     size_t segments;       /* with a whole header; 0: then only `unreadable` says something */
     size_t unreadable;     /* files whose header is damaged or of a newer format */
+    size_t newer;          /* of these, how many of a newer format: journal_open refuses them */
     struct uuid store_id;  /* whose it is */
     bool sealed;           /* it holds nothing that the store had not when it was closed */
     uint64_t sealed_frame; /* then: the store's last frame */

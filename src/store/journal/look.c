@@ -30,8 +30,11 @@ static int add_header(struct headers *h, struct journal_look *out, const char *d
     switch (segment_header_get(block, (size_t)got, &header, &used_copy)) {
     case SEGMENT_BLANK:
         return 0;
-    case SEGMENT_DAMAGED:
     case SEGMENT_NEWER:
+        out->newer++;
+        out->unreadable++;
+        return 0;
+    case SEGMENT_DAMAGED:
         out->unreadable++;
         return 0;
     case SEGMENT_VALID:

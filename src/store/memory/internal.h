@@ -58,6 +58,7 @@ struct memory_id {
 struct memory_store {
     pthread_mutex_t mutex;
     struct store_state state;
+    struct timelines timelines;
     struct event_record **events; /* by sequence; NULL: gone */
     size_t event_cap;
     struct memory_stream **streams; /* by number; [0] unused */

@@ -8,6 +8,7 @@
 #include "store/memory/internal.h"
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 /* --- streams ------------------------------------------------------------------ */
 
@@ -156,6 +157,14 @@ static void empty(struct memory_store *m) {
 
 /* --- the writer ------------------------------------------------------------------ */
 
+static void add_first_timeline(struct memory_store *m) {
+    struct timeline_record first = {.created = clock_wall_ms(),
+                                    .id = timeline_of_store(&m->state.store_id),
+                                    .reason = TIMELINE_FIRST};
+    timelines_clear(&m->timelines);
+    timelines_add(&m->timelines, &first);
+}
+
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
     UNUSED(path);
     UNUSED(err);
@@ -169,6 +178,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     m->state.id_key = random_u64() >> (64 - EVENT_SEQUENCE_BITS);
     m->state.epoch = 1;
     m->state.next_stream = m->state.next_group = 1;
+    add_first_timeline(m);
     m->streams = memory_grow(NULL, &m->stream_cap, 1, sizeof *m->streams);
     m->streams[0] = NULL;
     *out = xcalloc(1, sizeof **out);
@@ -197,6 +207,7 @@ static void conn_close(struct backend_conn *c) {
         hash_clear(&m->ids);
         hash_clear(&m->groups);
         pthread_mutex_destroy(&m->mutex);
+        timelines_clear(&m->timelines);
         free(m->events);
         free(m->streams);
         free(m);
@@ -227,10 +238,20 @@ static int probe(struct backend_conn *w, struct err *err) {
     return 0;
 }
 
-static int set_journal_open(struct backend_conn *w, bool open, struct err *err) {
+static int set_left(struct backend_conn *w, enum store_left left, struct err *err) {
     UNUSED(err);
     pthread_mutex_lock(&w->store->mutex);
-    w->store->state.journal_open = open;
+    w->store->state.left = left;
+    w->store->state.journal_open = left_with_journal(left);
+    pthread_mutex_unlock(&w->store->mutex);
+    return 0;
+}
+
+static int load_timelines(struct backend_conn *w, struct timelines *out, struct err *err) {
+    UNUSED(err);
+    pthread_mutex_lock(&w->store->mutex);
+    const struct timelines *t = &w->store->timelines;
+    for (size_t i = 0; i < t->count; i++) timelines_add(out, &t->items[i]);
     pthread_mutex_unlock(&w->store->mutex);
     return 0;
 }
@@ -278,6 +299,9 @@ static void apply_record(struct memory_store *m, const struct record *r) {
     case RECORD_IDEMPOTENT_CLEAR:
         memory_prune_idempotent(m, memory_stream_at(m, number->number), true);
         break;
+    case RECORD_TIMELINE:
+        timelines_add(&m->timelines, r->body);
+        break;
     default:
         memory_apply_to_group(m, r);
     }
@@ -319,6 +343,7 @@ static int adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t i
     UNUSED(err);
     w->store->state.store_id = *store_id;
     w->store->state.id_key = id_key;
+    add_first_timeline(w->store);
     return 0;
 }
 
@@ -351,7 +376,8 @@ const struct backend backend_memory = {
     .open_reader = open_reader,
     .close = conn_close,
     .load_state = load_state,
-    .set_journal_open = set_journal_open,
+    .load_timelines = load_timelines,
+    .set_left = set_left,
     .probe = probe,
     .check = check,
     .set_run = set_run,

@@ -198,6 +198,8 @@ static int apply_record(struct backend_conn *c, const struct record *r, struct s
         return add_event(c, r->body, state, err);
     case RECORD_FLUSH:
         return flush(c, state, err);
+    case RECORD_TIMELINE:
+        return sqlite_add_timeline(c, r->body, err);
     case RECORD_STREAM:
         rc = add_stream(r->body, state, err);
         break;

@@ -71,13 +71,15 @@ static int leave_wal(sqlite3 *db, struct err *err) {
     return rc == SQLITE_OK ? 0 : err_set(err, ERR_IO, "backup: %s", sqlite3_errstr(rc));
 }
 
-/* Makes the copy a store of its own. */
+/* Makes the copy a store of its own, which is not told from other copies of it before a server runs
+ * on it: then its timeline begins. */
 static int settle(sqlite3 *db, struct err *err) {
     struct uuid id;
     uuid_v4(&id);
-    char sql[128];
-    size_t n =
-        (size_t)snprintf(sql, sizeof sql, "UPDATE store SET journal_open = 0, store_id = x'");
+    char sql[160];
+    size_t n = (size_t)snprintf(sql, sizeof sql,
+                                "UPDATE store SET journal_open = 0, left_as = 'backup',"
+                                " store_id = x'");
     for (size_t i = 0; i < sizeof id.b; i++)
         n += (size_t)snprintf(sql + n, sizeof sql - n, "%02x", id.b[i]);
     snprintf(sql + n, sizeof sql - n, "'");

@@ -355,6 +355,16 @@ int sqlite_read_events(struct backend_conn *r, const struct read_range *range, s
 int sqlite_types_resolve(struct backend_conn *r, const struct selector *selector, struct err *err);
 bool sqlite_types_hold(const struct type_set *set, uint32_t number);
 
+/* --- timelines.c ------------------------------------------------------------ */
+
+int sqlite_read_left(struct backend_conn *w, enum store_left *out, struct err *err);
+int sqlite_set_left(struct backend_conn *w, enum store_left left, struct err *err);
+int sqlite_load_timelines(struct backend_conn *w, struct timelines *out, struct err *err);
+/* Within a transaction. */
+int sqlite_add_timeline(struct backend_conn *w, const struct timeline_record *r, struct err *err);
+int sqlite_adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t id_key,
+                 struct err *err);
+
 /* --- backup.c --------------------------------------------------------------- */
 
 int sqlite_backup(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,

@@ -213,9 +213,31 @@ static const char step_2[] =
 /* Which server's run wrote last: whether a journal belongs to what is here. */
 static const char step_3[] = "ALTER TABLE store ADD COLUMN run INTEGER NOT NULL DEFAULT 0;";
 
+/* The histories that the store has been on. The first one's id is that of timeline_of_store. */
+static const char step_4[] =
+    "DROP VIEW cairn_status;"
+
+    "ALTER TABLE store ADD COLUMN left_as TEXT NOT NULL DEFAULT 'closed';"
+
+    "CREATE TABLE timelines (number INTEGER PRIMARY KEY, id TEXT NOT NULL,"
+    " began INTEGER NOT NULL, created INTEGER NOT NULL, reason TEXT NOT NULL);"
+    "INSERT INTO timelines SELECT 1, lower(substr(hex(store_id), 1, 8)), 0,"
+    " strftime('%s', 'now') * 1000, 'first' FROM store;"
+
+    "CREATE VIEW cairn_timelines AS SELECT id AS timeline, began, min(began) OVER (ORDER BY number"
+    " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS ended, created, reason"
+    " FROM timelines ORDER BY number;"
+
+    "CREATE VIEW cairn_status AS SELECT schema_version, "
+    UUID_TEXT("store_id") " AS store_id,"
+    " epoch, applied, indexed, next_sequence, stream_count AS streams,"
+    " CASE journal_open WHEN 0 THEN 'closed' ELSE 'open' END AS journal,"
+    " (SELECT id FROM timelines ORDER BY number DESC LIMIT 1) AS timeline"
+    " FROM store;";
+
 /* clang-format on */
 
-const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1, step_2, step_3};
+const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1, step_2, step_3, step_4};
 
 const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
                                 "DELETE FROM streams; DELETE FROM types; DELETE FROM event_ids;"
@@ -248,7 +270,14 @@ const char *const sqlite_sql[SQL_COUNT] = {
                       " next_sequence = ?5, next_stream = ?6, stream_count = ?7, recorded = ?8,"
                       " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12" IF_OURS,
     [SQL_SET_INDEXED] = "UPDATE store SET indexed = ?2" IF_OURS,
-    [SQL_SET_JOURNAL] = "UPDATE store SET journal_open = ?2" IF_OURS,
+    [SQL_SET_LEFT] = "UPDATE store SET journal_open = ?2, left_as = ?3" IF_OURS,
+    [SQL_LEFT] = "SELECT left_as FROM store",
+    [SQL_TIMELINES] = "SELECT id, began, created, reason FROM timelines ORDER BY number",
+    [SQL_ADD_TIMELINE] = "INSERT INTO timelines (id, began, created, reason)"
+                         " VALUES (?1, ?2, ?3, ?4)",
+    [SQL_PRUNE_TIMELINES] = "DELETE FROM timelines WHERE number <= (SELECT max(number) - ?1"
+                            " FROM timelines)",
+    [SQL_ADOPT_TIMELINE] = "UPDATE timelines SET id = ?1 WHERE reason = 'first'",
     [SQL_SET_RUN] = "UPDATE store SET run = ?2" IF_OURS,
     [SQL_ADOPT] = "UPDATE store SET store_id = ?2, id_key = ?3" IF_OURS,
     [SQL_RAISE_EPOCH] = "UPDATE store SET epoch = epoch + 1" IF_OURS,

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-#define SCHEMA_VERSION        3
+#define SCHEMA_VERSION        4
 #define SCHEMA_APPLICATION_ID 0x43616972 /* "Cair", in the file's header: `file` shows it */
 
 /* [i] leads from version i to i + 1. */
@@ -25,7 +25,12 @@ enum sql {
     SQL_BEGIN_WRITE,
     SQL_SET_STATE,
     SQL_SET_INDEXED,
-    SQL_SET_JOURNAL,
+    SQL_SET_LEFT,
+    SQL_LEFT,
+    SQL_TIMELINES,
+    SQL_ADD_TIMELINE,
+    SQL_PRUNE_TIMELINES,
+    SQL_ADOPT_TIMELINE,
     SQL_RAISE_EPOCH,
     SQL_SET_RUN,
     SQL_ADOPT,

@@ -14,6 +14,7 @@
  *   ids.c      a walk through all client-made ids
  *   scan.c     ranges of a stream or the log, with selectors (types.c, values.c)
  *   backup.c   consistent copies
+ *   timelines.c  which histories the store has been on, and how it was left
  *   place.c    whether the files are still those that were opened
  *
  * The file is in WAL mode and every commit of the writer is synced. Other programs may read and
@@ -360,22 +361,7 @@ static int load_state(struct backend_conn *c, struct store_state *out, struct er
     out->next_deadline = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
     out->expiring_count = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
     sqlite3_reset(stmt);
-    return 0;
-}
-
-static int set_journal_open(struct backend_conn *c, bool open, struct err *err) {
-    assert(c->w != NULL);
-    int rc = sqlite_refresh(c, err);
-    if (rc == 0) rc = sqlite_check_place(c, err);
-    if (rc != 0) return rc;
-    sqlite3_stmt *stmt = c->stmts[SQL_SET_JOURNAL];
-    sqlite_bind_ours(c, stmt);
-    sqlite3_bind_int(stmt, 2, open);
-    rc = sqlite_step(c, stmt, err);
-    if (rc != 0) return rc;
-    if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
-    c->w->state.s.journal_open = open;
-    return 0;
+    return sqlite_read_left(c, &out->left, err);
 }
 
 static int set_run(struct backend_conn *c, uint32_t run, struct err *err) {
@@ -387,22 +373,6 @@ static int set_run(struct backend_conn *c, uint32_t run, struct err *err) {
     if (rc != 0) return rc;
     if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
     c->w->state.s.run = run;
-    return 0;
-}
-
-static int adopt(struct backend_conn *c, const struct uuid *store_id, uint64_t id_key,
-                 struct err *err) {
-    assert(c->w != NULL);
-    assert(c->w->state.s.applied == 0);
-    sqlite3_stmt *stmt = c->stmts[SQL_ADOPT];
-    sqlite_bind_ours(c, stmt);
-    sqlite3_bind_blob(stmt, 2, store_id, sizeof *store_id, SQLITE_STATIC);
-    sqlite_bind_u64(stmt, 3, id_key);
-    int rc = sqlite_step(c, stmt, err);
-    if (rc != 0) return rc;
-    if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
-    c->w->state.s.store_id = *store_id;
-    c->w->state.s.id_key = id_key;
     return 0;
 }
 
@@ -437,11 +407,12 @@ const struct backend backend_sqlite = {
     .open_reader = open_reader,
     .close = conn_close,
     .load_state = load_state,
-    .set_journal_open = set_journal_open,
+    .load_timelines = sqlite_load_timelines,
+    .set_left = sqlite_set_left,
     .probe = probe,
     .check = sqlite_check_place,
     .set_run = set_run,
-    .adopt = adopt,
+    .adopt = sqlite_adopt,
     .apply = sqlite_apply,
     .maintain = sqlite_maintain,
     .stats = stats,
