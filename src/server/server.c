@@ -65,9 +65,10 @@ static void on_voided(const char *why, void *arg) {
     }
     clients_void(srv, srv->model.open, why);
     server_reset_needs(srv);
-    if (srv->model.interval) blocking_log_emptied(srv); /* its end was told, and is gone */
+    bool was_told = model_was_told_beyond(&srv->model, durable);
+    if (was_told) blocking_log_emptied(srv);
     model_rebuild(&srv->model);
-    subscriptions_voided(srv);
+    subscriptions_voided(srv, was_told);
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);

@@ -259,6 +259,10 @@ void model_pack(struct model *m);
 /* The store has voided everything beyond its durable number: the model is built again from what is
  * durable and not applied; the rest is loaded when it is asked for. */
 void model_rebuild(struct model *m);
+/* Before that: whether somebody was told what is void. Then a new timeline begins. */
+static inline bool model_was_told_beyond(const struct model *m, uint64_t durable) {
+    return m->interval && m->decided > durable;
+}
 /* The store takes writes again: what could not be written meanwhile is. */
 void model_resumed(struct model *m);
 /* Emits a FLUSH frame: everything is gone. Returns its frame. Not while an earlier one is not

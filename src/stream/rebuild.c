@@ -74,7 +74,7 @@ static void unflush(struct model *m) {
 
 void model_rebuild(struct model *m) {
     uint64_t durable = store_durable(m->store);
-    bool was_told = m->interval && m->decided > durable;
+    bool was_told = model_was_told_beyond(m, durable);
     model_drop_streams(m);
     if (m->flushed.frame > durable)
         unflush(m);

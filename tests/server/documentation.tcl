@@ -127,7 +127,7 @@ with_server {} {
                 r EAPPEND order-$run order.shipped
                 set last [field [r EAPPEND order-$run order.paid] partition_sequence]
                 r EAPPEND user-$run user.created
-                wait_for "the position behind all events" { [r GET orders-seen] == $last + 1 }
+                wait_for "the position behind all events" { [lindex [split [r GET orders-seen] @] 0] == $last + 1 }
             } finally {
                 exec kill $program
             }

@@ -103,6 +103,13 @@ with_server {} {
             assert_equal [count_to 200 250] [sequences_from $c 200@$new]
             assert_equal [count_to 200 250] [sequences_from $c 200] ;# who says nothing of timelines is not told
             assert_unknown [srv default_client] 10@$new
+            # So are those who are pushed to.
+            assert_equal [$c err EREAD FROM 200@$old] [$c err ESUBSCRIBE * FROM 200@$old]
+            $c HELLO 3
+            set reply [$c ESUBSCRIBE * FROM 149@$old FIELDS partition_sequence]
+            assert_equal [list from 149 head 250 timeline $new] [lrange $reply 2 end]
+            assert_equal {149 150 151} [lmap i {1 2 3} {lindex [$c push] 3}]
+            $c EUNSUBSCRIBE *
             # Nor does a stop change it.
             $c close
             $other restart
@@ -332,17 +339,26 @@ with_faulty_server {durability "interval 1"} {
         r WAITAOF 1 0 0
         set old [timeline]
         set head [field [r EREAD FROM NEW] head]
-        with_clients {waits before} {
+        with_clients {waits before pushed} {
+            $pushed HELLO 3
+            set id [field [$pushed ESUBSCRIBE * FROM $head@$old FIELDS partition_sequence] id]
+            assert_equal [list caughtup $id $head] [$pushed push]
             fault "$journal\nhold sync\nhold write\nfail sync EIO\nfail write EIO"
             append_events [srv default_client] s 3
             $waits send EREAD FROM [expr {$head + 3}]@$old BLOCK 0
             assert [$waits silent]
+            assert_equal [list $head [expr {$head + 1}]] [lmap i {1 2} {lindex [$pushed push] 3}]
             fault "$journal\nfail sync EIO\nfail write EIO"
             assert_error "TIMELINE the history of the store has changed while this waited*" {$waits read}
             assert_equal $head [field [r EREAD FROM NEW] head]
             set new [timeline]
             assert_same_up_to [srv default_client] [expr {$head + 3}]@$old $head "the disk refused its end"
             assert_equal {} [sequences_from $before $head@$old]
+            set push [$pushed push]
+            while {[lindex $push 0] eq "event"} { set push [$pushed push] }
+            assert_equal [list end $id timeline] $push
+            $pushed ESUBSCRIBE * FROM $head@$old
+            assert_match "TIMELINE *" [$pushed err ESUBSCRIBE * FROM [expr {$head + 1}]@$old]
         }
         no_fault
         wait_for "appends are taken again" {[lindex [r typed EAPPEND s t] 0] ne "error"}

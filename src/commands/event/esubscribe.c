@@ -132,10 +132,11 @@ static enum outcome subscribe(struct client *c, const struct esubscribe *a,
     if (!pages_may_wait_or_reply(c, selector) || !push_allowed_or_reply(c)) return REPLIED;
     wish.shape = push_wire_shape(c, &a->chosen);
     struct subscription *s = subscription_create(c, &wish);
-    reply_map(c, 3);
+    reply_map(c, 4);
     reply_uuid(c, "id", &s->id);
     reply_number(c, "from", wish.position);
     reply_number(c, "head", head);
+    reply_timeline(c);
     return REPLIED;
 }
 

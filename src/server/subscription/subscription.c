@@ -258,11 +258,16 @@ static void drop_void(struct subscriptions *subs, uint64_t durable) {
     }
 }
 
-void subscriptions_voided(struct server *srv) {
+void subscriptions_voided(struct server *srv, bool was_told) {
     struct subscriptions *subs = &srv->subscriptions;
     uint64_t durable = store_durable(srv->store), end = srv->model.next_sequence;
     drop_void(subs, durable);
-    /* With durability `interval` it may have been sent what is void; other events will be there. */
+    if (was_told) { /* the store is on another timeline than the one that they were told */
+        subs->flushes++;
+        subs->flush_frame = 0;
+        subs->rewound = true;
+        return;
+    }
     LIST_FOR_EACH (it, &subs->all) {
         struct subscription *s = LIST_ENTRY(it, struct subscription, all);
         bool elsewhere = s->flushes != subs->flushes; /* its positions are of before the FLUSHALL */
@@ -280,16 +285,18 @@ void subscriptions_emptied(struct server *srv) {
     srv->subscriptions.flush_frame = srv->model.flushed.frame;
 }
 
-/* Those of before the FLUSHALL end, the oldest first. */
+/* Those of before the FLUSHALL, or the void, end, the oldest first. */
 static void end_flushed(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
+    const char *reason = subs->rewound ? "timeline" : "flushed";
     for (int n = 0; n < ENDED_A_TURN; n++) {
         struct subscription *s = LIST_ENTRY(subs->all.next, struct subscription, all);
         if (list_empty(&subs->all) || s->flushes == subs->flushes) {
             subs->flush_frame = 0;
+            subs->rewound = false;
             return;
         }
-        subscription_end(s, "flushed");
+        subscription_end(s, reason);
     }
 }
 
@@ -306,12 +313,13 @@ static void announce(struct server *srv) {
 
 static bool flush_is_settled(const struct server *srv) {
     uint64_t frame = srv->subscriptions.flush_frame;
+    if (UNLIKELY(srv->subscriptions.rewound)) return true;
     return frame != 0 && frame <= model_settled(&srv->model);
 }
 
 void subscriptions_run(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
-    if (LIKELY(subs->count == 0 && subs->flush_frame == 0)) return;
+    if (LIKELY(subs->count == 0 && subs->flush_frame == 0 && !subs->rewound)) return;
     const struct live *l = blocking_live(srv);
     size_t looked = l->watchers + l->followers > 0 ? l->work : 0;
     subs->work = LIVE_LOOKS_A_TURN - MIN(looked, LIVE_LOOKS_A_TURN);

@@ -141,6 +141,7 @@ struct subscriptions { /* the server's */
     unsigned reading;              /* pages */
     uint64_t turn;                 /* a number for each turn of the loop */
     uint64_t flushes, flush_frame; /* that is not settled; 0: none */
+    bool rewound;                  /* those of before a void are to end */
     size_t work;                   /* of this turn */
     uint64_t delivered, delivered_bytes, pages, made, behind;
 };
@@ -154,8 +155,9 @@ void subscriptions_run(struct server *srv);
 /* Whether they go on without anything happening. */
 bool subscriptions_pending(const struct server *srv);
 void subscriptions_cron(struct server *srv); /* ten times a second */
-/* What was not durable is void, and the model was built anew. */
-void subscriptions_voided(struct server *srv);
+/* What was not durable is void, and the model was built anew. was_told: with durability `interval`
+ * clients know what is void; then all subscriptions end. */
+void subscriptions_voided(struct server *srv, bool was_told);
 /* FLUSHALL was decided: all end when it is settled. */
 void subscriptions_emptied(struct server *srv);
 /* The connection goes, or is reset. */
