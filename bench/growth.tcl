@@ -350,6 +350,15 @@ proc run_G22 {} {
         return [expr {20 * $n}]
     }
 }
+proc run_G23 {} {
+    growth G23 "XADD, by subscriptions to other streams" -sizes {1000 10000 100000} \
+        -conf {max-client-subscriptions 1000000 max-subscriptions 1000000} -prepare {
+        talk [request HELLO 3]
+        talk_each 0 $n 2000 { list ESUB other-$i }
+    } -operate {
+        talk_each 0 20000 100 { list XADD s$i * v x }
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

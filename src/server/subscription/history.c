@@ -57,9 +57,12 @@ void subscription_give_up_reading(struct subscription *s) {
 }
 
 /* The backend looks for names as it knows them (pages_names_applied has the same). */
+static uint64_t last_renaming(const struct model *m) {
+    return MIN(m->renamed.frame, model_settled(m));
+}
+
 static bool names_are_applied(const struct server *srv) {
-    const struct model *m = &srv->model;
-    return MIN(m->renamed.frame, model_settled(m)) <= store_applied(srv->store);
+    return last_renaming(&srv->model) <= store_applied(srv->store);
 }
 
 static bool selects_names(const struct selector *s) {
@@ -177,12 +180,14 @@ static size_t count_wanted(const struct subscription *s) {
     return (size_t)MIN(PAGE_EVENTS, MAX(credit, (uint64_t)1));
 }
 
-/* The page that has come, if it is of the log as it is now, and of what is wanted next. */
+/* The page that has come, if it is of the log as it is now, of what is wanted next, and selected by
+ * the names that streams have now. */
 static const struct page *page_of(const struct subscription *s, const struct page_read *p) {
-    bool good = p != NULL && p->generation == s->srv->model.generation &&
-                p->request.range.start <= s->position && s->position <= p->request.range.end &&
-                p->selector == s->selector;
-    return good ? &p->request.page : NULL;
+    const struct model *m = &s->srv->model;
+    if (p == NULL || p->generation != m->generation || p->selector != s->selector) return NULL;
+    if (p->request.range.start > s->position || s->position > p->request.range.end) return NULL;
+    bool renamed = selects_names(s->selector) && last_renaming(m) > p->request.page.applied;
+    return renamed ? NULL : &p->request.page;
 }
 
 /* What it read, or looked at, counts against the turn. */
