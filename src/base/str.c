@@ -103,11 +103,8 @@ bool str_to_bytes(struct str s, uint64_t *out) {
     return false;
 }
 
-size_t u64_to_dec(uint64_t v, char out[20]) {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
+/* log10 from log2: 1233/4096 is a little more than log10(2). */
+static inline size_t dec_len(uint64_t v) {
     static const uint64_t powers[] = {
         0,
         10,
@@ -130,9 +127,24 @@ size_t u64_to_dec(uint64_t v, char out[20]) {
         1000000000000000000,
         10000000000000000000u,
     };
-    /* log10 from log2: 1233/4096 is a little more than log10(2). */
     unsigned bits = 64 - (unsigned)__builtin_clzll(v | 1), guess = (bits * 1233) >> 12;
-    size_t len = guess + (v >= powers[guess]);
+    return guess + (v >= powers[guess]);
+}
+
+size_t u64_dec_len(uint64_t v) {
+    return dec_len(v);
+}
+
+size_t i64_dec_len(int64_t v) {
+    return v >= 0 ? dec_len((uint64_t)v) : 1 + dec_len(0 - (uint64_t)v);
+}
+
+size_t u64_to_dec(uint64_t v, char out[20]) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t len = dec_len(v);
     char *at = out + len;
     for (; v >= 100; v /= 100) memcpy(at -= 2, pairs + 2 * (v % 100), 2);
     if (v >= 10)

@@ -36,6 +36,9 @@ MUST_CHECK bool str_to_bytes(struct str s, uint64_t *out);
 /* Writes v in decimal to out (at most 20 bytes, no NUL), returns the length. */
 size_t u64_to_dec(uint64_t v, char out[20]);
 size_t i64_to_dec(int64_t v, char out[20]);
+/* How many bytes that would be. */
+size_t u64_dec_len(uint64_t v);
+size_t i64_dec_len(int64_t v);
 
 /* Redis' glob: * ? [abc] [^a] [a-z] and \ to quote. Byte-wise. Work is bounded:
  * patterns with many stars never take exponential time. */

@@ -245,12 +245,8 @@ enum outcome cmd_keys(struct client *c, const struct request *r) {
         reply_too_long(c, "ask for portions, with SCAN and its COUNT");
         return REPLIED;
     }
-    struct reply_text *text = key_walk_text(found);
     reply_array(c, key_walk_count(found));
-    if (long_reply_suits(c, text->bytes))
-        long_reply_text(c, text);
-    else
-        while (reply_text_take(text, &c->out)) {}
+    reply_text_send(c, key_walk_text(found));
     return REPLIED;
 }
 

@@ -1,6 +1,7 @@
 /* XCLAIM, XAUTOCLAIM: pending entries get another owner. First it is found out which ones, and what
  * of them has to be loaded; then all of them change in one frame. */
 #include "base/alloc.h"
+#include "server/client/long_reply.h"
 #include "server/client/share.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
@@ -14,7 +15,8 @@
 
 #define AUTO_COUNT     100
 #define AUTO_COUNT_MAX (INT64_MAX / 16)
-#define AUTO_ATTEMPTS  10 /* pending entries that are looked at for each that is asked for */
+#define AUTO_MOST      10000 /* entries that one call claims, whatever its COUNT: some milliseconds */
+#define AUTO_ATTEMPTS  10    /* pending entries that are looked at for each that is asked for */
 
 /* How an entry is claimed. */
 struct claim {
@@ -149,6 +151,12 @@ static bool parse_xclaim(struct client *c, const struct request *r, struct claim
     return parse_options(c, r, 5 + *n, claim) && xname_or_reply(c, claim->consumer, "consumer");
 }
 
+static uint64_t events_bytes(const struct candidate *list, size_t n) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) bytes += list[i].event != NULL ? list[i].event->size : 0;
+    return bytes;
+}
+
 /* What there is of the ids. An event is needed to be replied, or to know that it exists. *bytes:
  * what the events take, or some of them when that is beyond bytes_max. */
 static bool find_candidates(struct client *c, const struct claim *claim, struct candidate *list,
@@ -169,8 +177,7 @@ static bool find_candidates(struct client *c, const struct claim *claim, struct 
     if (*bytes > bytes_max) return true;
     if (claim->just_id) return known;
     if (!need_events(c, claim, list, n, bytes_max, &found) || !known) return false;
-    *bytes = 0;
-    for (size_t i = 0; i < n; i++) *bytes += list[i].event != NULL ? list[i].event->size : 0;
+    *bytes = events_bytes(list, n);
     return true;
 }
 
@@ -179,6 +186,19 @@ static bool takes(const struct client *c, const struct claim *claim, const struc
     const struct pending_entry *e = pending_find(&claim->group->pending, it->id);
     if (e == NULL) return it->version == NO_VERSION && it->event != NULL;
     return is_idle(c, claim, e);
+}
+
+static void reply_all_claimed(struct client *c, const struct claim *claim,
+                              const struct candidate *list, size_t n) {
+    reply_array(c, n);
+    if (claim->just_id || !long_reply_suits(c, events_bytes(list, n))) {
+        for (size_t i = 0; i < n; i++) reply_claimed(c, claim, &list[i]);
+        return;
+    }
+    struct event **events = xmalloc(n * sizeof(struct event *));
+    for (size_t i = 0; i < n; i++) events[i] = list[i].event;
+    long_reply(c, events, n, reply_entry);
+    free(events);
 }
 
 static void claim_all(struct client *c, const struct claim *claim, struct candidate *list,
@@ -197,8 +217,7 @@ static void claim_all(struct client *c, const struct claim *claim, struct candid
             list[count++] = list[i];
         }
     }
-    reply_array(c, count);
-    for (size_t i = 0; i < count; i++) reply_claimed(c, claim, &list[i]);
+    reply_all_claimed(c, claim, list, count);
 }
 
 /* XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-ms] [RETRYCOUNT count]
@@ -275,8 +294,8 @@ static void add_candidate(struct scan *scan, const struct pending_entry *e, bool
 /* What is idle long enough, or gone, within the limits. */
 static void collect(struct client *c, const struct claim *claim, struct scan *scan) {
     const struct cgroup *g = claim->group;
-    uint64_t count = MIN(scan->count, (uint64_t)pending_room(c));
-    uint64_t attempts = scan->count * AUTO_ATTEMPTS;
+    uint64_t count = MIN(MIN(scan->count, (uint64_t)AUTO_MOST), (uint64_t)pending_room(c));
+    uint64_t attempts = MIN(scan->count, (uint64_t)AUTO_MOST) * AUTO_ATTEMPTS;
     struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, scan->from);
     const struct pending_entry *e = NULL;
     while (scan->n < count && attempts-- > 0 && (e = pending_next(&at)) != NULL) {

@@ -1,6 +1,7 @@
 /* XGROUP STATS: how a group gets on, for people and monitoring. Redis has nothing like it, and its
  * own maps (XINFO) must have its own fields only, so it is a command of ours. */
 #include "server/server.h"
+#include "server/client/reply_draft.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
@@ -76,7 +77,10 @@ enum outcome cmd_xgroup_stats(struct client *c, const struct request *r) {
     struct cgroup *const *groups = one != NULL ? &one : cgroups_in_order(s->extra);
     uint32_t n = one != NULL ? 1 : groups != NULL ? s->extra->group_count : 0;
     if (!need_groups(c, groups, n)) return PARKED;
+    struct reply_draft d;
+    reply_draft_begin(&d, c);
     if (one == NULL) reply_array(c, n);
-    for (uint32_t i = 0; i < n; i++) put_group(c, groups[i]);
+    for (uint32_t i = 0; i < n && !reply_draft_is_over(&d); i++) put_group(c, groups[i]);
+    reply_draft_send(&d, "ask for one group");
     return REPLIED;
 }

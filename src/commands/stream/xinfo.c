@@ -2,11 +2,13 @@
 #include "stream/ids/idempotent.h"
 #include "server/server.h"
 #include "server/client/long_reply.h"
+#include "server/client/reply_draft.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/pending_reply.h"
 #include "commands/stream/shared.h"
 
 #define FULL_COUNT  10
@@ -130,26 +132,26 @@ static enum outcome info_stream(struct client *c, struct stream *s) {
 /* ---- STREAM ... FULL ---- */
 
 /* The entries that a consumer, or the whole group, has pending; `most` of them at most. */
-static void put_pending(struct client *c, const struct cgroup *g, uint32_t consumer,
+static void put_pending(struct reply_draft *d, const struct cgroup *g, uint32_t consumer,
                         uint64_t most) {
     uint64_t n = MIN((uint64_t)pending_count_of(&g->pending, consumer), most);
     struct pending_cursor at = pending_seek(&g->pending, consumer, ENTRY_ID_MIN);
-    bool all = consumer == PENDING_ALL;
-    reply_bulk_c(c, "pending");
-    reply_array(c, n);
-    while (n-- > 0) {
+    reply_bulk_c(d->c, "pending");
+    reply_array(d->c, n);
+    struct reply_text *t = reply_draft_text(d);
+    while (n-- > 0 && !reply_draft_is_over(d)) {
         const struct pending_entry *e = pending_next(&at);
-        const struct consumer *owner = cgroup_consumer_at(g, e->consumer);
-        reply_array(c, all ? 4 : 3);
-        reply_entry_id(c, e->id);
-        if (all) reply_bulk(c, owner != NULL ? owner->name : STR(""));
-        reply_int(c, (int64_t)pending_delivered(e));
-        reply_int(c, deliveries_shown(e->deliveries));
+        int64_t delivered = (int64_t)pending_delivered(e);
+        if (consumer == PENDING_ALL)
+            reply_text_pending(t, g, e, delivered);
+        else
+            reply_text_pending_of_one(t, e, delivered);
     }
 }
 
-static void put_full_consumer(struct client *c, const struct cgroup *g,
+static void put_full_consumer(struct reply_draft *d, const struct cgroup *g,
                               const struct consumer *consumer, uint64_t most) {
+    struct client *c = d->c;
     bool active = consumer->active != CONSUMER_NEVER_ACTIVE;
     reply_map(c, 5);
     put_name(c, consumer->name);
@@ -157,11 +159,12 @@ static void put_full_consumer(struct client *c, const struct cgroup *g,
     reply_bulk_c(c, "active-time");
     reply_int(c, active ? (int64_t)consumer->active : -1);
     put_int(c, "pel-count", pending_count_of(&g->pending, consumer->number));
-    put_pending(c, g, consumer->number, most);
+    put_pending(d, g, consumer->number, most);
 }
 
-static void put_full_group(struct client *c, const struct cgroup *g, const struct event *first,
+static void put_full_group(struct reply_draft *d, const struct cgroup *g, const struct event *first,
                            uint64_t most) {
+    struct client *c = d->c;
     uint32_t nacked = pending_count_of(&g->pending, PENDING_UNOWNED);
     reply_map(c, nacked > 0 ? 8 : 7);
     put_name(c, g->name);
@@ -169,42 +172,45 @@ static void put_full_group(struct client *c, const struct cgroup *g, const struc
     put_entries_read(c, g);
     put_lag(c, g, first);
     put_int(c, "pel-count", pending_count(&g->pending));
-    put_pending(c, g, PENDING_ALL, most);
+    put_pending(d, g, PENDING_ALL, most);
     reply_bulk_c(c, "consumers");
     reply_array(c, g->consumer_count);
     struct consumer *const *consumers = consumers_in_order(g);
-    for (uint32_t i = 0; i < g->consumer_count; i++) put_full_consumer(c, g, consumers[i], most);
+    for (uint32_t i = 0; i < g->consumer_count && !reply_draft_is_over(d); i++)
+        put_full_consumer(d, g, consumers[i], most);
     if (nacked > 0) put_int(c, "nacked-count", nacked);
 }
 
-static void put_full_groups(struct client *c, const struct stream *s, const struct event *first,
-                            uint64_t most) {
+static void put_full_groups(struct reply_draft *d, const struct stream *s,
+                            const struct event *first, uint64_t most) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
-    reply_bulk_c(c, "groups");
-    reply_array(c, groups);
+    reply_bulk_c(d->c, "groups");
+    reply_array(d->c, groups);
     struct cgroup *const *in_order = cgroups_in_order(s->extra);
-    for (uint32_t i = 0; i < groups; i++) put_full_group(c, in_order[i], first, most);
+    for (uint32_t i = 0; i < groups && !reply_draft_is_over(d); i++)
+        put_full_group(d, in_order[i], first, most);
 }
 
-/* Very many entries are written over several turns; what is said of the groups is of this one. */
+/* What is long is written over several turns; all of it is of this one. */
 static void put_full(struct client *c, const struct stream *s, const struct event *first,
                      const struct entry_list *list, uint64_t most) {
+    struct reply_draft groups;
+    uint64_t start = client_out_offset(c), max = c->srv->config.reply_bytes_max;
     put_stream(c, s, first, 2);
     reply_bulk_c(c, "entries");
-    if (!long_reply_suits(c, list->bytes)) {
-        reply_entries(c, list->events, list->count);
-        put_full_groups(c, s, first, most);
-        return;
-    }
     reply_array(c, list->count);
-    uint64_t behind = client_out_offset(c);
-    put_full_groups(c, s, first, most);
-    uint64_t bytes = list->bytes + (client_out_offset(c) - behind);
-    if (!c->out.overflow && bytes <= c->srv->config.reply_bytes_max) {
+    reply_draft_begin(&groups, c);
+    put_full_groups(&groups, s, first, most);
+    struct reply_text *behind = reply_draft_text(&groups);
+    if (list->bytes + behind->bytes > max) {
+        reply_text_clear(behind);
+        if (!c->out.overflow) client_cut_reply(c, start); /* or EXEC's is dropped */
+        reply_too_long(c, FULL_ADVICE);
+    } else if (long_reply_suits(c, list->bytes + behind->bytes)) {
         long_reply_before(c, list->events, list->count, reply_entry, behind);
     } else {
-        client_cut_reply(c, c->reply_start);
-        reply_too_long(c, FULL_ADVICE);
+        for (size_t i = 0; i < list->count; i++) reply_entry(c, list->events[i]);
+        reply_text_send(c, behind);
     }
 }
 
@@ -278,9 +284,13 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
     if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
     if (groups > 0 && !need_first(c, s, &first)) return PARKED;
+    struct reply_draft d;
+    reply_draft_begin(&d, c);
     reply_array(c, groups);
     struct cgroup *const *in_order = cgroups_in_order(s->extra);
-    for (uint32_t i = 0; i < groups; i++) put_group(c, in_order[i], first);
+    for (uint32_t i = 0; i < groups && !reply_draft_is_over(&d); i++)
+        put_group(c, in_order[i], first);
+    reply_draft_send(&d, "ask for one group, with XGROUP STATS");
     return REPLIED;
 }
 
@@ -308,9 +318,13 @@ enum outcome cmd_xinfo_consumers(struct client *c, const struct request *r) {
         reply_no_group_for_key(c, r->argv[2], r->argv[3]);
         return REPLIED;
     }
+    struct reply_draft d;
+    reply_draft_begin(&d, c);
     reply_array(c, g->consumer_count);
     struct consumer *const *consumers = consumers_in_order(g);
-    for (uint32_t i = 0; i < g->consumer_count; i++) put_consumer(c, g, consumers[i]);
+    for (uint32_t i = 0; i < g->consumer_count && !reply_draft_is_over(&d); i++)
+        put_consumer(c, g, consumers[i]);
+    reply_draft_send(&d, "ask for those that have something pending, with XPENDING");
     return REPLIED;
 }
 

@@ -1,41 +1,56 @@
-/* XPENDING: what a group's consumers have not acknowledged. */
+/* XPENDING: what a group's consumers have not acknowledged. It is noted at once, and when it is
+ * very much written over several turns. */
 #include "server/server.h"
+#include "server/client/long_reply.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/pending_reply.h"
 #include "commands/stream/shared.h"
 
 /* ---- the summary ---- */
 
-static void reply_owners(struct client *c, const struct cgroup *g) {
+/* Those that have something pending. Returns how many. */
+static size_t note_owners(const struct cgroup *g, struct reply_text *t, uint64_t bytes_max) {
     struct consumer *const *consumers = consumers_in_order(g);
     size_t owners = 0;
-    for (uint32_t i = 0; i < g->consumer_count; i++)
-        owners += pending_count_of(&g->pending, consumers[i]->number) > 0;
-    reply_array(c, owners);
-    for (uint32_t i = 0; i < g->consumer_count; i++) {
+    for (uint32_t i = 0; i < g->consumer_count && t->bytes <= bytes_max; i++) {
         uint32_t n = pending_count_of(&g->pending, consumers[i]->number);
-        if (n == 0) continue;
-        reply_array(c, 2);
-        reply_bulk(c, consumers[i]->name);
-        resp_put_bulk_u64(&c->out, n);
+        if (n > 0) reply_text_owner(t, consumers[i], n);
+        owners += n > 0;
     }
+    return owners;
+}
+
+static void reply_nothing_pending(struct client *c) {
+    reply_array(c, 4);
+    reply_int(c, 0);
+    reply_null(c);
+    reply_null(c);
+    resp_put_null_array(&c->out, c->resp);
 }
 
 static void reply_summary(struct client *c, const struct cgroup *g) {
-    uint32_t n = pending_count(&g->pending);
-    reply_array(c, 4);
-    reply_int(c, n);
-    if (n == 0) {
-        reply_null(c);
-        reply_null(c);
-        resp_put_null_array(&c->out, c->resp);
+    uint64_t max = c->srv->config.reply_bytes_max;
+    struct reply_text text;
+    if (pending_count(&g->pending) == 0) {
+        reply_nothing_pending(c);
         return;
     }
+    reply_text_init(&text);
+    size_t owners = note_owners(g, &text, max);
+    if (text.bytes > max) {
+        reply_text_clear(&text);
+        reply_too_long(c, "ask for the entries, with a range and a count");
+        return;
+    }
+    reply_array(c, 4);
+    reply_int(c, pending_count(&g->pending));
     reply_entry_id(c, pending_first(&g->pending, PENDING_ALL)->id);
     reply_entry_id(c, pending_last(&g->pending, PENDING_ALL)->id);
-    reply_owners(c, g);
+    reply_array(c, owners);
+    reply_text_send(c, &text);
 }
 
 /* ---- entries ---- */
@@ -75,24 +90,18 @@ static bool matches(const struct client *c, const struct pending_args *a,
     return model_since(&c->srv->model, pending_delivered(e)) >= a->min_idle;
 }
 
-static void reply_pending(struct client *c, const struct cgroup *g, const struct pending_entry *e) {
-    const struct consumer *owner = cgroup_consumer_at(g, e->consumer);
-    reply_array(c, 4);
-    reply_entry_id(c, e->id);
-    reply_bulk(c, owner != NULL ? owner->name : STR(""));
-    reply_int(c, owner != NULL ? (int64_t)model_since(&c->srv->model, pending_delivered(e)) : -1);
-    reply_int(c, deliveries_shown(e->deliveries));
-}
-
-/* The entries that the arguments name; replied if `replies`. Returns how many. */
-static size_t each_pending(struct client *c, const struct cgroup *g, const struct pending_args *a,
-                           uint32_t consumer, bool replies) {
+/* Notes the entries that the arguments name, as far as they may be replied. Returns how many. */
+static size_t note_pending(struct client *c, const struct cgroup *g, const struct pending_args *a,
+                           uint32_t consumer, struct reply_text *t) {
     size_t n = 0;
     const struct pending_entry *e;
     struct pending_cursor at = pending_seek(&g->pending, consumer, a->start);
-    while (n < a->count && (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
+    while (n < a->count && t->bytes <= c->srv->config.reply_bytes_max &&
+           (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
         if (!matches(c, a, e)) continue;
-        if (replies) reply_pending(c, g, e);
+        bool owned = e->consumer != PENDING_UNOWNED;
+        int64_t idle = owned ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1;
+        reply_text_pending(t, g, e, idle);
         n++;
     }
     return n;
@@ -101,6 +110,7 @@ static size_t each_pending(struct client *c, const struct cgroup *g, const struc
 static void reply_entries_pending(struct client *c, const struct cgroup *g,
                                   const struct pending_args *a) {
     uint32_t number = PENDING_ALL;
+    struct reply_text text;
     if (a->consumer.ptr != NULL) {
         const struct consumer *consumer = cgroup_consumer(g, a->consumer);
         if (consumer == NULL) {
@@ -109,8 +119,15 @@ static void reply_entries_pending(struct client *c, const struct cgroup *g,
         }
         number = consumer->number;
     }
-    reply_array(c, each_pending(c, g, a, number, false));
-    each_pending(c, g, a, number, true);
+    reply_text_init(&text);
+    size_t n = note_pending(c, g, a, number, &text);
+    if (text.bytes > c->srv->config.reply_bytes_max) {
+        reply_text_clear(&text);
+        reply_too_long(c, "ask for less of it, with a lower COUNT");
+        return;
+    }
+    reply_array(c, n);
+    reply_text_send(c, &text);
 }
 
 /* XPENDING key group [[IDLE min-idle-time] start end count [consumer]] */

@@ -108,6 +108,12 @@ static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_
 
 /* ---- what will be delivered ---- */
 
+/* How many are worth looking at for the budget: its bytes hold no more events, and those that are
+ * gone take none of them. */
+static uint64_t again_most(const struct xread_args *a, const struct budget *budget) {
+    return MIN(MIN(a->count, budget->entries), budget->bytes / sizeof(struct event) + 1);
+}
+
 static void add_again(struct source *src, size_t *cap, const struct pending_entry *e) {
     if (src->again_count == *cap) {
         *cap = *cap == 0 ? 16 : *cap * 2;
@@ -144,7 +150,7 @@ static bool find_history(struct client *c, const struct xread_args *a, struct so
     struct entry_id from = src->after;
     size_t cap = 0;
     const struct consumer *consumer = cgroup_consumer(src->group, a->consumer);
-    uint64_t most = MIN(a->count, budget->entries);
+    uint64_t most = again_most(a, budget);
     if (consumer == NULL || !entry_id_next(&from)) return true;
     struct pending_cursor at = pending_seek(&src->group->pending, consumer->number, from);
     const struct pending_entry *e;
@@ -158,7 +164,7 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
                         struct budget *budget) {
     const struct pending *p = &src->group->pending;
     const struct pending_entry *e;
-    uint64_t most = MIN(a->count, budget->entries);
+    uint64_t most = again_most(a, budget);
     size_t cap = 0, gone_cap = 0;
     bool nacked = true;
     for (e = pending_first_nacked(p); src->again_count < most && src->gone_count < GONE_MAX;

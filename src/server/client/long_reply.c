@@ -27,7 +27,7 @@ static bool make_portion(struct long_reply *l) {
     struct client *c = l->client;
     uint64_t end = client_out_offset(c) + PORTION_BYTES;
     if (l->at == l->count) {
-        reply_text_take(&l->text, &c->out);
+        reply_text_take(&l->text, c);
         l->bytes = l->text.bytes;
         return !list_empty(&l->text.pieces);
     }
@@ -67,21 +67,23 @@ void long_reply(struct client *c, struct event *const *events, size_t n, reply_e
     }
 }
 
-void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
-                       uint64_t behind) {
-    long_reply(c, events, n, put);
-    struct long_reply *l = c->long_reply;
-    size_t at = (size_t)(behind - c->out_base);
-    reply_text_raw(&l->text, c->out.data + at, c->out.len - at);
-    l->bytes += l->text.bytes;
-    client_cut_reply(c, behind);
+static void take_text(struct long_reply *l, struct reply_text *t) {
+    list_splice(&l->text.pieces, &t->pieces);
+    l->text.bytes = t->bytes;
+    l->bytes += t->bytes;
+    t->bytes = 0;
 }
 
-void long_reply_text(struct client *c, struct reply_text *t) {
-    struct long_reply *l = create(c, 0);
-    list_splice(&l->text.pieces, &t->pieces);
-    l->bytes = l->text.bytes = t->bytes;
-    t->bytes = 0;
+void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
+                       struct reply_text *behind) {
+    long_reply(c, events, n, put);
+    take_text(c->long_reply, behind);
+}
+
+void reply_text_send(struct client *c, struct reply_text *t) {
+    bool suits = long_reply_suits(c, t->bytes), more = reply_text_take(t, c);
+    while (more && !suits) more = reply_text_take(t, c);
+    if (more) take_text(create(c, 0), t);
 }
 
 void long_reply_drop(struct client *c) {

@@ -17,12 +17,11 @@ typedef void reply_event_fn(struct client *c, const struct event *e);
 /* Replies the events, the head of whose array stands in c->out already. It is the last of the
  * command's reply. They are borrowed by the command: it takes references of its own. */
 void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put);
-/* The same, and behind the events what has been written to c->out from offset `behind` on, which is
- * taken out of it. */
+/* The same, and behind the events a text. Takes its pieces: it is empty then. */
 void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
-                       uint64_t behind);
-/* Replies what was written before; the rest as above. Takes the pieces: t is empty then. */
-void long_reply_text(struct client *c, struct reply_text *t);
+                       struct reply_text *behind);
+/* Replies a text, the last of the command's reply: at once if it is short. Takes its pieces. */
+void reply_text_send(struct client *c, struct reply_text *t);
 /* Whether what is about to be replied, bytes, is to be replied so. */
 bool long_reply_suits(const struct client *c, size_t bytes);
 /* The connection goes, or its replies are void. No effect when there is none. */

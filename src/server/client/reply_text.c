@@ -2,35 +2,54 @@
 #include "server/client/reply_text.h"
 
 #include "base/alloc.h"
+#include "server/client/client.h"
 
 struct piece {
     struct list node;
-    size_t len;
-    char bytes[REPLY_PIECE_BYTES];
+    const struct reply_item_kind *kind; /* of its items; NULL: it is text */
+    size_t len, cap;
+    size_t text; /* bytes that it will be */
+    _Alignas(uint64_t) char bytes[];
 };
 
-#define FRAMING 32 /* bytes around a bulk string, at most */
+#define FRAMING         32 /* bytes around a bulk string, at most */
+#define PIECE_BYTES_MIN ((size_t)4 << 10)
 
 void reply_text_init(struct reply_text *t) {
     list_init(&t->pieces);
     t->bytes = 0;
 }
 
-static struct piece *piece_with_room(struct reply_text *t, size_t n) {
-    assert(n <= REPLY_PIECE_BYTES);
-    if (!list_empty(&t->pieces)) {
-        struct piece *last = LIST_ENTRY(t->pieces.prev, struct piece, node);
-        if (REPLY_PIECE_BYTES - last->len >= n) return last;
-    }
-    struct piece *p = xmalloc(sizeof *p);
-    p->len = 0;
+/* A short text takes little: pieces grow with it. */
+static struct piece *piece_create(struct reply_text *t, const struct reply_item_kind *kind,
+                                  size_t n) {
+    size_t cap = MAX(MIN(t->bytes, REPLY_PIECE_BYTES), MAX(PIECE_BYTES_MIN, n));
+    struct piece *p = xmalloc(sizeof *p + cap);
+    *p = (struct piece){.kind = kind, .cap = cap};
     list_init(&p->node);
     list_append(&t->pieces, &p->node);
     return p;
 }
 
+static struct piece *piece_with_room(struct reply_text *t, const struct reply_item_kind *kind,
+                                     size_t n) {
+    assert(n <= REPLY_PIECE_BYTES);
+    if (!list_empty(&t->pieces)) {
+        struct piece *last = LIST_ENTRY(t->pieces.prev, struct piece, node);
+        if (last->kind == kind && last->cap - last->len >= n && last->text < REPLY_PIECE_BYTES)
+            return last;
+    }
+    return piece_create(t, kind, n);
+}
+
+static void added(struct reply_text *t, struct piece *p, size_t len, size_t text) {
+    p->len += len;
+    p->text += text;
+    t->bytes += text;
+}
+
 void reply_text_bulk(struct reply_text *t, struct str s) {
-    struct piece *p = piece_with_room(t, s.len + FRAMING);
+    struct piece *p = piece_with_room(t, NULL, s.len + FRAMING);
     char *start = p->bytes + p->len, *at = start;
     *at++ = '$';
     at += u64_to_dec(s.len, at);
@@ -40,33 +59,49 @@ void reply_text_bulk(struct reply_text *t, struct str s) {
     at += s.len;
     *at++ = '\r';
     *at++ = '\n';
-    p->len += (size_t)(at - start);
-    t->bytes += (size_t)(at - start);
+    added(t, p, (size_t)(at - start), (size_t)(at - start));
 }
 
 void reply_text_raw(struct reply_text *t, const char *bytes, size_t n) {
     while (n > 0) {
-        struct piece *p = piece_with_room(t, 1);
-        size_t k = MIN(n, REPLY_PIECE_BYTES - p->len);
+        struct piece *p = piece_with_room(t, NULL, 1);
+        size_t k = MIN(n, p->cap - p->len);
         memcpy(p->bytes + p->len, bytes, k);
-        p->len += k;
-        t->bytes += k;
+        added(t, p, k, k);
         bytes += k;
         n -= k;
     }
 }
 
+void *reply_text_item(struct reply_text *t, const struct reply_item_kind *kind, size_t bytes) {
+    struct piece *p = piece_with_room(t, kind, kind->size);
+    void *item = p->bytes + p->len;
+    added(t, p, kind->size, bytes);
+    return item;
+}
+
 static void drop_first(struct reply_text *t) {
     struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
-    t->bytes -= p->len;
+    if (p->kind != NULL)
+        for (size_t at = 0; at < p->len; at += p->kind->size) p->kind->drop(p->bytes + at);
+    t->bytes -= p->text;
     list_remove(&p->node);
     free(p);
 }
 
-bool reply_text_take(struct reply_text *t, struct buf *out) {
+static void put_items(struct client *c, const struct piece *p) {
+    size_t before = c->out.len;
+    for (size_t at = 0; at < p->len; at += p->kind->size) p->kind->put(c, p->bytes + at);
+    assert(c->out.overflow || c->out.len - before == p->text);
+}
+
+bool reply_text_take(struct reply_text *t, struct client *c) {
     if (list_empty(&t->pieces)) return false;
     const struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
-    buf_put(out, p->bytes, p->len);
+    if (p->kind != NULL)
+        put_items(c, p);
+    else
+        buf_put(&c->out, p->bytes, p->len);
     drop_first(t);
     return true;
 }

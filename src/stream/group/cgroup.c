@@ -137,7 +137,7 @@ struct cgroup *cgroup_create(struct stream *s, struct str name) {
 }
 
 void cgroup_destroy(struct cgroup *g) {
-    for (uint32_t i = 0; i < g->consumer_count; i++) free(g->consumers[i]);
+    for (uint32_t i = 0; i < g->consumer_count; i++) consumer_unref(g->consumers[i]);
     pending_clear(&g->pending);
     free(g->consumers);
     hash_clear(&g->consumers_by_name);
@@ -148,10 +148,15 @@ void cgroup_destroy(struct cgroup *g) {
 struct consumer *consumer_create(struct str name, uint32_t number) {
     struct consumer *c = xcalloc(1, sizeof *c + name.len);
     c->number = number;
+    c->refs = 1;
     c->name = str_of((char *)(c + 1), name.len);
     if (name.len > 0) memcpy(c + 1, name.ptr, name.len);
     c->active = CONSUMER_NEVER_ACTIVE;
     return c;
+}
+
+void consumer_unref(struct consumer *c) {
+    if (c != NULL && --c->refs == 0) free(c);
 }
 
 void cgroups_free(struct stream_extra *x) {

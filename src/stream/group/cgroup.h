@@ -15,6 +15,7 @@ struct consumer {
     uint32_t number;                     /* in its group, from 1 */
     uint32_t at;                         /* its place in cgroup.consumers */
     bool times_changed;                  /* seen or active differ from what was last recorded */
+    uint32_t refs;                       /* of those who tell of it later, and the group's */
     uint64_t seen, active;               /* active CONSUMER_NEVER_ACTIVE */
     struct str name;                     /* behind the struct */
 };
@@ -70,6 +71,12 @@ struct consumer *const *consumers_in_order(const struct cgroup *g);
 struct consumer *cgroup_add_consumer(struct model *m, struct cgroup *g, struct str name);
 /* With what it has pending. */
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c);
+/* For who tells of it later: number and name stay, also when it is dropped meanwhile. */
+static inline struct consumer *consumer_ref(struct consumer *c) {
+    c->refs++;
+    return c;
+}
+void consumer_unref(struct consumer *c); /* NULL is fine */
 /* Records that the consumer just made a request; `active`: and that it received entries. Soft:
  * written to disk now and then, or with what is delivered. */
 void consumer_seen(struct model *m, struct consumer *c, bool active);

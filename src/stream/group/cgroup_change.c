@@ -167,7 +167,7 @@ static void unadd_consumer(struct model *m, struct undo *u) {
     struct cgroup *g = note->base.group;
     consumer_take(g, note->consumer);
     g->next_number = note->next_number;
-    free(note->consumer);
+    consumer_unref(note->consumer);
     position_back(m, u);
     cgroup_account(m, g);
 }
@@ -202,7 +202,7 @@ static void undrop_consumer(struct model *m, struct undo *u) {
 
 static void consumer_dropped(struct model *m, struct undo *u) {
     UNUSED(m);
-    free(CONTAINER_OF(u, struct note_consumer, base.undo)->consumer);
+    consumer_unref(CONTAINER_OF(u, struct note_consumer, base.undo)->consumer);
 }
 
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c) {
@@ -215,7 +215,7 @@ void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c)
     if (note != NULL)
         note->base.undo.keep = consumer_dropped;
     else
-        free(c);
+        consumer_unref(c);
     cgroup_account(m, g);
 }
 

@@ -115,7 +115,7 @@ bool cgroups_replay(struct model *m, struct stream *s, const struct record *r) {
             pending_remove(&g->pending, e);
         struct consumer *c = cgroup_consumer_at(g, drop->consumer);
         consumer_take(g, c);
-        free(c);
+        consumer_unref(c);
         break;
     }
     case RECORD_PENDING:

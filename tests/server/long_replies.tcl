@@ -1,0 +1,98 @@
+# What tells of very many pending entries, consumers or groups is noted at one moment, and written over several turns of the loop, no
+# faster than the client reads.
+
+set ::long [string repeat n 490]
+
+# What takes more than a client that does not read is sent: the system takes some megabytes, and the server keeps two.
+proc store_streams {} {
+    set commands [list {XGROUP CREATE s g 0 MKSTREAM} {XGROUP CREATE s h 0}]
+    for {set i 1} {$i <= 12000} {incr i} { lappend commands [list XADD s $i-0 n $i] }
+    foreach consumer {a b} count {5000 7000} {
+        lappend commands [list XREADGROUP GROUP g $consumer$::long COUNT $count STREAMS s >]
+    }
+    # Some that are nobody's.
+    lappend commands {XGROUP CREATECONSUMER s g gone} {XCLAIM s g gone 0 3-0 40-0 11000-0} {XGROUP DELCONSUMER s g gone RELEASE}
+    pipeline [srv default_client] $commands
+    set ::stored(entries) [r DUMP s]
+    set commands {}
+    for {set i 0} {$i < 8000} {incr i} {
+        set name [format %06d $i]$::long
+        lappend commands [list XGROUP CREATE s $name 0] [list XCLAIM s g $name 0 [expr {$i + 100}]-0 JUSTID]
+    }
+    pipeline [srv default_client] $commands
+    set ::stored(members) [r DUMP s]
+}
+proc restore {what} { r RESTORE s 0 $::stored($what) REPLACE }
+# Without what goes on with the time.
+proc still {command reply} {
+    if {[lindex $command 0] eq "XPENDING" && [llength $command] > 3} { return [lmap e $reply { lreplace $e 2 2 [expr {[lindex $e 2] < 0}] }] }
+    if {[lindex $command 1] ne "CONSUMERS"} { return $reply }
+    return [lmap e $reply { dict replace $e idle 0 inactive 0 }]
+}
+# Everything that the replies tell of, changed or gone.
+proc change_all {c} {
+    pipeline $c [list {XACK s g 1-0 2-0 6000-0} [list XCLAIM s g other 0 4-0 5-0 9000-0 11500-0 12000-0] \
+        [list XGROUP DELCONSUMER s g a$::long] {XGROUP SETID s h 7} {XADD s 40000-0 n 1} {XREADGROUP GROUP g new STREAMS s >} \
+        [list XGROUP DELCONSUMER s g b$::long RELEASE] {XGROUP DESTROY s h} {XGROUP DESTROY s g} {DEL s} {SET s x}]
+}
+proc output_of {id} {
+    regexp {omem=(\d+)} [r CLIENT LIST ID $id] -> bytes
+    return $bytes
+}
+
+with_server {} {
+    test "Prepare" { store_streams }
+    foreach {what protocol command} [list \
+        entries 2 {XPENDING s g - + 1000000000} entries 2 [list XPENDING s g IDLE 0 - + 12000 b$::long] entries 2 {XPENDING s g 5 11000 11990} \
+        entries 2 {XINFO STREAM s FULL COUNT 0} entries 3 {XINFO STREAM s FULL COUNT 11900} members 3 {XINFO CONSUMERS s g} \
+        members 2 {XINFO GROUPS s} members 2 {XPENDING s g}
+    ] {
+        test "[string map [list $::long ""] [join $command { }]] of very many is of one moment, and not written at once (RESP$protocol)" {
+            restore $what
+            with_clients {c beside} {
+                $c HELLO $protocol
+                set id [$c CLIENT ID]
+                # In EXEC all of it is written in one turn.
+                $c MULTI
+                $c {*}$command
+                set want [lindex [$c EXEC] 0]
+                $c send {*}$command
+                $c send PING
+                $c taken
+                assert_range 0 3000000 [output_of $id] "bytes of the reply that are written"
+                change_all $beside
+                assert_equal [still $command $want] [still $command [$c read]]
+                assert_equal PONG [$c read]
+                # And when the client goes in the middle, nothing of it stays.
+                restore $what
+                $c send {*}$command
+                $c taken
+            }
+            change_all [srv default_client]
+        }
+    }
+    test "What XCLAIM replies of very many is not written at once, and is of that moment" {
+        set commands {{DEL s} {XGROUP CREATE s g 0 MKSTREAM}}
+        for {set i 1} {$i <= 800} {incr i} { lappend commands [list XADD s $i-0 n [string repeat $i 8000]] }
+        for {set i 1} {$i <= 8} {incr i} { lappend commands {XREADGROUP GROUP g ann STREAMS s >} }
+        pipeline [srv default_client] $commands
+        set want [r XRANGE s - +]
+        with_clients {c beside} {
+            set id [$c CLIENT ID]
+            $c send XCLAIM s g bob 0 {*}[lmap e $want {lindex $e 0}]
+            $c taken
+            assert_equal 800 [lindex [r XPENDING s g] 0]
+            assert_equal [list [list bob 800]] [lindex [r XPENDING s g] 3]
+            assert_range 0 3000000 [output_of $id] "bytes of the reply that are written"
+            pipeline $beside {{XTRIM s MAXLEN 3} {XGROUP DESTROY s g} {DEL s} {SET s x}}
+            assert_equal $want [$c read]
+        }
+    }
+    test "XAUTOCLAIM claims 10000 entries at most, and says where to go on" {
+        restore entries
+        foreach {next n} {10001-0 10000 0-0 2000} {
+            lassign [r XAUTOCLAIM s g me 0 [expr {[info exists cursor] ? $cursor : "0-0"}] COUNT 1000000 JUSTID] cursor ids
+            assert_equal [list $next $n] [list $cursor [llength $ids]]
+        }
+    }
+}
