@@ -494,7 +494,8 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
         }
     }
     bool more = true;
-    while (rc == 0 && more && !store_lost_patience(s, patience)) {
+    for (int slices = 0; slices < STOP_SLICES && rc == 0 && more; slices++) {
+        if (store_lost_patience(s, patience)) break;
         do {
             rc = s->backend->maintain(s->writer, true, &more, err);
         } while (try_again(s, patience, rc, &tries));

@@ -104,6 +104,33 @@ with_server {} {
         srv drop_client
         srv start
     }
+    test "A stop does not wait until the rows of what is gone are taken away: the next start does" {
+        set commands {}
+        for {set i 0} {$i < 20000} {incr i} { lappend commands [list XADD gone-0 * n $i] }
+        pipeline [srv default_client] $commands
+        for {set i 1} {$i < 6} {incr i} {
+            r RESTORE gone-$i 0 [r DUMP gone-0]
+            lappend gone gone-$i
+        }
+        r ESYNC
+        set rows [sql_value [srv db] "SELECT count(*) FROM events"]
+        set hold [hold_database [srv db]]
+        r DEL gone-0 {*}$gone
+        srv expect_end
+        srv signal TERM
+        srv wait_log "received SIGTERM"
+        release_database $hold
+        assert_equal "exit 0" [srv wait_end]
+        assert_match "*everything is applied*" [srv new_log]
+        srv drop_client
+        # Each slice takes some hundreds, and a stop does a few slices.
+        set left [sql_value [srv db] "SELECT count(*) FROM events"]
+        assert_range [expr {$rows - 100000}] $rows $left "rows"
+        assert_equal 0 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE stream LIKE 'gone-%'"]
+        srv start
+        assert_equal 0 [r EXISTS gone-0 gone-5]
+        wait_for "the rows are gone" {[sql_value [srv db] "SELECT count(*) FROM events"] == $rows - 120000}
+    }
     test "SIGTERM while streams are being loaded ends with status 0" {
         set keys {}
         for {set i 0} {$i < 2000} {incr i} { lappend keys load-$i }
