@@ -51,10 +51,10 @@ static void on_io(evutil_socket_t fd, short what, void *arg) {
 static void on_edge(evutil_socket_t fd, short what, void *arg) {
     UNUSED(what);
     struct loop_io *io = arg;
-    struct pollfd p = {.fd = fd};
-    if (poll(&p, 1, 0) != 1 || !(p.revents & (POLLERR | POLLHUP))) return;
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+    if (poll(&p, 1, 0) != 1) return;
     io->loop->callbacks++;
-    io->fn(io->arg, LOOP_HANGUP);
+    io->fn(io->arg, p.revents & (POLLERR | POLLHUP) ? LOOP_HANGUP : LOOP_ENDED);
 }
 
 struct loop *loop_create(void) {

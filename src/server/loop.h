@@ -8,9 +8,10 @@ struct loop;
 struct loop_io;
 
 /* LOOP_HANGUP: the other side is gone altogether. Looked for only while neither of the two others
- * is wanted: what reads or writes meets the error itself. */
-enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4 };
-typedef void loop_io_fn(void *arg, int what); /* what: some of the three */
+ * is wanted: what reads or writes meets the error itself. LOOP_ENDED comes with it: the other side
+ * sends no more than what has come. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_HANGUP = 4, LOOP_ENDED = 8 };
+typedef void loop_io_fn(void *arg, int what); /* what: some of them */
 
 struct loop *loop_create(void);
 void loop_destroy(struct loop *l);

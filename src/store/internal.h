@@ -83,14 +83,16 @@ struct store {
     pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
     /* Under lock. */
     struct batch_queue to_journal, to_applier;
-    struct batch_queue written;          /* in the journal, or on the way there, not durable */
-    unsigned syncs, sync_waiters;        /* under way; threads that wait until none is */
-    bool journal_writing;                /* one thread writes */
-    bool journal_recovering;             /* one thread deals with a failure */
-    uint64_t told_applied;               /* to the journal */
-    bool scrub;                          /* the journal is to forget what was erased */
-    struct list short_reads, long_reads; /* requests that wait for a reader (readers.c) */
-    unsigned short_in_a_row;             /* short ones that went before a long one */
+    struct batch_queue written;   /* in the journal, or on the way there, not durable */
+    unsigned syncs, sync_waiters; /* under way; threads that wait until none is */
+    bool journal_writing;         /* one thread writes */
+    bool journal_recovering;      /* one thread deals with a failure */
+    uint64_t told_applied;        /* to the journal */
+    bool scrub;                   /* the journal is to forget what was erased */
+    /* Requests that wait for a reader (readers.c). */
+    struct list short_reads, long_reads, late_reads;
+    unsigned short_in_a_row; /* short ones that went before a long one */
+    unsigned before_late;    /* others that went before a late one */
     struct list finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
     bool journal_stopped; /* nothing comes to the applier any more */

@@ -6,7 +6,11 @@
  * lists, backups. Behind three short ones that went before it goes a long one, so that these get
  * ahead, too. So a short read waits for the pages that are under way, for the short ones before it,
  * and for a page behind each three of them. In each queue the first come is the first served: a
- * long load asks for its pages one by one, so that long loads take turns, page by page. */
+ * long load asks for its pages one by one, so that long loads take turns, page by page.
+ *
+ * What was asked for a client that sends no more is late, be it short or long: most of those are
+ * gone, which nobody can know before something is sent to them. It has a queue of its own, from
+ * which something goes when the others are empty, or behind sixteen of them. */
 #include "store/internal.h"
 
 #include "base/alloc.h"
@@ -106,6 +110,7 @@ static void note_seen(struct store *s, const struct store_request *r) {
 
 #define SHORT_READ_MAX 256 /* things that a short read looks at */
 #define SHORT_IN_A_ROW 3
+#define BEFORE_LATE    16
 
 static bool is_short(const struct store_request *r) {
     if (r->one_of_many) return false;
@@ -127,7 +132,7 @@ static bool is_short(const struct store_request *r) {
 }
 
 void readers_ask(struct store *s, struct store_request *r) {
-    struct list *queue = is_short(r) ? &s->short_reads : &s->long_reads;
+    struct list *queue = r->late ? &s->late_reads : is_short(r) ? &s->short_reads : &s->long_reads;
     pthread_mutex_lock(&s->lock);
     r->waits = true;
     list_append(queue, &r->queued);
@@ -144,13 +149,26 @@ bool readers_take_back(struct store *s, struct store_request *r) {
     return waited;
 }
 
-/* NULL: nobody waits. With the lock. */
-static struct store_request *next_request(struct store *s) {
+/* Of the two queues of those that are not late: either may be empty, and then so may it. */
+static struct list *short_or_long(struct store *s) {
     bool any_short = !list_empty(&s->short_reads), any_long = !list_empty(&s->long_reads);
-    if (!any_short && !any_long) return NULL;
     bool take_short = any_short && (!any_long || s->short_in_a_row < SHORT_IN_A_ROW);
     s->short_in_a_row = take_short && any_long ? s->short_in_a_row + 1 : 0;
-    struct list *queue = take_short ? &s->short_reads : &s->long_reads;
+    return take_short ? &s->short_reads : &s->long_reads;
+}
+
+static bool is_late_ones_turn(struct store *s) {
+    bool any_other = !list_empty(&s->short_reads) || !list_empty(&s->long_reads);
+    if (list_empty(&s->late_reads)) return false;
+    if (any_other && s->before_late++ < BEFORE_LATE) return false;
+    s->before_late = 0;
+    return true;
+}
+
+/* NULL: nobody waits. With the lock. */
+static struct store_request *next_request(struct store *s) {
+    struct list *queue = is_late_ones_turn(s) ? &s->late_reads : short_or_long(s);
+    if (list_empty(queue)) return NULL;
     struct store_request *r = LIST_ENTRY(queue->next, struct store_request, queued);
     list_remove(&r->queued);
     r->waits = false;

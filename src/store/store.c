@@ -51,6 +51,7 @@ static struct store *store_create(const struct store_config *config) {
     list_init(&s->outstanding);
     list_init(&s->short_reads);
     list_init(&s->long_reads);
+    list_init(&s->late_reads);
     list_init(&s->finished);
     s->interval_ms = config->interval_ms;
     s->disk_free_min = config->disk_free_min;
@@ -387,6 +388,12 @@ bool store_take_back(struct store *s, struct store_request *r) {
     if (!readers_take_back(s, r)) return false;
     s->unfinished--;
     return true;
+}
+
+void store_make_late(struct store *s, struct store_request *r) {
+    if (r->late || !readers_take_back(s, r)) return;
+    r->late = true;
+    readers_ask(s, r);
 }
 
 bool store_reads_wait(const struct store *s) {

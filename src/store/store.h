@@ -107,6 +107,7 @@ enum store_request_kind {
 struct store_request {
     enum store_request_kind kind;
     bool one_of_many;             /* of one asker: short ones of others go first */
+    bool late;                    /* all others' go first, nearly: its asker may be gone */
     struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated */
     struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max,
                                      bytes_max (0: none); FIND_ENTRY: stream, start;
@@ -137,6 +138,8 @@ void store_request(struct store *s, struct store_request *r);
 /* The asker does not want it any more. true: no reader has begun with it, and done() will not be
  * called; it has to be released. false: it takes its course. */
 MUST_CHECK bool store_take_back(struct store *s, struct store_request *r);
+/* From now on it is late, as far as no reader has begun with it. */
+void store_make_late(struct store *s, struct store_request *r);
 /* Whether there are more requests than readers: some are not begun with. */
 bool store_reads_wait(const struct store *s);
 /* Ends the pin that the request put on frames beyond the applied number at its start

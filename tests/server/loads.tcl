@@ -77,6 +77,47 @@ with_faulty_server {reader-threads 1} {
             assert_equal {OK OK} [list [$first read] [$next read]]
         }
     }
+    test "What is read for who sends no more comes behind what is read for others, and behind sixteen of those" {
+        cold_streams 23
+        with_clients {first next half early long} {
+            hold_reader $first late-1.db
+            # Its half is closed while its load waits, and before another one's.
+            foreach {c command} [list $half {ESCAN cold-0 0 0} $early {ESCAN cold-1 - +}] {
+                $c write [resp_command PING][resp_command {*}$command]
+                $c half_close
+                assert_equal PONG [$c read]
+                $c taken
+            }
+            $long send ESCAN cold-2 - + COUNT 1000
+            $long taken
+            $next send BACKUP late-2.db
+            $next taken
+            go_on_to_next_backup
+            assert_equal {0 1} [lrange [page_versions [$long read]] 0 1]
+            assert_equal OK [$first read]
+            foreach c [list $half $early $next] { assert {[$c silent]} }
+            # The long one and the backup have gone before by now; behind the fourteenth of these goes one that is late.
+            set others {}
+            for {set i 3} {$i < 23} {incr i} {
+                lappend others [set c [new_client]]
+                $c send ESCAN cold-$i - + COUNT 1000
+                $c taken
+            }
+            with_clients last {
+                $last send BACKUP late-3.db
+                $last taken
+                go_on_to_next_backup
+                assert_equal OK [$next read]
+                assert_equal 1 [llength [page_versions [lindex [$half rest] 0]]]
+                foreach c $others { assert_equal {0 1} [lrange [page_versions [$c read]] 0 1] }
+                foreach c [list $early $last] { assert {[$c silent]} }
+                no_fault
+                assert_equal {0 1} [lrange [page_versions [lindex [$early rest] 0]] 0 1]
+                assert_equal OK [$last read]
+            }
+            foreach c $others { $c close }
+        }
+    }
     test "What was asked for a connection that is gone is not read" {
         set ids [cold_streams 12]
         r XADD with-group 1-1 a b

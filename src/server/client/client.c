@@ -196,12 +196,20 @@ void client_process(struct client *c) {
     after_input(c, more);
 }
 
+/* The other side sends no more than what has come. It may be gone, which shows only when something
+ * is sent to it: so what is loaded for it comes behind what is loaded for others. */
+static void note_end(struct client *c) {
+    c->input_ends = true;
+    need_come_late(c);
+}
+
 /* The other side sends no more, but may still read: what it has sent is run and answered first,
  * whatever that waits for. Most who stop sending are gone, though, and the difference shows only
  * when something is sent to them, or to the keepalive: so blocking_end_of_input ends what would
  * wait for ever. */
 static void end_of_input(struct client *c) {
     c->half_closed = true;
+    note_end(c);
     client_set_reading(c, false);
     blocking_end_of_input(c);
     if (half_closed_done(c)) client_close(c);
@@ -325,6 +333,7 @@ static void on_io(void *arg, int what) {
     struct client *c = arg;
     server_read_clock(c->srv);
     if (what & LOOP_HANGUP) client_close(c);
+    if (what & LOOP_ENDED) note_end(c);
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) {
         client_read(c);

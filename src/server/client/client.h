@@ -104,8 +104,8 @@ struct client {
 
     int resp; /* 2 or 3 */
     uint64_t db;
-    bool authenticated, closing, close_after_reply, half_closed, reading, want_write, no_evict,
-        no_touch, is_monitor, is_unix,
+    bool authenticated, closing, close_after_reply, half_closed, input_ends, reading, want_write,
+        no_evict, no_touch, is_monitor, is_unix,
         is_local /* by unix socket, or from the loopback interface */, killed_self, reply_was_error;
     enum reply_mode reply_mode;
     char *name, *lib_name, *lib_ver; /* NULL: none */

@@ -81,9 +81,19 @@ void need_go_on(struct client *c) {
         need->reading++;
         need->asked_bytes += item->reserved;
         share_count(c);
+        item->request.late = c->input_ends;
         store_request(item->srv->store, &item->request);
     }
     share_load_over(c);
+}
+
+void need_come_late(struct client *c) {
+    if (c->need == NULL) return;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        bool asked = item->kind != ITEM_STREAM && !item->done && !list_linked(&item->waiting);
+        if (asked) store_make_late(item->srv->store, &item->request);
+    }
 }
 
 void item_done(struct need_item *item, int status, const struct err *err) {

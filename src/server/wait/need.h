@@ -33,6 +33,9 @@ bool need_read(struct client *c, struct read *r);
 size_t need_page_bytes(const struct client *c);
 /* All that it has loaded, or asked for: bytes. */
 uint64_t need_held_bytes(const struct client *c);
+/* Its other side sends no more (client.input_ends): what it waits for comes behind what others wait
+ * for. */
+void need_come_late(struct client *c);
 /* share.c's: there may be room for what the command waits for. */
 void need_go_on(struct client *c);
 /* Very many things were asked for: the command should wait before it asks for more. What they take
