@@ -31,7 +31,7 @@ enum record_kind {
     RECORD_GROUP_POSITION = 11, /* position_record: it stands elsewhere */
     RECORD_GROUP_DROP = 12, /* number_record: it is gone, with its consumers and what is pending */
     RECORD_CONSUMER = 13,   /* consumer_record: comes to be, or was seen */
-    RECORD_CONSUMER_DROP = 14,    /* consumer_drop_record: it is gone, with what it has pending */
+    RECORD_CONSUMER_DROP = 14,    /* consumer_drop_record: gone, with what it still has pending */
     RECORD_PENDING = 15,          /* pending_record: entries as they are pending now */
     RECORD_ACK = 16,              /* ack_record: entries that are pending no more */
     RECORD_IDEMPOTENT = 17,       /* idempotent_record: what a producer has added */

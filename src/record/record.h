@@ -81,10 +81,12 @@ struct consumer_record {
     char name[];
 };
 
+enum { CONSUMER_HAS_NOTHING = 1 }; /* what it had pending was acknowledged by records before */
+
 struct consumer_drop_record {
     uint64_t group;
     uint32_t consumer;
-    uint32_t reserved;
+    uint32_t flags;
 };
 
 enum { PENDING_IS_NEW = 1 };      /* was not pending before this record */

@@ -326,15 +326,29 @@ static void put_ack(struct twins *t, uint64_t number) {
     }
 }
 
+/* Acknowledges all that the consumer has pending. */
+static void put_last_acks(struct twins *t, uint64_t number, uint32_t consumer) {
+    struct twin_group *g = &t->consumer_groups[number];
+    size_t n = 0;
+    for (size_t i = 0; i < g->pending_count; i++) n += g->pending[i].consumer == consumer;
+    if (n == 0) return;
+    struct ack_record *r = record(t, RECORD_ACK, sizeof *r + n * sizeof r->ids[0]);
+    r->group = number;
+    for (size_t i = 0; i < g->pending_count; i++)
+        if (g->pending[i].consumer == consumer) r->ids[--n] = g->pending[i].id;
+}
+
 static void put_consumer_drop(struct twins *t, uint64_t number) {
     struct twin_group *g = &t->consumer_groups[number];
     if (g->consumers == 0) return;
+    uint32_t consumer = (uint32_t)(1 + draw(g->consumers));
+    bool acked = draw(2) == 0;
+    if (acked) put_last_acks(t, number, consumer);
     struct consumer_drop_record *r = record(t, RECORD_CONSUMER_DROP, sizeof *r);
-    r->group = number;
-    r->consumer = (uint32_t)(1 + draw(g->consumers));
+    *r = (struct consumer_drop_record){number, consumer, acked ? CONSUMER_HAS_NOTHING : 0};
     size_t left = 0;
     for (size_t i = 0; i < g->pending_count; i++)
-        if (g->pending[i].consumer != r->consumer) g->pending[left++] = g->pending[i];
+        if (g->pending[i].consumer != consumer) g->pending[left++] = g->pending[i];
     g->pending_count = left;
 }
 

@@ -289,6 +289,28 @@ TEST(a_dropped_group_is_purged_in_slices) {
     world_close(x);
 }
 
+static int runs_of(struct world *x, enum sql id) {
+    return sqlite3_stmt_status(x->w->stmts[id], SQLITE_STMTSTATUS_RUN, 1);
+}
+
+TEST(a_consumer_that_has_nothing_goes_without_a_look_at_what_others_have) {
+    struct world *x = open_world();
+    uint64_t s = make_stream(x, "s", 1);
+    put_group(x, 1, s, "g");
+    for (uint64_t i = 1; i <= 100; i++) put_pending(x, 1, i, 1, PENDING_IS_NEW); /* 1 has them */
+    apply_frame(x);
+    for (uint32_t consumer = 3; consumer > 0; consumer--) {
+        struct consumer_drop_record *r = world_record(x, RECORD_CONSUMER_DROP, sizeof *r);
+        *r = (struct consumer_drop_record){1, consumer, consumer > 1 ? CONSUMER_HAS_NOTHING : 0};
+    }
+    runs_of(x, SQL_DROP_CONSUMER_PENDING);
+    apply_frame(x);
+    CHECK_INT(runs_of(x, SQL_DROP_CONSUMER_PENDING), 1);
+    CHECK_INT(runs_of(x, SQL_DROP_CONSUMER), 3);
+    CHECK_SQL("SELECT count(*) FROM pending", "0");
+    world_close(x);
+}
+
 TEST(producers_that_add_no_more_are_pruned_by_the_walk) {
     struct world *x = open_world();
     uint64_t s = make_stream(x, "s", 1);

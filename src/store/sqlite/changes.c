@@ -194,6 +194,7 @@ static void add_consumer_drop(struct changes *c, const struct consumer_drop_reco
     struct consumer_change *k = consumer_of(c, r->group, r->consumer);
     k->record = NULL;
     k->dropped = c->serial;
+    k->had_pending = k->had_pending || !(r->flags & CONSUMER_HAS_NOTHING);
     c->consumer_drops++;
 }
 

@@ -37,6 +37,7 @@ struct consumer_change {
     struct group_change *group;
     uint32_t number;
     uint32_t dropped;                     /* serial at which it was dropped; 0: it was not */
+    bool had_pending;                     /* then, as far as its rows are concerned */
     const struct consumer_record *record; /* NULL: it is gone */
 };
 

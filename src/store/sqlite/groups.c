@@ -81,13 +81,14 @@ static int set_consumer(struct backend_conn *c, const struct consumer_record *r,
 }
 
 static int write_consumers(struct backend_conn *c, struct err *err) {
+    /* The first looks at all that the group has pending. */
     static const enum sql drops[] = {SQL_DROP_CONSUMER_PENDING, SQL_DROP_CONSUMER};
     const struct change_list *consumers = &c->w->changes.consumers;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < consumers->count; i++) {
         const struct consumer_change *k = consumers->items[i];
         if (k->group->dropped) continue;
-        for (size_t d = 0; rc == 0 && d < ARRAY_LEN(drops); d++) {
+        for (size_t d = k->had_pending ? 0 : 1; rc == 0 && d < ARRAY_LEN(drops); d++) {
             if (k->dropped == 0 || k->group->made != NULL) break;
             sqlite3_stmt *stmt = c->stmts[drops[d]];
             sqlite_bind_u64(stmt, 1, k->group->number);

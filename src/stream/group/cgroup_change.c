@@ -206,10 +206,10 @@ static void consumer_dropped(struct model *m, struct undo *u) {
 }
 
 void cgroup_drop_consumer(struct model *m, struct cgroup *g, struct consumer *c) {
-    cgroup_drop_pending(m, g, c->number);
+    bool acked = cgroup_drop_pending(m, g, c->number);
     struct note_consumer *note = note_consumer(m, g, c, undrop_consumer);
     struct consumer_drop_record *r = model_record(m, RECORD_CONSUMER_DROP, sizeof *r);
-    *r = (struct consumer_drop_record){.group = g->number, .consumer = c->number};
+    *r = (struct consumer_drop_record){g->number, c->number, acked ? CONSUMER_HAS_NOTHING : 0};
     consumer_take(g, c);
     cgroup_touch(m, g, false);
     if (note != NULL)

@@ -38,12 +38,18 @@ void cgroup_take_note(struct model *m, struct cgroup *g, struct entry_id id,
     note->stream_frame = g->stream->last_frame;
 }
 
-void cgroup_drop_pending(struct model *m, struct cgroup *g, uint32_t consumer) {
+#define FRAME_SPARE ((size_t)64 << 10) /* for what else the command records */
+
+bool cgroup_drop_pending(struct model *m, struct cgroup *g, uint32_t consumer) {
     struct pending_entry *e;
+    size_t bytes = pending_count_of(&g->pending, consumer) * sizeof e->id;
+    bool fits = model_frame_bytes(m) + bytes + FRAME_SPARE <= store_frame_max(m->store);
     while ((e = pending_first(&g->pending, consumer)) != NULL) {
+        if (fits) *(struct entry_id *)model_run_item(m, RECORD_ACK, g->number) = e->id;
         cgroup_note_pending(m, g, e->id, e);
         pending_remove(&g->pending, e);
     }
+    return fits;
 }
 
 static void record_pending(struct model *m, struct cgroup *g, const struct pending_entry *e,

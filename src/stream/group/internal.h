@@ -36,7 +36,8 @@ static inline void cgroup_note_pending(struct model *m, struct cgroup *g, struct
                                        const struct pending_entry *e) {
     if (UNLIKELY(m->in_transaction)) cgroup_take_note(m, g, id, e);
 }
-/* Takes away all that the consumer has pending, with notes. */
-void cgroup_drop_pending(struct model *m, struct cgroup *g, uint32_t consumer);
+/* Takes away all that the consumer has pending, with notes; each recorded as an ack when all of
+ * them fit into the frame: true. */
+bool cgroup_drop_pending(struct model *m, struct cgroup *g, uint32_t consumer);
 
 #endif
