@@ -199,6 +199,7 @@ static void after_turn(struct server *srv) {
     subscriptions_run(srv);
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) key_walks_run(srv);
     if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
+    if (UNLIKELY(!list_empty(&srv->next_turn))) resume_all(&srv->next_turn);
     run_resumed(srv);
     commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
@@ -215,7 +216,8 @@ static void after_turn(struct server *srv) {
 }
 
 static uint64_t turn_wait_us(struct server *srv) {
-    if (!list_empty(&srv->to_resume) || model_is_installing(&srv->model)) return 0;
+    if (!list_empty(&srv->to_resume) || !list_empty(&srv->next_turn)) return 0;
+    if (model_is_installing(&srv->model)) return 0;
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
     if (UNLIKELY(!list_empty(&srv->long_replies)) && long_replies_pending(srv)) return 0;
     uint64_t blocking = blocking_due(srv);
@@ -307,6 +309,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->throttled);
     list_init(&srv->waiting);
     list_init(&srv->paused);
+    list_init(&srv->next_turn);
     list_init(&srv->monitors);
     list_init(&srv->closed);
     list_init(&srv->long_replies);

@@ -31,8 +31,8 @@ struct server {
 
     struct blocking *blocking; /* who waits for entries: blocking.h */
     struct stage_waits stages; /* who waits for a frame: applied.h; they are on `waiting` too */
-    struct list clients, to_flush, to_resume, throttled, waiting, paused, monitors, closed,
-        long_replies;
+    struct list clients, to_flush, to_resume, throttled, waiting, paused, next_turn, monitors,
+        closed, long_replies;
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct share share;

@@ -40,6 +40,11 @@ static enum entry_status choose_id(struct model *m, struct stream *s, const stru
     return ENTRY_OK;
 }
 
+bool entry_id_is_beyond(struct stream *s, const struct entry_add *add) {
+    struct entry_id id;
+    return add->kind == ENTRY_ID_AUTO || choose_id(NULL, s, add, &id) == ENTRY_OK;
+}
+
 static struct str type_of(const struct entry_add *add) {
     for (size_t i = 0; i + 1 < add->count; i += 2)
         if (str_eq(add->fields[i], STR("type")))

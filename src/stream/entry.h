@@ -30,6 +30,8 @@ struct entry_add {
 /* Creates the stream when it is ABSENT (then the name in struct stream must be the client's). The
  * event's type is the value of the first field `type`, when that is a name of at most 512 bytes. */
 enum entry_status model_add_entry(struct model *m, struct stream *s, struct entry_add *add);
+/* Whether its id is above the stream's last, as model_add_entry wants it. */
+bool entry_id_is_beyond(struct stream *s, const struct entry_add *add);
 /* A copy of an event, as the fields say: type, payload (with EVENT_FIELDS: the fields' bytes),
  * metadata, ids, timestamp and entry id, which is above the stream's last (else ENTRY_ID_SMALL).
  * Its event id is a new one of the server's. Creates the stream when it is ABSENT. */

@@ -1,5 +1,5 @@
 # What tells of very many pending entries, consumers or groups is noted at one moment, and written over several turns of the loop, no
-# faster than the client reads.
+# faster than the client reads; what takes very many away does so over several turns.
 
 set ::long [string repeat n 490]
 
@@ -43,9 +43,8 @@ proc output_of {id} {
 with_server {} {
     test "Prepare" { store_streams }
     foreach {what protocol command} [list \
-        entries 2 {XPENDING s g - + 1000000000} entries 2 [list XPENDING s g IDLE 0 - + 12000 b$::long] entries 2 {XPENDING s g 5 11000 11990} \
-        entries 2 {XINFO STREAM s FULL COUNT 0} entries 3 {XINFO STREAM s FULL COUNT 11900} members 3 {XINFO CONSUMERS s g} \
-        members 2 {XINFO GROUPS s} members 2 {XPENDING s g}
+        entries 2 {XPENDING s g - + 1000000000} entries 3 {XINFO STREAM s FULL COUNT 0} \
+        members 3 {XINFO CONSUMERS s g} members 2 {XINFO GROUPS s} members 2 {XPENDING s g}
     ] {
         test "[string map [list $::long ""] [join $command { }]] of very many is of one moment, and not written at once (RESP$protocol)" {
             restore $what
@@ -94,5 +93,67 @@ with_server {} {
             lassign [r XAUTOCLAIM s g me 0 [expr {[info exists cursor] ? $cursor : "0-0"}] COUNT 1000000 JUSTID] cursor ids
             assert_equal [list $next $n] [list $cursor [llength $ids]]
         }
+    }
+}
+
+# What takes away very much goes over several turns, each with a frame of its own: all of it would not even fit into one frame here.
+with_server {journal-segment-bytes 256kb} {
+    proc pending {{group g}} { return [lindex [r XPENDING s $group] 0] }
+    # 10000 entries, delivered to a consumer of each of two groups.
+    proc deliver_all {} {
+        r DEL s
+        set commands {}
+        for {set i 1} {$i <= 10000} {incr i} { lappend commands [list XADD s $i-0 n $i] }
+        lappend commands {XGROUP CREATE s g 0} {XGROUP CREATE s h 0}
+        foreach group {g h} { lappend commands {*}[lrepeat 5 [list XREADGROUP GROUP $group ann COUNT 2000 STREAMS s >]] }
+        pipeline [srv default_client] $commands
+        assert_equal {10000 10000} [list [pending g] [pending h]]
+    }
+    test "A trim takes along very many references" {
+        foreach {command reply left} {{XTRIM s MAXLEN 10 DELREF} 9990 10 {XADD s DELREF MAXLEN 5 40000-0 n 1} 40000-0 4 {XTRIM s MINID 9999 DELREF} 9998 2} {
+            deliver_all
+            # What adds nothing trims nothing.
+            assert_match "ERR The ID specified in XADD*" [r err XADD s DELREF MAXLEN 5 1-0 n 1]
+            assert_equal {10000 10000} [list [pending g] [pending h]]
+            # In EXEC it would be one frame.
+            pipeline [srv default_client] [list MULTI $command]
+            assert_match "TOOLARGE*" [r err EXEC]
+            assert_equal {10000 10000 10000} [list [pending g] [pending h] [r XLEN s]]
+            with_clients c {
+                $c send {*}$command
+                $c send XLEN s
+                assert_equal $reply [$c read] $command
+                set length [$c read]
+            }
+            foreach how {{} crash} {
+                if {$how ne ""} { srv $how }
+                assert_equal [list $left $left $length] [list [pending g] [pending h] [r XLEN s]] $command
+                assert_equal $left [llength [lindex [r XREADGROUP GROUP g ann STREAMS s 0] 0 1]]
+            }
+        }
+    }
+    test "An XADD that is repeated takes no references along" {
+        deliver_all
+        set id [r XADD s IDMP p 1 * n 1]
+        assert_equal $id [r XADD s DELREF IDMP p 1 MAXLEN 5 * n 1]
+        assert_equal {10000 10000} [list [pending g] [pending h]]
+    }
+    test "A consumer that has very many goes" {
+        deliver_all
+        r XREADGROUP GROUP g bob STREAMS s >
+        with_clients c {
+            $c send XGROUP DELCONSUMER s g ann
+            $c send XPENDING s g
+            assert_equal 10000 [$c read]
+            assert_equal 0 [lindex [$c read] 0]
+        }
+        assert_equal 10000 [r XGROUP DELCONSUMER s h ann RELEASE]
+        foreach how {{} crash} {
+            if {$how ne ""} { srv $how }
+            assert_equal {0 10000} [list [pending g] [pending h]]
+            assert_equal {{1-0 {} -1 1}} [r XPENDING s h - + 1]
+            assert_equal {{10000-0 {} -1 1}} [r XPENDING s h 10000 + 1]
+        }
+        assert_equal {1-0 2-0} [lmap e [lindex [r XREADGROUP GROUP h bob COUNT 2 CLAIM 0 STREAMS s >] 0 1] {lindex $e 0}]
     }
 }

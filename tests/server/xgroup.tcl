@@ -294,7 +294,8 @@ with_server {journal-segment-bytes 256kb journal-bytes-max 512kb enable-flush ye
         set read 0
         while {[set n [llength [lindex [r XREADGROUP GROUP g c STREAMS big >] 0 1]]] > 0} { incr read $n }
         assert_equal 9000 $read
-        assert_match "TOOLARGE *(journal-segment-bytes)" [r err XGROUP DELCONSUMER big g c RELEASE]
+        pipeline [srv default_client] {MULTI {XGROUP DELCONSUMER big g c RELEASE}}
+        assert_match "TOOLARGE *(journal-segment-bytes)" [lindex [r typed EXEC] 1 0 1]
         set ids {}
         for {set i 1} {$i <= 9000} {incr i} { lappend ids $i-0 }
         assert_match "TOOLARGE *" [r err XCLAIM big g d 0 {*}$ids JUSTID]

@@ -8,6 +8,9 @@
 #include "server/server.h"
 #include "server/wait/need.h"
 
+#define REFERENCES_A_TURN 20000 /* some milliseconds */
+#define REFERENCE_BYTES   64    /* in a frame, at most: the first of a group has a record's head */
+
 /* ---- single entries ---- */
 
 static int event_by_version(const void *a, const void *b) {
@@ -173,22 +176,64 @@ static bool is_below(const struct stream *s, const struct pending_entry *e, uint
            entry_id_cmp(e->id, event_entry_id(stream_event(s, end))) < 0;
 }
 
-/* Entries below `end` take the groups' references to them along: those that go now, and those that
- * were gone before. Returns whether there were any. */
-static bool unreference_below(struct model *m, struct stream *s, uint64_t end) {
-    bool any = false;
+/* The next reference of a group to an entry below `end`: one that goes now, or was gone before. */
+static const struct pending_entry *next_below(const struct stream *s, struct pending_cursor *at,
+                                              uint64_t end) {
+    const struct pending_entry *e;
+    while ((e = pending_next(at)) != NULL) {
+        if (is_below(s, e, end)) return e;
+        if (e->version < s->next_version) return NULL;
+    }
+    return NULL;
+}
+
+/* How many references the groups have to entries below `end`, counted up to `most`. */
+static size_t references_below(const struct stream *s, uint64_t end, size_t most) {
+    size_t n = 0;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        const struct pending *p = &s->extra->groups[i]->pending;
+        struct pending_cursor at = pending_seek(p, PENDING_ALL, ENTRY_ID_MIN);
+        while (n < most && next_below(s, &at, end) != NULL) n++;
+    }
+    return n;
+}
+
+/* Entries below `end` take the references along; `most` of them at most. Returns whether there were
+ * any. */
+static bool unreference_below(struct model *m, struct stream *s, uint64_t end, size_t most) {
+    size_t left = most;
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
         struct cgroup *g = s->extra->groups[i];
         struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
         const struct pending_entry *e;
-        while ((e = pending_next(&at)) != NULL) {
-            if (is_below(s, e, end))
-                any = cgroup_ack(m, g, e->id) || any;
-            else if (e->version < s->next_version)
-                break;
-        }
+        for (; left > 0 && (e = next_below(s, &at, end)) != NULL; left--) cgroup_ack(m, g, e->id);
     }
-    return any;
+    return left < most;
+}
+
+/* How many references one turn takes, and one frame beside so many other bytes. */
+static size_t references_a_turn(const struct client *c, size_t beside) {
+    size_t max = store_frame_max(c->srv->store);
+    return MIN((max - MIN(max, beside)) / REFERENCE_BYTES, (size_t)REFERENCES_A_TURN);
+}
+
+bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside) {
+    const struct stream *s = t->stream;
+    if (t->args->kind == TRIM_NONE || t->args->refs != REFS_DELETE || s->state != STREAM_LIVE)
+        return false;
+    if (c->srv->exec.client == c) return false; /* which is one frame, and bounded by that */
+    size_t most = references_a_turn(c, beside);
+    return references_below(s, threshold(c, t), most + 1) > most;
+}
+
+enum outcome trim_take_some(struct client *c, struct trim *t) {
+    struct model *m = &c->srv->model;
+    unreference_below(m, t->stream, threshold(c, t), references_a_turn(c, 0));
+    stream_note_unreferenced(m, t->stream);
+    c->wait.so_far++;
+    client_commit(c);
+    client_next_turn(c);
+    return PARKED;
 }
 
 uint64_t trim_apply(struct client *c, struct trim *t) {
@@ -198,7 +243,7 @@ uint64_t trim_apply(struct client *c, struct trim *t) {
     uint64_t gone;
     if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
     uint64_t end = threshold(c, t);
-    if (t->args->refs == REFS_DELETE) unreferenced = unreference_below(m, s, end);
+    if (t->args->refs == REFS_DELETE) unreferenced = unreference_below(m, s, end, SIZE_MAX);
     if (t->args->refs == REFS_ACKED)
         gone = apply_acked(c, t, end);
     else

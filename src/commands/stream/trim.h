@@ -19,6 +19,11 @@ struct trim {
 /* false: something has to be loaded; the command returns PARKED (after trim_clear). The stream is
  * LIVE, or ABSENT (about to be created). */
 bool trim_require(struct client *c, struct trim *t, struct stream *s, const struct trim_args *args);
+/* DELREF takes along more references than one turn should, or than fit into a frame beside so many
+ * bytes: trim_take_some takes some of them first, and the command is run again in the next turn.
+ * Before anything else is decided. */
+bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside);
+enum outcome trim_take_some(struct client *c, struct trim *t);
 /* Removes what is to go, as part of the frame being built. Events may have been added to the stream
  * since it was required. Returns how many entries went. */
 uint64_t trim_apply(struct client *c, struct trim *t);

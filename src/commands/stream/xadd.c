@@ -16,6 +16,13 @@
 
 /* ---- XADD ---- */
 
+/* What the entry takes of a frame, at most. */
+static size_t entry_bytes(const struct xadd_args *a, size_t name_len) {
+    size_t bytes = FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
+    for (size_t i = 0; i < a->count; i++) bytes += a->fields[i].len;
+    return bytes; /* the value of a field `type` stands twice */
+}
+
 static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t name_len) {
     size_t bytes = 0, frame_max = store_frame_max(c->srv->store);
     for (size_t i = 0; i < a->count; i++) bytes += a->fields[i].len;
@@ -24,9 +31,7 @@ static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t na
                     (unsigned long long)c->srv->config.max_event_bytes);
         return false;
     }
-    /* The value of a field `type` stands twice. */
-    size_t frame =
-        bytes + FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
+    size_t frame = entry_bytes(a, name_len);
     if (frame <= frame_max) return true;
     reply_error(c,
                 "TOOLARGE the entry takes up to %zu bytes in the journal, one frame can be %zu "
@@ -92,7 +97,8 @@ static void reply_add_status(struct client *c, enum entry_status status) {
 }
 
 /* Adds, trims, notes the message and replies. */
-static void add(struct client *c, struct stream *s, const struct xadd_args *a, struct trim *trim) {
+static enum outcome add(struct client *c, struct stream *s, const struct xadd_args *a,
+                        struct trim *trim) {
     struct model *m = &c->srv->model;
     struct message msg;
     if (a->producer.ptr != NULL) {
@@ -101,7 +107,7 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
         if (s->state == STREAM_LIVE &&
             model_idempotent_find(m, s, msg.producer, msg.id, msg.seconds, msg.max, &known)) {
             reply_entry_id(c, known);
-            return;
+            return REPLIED;
         }
     }
     struct entry_add entry = {.kind = !a->id_given  ? ENTRY_ID_AUTO
@@ -110,10 +116,13 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
                               .id = a->id,
                               .fields = a->fields,
                               .count = a->count};
+    if (UNLIKELY(trim_takes_many(c, trim, entry_bytes(a, stream_name_str(s->name).len))) &&
+        entry_id_is_beyond(s, &entry))
+        return trim_take_some(c, trim);
     enum entry_status status = model_add_entry(m, s, &entry);
     if (status != ENTRY_OK) {
         reply_add_status(c, status);
-        return;
+        return REPLIED;
     }
     struct entry_id id = event_entry_id(entry.event); /* trimming may take the event away */
     if (a->producer.ptr != NULL) model_idempotent_add(m, s, msg.producer, msg.id, msg.max, id);
@@ -121,6 +130,7 @@ static void add(struct client *c, struct stream *s, const struct xadd_args *a, s
     c->srv->stats.events_appended++;
     client_commit(c);
     reply_entry_id(c, id);
+    return REPLIED;
 }
 
 /* XADD key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer | IDMP producer id]
@@ -143,11 +153,7 @@ enum outcome cmd_xadd(struct client *c, const struct request *r) {
         reply_null(c);
         return REPLIED;
     }
-    enum outcome outcome = REPLIED;
-    if (trim_require(c, &trim, s, &a.trim))
-        add(c, s, &a, &trim);
-    else
-        outcome = PARKED;
+    enum outcome outcome = trim_require(c, &trim, s, &a.trim) ? add(c, s, &a, &trim) : PARKED;
     trim_clear(&trim);
     return outcome;
 }
@@ -188,12 +194,14 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!live_or_reply(c, s, 0)) return REPLIED;
     enum outcome outcome = REPLIED;
-    if (trim_require(c, &trim, s, &args)) {
+    if (!trim_require(c, &trim, s, &args)) {
+        outcome = PARKED;
+    } else if (trim_takes_many(c, &trim, 0)) {
+        outcome = trim_take_some(c, &trim);
+    } else {
         uint64_t gone = trim_apply(c, &trim);
         client_commit(c);
         reply_int(c, (int64_t)gone);
-    } else {
-        outcome = PARKED;
     }
     trim_clear(&trim);
     return outcome;

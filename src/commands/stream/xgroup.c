@@ -157,38 +157,56 @@ enum outcome cmd_xgroup_createconsumer(struct client *c, const struct request *r
     return REPLIED;
 }
 
-/* Hands back everything that the consumer has. */
-static void release_all(struct model *m, struct cgroup *g, const struct consumer *consumer) {
-    struct pending_entry *e;
-    while ((e = pending_first(&g->pending, consumer->number)) != NULL)
-        cgroup_release(m, g, e, e->deliveries);
+#define PENDING_A_TURN 20000 /* some milliseconds */
+
+/* Takes from the consumer so many of the entries that it has: for the group, or for good. */
+static void take_some(struct model *m, struct cgroup *g, const struct consumer *consumer,
+                      bool release, size_t n) {
+    for (; n > 0; n--) {
+        struct pending_entry *e = pending_first(&g->pending, consumer->number);
+        if (release)
+            cgroup_release(m, g, e, e->deliveries);
+        else
+            cgroup_ack(m, g, e->id);
+    }
 }
 
-/* XGROUP DELCONSUMER key group consumer [RELEASE] */
-enum outcome cmd_xgroup_delconsumer(struct client *c, const struct request *r) {
+/* Drops the consumer, with all that it still has. */
+static void drop_consumer(struct client *c, struct cgroup *g, struct consumer *consumer,
+                          bool release, uint32_t pending) {
     struct model *m = &c->srv->model;
+    if (release) take_some(m, g, consumer, true, pending);
+    cgroup_drop_consumer(m, g, consumer);
+    client_commit(c);
+}
+
+/* XGROUP DELCONSUMER key group consumer [RELEASE]: what the consumer has goes over several turns
+ * when it is very much, and then the consumer. */
+enum outcome cmd_xgroup_delconsumer(struct client *c, const struct request *r) {
     struct cgroup *g;
     enum outcome outcome;
-    bool release = r->argc == 6;
+    bool release = r->argc == 6, whole = c->srv->exec.client == c;
     if (release && !arg_is(r->argv[5], STR("RELEASE"))) {
         reply_wrong_args(c, "xgroup|delconsumer");
         return REPLIED;
     }
     if (!group_or_reply(c, r, &g, &outcome)) return outcome;
     struct consumer *consumer = cgroup_consumer(g, r->argv[4]);
-    uint32_t pending = 0;
-    if (consumer != NULL) {
-        pending = pending_count_of(&g->pending, consumer->number);
-        if (release) {
-            if (!fits_frame_or_reply(c, pending * sizeof(struct pending_item))) return REPLIED;
-            release_all(m, g, consumer);
-        }
-        cgroup_drop_consumer(m, g, consumer);
+    uint32_t pending = consumer != NULL ? pending_count_of(&g->pending, consumer->number) : 0;
+    uint32_t most = (uint32_t)MIN(pending_room(c), (size_t)PENDING_A_TURN);
+    if (pending > most && !whole) {
+        take_some(&c->srv->model, g, consumer, release, most);
+        c->wait.so_far += most;
+        client_commit(c);
+        client_next_turn(c);
+        return PARKED;
     }
-    client_commit(c);
+    if (release && !fits_frame_or_reply(c, pending * sizeof(struct pending_item))) return REPLIED;
+    if (consumer != NULL) drop_consumer(c, g, consumer, release, pending);
+    uint64_t all = c->wait.so_far + pending;
     /* (Who only loses what it had is not woken: reading again would bring the consumer back.) */
-    if (release && pending > 0) blocking_key_changed(c->srv, r->argv[2]);
-    reply_int(c, pending);
+    if (release && all > 0) blocking_key_changed(c->srv, r->argv[2]);
+    reply_int(c, (int64_t)all);
     return REPLIED;
 }
 

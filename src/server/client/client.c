@@ -265,6 +265,11 @@ void client_resume(struct client *c) {
     if (!list_linked(&c->resume)) list_append(&c->srv->to_resume, &c->resume);
 }
 
+void client_next_turn(struct client *c) {
+    c->park = PARK_TURN;
+    list_append(&c->srv->next_turn, &c->parked);
+}
+
 /* ---- output ---- */
 
 void client_wrote(struct client *c) {

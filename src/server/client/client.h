@@ -41,6 +41,7 @@ enum park {
     PARK_WAIT,     /* the command waits for something (ESYNC ...): c->wait */
     PARK_PAUSE,    /* CLIENT PAUSE */
     PARK_ROOM,     /* share.h: its reply was taken back, until there is room for it */
+    PARK_TURN,     /* it has done a part, and goes on in the next turn: client_next_turn */
 };
 
 struct client_pause {  /* CLIENT PAUSE: the server's */
@@ -62,7 +63,7 @@ struct client {
     struct hash_node of_id; /* server.clients_by_id */
     struct list flush;      /* server.to_flush */
     struct list resume;     /* server.to_resume */
-    struct list parked;     /* server.throttled, waiting or paused: whichever says `park` */
+    struct list parked;     /* server.throttled, waiting, paused, next_turn: as `park` says */
     struct list gated;      /* batch.gated of the first gate's batch */
     struct list monitor;    /* server.monitors */
     struct list closed;     /* server.closed */
@@ -92,6 +93,7 @@ struct client {
     struct need *need; /* what its command has asked for */
     struct {
         bool set;             /* the parked command has begun to wait */
+        uint64_t so_far;      /* PARK_TURN: the command's own: what its earlier turns did */
         uint64_t frame;       /* ESYNC: until applied */
         uint64_t deadline_ms; /* monotonic; 0: none */
         struct heap *in;      /* applied.c's: the one that `stage` is in; NULL: in none */
@@ -125,6 +127,9 @@ void client_close(struct client *c);
 void client_free(struct client *c); /* server.c's, at the end of the turn */
 /* Puts a parked connection on the list of those to be run again in this turn. */
 void client_resume(struct client *c);
+/* The command has done as much as one turn should, and closed its frame: it returns PARKED, and is
+ * run again in the next. */
+void client_next_turn(struct client *c);
 /* share.c's: nothing is read from it and none of its commands run; then they do again. */
 void client_hold(struct client *c);
 void client_unhold(struct client *c);
