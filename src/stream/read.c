@@ -61,11 +61,6 @@ static void read_add(struct read *r, struct event *e) {
 static bool read_offer(const struct model *m, struct read *r, struct event *e, uint64_t at,
                        bool selected) {
     if (r->selector != NULL && !selected) {
-        if (r->work >= r->work_max) {
-            r->has_more = true;
-            r->next = at;
-            return false;
-        }
         struct stream_name *name = model_name_at(m, e, r->horizon);
         r->work += selector_work(r->selector, &e->rec, stream_name_str(name));
         if (!selector_match(r->selector, &e->rec, stream_name_str(name))) return true;
@@ -140,9 +135,17 @@ static bool read_memory(struct model *m, struct read *r, const struct view *v, u
         if (n > PREFETCH_AHEAD)
             __builtin_prefetch(
                 view_event(v, r->reverse ? at - PREFETCH_AHEAD : at + PREFETCH_AHEAD));
+        if (r->selector != NULL && r->work >= r->work_max) {
+            r->has_more = true;
+            r->next = at;
+            return false;
+        }
         struct event *e = view_event(v, at);
         if (UNLIKELY(whole)) e = model_erased(m, e, r->horizon);
-        if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) continue;
+        if (UNLIKELY(gone) && is_gone(m, r, e, UINT64_MAX)) {
+            r->work++;
+            continue;
+        }
         if (!read_offer(m, r, e, at, false)) return false;
     }
     return true;

@@ -11,7 +11,7 @@
 #include "stream/model.h"
 
 #define READ_BYTES_MAX ((size_t)8 << 20) /* of events, about, that one read finds */
-#define WORK_IN_MEMORY ((size_t)100000)  /* some milliseconds: that one read looks at */
+#define WORK_IN_MEMORY ((size_t)20000)   /* some milliseconds: that one read looks at */
 
 struct read {
     /* in */

@@ -224,7 +224,7 @@ with_server {} {
             assert_equal {1 {}} [list [field $page has_more] [field $page events]]
             assert {[field $page next] > 0 && [field $page next] < 200} "next [field $page next]"
             assert_equal {} [follow work - + TYPE {*}$patterns]
-            assert_equal {0 {}} [list [field [r ESCAN work 298 + TYPE {*}$patterns] has_more] [field [r ESCAN work - + TYPE none] next]]
+            assert_equal {0 {}} [list [field [r ESCAN work 299 + TYPE {*}$patterns] has_more] [field [r ESCAN work - + TYPE none] next]]
         }
     }
     test "SINCE and UNTIL filter on recorded, inclusively" {
