@@ -34,6 +34,17 @@ static uint8_t *put(uint8_t *at, const void *p, size_t n) {
     return at + n;
 }
 
+struct event_fields event_place(const struct event_record *r) {
+    return (struct event_fields){.sequence = r->sequence,
+                                 .version = r->version,
+                                 .timestamp = r->timestamp,
+                                 .recorded = r->recorded,
+                                 .entry_ms = r->entry_ms,
+                                 .entry_seq = r->entry_seq,
+                                 .event_id = r->event_id,
+                                 .flags = r->flags & (EVENT_FIELDS | EVENT_ERASED)};
+}
+
 struct event *event_create(const struct event_fields *f, struct stream_name *name) {
     /* In the order of enum event_flag. */
     const struct uuid *const ids[EVENT_UUID_FLAGS] = {

@@ -90,6 +90,8 @@ struct event_fields {
     uint16_t flags; /* EVENT_FIELDS, EVENT_ERASED; the others follow from the pointers */
 };
 
+/* Which event it is, and where it stands: of a copy without the rest, or with some of it. */
+struct event_fields event_place(const struct event_record *r);
 /* A new event with refs 1; takes its own reference of name (counts: caller's thread must
  * own name, or name is fresh). stream number from name. */
 struct event *event_create(const struct event_fields *f, struct stream_name *name);

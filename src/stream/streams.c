@@ -67,14 +67,7 @@ void model_behead_page(struct model *m, struct page *p) {
     p->bytes = 0;
     for (size_t i = 0; i < p->count; i++) {
         struct event *e = p->events[i];
-        struct event_fields f = {.sequence = e->rec.sequence,
-                                 .version = e->rec.version,
-                                 .timestamp = e->rec.timestamp,
-                                 .recorded = e->rec.recorded,
-                                 .entry_ms = e->rec.entry_ms,
-                                 .entry_seq = e->rec.entry_seq,
-                                 .event_id = e->rec.event_id,
-                                 .flags = e->rec.flags & (EVENT_FIELDS | EVENT_ERASED)};
+        struct event_fields f = event_place(&e->rec);
         p->events[i] = event_create(&f, e->name);
         p->events[i]->frame = e->frame;
         p->bytes += p->events[i]->size;

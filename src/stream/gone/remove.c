@@ -147,23 +147,15 @@ static void keep_erased(struct model *m, struct undo *u) {
 struct event *model_erase(struct model *m, struct stream *s, struct event *e) {
     struct event_view v;
     event_view(&e->rec, &v);
-    struct event_fields f = {
-        .sequence = e->rec.sequence,
-        .version = e->rec.version,
-        .timestamp = e->rec.timestamp,
-        .recorded = e->rec.recorded,
-        .entry_ms = e->rec.entry_ms,
-        .entry_seq = e->rec.entry_seq,
-        .event_id = e->rec.event_id,
-        .partition_key = v.partition_key,
-        .transaction = v.transaction,
-        .correlation = v.correlation,
-        .causation = v.causation,
-        .content_hash = v.content_hash,
-        .type = v.type,
-        .aggregate = v.aggregate,
-        .flags = (uint16_t)(EVENT_ERASED | (e->rec.flags & EVENT_FIELDS)),
-    };
+    struct event_fields f = event_place(&e->rec);
+    f.partition_key = v.partition_key;
+    f.transaction = v.transaction;
+    f.correlation = v.correlation;
+    f.causation = v.causation;
+    f.content_hash = v.content_hash;
+    f.type = v.type;
+    f.aggregate = v.aggregate;
+    f.flags |= EVENT_ERASED;
     bool in_tail = f.version >= stream_tail_first(s);
     bool in_log = f.sequence >= m->log.first && f.sequence < m->next_sequence;
     struct event *old = in_log    ? model_event(m, f.sequence)
