@@ -13,11 +13,12 @@
 static int compare(const void *a, const void *b) {
     const struct given_name *x = a, *y = b;
     if (x->number != y->number) return x->number < y->number ? -1 : 1;
-    return (x->frame > y->frame) - (x->frame < y->frame);
+    if (x->frame != y->frame) return x->frame < y->frame ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
 }
 
 size_t given_names_beyond(const struct given_names *g, uint64_t number, uint64_t frame) {
-    struct given_name key = {.number = number, .frame = frame};
+    struct given_name key = {.number = number, .frame = frame, .order = UINT64_MAX};
     size_t low = 0, high = g->sorted;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
@@ -61,7 +62,7 @@ static void add(struct model *m, uint64_t frame, const struct stream_record *r) 
     struct given_names *g = &m->given;
     reserve(g, store_floor(m->store));
     struct given_name *last = &g->items[g->count];
-    *last = (struct given_name){r->number, frame, r};
+    *last = (struct given_name){r->number, frame, ++g->added, r};
     bool in_order = g->sorted == g->count && (g->count == 0 || compare(last - 1, last) < 0);
     g->count++;
     if (in_order) g->sorted = g->count;

@@ -13,13 +13,15 @@ struct stream_record;
 
 struct given_name {
     uint64_t number, frame;
+    uint64_t order; /* they were given: one frame may give a stream several names */
     const struct stream_record *record; /* there as long as the frame is beyond the floor */
 };
 
 struct given_names {
     struct given_name *items;
     size_t count, cap;
-    size_t sorted; /* [0, sorted) ascend by number, then frame; the rest are few, as they came */
+    size_t sorted;  /* [0, sorted) ascend by number, then as they came; the rest are few */
+    uint64_t added; /* ever */
 };
 
 void given_names_add(struct model *m, const struct batch *b);
