@@ -121,9 +121,24 @@ static size_t weight_of(const struct selector *s) {
     return weight;
 }
 
+static struct live_target *find_target(const struct live *l, const struct selector *s,
+                                       uint64_t hash) {
+    for (struct hash_node *n = hash_first(&l->targets, hash); n != NULL;
+         n = hash_next(&l->targets, n)) {
+        struct live_target *t = CONTAINER_OF(n, struct live_target, node);
+        if (selector_eq(t->selector, s)) return t;
+    }
+    return NULL;
+}
+
+static uint64_t hash_of(const struct selector *s) {
+    return s != NULL ? s->hash : 0;
+}
+
 bool live_has_room(const struct live *l, const struct selector *s) {
     size_t weight = weight_of(s);
-    return weight <= LIVE_WEIGHT_MAX / 50 && l->weight + weight <= LIVE_WEIGHT_MAX;
+    if (weight > LIVE_WEIGHT_MAX / 50) return false;
+    return l->weight + weight <= LIVE_WEIGHT_MAX || find_target(l, s, hash_of(s)) != NULL;
 }
 
 static struct live_target *target_create(struct live *l, struct selector *s, uint64_t hash) {
@@ -171,13 +186,8 @@ static void destroy_if_unused(struct live *l, struct live_target *t) {
 }
 
 static struct live_target *target_get(struct live *l, struct selector *s) {
-    uint64_t hash = s != NULL ? s->hash : 0;
-    for (struct hash_node *n = hash_first(&l->targets, hash); n != NULL;
-         n = hash_next(&l->targets, n)) {
-        struct live_target *t = CONTAINER_OF(n, struct live_target, node);
-        if (selector_eq(t->selector, s)) return t;
-    }
-    return target_create(l, s, hash);
+    struct live_target *t = find_target(l, s, hash_of(s));
+    return t != NULL ? t : target_create(l, s, hash_of(s));
 }
 
 /* Somebody comes who is concerned by events from this one on. */

@@ -293,3 +293,37 @@ TEST(watchers_and_followers_of_a_target_do_not_disturb_each_other) {
     CHECK_INT(l->targets.count, 0);
     stop();
 }
+
+/* One that every event takes much to compare with. */
+static struct selector *heavy_selector(unsigned i) {
+    char pattern[256];
+    int n = snprintf(pattern, sizeof pattern, "%03u", i);
+    for (int k = 0; k < 100; k++, n += 2) memcpy(pattern + n, "*a", 2);
+    struct wanted w = {.type = {str_of(pattern, (size_t)n)}};
+    return selector_of(&w);
+}
+
+TEST(who_waits_for_the_same_as_others_takes_no_room) {
+    hash_seed();
+    struct live_watcher watchers[1000] = {0};
+    unsigned n = 0;
+    live_init(l);
+    struct selector *s, *another;
+    while (s = heavy_selector(n), live_has_room(l, s)) {
+        live_watch(l, m, s, &watchers[n++]);
+        selector_unref(s);
+        CHECK(n < ARRAY_LEN(watchers));
+    }
+    CHECK(n > 10);
+    size_t weight = l->weight;
+    for (unsigned i = 0; i < 5; i++) {
+        another = heavy_selector(i);
+        CHECK(live_has_room(l, another));
+        live_watch(l, m, another, &watchers[n + i]);
+        selector_unref(another);
+    }
+    CHECK_INT(l->weight, weight);
+    CHECK(!live_has_room(l, s));
+    selector_unref(s);
+    live_clear(l);
+}
