@@ -104,8 +104,8 @@ static int check_foreign(struct recovery *r, const struct foreign *f) {
         return err_set(
             r->err, ERR_REFUSED,
             "%s (header at offset 0) belongs to another store (%.*s) and may hold "
-            "events of it. Start that store once with this journal, or put it back where "
-            "it belongs (docs/journal.md)",
+            "events of it. If that store's database still exists, put the journal back beside it; "
+            "docs/journal.md says what to do if not",
             path, UUID_TEXT_LEN, id);
     }
     if (r->foreign_count > 0)
