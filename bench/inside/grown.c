@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "server/client/levels.h"
 
 #define THINGS     20000
 #define OPERATIONS 2000
@@ -72,8 +73,27 @@ static void start(struct inside *in, uint64_t entries) {
     inside_round(in, false);
 }
 
+/* What one of 20,000 connections holds changes, and the share of each is found anew. */
+static void count_shares(void) {
+    static struct levels levels;
+    static uint64_t held[THINGS];
+    uint64_t found = 0;
+    for (uint64_t n = 0; n < THINGS + OPERATIONS; n++) {
+        uint64_t at = n % THINGS, now = LEVEL_LEAST + draw(64 * LEVEL_LEAST);
+        if (n == THINGS) count_start();
+        if (n >= THINGS) count_begin();
+        levels_change(&levels, held[at], now);
+        if (n >= THINGS) found += levels_find(&levels, levels.all / 2);
+        if (n >= THINGS) count_end();
+        held[at] = now;
+    }
+    if (found == 0) die("no level was found");
+    count_finish(OPERATIONS);
+}
+
 void count_grown(const char *what) {
     static struct inside in;
+    if (strcmp(what, "shares") == 0) count_shares();
     if (strcmp(what, "claim") == 0) {
         start(&in, THINGS);
         for (unsigned n = 0; n < THINGS; n += 1000) {

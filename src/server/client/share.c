@@ -37,25 +37,9 @@ static uint64_t room_left(const struct server *srv) {
 /* The level at which the connections are within the limit if each held no more than it. */
 static uint64_t find_level(const struct server *srv) {
     const struct share *s = &srv->share;
-    uint64_t small = s->bytes, n = 0;
-    LIST_FOR_EACH (it, &s->large) {
-        small -= LIST_ENTRY(it, struct client, large)->counted;
-        n++;
-    }
-    uint64_t room = limit_of(srv) - MIN(limit_of(srv), small), level = room / MAX(n, (uint64_t)1);
-    for (uint64_t before = UINT64_MAX; level != before;) {
-        uint64_t below = 0, above = 0;
-        LIST_FOR_EACH (it, &s->large) {
-            uint64_t held = LIST_ENTRY(it, struct client, large)->counted;
-            if (held > level)
-                above++;
-            else
-                below += held;
-        }
-        before = level;
-        if (above > 0) level = MAX(level, (room - MIN(room, below)) / above);
-    }
-    return MAX(level, SHARE_FREE);
+    uint64_t small = s->bytes - s->levels.all;
+    uint64_t room = limit_of(srv) - MIN(limit_of(srv), small);
+    return MAX(levels_find(&s->levels, room), SHARE_FREE);
 }
 
 static uint64_t level_now(struct server *srv) {
@@ -151,6 +135,7 @@ void share_init(struct server *srv) {
 void share_changed(struct client *c, uint64_t now) {
     struct share *s = &c->srv->share;
     s->bytes += now - c->counted;
+    levels_change(&s->levels, c->counted, now);
     c->counted = now;
     note_whether_large(c);
     if (UNLIKELY(s->going == c)) end_turn_if_read(c);
@@ -164,6 +149,7 @@ void share_changed(struct client *c, uint64_t now) {
 void share_forget(struct client *c) {
     struct share *s = &c->srv->share;
     s->bytes -= c->counted;
+    levels_change(&s->levels, c->counted, 0);
     c->counted = 0;
     list_remove(&c->large);
     list_remove(&c->stopped);

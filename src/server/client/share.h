@@ -20,11 +20,13 @@
 #define SERVER_CLIENT_SHARE_H
 
 #include "server/client/client.h"
+#include "server/client/levels.h"
 
-#define SHARE_FREE ((uint64_t)64 << 10) /* bytes: nobody is stopped or waits for so little */
+#define SHARE_FREE LEVEL_LEAST /* bytes: nobody is stopped or waits for so little */
 
 struct share {
     uint64_t bytes;       /* of all connections, as last counted */
+    struct levels levels; /* of those that hold more than 64 KiB */
     uint64_t level;       /* who holds more is stopped, while bytes are above the limit */
     uint64_t level_at_ms; /* when that was found out, monotonic */
     struct list large;    /* clients that hold more than 64 KiB: only they can matter */
