@@ -21,6 +21,7 @@
 #include "record/event.h"
 #include "store/journal/journal.h"
 #include "record/record.h"
+#include "record/timeline.h"
 #include "store/journal/segment.h"
 
 #define SEGMENT_BYTES ((uint64_t)32768)
@@ -86,11 +87,13 @@ static size_t small_record(uint64_t number, enum record_kind *kind, uint64_t bod
         size_t words;
     } kinds[] = {{RECORD_STREAM_STATE, 10}, {RECORD_REMOVE, 5}, {RECORD_DELETE, 1},
                  {RECORD_VALUE, 3},         {RECORD_ERASE, 3},  {RECORD_GROUP_POSITION, 4},
-                 {RECORD_GROUP_DROP, 1},    {RECORD_ACK, 7},    {RECORD_IDEMPOTENT_CLEAR, 1}};
+                 {RECORD_GROUP_DROP, 1},    {RECORD_ACK, 7},    {RECORD_IDEMPOTENT_CLEAR, 1},
+                 {RECORD_TIMELINE, 3}};
     size_t which = number % ARRAY_LEN(kinds);
     *kind = kinds[which].kind;
     for (size_t i = 0; i < kinds[which].words; i++) body[i] = number + i;
     if (*kind == RECORD_REMOVE) body[3] = number + 9; /* versions ascend */
+    if (*kind == RECORD_TIMELINE) body[2] = (uint64_t)TIMELINE_FLUSHED << 32;
     return kinds[which].words * sizeof body[0];
 }
 

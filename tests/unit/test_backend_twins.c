@@ -411,11 +411,19 @@ static void put_idempotent(struct twins *t, uint64_t stream) {
 
 /* --- the history ------------------------------------------------------------------- */
 
+/* In any frame; a flush has one. */
+static void put_timeline(struct twins *t) {
+    struct timeline_record *r = record(t, RECORD_TIMELINE, sizeof *r);
+    *r = (struct timeline_record){t->sequence_end, t->clock, (uint32_t)draw_u64(),
+                                  (uint32_t)(TIMELINE_FIRST + draw(TIMELINE_ASKED))};
+}
+
 static void put_flush(struct twins *t) {
     record(t, RECORD_FLUSH, 0);
     for (uint64_t i = 0; i < t->stream_end; i++) t->streams[i].live = false;
     t->stream_end = t->group_end = 1;
     t->sequence_end = 0;
+    put_timeline(t);
     memset(t->named, 0, sizeof t->named);
 }
 
@@ -451,6 +459,8 @@ static void step(struct twins *t) {
         put_rename(t, name, (unsigned)draw(NAMES));
     } else if (t->named[name] != 0 && draw(2)) {
         delete_stream(t, t->named[name]);
+    } else if (draw(8) == 0) {
+        put_timeline(t);
     }
 }
 
@@ -650,7 +660,22 @@ static void compare_lists(struct twins *t) {
     CHECK_INT(s[1].entry_seq, s[0].entry_seq);
 }
 
+/* But the first one's, which tells the store. */
+static void compare_timelines(struct twins *t) {
+    struct timelines l[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        TWINS_OK(backends[i]->load_timelines(t->w[i], &l[i], &err));
+        bool has_first = l[i].items[0].reason == TIMELINE_FIRST && l[i].items[0].began == 0;
+        CHECK(has_first || l[i].count == TIMELINES_MAX);
+    }
+    CHECK_INT(l[1].count, l[0].count);
+    for (size_t k = 1; k < l[0].count; k++)
+        CHECK(memcmp(&l[0].items[k], &l[1].items[k], sizeof l[0].items[k]) == 0);
+    for (int i = 0; i < 2; i++) timelines_clear(&l[i]);
+}
+
 static void compare(struct twins *t) {
+    compare_timelines(t);
     compare_heads(t);
     compare_ranges(t);
     compare_lookups(t);
