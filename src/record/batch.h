@@ -36,6 +36,7 @@ enum record_kind {
     RECORD_ACK = 16,              /* ack_record: entries that are pending no more */
     RECORD_IDEMPOTENT = 17,       /* idempotent_record: what a producer has added */
     RECORD_IDEMPOTENT_CLEAR = 18, /* number_record: the stream forgets them all */
+    RECORD_NAMED = 19,            /* named_record: a checkpoint or a view is now, or is gone */
     RECORD_TIMELINE = 20,         /* timeline_record: from here on it is another history */
 };
 

@@ -51,6 +51,23 @@ static bool idempotent_valid(const struct record *r) {
            b->producer_len > 0 && b->id_len > 0 && b->reserved == 0 && of_stream(r, sizeof *b);
 }
 
+static bool checkpoint_valid(struct str value) {
+    struct checkpoint_value v;
+    if (value.len != sizeof v) return false;
+    memcpy(&v, value.ptr, sizeof v);
+    return v.reserved == 0 && v.position <= INT64_MAX && v.updated <= INT64_MAX;
+}
+
+static bool named_valid(const struct record *r) {
+    const struct named_record *b = r->body;
+    if (r->len < sizeof *b || r->len - sizeof *b < b->name_len) return false;
+    struct str value = named_record_value(b, r->len);
+    if (b->class == 0 || b->class >= NAMED_CLASSES) return false;
+    if (!stream_name_valid(named_record_name(b))) return false;
+    if (b->flags != 0) return b->flags == NAMED_GONE && value.len == 0;
+    return b->class != NAMED_CHECKPOINT || checkpoint_valid(value);
+}
+
 bool record_valid(const struct record *r) {
     switch ((enum record_kind)r->kind) {
     case RECORD_STREAM:
@@ -87,6 +104,8 @@ bool record_valid(const struct record *r) {
         return is_array(r, sizeof(struct ack_record), sizeof(struct entry_id));
     case RECORD_IDEMPOTENT:
         return idempotent_valid(r);
+    case RECORD_NAMED:
+        return named_valid(r);
     case RECORD_TIMELINE:
         return timeline_record_valid(r->body, r->len);
     }

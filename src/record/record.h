@@ -119,11 +119,40 @@ struct idempotent_record {
     char bytes[]; /* producer, then id */
 };
 
+/* Something small that has a name of its own. Each class is a space of names. */
+enum named_class {
+    NAMED_CHECKPOINT = 1, /* its value: struct checkpoint_value. A FLUSH drops them all */
+    NAMED_VIEW = 2,       /* a selector, as text (commands/event/view_text.h). A FLUSH keeps them */
+    NAMED_CLASSES,        /* not one of them; the numbers are the journal's */
+};
+enum { NAMED_GONE = 1 }; /* it is deleted: no value */
+
+struct named_record {
+    uint16_t class, name_len;
+    uint32_t flags;
+    char bytes[]; /* the name, then the value */
+};
+static inline struct str named_record_name(const struct named_record *r) {
+    return str_of(r->bytes, r->name_len);
+}
+/* len: of the record's body. */
+static inline struct str named_record_value(const struct named_record *r, size_t len) {
+    return str_of(r->bytes + r->name_len, len - sizeof *r - r->name_len);
+}
+
+struct checkpoint_value {
+    uint64_t position; /* sequence to go on from: everything below it is handled */
+    uint64_t updated;  /* ms */
+    uint64_t reserved;
+};
+
 _Static_assert(sizeof(struct stream_state_record) == 80, "journal format");
 _Static_assert(sizeof(struct group_record) == 56, "journal format");
 _Static_assert(sizeof(struct position_record) == 32, "journal format");
 _Static_assert(sizeof(struct consumer_record) == 32, "journal format");
 _Static_assert(sizeof(struct pending_item) == 40, "journal format");
 _Static_assert(sizeof(struct idempotent_record) == 40, "journal format");
+_Static_assert(sizeof(struct named_record) == 8, "journal format");
+_Static_assert(sizeof(struct checkpoint_value) == 24, "journal format");
 
 #endif

@@ -69,6 +69,25 @@ void stream_list_clear(struct stream_list *l) {
     stream_list_init(l);
 }
 
+void named_list_add(struct named_list *l, uint64_t number, struct str name, struct str value) {
+    if (l->count == l->cap) {
+        l->cap = l->cap == 0 ? 16 : l->cap * 2;
+        l->items = xrealloc(l->items, l->cap * sizeof *l->items);
+    }
+    char *block = xmalloc(name.len + value.len + 1);
+    if (name.len > 0) memcpy(block, name.ptr, name.len);
+    if (value.len > 0) memcpy(block + name.len, value.ptr, value.len);
+    l->items[l->count++] =
+        (struct named_item){number, str_of(block, name.len), str_of(block + name.len, value.len)};
+    l->bytes += sizeof *l->items + name.len + value.len;
+}
+
+void named_list_clear(struct named_list *l) {
+    for (size_t i = 0; i < l->count; i++) free((char *)(uintptr_t)l->items[i].name.ptr);
+    free(l->items);
+    *l = (struct named_list){0};
+}
+
 /* --- the table ------------------------------------------------------------ */
 
 static const struct backend *const backends[] = {&backend_sqlite, &backend_memory};

@@ -152,6 +152,22 @@ struct id_list {
 void id_list_add(struct id_list *l, const struct uuid *id);
 void id_list_clear(struct id_list *l);
 
+/* Things with names of their own (RECORD_NAMED), of one class. */
+struct named_item {
+    uint64_t number;        /* the backend's: a name keeps its number as long as it is there */
+    struct str name, value; /* in one block, which begins with the name */
+};
+struct named_list {
+    struct named_item *items; /* ascending numbers */
+    size_t count, cap;
+    size_t bytes;
+    uint64_t applied;
+    uint64_t next; /* number to go on from, unless done */
+    bool done;
+};
+void named_list_add(struct named_list *l, uint64_t number, struct str name, struct str value);
+void named_list_clear(struct named_list *l);
+
 struct backend_conn; /* the backend's own */
 
 struct backend_stats {                  /* filled by the writer; for INFO */
@@ -237,6 +253,12 @@ struct backend {
     int (*list_streams)(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
+    /* What has that name: *value in one block, which is the caller's; ptr NULL: nothing. */
+    int (*read_named)(struct backend_conn *r, enum named_class class, struct str name,
+                      struct str *value, uint64_t *applied, struct err *err);
+    /* All of a class with number >= from, up to count_max. out: empty; the caller clears it. */
+    int (*list_named)(struct backend_conn *r, enum named_class class, uint64_t from,
+                      size_t count_max, struct named_list *out, struct err *err);
     /* A consistent copy as of one snapshot, as LEFT_BACKUP and under a new store id, in the
      * caller's file (empty, or not there yet): the caller syncs it, and removes it when the
      * copy fails, with what SQLite keeps beside it. */

@@ -41,6 +41,7 @@ struct store {
     struct backend_conn *writer;
     struct journal *journal; /* NULL: durability backend, or memory */
     struct store_state state;
+    struct named_list views;    /* as of open, until store_take_views */
     uint32_t run;               /* of this server, if it comes to writing */
     struct timelines timelines; /* as of the start */
     struct {                    /* of the journal that was there at the start */

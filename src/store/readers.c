@@ -48,6 +48,7 @@ static int read_head(struct backend_conn *c, const struct backend *b, struct sto
 static int serve(struct store *s, struct backend_conn *c, struct store_request *r) {
     const struct backend *b = s->backend;
     struct err *err = &r->err;
+    int rc;
     switch (r->kind) {
     case STORE_READ_HEAD:
         return read_head(c, b, r);
@@ -78,6 +79,13 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     case STORE_FIND_ENTRY:
         return b->find_entry(c, r->range.stream, r->range.start, r->entry, &r->version, &r->applied,
                              err);
+    case STORE_READ_NAMED:
+        return b->read_named(c, r->class, r->name, &r->value, &r->applied, err);
+    case STORE_LIST_NAMED:
+        r->named = (struct named_list){0};
+        rc = b->list_named(c, r->class, r->range.start, r->range.count_max, &r->named, err);
+        r->applied = r->named.applied;
+        return rc;
     case STORE_BACKUP:
         return store_backup(s, c, r->name.ptr, err);
     }
@@ -118,11 +126,14 @@ static bool is_short(const struct store_request *r) {
     case STORE_READ_HEAD:
     case STORE_READ_ID:
     case STORE_FIND_ENTRY:
+    case STORE_READ_NAMED:
         return true;
     case STORE_READ_EVENTS:
         return r->range.selector == NULL && r->range.count_max <= SHORT_READ_MAX;
     case STORE_LIST_STREAMS:
         return r->pattern.len == 0 && r->category.len == 0 && r->range.count_max <= SHORT_READ_MAX;
+    case STORE_LIST_NAMED:
+        return r->range.count_max <= SHORT_READ_MAX;
     case STORE_LIST_IDS:
     case STORE_LIST_EXPIRING:
     case STORE_BACKUP:

@@ -30,6 +30,7 @@ static void store_free(struct store *s) {
     pthread_cond_destroy(&s->helper_wake);
     pthread_cond_destroy(&s->readers_wake);
     pthread_mutex_destroy(&s->lock);
+    named_list_clear(&s->views);
     free(s);
 }
 
@@ -84,6 +85,32 @@ static void remove_database(const char *path) {
     }
 }
 
+#define VIEWS_A_PAGE 1000
+
+/* There are few, and they stay in memory. */
+static int load_views(struct store *s, struct err *err) {
+    struct backend_conn *r = NULL;
+    int rc = s->backend->open_reader(&r, s->writer, err);
+    if (rc != 0) return rc;
+    struct named_list page = {0};
+    do {
+        uint64_t from = page.next;
+        named_list_clear(&page);
+        rc = s->backend->list_named(r, NAMED_VIEW, from, VIEWS_A_PAGE, &page, err);
+        for (size_t i = 0; rc == 0 && i < page.count; i++)
+            named_list_add(&s->views, page.items[i].number, page.items[i].name,
+                           page.items[i].value);
+    } while (rc == 0 && !page.done);
+    named_list_clear(&page);
+    s->backend->close(r);
+    return rc;
+}
+
+void store_take_views(struct store *s, struct named_list *out) {
+    *out = s->views;
+    s->views = (struct named_list){0};
+}
+
 int store_open(struct store **out, const struct store_config *config, struct err *err) {
     struct store *s = store_create(config);
     bool made = false;
@@ -110,6 +137,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
     s->found.later = made;
     if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
     if ((rc = store_load_timelines(s, err)) != 0) goto fail;
+    if ((rc = load_views(s, err)) != 0) goto fail;
     s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
     *out = s;
     return 0;

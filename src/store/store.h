@@ -49,6 +49,8 @@ struct store;
 int store_open(struct store **out, const struct store_config *config, struct err *err);
 const struct store_state *store_state(const struct store *s); /* as of open, and of start */
 const struct timelines *store_timelines(const struct store *s);
+/* The views, as of open. Moves them to *out, which the caller clears. */
+void store_take_views(struct store *s, struct named_list *out);
 /* Begins the journal, and a new timeline if there is a reason (a frame), and starts the threads. */
 int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err);
 /* Readable when store_poll has something to do. */
@@ -99,6 +101,8 @@ enum store_request_kind {
     STORE_LIST_STREAMS,
     STORE_LIST_EXPIRING,
     STORE_FIND_ENTRY,
+    STORE_READ_NAMED,
+    STORE_LIST_NAMED,
     STORE_BACKUP,
 };
 
@@ -108,10 +112,13 @@ struct store_request {
     enum store_request_kind kind;
     bool one_of_many;             /* of one asker: short ones of others go first */
     bool late;                    /* all others' go first, nearly: its asker may be gone */
-    struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated */
+    struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated;
+                                     READ_NAMED */
+    enum named_class class;       /* *_NAMED */
     struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max,
                                      bytes_max (0: none); FIND_ENTRY: stream, start;
-                                     LIST_EXPIRING: end, count_max; LIST_IDS: count_max */
+                                     LIST_EXPIRING: end, count_max; LIST_IDS: count_max;
+                                     LIST_NAMED: start, count_max */
     struct entry_id entry;        /* FIND_ENTRY */
     struct uuid id;               /* ID; LIST_IDS: from */
     struct str pattern, category; /* LIST_STREAMS */
@@ -125,6 +132,8 @@ struct store_request {
     struct event *event;     /* ID: one reference or NULL */
     struct stream_list list; /* the asker clears it */
     struct id_list ids;      /* the asker clears it */
+    struct str value;        /* READ_NAMED: the asker frees it. ptr NULL: nothing has that name */
+    struct named_list named; /* the asker clears it */
     void (*done)(struct store_request *r);
 
     /* private: */

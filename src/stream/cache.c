@@ -10,6 +10,7 @@
 #define EVICTIONS_PER_CALL 8192
 #define CLOCK_LOOK_AT      64
 #define ABSENT_PART        64 /* of cache-bytes */
+#define NAMED_PART         4  /* of what is held: above it checkpoints go before streams */
 #define ABSENT_MIN         UINT64_C(16)
 
 bool evict_log_event(struct model *m, uint64_t floor) {
@@ -78,6 +79,7 @@ static bool evict_stream(struct model *m, uint64_t floor) {
 
 void model_evict(struct model *m) {
     model_settle(m);
+    named_settle(m);
     if (m->flushed.frame != 0) model_forget_flushed(m);
     model_exhume(m, store_floor(m->store));
     model_forget_hidden(m);
@@ -88,12 +90,17 @@ void model_evict(struct model *m) {
     uint64_t floor = store_floor(m->store);
     /* As many as came in this turn, whatever that is: each goes once. */
     while (m->streams.count - m->live_in_memory > absent_max(m) && evict_absent(m, floor)) {}
+    while (m->named.absent_count > absent_max(m) && named_evict_absent(m, floor)) {}
     if (m->bytes <= m->bytes_max) return;
     for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {
         bool log_first = m->log.bytes >= m->bytes / 2;
+        bool named_first = m->named.bytes >= m->bytes / NAMED_PART;
         if (log_first && evict_log_event(m, floor)) continue;
+        if (named_first && named_evict(m, floor)) continue;
         if (evict_stream(m, floor)) continue;
         if (!log_first && evict_log_event(m, floor)) continue;
+        if (!named_first && named_evict(m, floor)) continue;
+        if (named_evict_absent(m, floor)) continue;
         if (!evict_absent(m, floor)) return;
     }
 }

@@ -16,6 +16,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->renamed.table);
     erased_init(m);
     settled_init(m);
+    named_init(m);
     list_init(&m->clock);
     list_init(&m->absent);
     list_init(&m->installing);
@@ -69,7 +70,8 @@ static void drop_loading(struct hash_node *n, void *arg) {
 void model_clear(struct model *m) {
     model_drop_streams(m);
     hash_each(&m->streams, drop_loading, m); /* what a slow disk has not given until now */
-    model_pack(m);                           /* no stream is left: gives the names back */
+    named_clear(m);
+    model_pack(m); /* no stream is left: gives the names back */
     assert(m->streams.count == 0);
     while (m->log.first < m->next_sequence) {
         struct event *e = model_event(m, m->log.first++);

@@ -23,6 +23,7 @@
 #include "stream/gone/state.h"
 #include "stream/ids/known_ids.h"
 #include "stream/log_tail.h"
+#include "stream/named.h"
 #include "stream/pack.h"
 #include "stream/settled.h"
 #include "stream/undo.h"
@@ -127,6 +128,7 @@ struct model {
     struct renamed_streams renamed;
     struct deadlines deadlines;
     struct unsettled unsettled;
+    struct named_values named;
     struct given_names given;
     uint64_t settled_streams; /* how many streams there are as of the durable frame */
     struct replay *replay;    /* replay.c's: durable frames that the backend has not got, after a

@@ -96,6 +96,7 @@ void model_rebuild(struct model *m) {
     model_forget_erased(m,
                         store_floor(m->store)); /* they have names that are forgotten with that */
     model_unerase(m, durable);
+    named_void(m, durable);
     m->run.count = 0;
     m->deadlines.on_disk = 1; /* to be looked up */
     m->decided = durable;
@@ -131,6 +132,7 @@ uint64_t model_flush(struct model *m) {
     begin_timeline(m, TIMELINE_FLUSHED, 0);
     write_timeline(m);
     m->decided = batch_end_frame(m->open);
+    named_flush(m, m->decided);
     /* The applier still borrows the events: they stay until it has passed. */
     m->flushed = (struct flushed){.frame = m->decided,
                                   .log = m->log.ring,

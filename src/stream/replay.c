@@ -186,6 +186,8 @@ static void index_record(struct replay *p, uint64_t frame, const struct record *
         s = get_number(&p->groups, first);
         add_item(s->of_group != NULL ? s->of_group : s, frame, r);
         return;
+    case RECORD_NAMED: /* stays in memory */
+        return;
     }
 }
 
@@ -368,6 +370,7 @@ static void replay_record(struct model *m, struct stream *s, const struct replay
     case RECORD_DELETE:
     case RECORD_RENAME:
     case RECORD_ERASE: /* the log tail has the erased event */
+    case RECORD_NAMED:
         return;
     }
 }

@@ -88,12 +88,17 @@ static size_t small_record(uint64_t number, enum record_kind *kind, uint64_t bod
     } kinds[] = {{RECORD_STREAM_STATE, 10}, {RECORD_REMOVE, 5}, {RECORD_DELETE, 1},
                  {RECORD_VALUE, 3},         {RECORD_ERASE, 3},  {RECORD_GROUP_POSITION, 4},
                  {RECORD_GROUP_DROP, 1},    {RECORD_ACK, 7},    {RECORD_IDEMPOTENT_CLEAR, 1},
-                 {RECORD_TIMELINE, 3}};
+                 {RECORD_TIMELINE, 3},      {RECORD_NAMED, 5}};
     size_t which = number % ARRAY_LEN(kinds);
     *kind = kinds[which].kind;
     for (size_t i = 0; i < kinds[which].words; i++) body[i] = number + i;
     if (*kind == RECORD_REMOVE) body[3] = number + 9; /* versions ascend */
     if (*kind == RECORD_TIMELINE) body[2] = (uint64_t)TIMELINE_FLUSHED << 32;
+    if (*kind == RECORD_NAMED) {                      /* a checkpoint whose name has 8 bytes */
+        body[0] = NAMED_CHECKPOINT | 8 << 16;
+        memcpy(&body[1], "consumer", 8);
+        body[4] = 0;
+    }
     return kinds[which].words * sizeof body[0];
 }
 

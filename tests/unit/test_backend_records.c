@@ -1044,3 +1044,130 @@ BOTH(readers_see_whole_frames_while_events_go_and_are_purged) {
     if (x->batch_count > 0) world_apply(x);
     check_everything(x);
 }
+
+/* --- what has a name of its own ---------------------------------------------------- */
+
+static void put_named(struct world *x, enum named_class class, const char *name,
+                      const char *value) {
+    size_t len = strlen(name), n = value == NULL ? 0 : strlen(value);
+    struct named_record *r = world_record(x, RECORD_NAMED, sizeof *r + len + n);
+    *r = (struct named_record){(uint16_t) class, (uint16_t)len, value == NULL ? NAMED_GONE : 0};
+    memcpy(r->bytes, name, len);
+    if (n > 0) memcpy(r->bytes + len, value, n);
+}
+
+static void put_checkpoint(struct world *x, const char *name, uint64_t position) {
+    size_t len = strlen(name);
+    struct checkpoint_value v = {.position = position, .updated = 1000 + position};
+    struct named_record *r = world_record(x, RECORD_NAMED, sizeof *r + len + sizeof v);
+    *r = (struct named_record){NAMED_CHECKPOINT, (uint16_t)len, 0};
+    memcpy(r->bytes, name, len);
+    memcpy(r->bytes + len, &v, sizeof v);
+}
+
+/* -1: there is none. */
+static int64_t position_of(struct world *x, const char *name) {
+    struct checkpoint_value v;
+    struct str value;
+    uint64_t applied = 0;
+    WORLD_OK(x, x->b->read_named(x->r, NAMED_CHECKPOINT, str_c(name), &value, &applied, &err));
+    CHECK_INT(applied, x->next_frame - 1);
+    if (value.ptr == NULL) return -1;
+    CHECK_INT(value.len, sizeof v);
+    memcpy(&v, value.ptr, sizeof v);
+    CHECK_INT(v.updated, 1000 + v.position);
+    free((char *)(uintptr_t)value.ptr);
+    return (int64_t)v.position;
+}
+
+static void check_view(struct world *x, const char *name, const char *want) {
+    struct str value;
+    uint64_t applied = 0;
+    WORLD_OK(x, x->b->read_named(x->r, NAMED_VIEW, str_c(name), &value, &applied, &err));
+    CHECK((value.ptr != NULL) == (want != NULL));
+    if (want != NULL) CHECK(str_eq(value, str_c(want)));
+    free((char *)(uintptr_t)value.ptr);
+}
+
+BOTH(checkpoints_and_views_are_the_last_that_was_said_of_them) {
+    put_checkpoint(x, "a", 7);
+    put_named(x, NAMED_VIEW, "a", "TYPE paid");
+    apply_frame(x);
+    CHECK_INT(position_of(x, "a"), 7);
+    CHECK_INT(position_of(x, "b"), -1);
+    check_view(x, "a", "TYPE paid");
+    check_view(x, "b", NULL);
+    put_checkpoint(x, "a", 8);
+    put_checkpoint(x, "b", 1);
+    put_named(x, NAMED_CHECKPOINT, "a", NULL);
+    put_checkpoint(x, "a", 3);
+    put_named(x, NAMED_CHECKPOINT, "b", NULL);
+    put_named(x, NAMED_VIEW, "a", "");
+    apply_frame(x);
+    CHECK_INT(position_of(x, "a"), 3);
+    CHECK_INT(position_of(x, "b"), -1);
+    check_view(x, "a", "");
+    put_named(x, NAMED_CHECKPOINT, "a", NULL);
+    put_named(x, NAMED_VIEW, "a", NULL);
+    put_named(x, NAMED_VIEW, "never", NULL);
+    apply_frame(x);
+    CHECK_INT(position_of(x, "a"), -1);
+    check_view(x, "a", NULL);
+}
+
+BOTH(a_walk_by_number_finds_each_checkpoint_once_whatever_is_set_meanwhile) {
+    char name[16];
+    for (int i = 0; i < 25; i++) {
+        snprintf(name, sizeof name, "c%02d", i);
+        put_checkpoint(x, name, (uint64_t)i);
+        put_named(x, NAMED_VIEW, name, "v");
+    }
+    apply_frame(x);
+    unsigned seen[25] = {0};
+    struct named_list l = {0};
+    do {
+        uint64_t from = l.next;
+        named_list_clear(&l);
+        WORLD_OK(x, x->b->list_named(x->r, NAMED_CHECKPOINT, from, 4, &l, &err));
+        CHECK(l.count <= 4);
+        CHECK_INT(l.applied, x->next_frame - 1);
+        for (size_t i = 0; i < l.count; i++) {
+            CHECK(i == 0 || l.items[i].number > l.items[i - 1].number);
+            unsigned which = (unsigned)atoi(l.items[i].name.ptr + 1);
+            CHECK(which < 25 && l.items[i].name.len == 3);
+            CHECK_INT(l.items[i].value.len, sizeof(struct checkpoint_value));
+            seen[which]++;
+        }
+        for (int i = 0; i < 25; i += 3) {
+            snprintf(name, sizeof name, "c%02d", i);
+            put_checkpoint(x, name, 100);
+        }
+        apply_frame(x);
+    } while (!l.done);
+    named_list_clear(&l);
+    for (int i = 0; i < 25; i++) CHECK_INT(seen[i], 1);
+}
+
+BOTH(a_flush_takes_checkpoints_and_leaves_views) {
+    put_checkpoint(x, "old", 7);
+    put_named(x, NAMED_VIEW, "old", "TYPE paid");
+    apply_frame(x);
+    /* Also what is new in the same apply. */
+    put_checkpoint(x, "new", 7);
+    put_named(x, NAMED_VIEW, "new", "TYPE sent");
+    put_named(x, NAMED_VIEW, "gone", "TYPE lost");
+    put_named(x, NAMED_VIEW, "gone", NULL);
+    world_frame(x);
+    world_record(x, RECORD_FLUSH, 0);
+    world_frame(x);
+    put_checkpoint(x, "later", 0);
+    put_named(x, NAMED_VIEW, "later", "TYPE late");
+    apply_frame(x);
+    CHECK_INT(position_of(x, "old"), -1);
+    CHECK_INT(position_of(x, "new"), -1);
+    CHECK_INT(position_of(x, "later"), 0);
+    check_view(x, "old", "TYPE paid");
+    check_view(x, "new", "TYPE sent");
+    check_view(x, "gone", NULL);
+    check_view(x, "later", "TYPE late");
+}

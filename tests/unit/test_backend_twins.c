@@ -409,6 +409,21 @@ static void put_idempotent(struct twins *t, uint64_t stream) {
     memcpy(r->bytes, text, n);
 }
 
+/* A checkpoint or a view, that is there by now or goes. */
+static void put_named(struct twins *t, unsigned name) {
+    char text[16];
+    struct checkpoint_value checkpoint = {.position = draw(100), .updated = draw(1000)};
+    bool view = draw(2), gone = draw(4) == 0;
+    size_t len = name_of(name, text), value = gone ? 0 : view ? draw(20) : sizeof checkpoint;
+    struct named_record *r = record(t, RECORD_NAMED, sizeof *r + len + value);
+    r->class = view ? NAMED_VIEW : NAMED_CHECKPOINT;
+    r->name_len = (uint16_t)len;
+    r->flags = gone ? NAMED_GONE : 0;
+    memcpy(r->bytes, text, len);
+    if (value > 0 && view) memset(r->bytes + len, (int)('a' + draw(26)), value);
+    if (value > 0 && !view) memcpy(r->bytes + len, &checkpoint, value);
+}
+
 /* --- the history ------------------------------------------------------------------- */
 
 /* In any frame; a flush has one. */
@@ -429,6 +444,7 @@ static void put_flush(struct twins *t) {
 
 static void step(struct twins *t) {
     unsigned name = (unsigned)draw(NAMES);
+    if (draw(8) == 0) put_named(t, name);
     uint64_t kind = draw(40), s = 0;
     if (kind < 33) s = stream_for(t, name);
     if (kind < 33 && s == 0) kind = 33;
@@ -674,8 +690,38 @@ static void compare_timelines(struct twins *t) {
     for (int i = 0; i < 2; i++) timelines_clear(&l[i]);
 }
 
+/* Numbers are each backend's own. */
+static void compare_named(struct twins *t) {
+    for (enum named_class class = 1; class < NAMED_CLASSES; class ++) {
+        size_t there = 0;
+        for (unsigned name = 0; name < NAMES; name++) {
+            struct str value[2];
+            char text[16];
+            size_t len = name_of(name, text);
+            for (int i = 0; i < 2; i++) {
+                uint64_t applied = 0;
+                TWINS_OK(backends[i]->read_named(t->r[i], class, str_of(text, len), &value[i],
+                                                 &applied, &err));
+                CHECK_INT(applied, t->next_frame - 1);
+            }
+            CHECK((value[0].ptr == NULL) == (value[1].ptr == NULL));
+            CHECK(str_eq(value[0], value[1]));
+            there += value[0].ptr != NULL;
+            for (int i = 0; i < 2; i++) free((char *)(uintptr_t)value[i].ptr);
+        }
+        for (int i = 0; i < 2; i++) {
+            struct named_list l = {0};
+            TWINS_OK(backends[i]->list_named(t->r[i], class, 0, 1000, &l, &err));
+            CHECK(l.done);
+            CHECK_INT(l.count, there);
+            named_list_clear(&l);
+        }
+    }
+}
+
 static void compare(struct twins *t) {
     compare_timelines(t);
+    compare_named(t);
     compare_heads(t);
     compare_ranges(t);
     compare_lookups(t);

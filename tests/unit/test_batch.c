@@ -173,6 +173,7 @@ TEST(bodies_of_every_kind_are_checked) {
         {.kind = RECORD_CONSUMER, .len = sizeof(struct consumer_record) + 3, .zero = 30},
         {.kind = RECORD_IDEMPOTENT, .len = sizeof(struct idempotent_record) + 5, .zero = 36},
         {.kind = RECORD_REMOVE, .len = 8 + 2 * 16},
+        {.kind = RECORD_NAMED, .len = sizeof(struct named_record) + 3 + 24, .zero = 5},
         {.kind = RECORD_TIMELINE, .len = sizeof(struct timeline_record), .zero = 23},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
@@ -194,6 +195,10 @@ TEST(bodies_of_every_kind_are_checked) {
             ((struct idempotent_record *)s->body)->producer_len = 3;
             ((struct idempotent_record *)s->body)->id_len = 2;
             break;
+        case RECORD_NAMED:
+            *(struct named_record *)s->body = (struct named_record){NAMED_CHECKPOINT, 3, 0};
+            memcpy(s->body + sizeof(struct named_record), "abc", 3);
+            break;
         case RECORD_REMOVE:
             put_u64(s, 24, 1);
             break;
@@ -207,7 +212,8 @@ TEST(bodies_of_every_kind_are_checked) {
         bool about_stream = s->kind != RECORD_GROUP_DROP && s->kind != RECORD_GROUP_POSITION &&
                             s->kind != RECORD_CONSUMER_DROP && s->kind != RECORD_ACK &&
                             s->kind != RECORD_PENDING && s->kind != RECORD_CONSUMER &&
-                            s->kind != RECORD_TIMELINE;
+                            s->kind != RECORD_TIMELINE && s->kind != RECORD_NAMED;
+        if (s->kind == RECORD_NAMED) continue;
         struct record r = {.body = s->body, .len = (uint32_t)s->len, .kind = (uint8_t)s->kind};
         put_u64(s, s->kind == RECORD_GROUP ? 8 : 0, UINT64_C(1) << 31); /* no stream's number */
         CHECK(record_valid(&r) != about_stream);
@@ -246,4 +252,40 @@ TEST(an_event_of_fields_must_hold_fields) {
     CHECK(!event_record_valid(&e->rec, event_record_len(&e->rec)));
     event_unref(e);
     stream_name_unref(n);
+}
+
+static struct record named(void *body, unsigned class, unsigned flags, const char *name,
+                           size_t value) {
+    struct named_record *r = body;
+    *r = (struct named_record){(uint16_t) class, (uint16_t)strlen(name), flags};
+    memcpy(r->bytes, name, r->name_len);
+    memset(r->bytes + r->name_len, 0, value);
+    return (struct record){
+        .body = body, .len = (uint32_t)(sizeof *r + r->name_len + value), .kind = RECORD_NAMED};
+}
+
+TEST(what_has_a_name_has_a_class_a_name_and_a_value_that_goes_with_it) {
+    _Alignas(8) char body[128];
+    struct record r = named(body, NAMED_VIEW, 0, "orders", 0);
+    CHECK(record_valid(&r));
+    r = named(body, NAMED_VIEW, 0, "orders", 9);
+    CHECK(record_valid(&r));
+    r.len = sizeof(struct named_record) + 5; /* shorter than its name */
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_VIEW, NAMED_GONE, "orders", 9);
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_CHECKPOINT, NAMED_GONE, "orders", 0);
+    CHECK(record_valid(&r));
+    r = named(body, NAMED_CHECKPOINT, 0, "orders", 0);
+    CHECK(!record_valid(&r));
+    r = named(body, 0, 0, "orders", 0);
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_CLASSES, 0, "orders", 0);
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_VIEW, 2, "orders", 0);
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_VIEW, 0, "", 0);
+    CHECK(!record_valid(&r));
+    r = named(body, NAMED_VIEW, 0, "two\nlines", 0);
+    CHECK(!record_valid(&r));
 }

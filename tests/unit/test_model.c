@@ -123,6 +123,18 @@ static struct stream *load(struct str name) {
     return s;
 }
 
+static struct named *load_named(enum named_class class, struct str name) {
+    struct named *n = named_find(m, class, name);
+    if (n != NULL) return n;
+    struct waiter w = {.wake = on_wake};
+    wakes = 0;
+    named_load(m, class, name, &w);
+    while (wakes == 0) turn();
+    n = named_find(m, class, name);
+    CHECK(n != NULL);
+    return n;
+}
+
 static void request_done(struct store_request *r) {
     UNUSED(r);
     wakes++;
@@ -235,9 +247,21 @@ static void say_stream(struct buf *out, struct stream *s) {
     for (uint32_t i = 0; i < x->group_count; i++) say_group(out, groups[i]);
 }
 
+static void say_named(struct buf *out, const char *what, const struct named *n) {
+    struct str value;
+    if (n == NULL || !named_value(m, n, view, &value)) return;
+    buf_printf(out, "%s %.*s:", what, (int)n->name_len, n->name);
+    for (size_t i = 0; i < value.len; i++) buf_printf(out, " %02x", (unsigned char)value.ptr[i]);
+    buf_printf(out, "\n");
+}
+
 static char *say_all(void) {
     struct buf out;
     buf_init(&out, 0);
+    for (uint64_t i = 0; i < NAMES; i++) {
+        say_named(&out, "checkpoint", load_named(NAMED_CHECKPOINT, name_of(i)));
+        say_named(&out, "view", named_find(m, NAMED_VIEW, name_of(i)));
+    }
     for (uint64_t i = 0; i < NAMES; i++) {
         say_stream(&out, model_stream_at(m, load(name_of(i)), view));
         model_drop_views(m);
@@ -375,7 +399,20 @@ static void change_group(struct stream *s) {
         cgroup_drop(m, g);
 }
 
+static void change_named(struct str name) {
+    struct checkpoint_value v = {.position = draw(100), .updated = now_ms};
+    struct str value = draw(4) > 0 ? str_of(&v, sizeof v) : (struct str){0};
+    if (draw(2))
+        named_set(m, load_named(NAMED_CHECKPOINT, name), value);
+    else
+        named_set(m, named_view(m, name), value);
+}
+
 static void change(void) {
+    if (draw(6) == 0) {
+        change_named(name_of(draw(NAMES)));
+        return;
+    }
     struct stream *s = load(name_of(draw(NAMES)));
     now_ms += draw(3);
     model_tick(m, now_ms);
@@ -462,7 +499,9 @@ static void evict_all(void) {
     CHECK_INT(m->streams.count, 0);
     CHECK_INT(m->log.first, m->next_sequence);
     /* What a transaction had erased and was taken back waits for the next frame. */
-    if (m->graves.count == 0) CHECK_INT(m->bytes, m->known.filter.bytes);
+    CHECK_INT(m->named.tables[NAMED_CHECKPOINT].count, 0);
+    CHECK_INT(m->named.tables[NAMED_VIEW].count, m->named.view_count);
+    if (m->graves.count == 0) CHECK_INT(m->bytes, m->known.filter.bytes + m->named.bytes);
 }
 
 /* Streams go and come back while the log tail still has their events. */
@@ -705,6 +744,7 @@ TEST(what_is_settled_stays_as_it_was_until_the_next_batch_is_durable) {
     reports = true;
     evict_all();
     CHECK(list_empty(&m->unsettled.images) && list_empty(&m->unsettled.formers));
+    CHECK(list_empty(&m->named.order));
     stop();
 }
 

@@ -55,6 +55,14 @@ struct memory_id {
     uint64_t sequence;
 };
 
+/* What has a name of its own (RECORD_NAMED). */
+struct memory_named {
+    struct hash_node node; /* by class and name */
+    uint64_t number;
+    enum named_class class;
+    struct str name, value; /* one block, which begins with the name */
+};
+
 struct memory_store {
     pthread_mutex_t mutex;
     struct store_state state;
@@ -65,6 +73,9 @@ struct memory_store {
     size_t stream_end, stream_cap;
     struct hash_table names, ids; /* ids: the client-made ones */
     struct hash_table groups;     /* by number */
+    struct hash_table named_table;
+    struct memory_named **named; /* by number; [0] unused; NULL: gone */
+    size_t named_end, named_cap;
 };
 
 struct backend_conn {
@@ -102,6 +113,16 @@ void memory_add_idempotent(struct memory_store *m, const struct idempotent_recor
 /* Forgets what the stream's limits do not keep; all: everything. */
 void memory_prune_idempotent(struct memory_store *m, struct memory_stream *s, bool all);
 void memory_list_idempotent(const struct memory_stream *s, struct stream_detail *d);
+
+/* --- named.c -------------------------------------------------------------- */
+
+void memory_apply_named(struct memory_store *m, const struct named_record *r, size_t len);
+/* Checkpoints, or everything. */
+void memory_drop_named(struct memory_store *m, bool all);
+int memory_read_named(struct backend_conn *c, enum named_class class, struct str name,
+                      struct str *value, uint64_t *applied, struct err *err);
+int memory_list_named(struct backend_conn *c, enum named_class class, uint64_t from,
+                      size_t count_max, struct named_list *out, struct err *err);
 
 /* --- read.c --------------------------------------------------------------- */
 

@@ -3,7 +3,8 @@
  * what is removed is freed at once. The writer's connection owns the data; readers share it and get
  * copies, because the reference counts of events belong to one thread.
  *
- * Here: the data, the writer. groups.c: groups and idempotent ids. read.c: readers.
+ * Here: the data, the writer. groups.c: groups and idempotent ids. named.c: checkpoints, views.
+ * read.c: readers.
  */
 #include "store/memory/internal.h"
 
@@ -173,6 +174,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     hash_init(&m->names);
     hash_init(&m->ids);
     hash_init(&m->groups);
+    hash_init(&m->named_table);
     m->stream_end = 1;
     uuid_v4(&m->state.store_id);
     m->state.id_key = random_u64() >> (64 - EVENT_SEQUENCE_BITS);
@@ -203,13 +205,16 @@ static void conn_close(struct backend_conn *c) {
     struct memory_store *m = c->store;
     if (c->writer) {
         empty(m);
+        memory_drop_named(m, true);
         hash_clear(&m->names);
         hash_clear(&m->ids);
         hash_clear(&m->groups);
+        hash_clear(&m->named_table);
         pthread_mutex_destroy(&m->mutex);
         timelines_clear(&m->timelines);
         free(m->events);
         free(m->streams);
+        free(m->named);
         free(m);
     }
     free(c);
@@ -274,6 +279,7 @@ static void apply_record(struct memory_store *m, const struct record *r) {
         break;
     case RECORD_FLUSH:
         empty(m);
+        memory_drop_named(m, false);
         break;
     case RECORD_STREAM_STATE:
         set_state(m, r->body);
@@ -292,6 +298,9 @@ static void apply_record(struct memory_store *m, const struct record *r) {
         break;
     case RECORD_ERASE:
         erase_event(m, erase->sequence);
+        break;
+    case RECORD_NAMED:
+        memory_apply_named(m, r->body, r->len);
         break;
     case RECORD_IDEMPOTENT:
         memory_add_idempotent(m, r->body);
@@ -392,5 +401,7 @@ const struct backend backend_memory = {
     .list_ids = memory_list_ids,
     .read_id = memory_read_id,
     .list_streams = memory_list_streams,
+    .read_named = memory_read_named,
+    .list_named = memory_list_named,
     .backup = backup,
 };

@@ -177,7 +177,8 @@ static int add_event(struct backend_conn *c, const struct event_record *e,
 }
 
 static int flush(struct backend_conn *c, struct sqlite_state *state, struct err *err) {
-    int rc = sqlite_exec(c, sqlite_flush_sql, err);
+    int rc = sqlite_write_named(c, err); /* some of it stays */
+    if (rc == 0) rc = sqlite_exec(c, sqlite_flush_sql, err);
     if (rc != 0) return rc;
     collected_reset(c->w);
     sqlite_apply_forget(c->w);

@@ -47,10 +47,12 @@ void changes_reset(struct changes *c) {
     hash_clear(&c->group_table);
     hash_clear(&c->consumer_table);
     hash_clear(&c->pending_table);
+    hash_clear(&c->named_table);
     free(c->streams.items);
     free(c->groups.items);
     free(c->consumers.items);
     free(c->pending.items);
+    free(c->named.items);
     free(c->removed);
     free(c->erased);
     free(c->idempotent);
@@ -229,6 +231,24 @@ static void add_idempotent(struct changes *c, const struct idempotent_record *r)
     c->idempotent[c->idempotent_count++] = (struct idempotent_change){r, c->serial};
 }
 
+static void add_named(struct changes *c, const struct named_record *r, size_t len) {
+    struct str name = named_record_name(r);
+    uint64_t hash = hash_bytes(name.ptr, name.len) + r->class;
+    struct named_change *found = NULL;
+    for (struct hash_node *n = hash_first(&c->named_table, hash); n != NULL;
+         n = hash_next(&c->named_table, n)) {
+        struct named_change *k = CONTAINER_OF(n, struct named_change, node);
+        if (k->record->class == r->class && str_eq(named_record_name(k->record), name)) found = k;
+    }
+    if (found == NULL) {
+        found = take(c, sizeof *found);
+        hash_insert(&c->named_table, &found->node, hash);
+        list_put(&c->named, found);
+    }
+    found->record = r;
+    found->len = len;
+}
+
 static bool add_to_group(struct changes *c, const struct record *r) {
     const struct consumer_record *consumer = r->body;
     switch (r->kind) {
@@ -297,6 +317,9 @@ bool changes_add(struct changes *c, const struct record *r) {
         return true;
     case RECORD_IDEMPOTENT_CLEAR:
         stream_of(c, ((const struct number_record *)r->body)->number)->forgotten = c->serial;
+        return true;
+    case RECORD_NAMED:
+        add_named(c, r->body, r->len);
         return true;
     default:
         return add_to_group(c, r);

@@ -50,6 +50,12 @@ struct pending_change {
     bool has_row;                    /* it may have one from before */
 };
 
+struct named_change {
+    struct hash_node node;
+    const struct named_record *record; /* as it is now */
+    size_t len;                        /* of the record */
+};
+
 struct removed_row {
     uint64_t stream, version, sequence;
 };
@@ -65,8 +71,8 @@ struct change_list {
 };
 
 struct changes {
-    struct hash_table stream_table, group_table, consumer_table, pending_table;
-    struct change_list streams, groups, consumers, pending; /* of struct *_change */
+    struct hash_table stream_table, group_table, consumer_table, pending_table, named_table;
+    struct change_list streams, groups, consumers, pending, named; /* of struct *_change */
     struct removed_row *removed;
     size_t removed_count, removed_cap;
     uint64_t *erased; /* sequences */

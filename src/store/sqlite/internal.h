@@ -256,6 +256,14 @@ void sqlite_idempotent_forget(struct sqlite_writer *w);
 int sqlite_read_idempotent(struct backend_conn *r, uint64_t stream, struct stream_detail *d,
                            struct err *err);
 
+/* --- named.c -------------------------------------------------------------- */
+
+int sqlite_write_named(struct backend_conn *w, struct err *err);
+int sqlite_read_named(struct backend_conn *r, enum named_class class, struct str name,
+                      struct str *value, uint64_t *applied, struct err *err);
+int sqlite_list_named(struct backend_conn *r, enum named_class class, uint64_t from,
+                      size_t count_max, struct named_list *out, struct err *err);
+
 /* --- purge.c -------------------------------------------------------------- */
 
 /* A slice, when there is anything to do; w->purge_wanted says whether there is more. */

@@ -233,7 +233,18 @@ static const char step_4[] =
     " epoch, applied, indexed, next_sequence, stream_count AS streams,"
     " CASE journal_open WHEN 0 THEN 'closed' ELSE 'open' END AS journal,"
     " (SELECT id FROM timelines ORDER BY number DESC LIMIT 1) AS timeline"
-    " FROM store;";
+    " FROM store;"
+
+    /* What has a name of its own. A flush empties `checkpoints`. */
+    "CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " position INTEGER NOT NULL, updated INTEGER NOT NULL);"
+    "CREATE TABLE named (number INTEGER PRIMARY KEY, class INTEGER NOT NULL, name TEXT NOT NULL,"
+    " value BLOB NOT NULL, UNIQUE (class, name));"
+
+    "CREATE VIEW cairn_checkpoints AS SELECT name, position, updated,"
+    " max((SELECT next_sequence FROM store) - position, 0) AS behind FROM checkpoints;"
+    "CREATE VIEW cairn_views AS SELECT name, CAST(value AS TEXT) AS selector FROM named"
+    " WHERE class = 2;";
 
 /* clang-format on */
 
@@ -245,7 +256,8 @@ const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
                                 "DELETE FROM causations; DELETE FROM aggregates;"
                                 "DELETE FROM holes; DELETE FROM strings; DELETE FROM idempotent;"
                                 "DELETE FROM groups; DELETE FROM consumers; DELETE FROM pending;"
-                                "DELETE FROM deleted_streams; DELETE FROM dropped_groups;";
+                                "DELETE FROM deleted_streams; DELETE FROM dropped_groups;"
+                                "DELETE FROM checkpoints;";
 
 #define EVENT_COLUMNS                                                                              \
     "sequence, stream, version, type, timestamp, recorded, entry_ms, entry_seq, event_id,"         \
@@ -354,6 +366,13 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_PURGE_CONSUMERS] = "DELETE FROM consumers WHERE grp = ?1 AND number IN (SELECT number"
                             " FROM consumers WHERE grp = ?1 LIMIT 256)",
     [SQL_END_DROPPED] = "DELETE FROM dropped_groups WHERE number = ?1",
+    [SQL_SET_CHECKPOINT] = "INSERT INTO checkpoints (name, position, updated) VALUES (?1, ?2, ?3)"
+                           " ON CONFLICT (name) DO UPDATE SET position = excluded.position,"
+                           " updated = excluded.updated",
+    [SQL_DROP_CHECKPOINT] = "DELETE FROM checkpoints WHERE name = ?1",
+    [SQL_SET_NAMED] = "INSERT INTO named (name, class, value) VALUES (?1, ?2, ?3)"
+                      " ON CONFLICT (class, name) DO UPDATE SET value = excluded.value",
+    [SQL_DROP_NAMED] = "DELETE FROM named WHERE name = ?1 AND class = ?2",
     [SQL_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1) RETURNING number",
     [SQL_ADD_EVENTS] =
         "INSERT OR FAIL INTO events (" EVENT_COLUMNS ") SELECT " EVENT_COLUMNS " FROM bulk_events",
@@ -412,6 +431,12 @@ const char *const sqlite_sql[SQL_COUNT] = {
                            " ORDER BY sequence",
     [SQL_EVENTS_REVERSE] = "SELECT " EVENT_COLUMNS " FROM events WHERE sequence BETWEEN ?1 AND ?2"
                            " ORDER BY sequence DESC",
+    [SQL_CHECKPOINT] = "SELECT position, updated FROM checkpoints WHERE name = ?1",
+    [SQL_CHECKPOINTS_FROM] = "SELECT number, name, position, updated FROM checkpoints"
+                             " WHERE number >= ?1 ORDER BY number",
+    [SQL_NAMED] = "SELECT value FROM named WHERE name = ?1 AND class = ?2",
+    [SQL_NAMED_FROM] = "SELECT number, name, value FROM named WHERE number >= ?1 AND class = ?2"
+                       " ORDER BY number",
     [SQL_ID] = "SELECT sequence FROM event_ids WHERE id = ?1",
     [SQL_IDS_FROM] = "SELECT id FROM event_ids WHERE id >= ?1 ORDER BY id",
     [SQL_BLOCK_NEXT] = "SELECT block FROM type_blocks WHERE type = ?1 AND block >= ?2"

@@ -80,6 +80,10 @@ enum sql {
     SQL_PURGE_PENDING,
     SQL_PURGE_CONSUMERS,
     SQL_END_DROPPED,
+    SQL_SET_CHECKPOINT,
+    SQL_DROP_CHECKPOINT,
+    SQL_SET_NAMED,
+    SQL_DROP_NAMED,
     SQL_ADD_TYPE,
     SQL_ADD_EVENTS, /* all that bulk_events has */
     SQL_ADD_BLOCK,
@@ -120,6 +124,10 @@ enum sql {
     SQL_EVENT,
     SQL_EVENTS_FORWARD,
     SQL_EVENTS_REVERSE,
+    SQL_CHECKPOINT,
+    SQL_CHECKPOINTS_FROM,
+    SQL_NAMED,
+    SQL_NAMED_FROM,
     SQL_ID,
     SQL_IDS_FROM,
     SQL_BLOCK_NEXT,
@@ -134,7 +142,7 @@ enum sql {
 };
 extern const char *const sqlite_sql[SQL_COUNT];
 
-/* What a flush runs: everything goes but the store's identity. */
+/* What a flush runs: everything goes but the store's identity, and what `named` holds. */
 extern const char sqlite_flush_sql[];
 
 /* Columns of an event's row, in the order in which the statements above name them. */

@@ -8,6 +8,7 @@
  *   bulk.c     virtual tables to insert many rows from
  *   merge.c    the deferred (stream, version) index and the checkpoints
  *   idempotent.c  idempotent ids
+ *   named.c    what has a name of its own: checkpoints, views
  *   purge.c    rows of what is gone, taken away in slices
  *   read.c     snapshots, single events, streams
  *   head.c     heads, entries by their id
@@ -423,5 +424,7 @@ const struct backend backend_sqlite = {
     .list_expiring = sqlite_list_expiring,
     .list_ids = sqlite_list_ids,
     .list_streams = sqlite_list_streams,
+    .read_named = sqlite_read_named,
+    .list_named = sqlite_list_named,
     .backup = sqlite_backup,
 };

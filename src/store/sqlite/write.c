@@ -1,5 +1,6 @@
 /* The change set of an apply becomes rows: streams and what is of a stream, removals, erasure.
- * (Groups: groups.c, idempotent ids: idempotent.c, events: bulk.c.)
+ * (Groups: groups.c, idempotent ids: idempotent.c, what has a
+ * name of its own: named.c, events: bulk.c.)
  *
  * Names are unique, and in one apply they may move in a circle or be taken by a new stream as soon
  * as they are free. So the order is: streams that go, names that are given up, names that are
@@ -259,5 +260,6 @@ int sqlite_write_changes(struct backend_conn *c, uint64_t base, struct err *err)
     if (rc == 0) rc = write_removed(c, base, err);
     if (rc == 0) rc = write_erased(c, base, err);
     if (rc == 0) rc = sqlite_write_groups(c, err);
+    if (rc == 0) rc = sqlite_write_named(c, err);
     return rc == 0 ? sqlite_write_idempotent(c, err) : rc;
 }
