@@ -164,6 +164,7 @@ crash-test: all
 
 soak: all
 	tests/model/run --seconds 600
+	CAIRN_KILLS=50 tests/run projector
 
 # Both run, whatever the first one says.
 redis-compat: all

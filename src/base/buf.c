@@ -64,3 +64,19 @@ void buf_printf(struct buf *b, const char *fmt, ...) {
     }
     b->len += (size_t)n;
 }
+
+void buf_put_quoted(struct buf *out, struct str s) {
+    static const char special[] = "\\\"\n\r\t\a\b", letter[] = "\\\"nrtab";
+    buf_put(out, "\"", 1);
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.ptr[i];
+        const char *at = ch != '\0' ? strchr(special, ch) : NULL;
+        if (at != NULL)
+            buf_printf(out, "\\%c", letter[at - special]);
+        else if (ch < ' ' || ch > '~')
+            buf_printf(out, "\\x%02x", ch);
+        else
+            buf_put(out, &s.ptr[i], 1);
+    }
+    buf_put(out, "\"", 1);
+}

@@ -44,6 +44,8 @@ static inline void buf_put_str(struct buf *b, struct str s) {
     buf_put(b, s.ptr, s.len);
 }
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* In quotes, with escapes, as an argument can be typed (resp_read splits such lines). */
+void buf_put_quoted(struct buf *b, struct str s);
 static inline struct str buf_str(const struct buf *b) {
     return str_of(b->data, b->len);
 }

@@ -104,6 +104,9 @@ void info_cache(struct server *srv, struct buf *out) {
     info_put_u64(out, "block_size_bytes", 0); /* it is not kept in blocks */
     info_put_u64(out, "evictions", m->evicted_streams + m->evicted_events);
     info_put_u64(out, "live_streams_in_memory", m->live_in_memory);
+    info_put_u64(out, "checkpoints_in_memory",
+                 m->named.tables[NAMED_CHECKPOINT].count - m->named.absent_count);
+    info_put_u64(out, "views_in_memory", m->named.view_count);
     info_put_u64(out, "log_tail_events", m->next_sequence - m->log.first);
     info_put_u64(out, "log_tail_bytes", m->log.bytes);
     info_put_u64(out, "client_ids_in_memory", m->ids.count);

@@ -12,6 +12,8 @@ set ::view_setup {
     {XREADGROUP GROUP g d COUNT 1 STREAMS @x >}
     {SET @s 5}
     {SET @t 7 PXAT 4102444800000}
+    {ECHECKPOINT SET @k 1} {ECHECKPOINT SET @m 2}
+    {EVIEW SET @w TYPE A}
     {XADD @p 1-1 a 1} {XADD @p 2-1 a 2} {PEXPIREAT @p 4102444800000}
 }
 # Of @n there is nothing.
@@ -33,6 +35,14 @@ set ::view_readings [each_key {
     {settled {EREAD FROM &}}
     {settled {EREAD FROM START CATEGORY @. TYPE *}}
     {settled {EREAD FROM & COUNT 2 TYPE B FIELDS stream_id,payload}}
+    {settled {EREAD FROM & VIEW @w}}
+    {settled {EREAD FROM CHECKPOINT @k ELSE & COUNT 3}}
+    {settled {ECHECKPOINT GET @k}} {settled {ECHECKPOINT GET @n}}
+    {settled {ECHECKPOINT LIST 0 MATCH @* COUNT 1000}}
+    {settled {ECHECKPOINT WAIT @k 0 1}} {settled {ECHECKPOINT WAIT @k & 1}}
+    {settled {EVIEW GET @w}} {settled {EVIEW GET @n}}
+    {settled {EVIEW LIST 0 MATCH @? COUNT 1000}}
+    {settled {ECHECKPOINT GET @k} {EVIEW GET @w} {GET @s} {EREAD FROM CHECKPOINT @k ELSE & COUNT 3}}
     {settled {EPSEQ 0}}
     {settled {EGET %1}} {settled {EGET %2}} {settled {EGET %4}} {settled {EGET %9}}
     {settled {ESTREAMS 0 COUNT 1000}}
@@ -83,6 +93,8 @@ set ::view_readings [each_key {
     {newest {EAPPEND @* T EXPECTED_VERSION 1000}}
     {newest {EMAPPEND %8 @e T @x T EXPECTED_VERSION 1000}}
     {newest {EDELETE @e EXPECTED_VERSION 1000}}
+    {newest {ECHECKPOINT SET @k 0 IF 99}}
+    {newest {ECHECKPOINT DEL @never}} {newest {EVIEW DEL @never}}
     {newest {XACK @x g 99-9}}
     {newest {XACKDEL @x g IDS 1 99-9}}
     {newest {XDEL @x 99-9}}
@@ -110,6 +122,16 @@ set ::view_changes {
     {"ETRUNCATE of entries" {{ETRUNCATE @x BEFORE 2}}}
     {"EERASE" {{EERASE %2}}}
     {"EDELETE" {{EDELETE @e}}}
+
+    {"ECHECKPOINT SET" {{ECHECKPOINT SET @k &}}}
+    {"ECHECKPOINT SET of a new name" {{ECHECKPOINT SET @n &}}}
+    {"ECHECKPOINT SET backward" {{ECHECKPOINT SET @k 0 IF 1}}}
+    {"ECHECKPOINT DEL" {{ECHECKPOINT DEL @k}}}
+    {"ECHECKPOINT DEL and SET" {{ECHECKPOINT DEL @k} {ECHECKPOINT SET @k 3 IF NONE}}}
+    {"EVIEW SET" {{EVIEW SET @w TYPE B}}}
+    {"EVIEW SET of a new name" {{EVIEW SET @n CATEGORY @.}}}
+    {"EVIEW DEL" {{EVIEW DEL @w}}}
+    {"a read model and its checkpoint" {{SET @s 6} {ECHECKPOINT SET @k & IF 1} {EAPPEND @e A EVENT_ID %9}}}
 
     {"XADD" {{XADD @x 9-1 a 9}}}
     {"XADD, a new stream" {{XADD @n 9-1 a 9}}}

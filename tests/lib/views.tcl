@@ -73,6 +73,7 @@ proc normal {reading reply keys} {
         MEMORY { if {$type in {int null}} { return "as much as is in memory" } }
         RANDOMKEY { if {$value in $keys} { return "one of the keys" } }
         KEYS { return [lsort [untyped $reply]] }
+        EVIEW { if {$sub eq "LIST"} { return [lsort [lindex [untyped $reply] 1]] } }
         SCAN - ESTREAMS { return [lsort [lindex [untyped $reply] 1]] }
         XPENDING { if {$type eq "array" && [llength [lindex $reading end]] > 3} { return [lmap row [untyped $reply] {lreplace $row 2 2}] } }
         XINFO {

@@ -78,11 +78,11 @@ with_server {} {
     }
     test "Each error names what was expected" {
         foreach {words text} {
-            {COUNT 1} {*end of input: expected FROM and START, NEW, TIME or a position}
+            {COUNT 1} {*end of input: expected FROM and START, NEW, TIME, CHECKPOINT or a position}
             {FROM} {ERR wrong number of arguments*}
-            {COUNT 1 FROM} {*end of input: expected START, NEW, TIME or a position behind FROM}
-            {FROM x} {*expected START, NEW, TIME milliseconds or a position, got 'x'}
-            {FROM -1} {*expected START, NEW, TIME milliseconds or a position, got '-1'}
+            {COUNT 1 FROM} {*end of input: expected START, NEW, TIME, CHECKPOINT or a position behind FROM}
+            {FROM x} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got 'x'}
+            {FROM -1} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got '-1'}
             {FROM TIME} {*expected milliseconds behind FROM TIME}
             {FROM TIME x} {*invalid FROM TIME: 'x' is not a number}
             {FROM 99} {*position 99 is beyond the head, 9}

@@ -190,8 +190,8 @@ with_server {} {
     test "Each error names what was expected" {
         foreach {words text} {
             {} {ERR wrong number of arguments*}
-            {* FROM} {*end of input: expected START, NEW, TIME or a position behind FROM}
-            {* FROM x} {*expected START, NEW, TIME milliseconds or a position, got 'x'}
+            {* FROM} {*end of input: expected START, NEW, TIME, CHECKPOINT or a position behind FROM}
+            {* FROM x} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got 'x'}
             {* FROM 999} {*position 999 is beyond the head, 32}
             {* WINDOW} {*end of input: expected a value for WINDOW}
             {* WINDOW 0} {*WINDOW must be between 1 and 1000000}
@@ -203,6 +203,8 @@ with_server {} {
             {* COUNT 1} {*unexpected string 'COUNT': expected FROM, WINDOW, BATCH, NAME, FIELDS, STREAM, CATEGORY, *}
             {* TYPE} {*end of input: expected a value for TYPE}
             {"" TYPE t} {*STREAM cannot be empty}
+            {* FROM CHECKPOINT none} {NOTFOUND checkpoint 'none' does not exist*}
+            {* VIEW none} {NOTFOUND view 'none' does not exist}
         } {
             assert_match $text [r err ESUBSCRIBE {*}$words] $words
         }

@@ -3,6 +3,7 @@
 #include "server/server.h"
 #include "server/client/share.h"
 #include "server/wait/blocking.h"
+#include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/event/chosen_fields.h"
 #include "commands/event/family.h"
@@ -98,10 +99,10 @@ static void reply_page(struct client *c, const struct read *r, uint64_t head,
     reply_timeline(c);
 }
 
-static enum outcome run(struct client *c, const struct eread *a, struct selector *selector) {
+static enum outcome run(struct client *c, struct eread *a, struct selector *selector) {
     const struct model *m = &c->srv->model;
     uint64_t head = model_visible_end(m, NULL, c->view), from;
-    bool again = blocking_listened(c, &from);
+    bool listened = blocking_listened(c, &from), again = listened || need_kept(c, &from);
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (blocking_emptied(c)) {
         reply_error(c, "TIMELINE the history of the store has changed while this waited: FLUSHALL "
@@ -109,6 +110,7 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
                        "with the timeline behind the position (position@timeline), or FROM START");
         return REPLIED;
     }
+    if (!again && !from_known(c, &a->from)) return PARKED;
     if (!again && !from_position_or_reply(c, &a->from, head, &from)) return REPLIED;
     /* It may have looked further than what is settled by now, behind its own append. */
     uint64_t looked = MAX(from, head);
@@ -121,11 +123,12 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
                      .bytes_max = share_portion(c)};
     bool nothing_new = from == head;
     if (!nothing_new && !pages_read(c, &r)) {
+        need_keep(c, from); /* a checkpoint may move meanwhile */
         read_clear(&r);
         return PARKED;
     }
     bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
-    if (waits && !again && !pages_may_wait_or_reply(c, selector)) {
+    if (waits && !listened && !pages_may_wait_or_reply(c, selector)) {
         read_clear(&r);
         return REPLIED;
     }
@@ -139,7 +142,8 @@ static enum outcome run(struct client *c, const struct eread *a, struct selector
     return REPLIED;
 }
 
-/* EREAD FROM <START | NEW | position | TIME ms> [COUNT n] [BLOCK ms] [FIELDS a,b,...] [selector] */
+/* EREAD FROM <START | NEW | position | TIME ms | CHECKPOINT name [ELSE <START | NEW | position>]>
+ * [COUNT n] [BLOCK ms] [FIELDS a,b,...] [selector] */
 enum outcome cmd_eread(struct client *c, const struct request *r) {
     struct eread a;
     enum outcome outcome = REPLIED;

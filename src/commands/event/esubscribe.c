@@ -117,8 +117,8 @@ static bool parse_or_reply(struct client *c, const struct request *r, struct esu
     return pattern_or_reply(c, r->argv[1], a);
 }
 
-static enum outcome subscribe(struct client *c, const struct esubscribe *a,
-                              struct selector *selector, struct selector *then) {
+static enum outcome subscribe(struct client *c, struct esubscribe *a, struct selector *selector,
+                              struct selector *then) {
     uint64_t head = model_visible_end(&c->srv->model, NULL, c->view);
     struct subscription_wish wish = {.selector = selector,
                                      .has_since = a->from.since > 0,
@@ -128,9 +128,11 @@ static enum outcome subscribe(struct client *c, const struct esubscribe *a,
                                      .name = a->name,
                                      .wire = &push_wire};
     if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
+    if (!from_known(c, &a->from)) return PARKED;
     if (!from_position_or_reply(c, &a->from, head, &wish.position)) return REPLIED;
     if (!pages_may_wait_or_reply(c, selector) || !push_allowed_or_reply(c)) return REPLIED;
     wish.shape = push_wire_shape(c, &a->chosen);
+    wish.views = selector_use_views(c, &a->args, &wish.view_count);
     struct subscription *s = subscription_create(c, &wish);
     reply_map(c, 4);
     reply_uuid(c, "id", &s->id);
@@ -140,8 +142,8 @@ static enum outcome subscribe(struct client *c, const struct esubscribe *a,
     return REPLIED;
 }
 
-/* ESUBSCRIBE pattern [FROM <START | NEW | position | TIME ms>] [WINDOW n] [BATCH n] [NAME text]
- * [FIELDS a,b,...] [selector] */
+/* ESUBSCRIBE pattern [FROM <START | NEW | position | TIME ms | CHECKPOINT name [ELSE ...]>]
+ * [WINDOW n] [BATCH n] [NAME text] [FIELDS a,b,...] [selector] */
 enum outcome cmd_esubscribe(struct client *c, const struct request *r) {
     struct esubscribe a;
     enum outcome outcome = REPLIED;

@@ -6,6 +6,11 @@
 
 /* append.c */
 command_fn cmd_eappend, cmd_emappend;
+/* checkpoint.c */
+command_fn cmd_echeckpoint_set, cmd_echeckpoint_get, cmd_echeckpoint_del, cmd_echeckpoint_list,
+    cmd_echeckpoint_wait, cmd_echeckpoint_help;
+/* view.c */
+command_fn cmd_eview_set, cmd_eview_get, cmd_eview_del, cmd_eview_list, cmd_eview_help;
 /* eread.c */
 command_fn cmd_eread;
 /* esub.c */

@@ -27,6 +27,33 @@ static struct command esubs_commands[] = {
     END,
 };
 
+static struct command echeckpoint_commands[] = {
+    ROW("del", cmd_echeckpoint_del, 3, 3, WRITE | FREES, "event", "name", "Deletes a checkpoint."),
+    ROW("get", cmd_echeckpoint_get, 3, 3, SETTLED | FAST, "event", "name",
+        "Returns where a checkpoint stands, and how far that is behind."),
+    ROW("help", cmd_echeckpoint_help, 2, 2, HARMLESS, "event", "",
+        "Returns the subcommands of ECHECKPOINT."),
+    ROW("list", cmd_echeckpoint_list, 3, 7, SETTLED | BOUNDED | ALONE, "event",
+        "cursor [MATCH pattern] [COUNT count]", "Iterates over the checkpoints."),
+    ROW("set", cmd_echeckpoint_set, 4, 6, WRITE, "event", "name position [IF <position | NONE>]",
+        "Sets a checkpoint to the sequence to go on from."),
+    ROW("wait", cmd_echeckpoint_wait, 5, 5, SETTLED | CMD_BLOCKING, "event",
+        "name sequence milliseconds", "Waits until a checkpoint is beyond a sequence."),
+    END,
+};
+
+static struct command eview_commands[] = {
+    ROW("del", cmd_eview_del, 3, 4, WRITE | FREES, "event", "name [FORCE]", "Deletes a view."),
+    ROW("get", cmd_eview_get, 3, 3, SETTLED | FAST, "event", "name",
+        "Returns what a view selects."),
+    ROW("help", cmd_eview_help, 2, 2, HARMLESS, "event", "", "Returns the subcommands of EVIEW."),
+    ROW("list", cmd_eview_list, 3, 7, SETTLED | BOUNDED, "event",
+        "cursor [MATCH pattern] [COUNT count]", "Iterates over the views."),
+    ROW("set", cmd_eview_set, 5, 0, WRITE, "event", "name" SELECTOR_SYNTAX_OF_VIEWS " [FORCE]",
+        "Gives a selection of events a name."),
+    END,
+};
+
 struct command event_commands[] = {
     KEY_ROW("eappend", cmd_eappend, 3, 0, WRITE, "event", "stream type" EAPPEND_OPTIONS,
             "Appends an event to a stream."),
@@ -40,7 +67,7 @@ struct command event_commands[] = {
             "stream start end" SCAN_OPTIONS " [PARTITION_KEY uuid]",
             "Returns the events of a stream in a range of versions."),
     ROW("epscan", cmd_epscan, 4, 0, SETTLED | BOUNDED, "event",
-        "partition start end" SCAN_OPTIONS " [STREAM pattern] [CATEGORY category]",
+        "partition start end" SCAN_OPTIONS " [STREAM pattern] [CATEGORY category] [VIEW name]",
         "Returns the events of the store in a range of sequences."),
     ROW("eread", cmd_eread, 3, 0, SETTLED | BOUNDED | CMD_BLOCKING, "event",
         FROM_SYNTAX " [COUNT count] [BLOCK milliseconds]" FIELDS SELECTOR_SYNTAX,
@@ -62,6 +89,9 @@ struct command event_commands[] = {
         "Pushes the events of the store, as SierraDB does."),
     ROW("eunsub", cmd_eunsubscribe, 2, 2, NO_DATA | FAST | ALONE, "event", "<subscription-id | *>",
         "Ends a subscription of the connection, as EUNSUBSCRIBE."),
+    CONTAINER("echeckpoint", 0, "event", "Commands about how far consumers have got.",
+              echeckpoint_commands),
+    CONTAINER("eview", 0, "event", "Commands about selections that have a name.", eview_commands),
     KEY_ROW("esver", cmd_esver, 2, 4, SETTLED | FAST, "event", "stream [PARTITION_KEY uuid]",
             "Returns the last version of a stream.", .key_use = "RO"),
     ROW("epseq", cmd_epseq, 2, 2, SETTLED | FAST, "event", "partition",

@@ -34,10 +34,11 @@ static enum scan_word scan_word_of(struct str arg) {
     return w;
 }
 
-/* Of one stream there is nothing to select by its name. */
+/* Of one stream there is nothing to select by its name, nor by a view, which may do so. */
 static enum selector_word selector_word_in(struct str arg, bool log) {
     enum selector_word w = selector_word_of(arg);
-    return log || (w != WORD_STREAM && w != WORD_CATEGORY) ? w : SELECTOR_WORD_COUNT;
+    bool by_name = w == WORD_STREAM || w == WORD_CATEGORY || w == WORD_VIEW;
+    return log || !by_name ? w : SELECTOR_WORD_COUNT;
 }
 
 static bool is_word(struct str arg, bool log) {
@@ -56,7 +57,8 @@ static bool unexpected(struct client *c, struct str arg, bool log) {
     reply_error(c,
                 "INVALIDARG unexpected string '%.*s': expected REV, COUNT, TYPE, SINCE, UNTIL, "
                 "CORRELATION, CAUSATION, AGGREGATE, FIELDS, %s or end of input",
-                (int)MIN(arg.len, (size_t)64), arg.ptr, log ? "STREAM, CATEGORY" : "PARTITION_KEY");
+                (int)MIN(arg.len, (size_t)64), arg.ptr,
+                log ? "STREAM, CATEGORY, VIEW" : "PARTITION_KEY");
     return false;
 }
 

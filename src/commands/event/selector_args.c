@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "commands/event/args.h"
+#include "commands/event/used_view.h"
 
 struct word {
     struct str name;
@@ -17,6 +18,7 @@ static const struct word words[SELECTOR_WORD_COUNT] = {
     [WORD_CORRELATION] = {{"CORRELATION", 11}, SELECT_CORRELATION, "correlation id"},
     [WORD_CAUSATION] = {{"CAUSATION", 9}, SELECT_CAUSATION, "causation id"},
     [WORD_AGGREGATE] = {{"AGGREGATE", 9}, SELECT_AGGREGATE, NULL},
+    [WORD_VIEW] = {{"VIEW", 4}, SELECT_KINDS, NULL},
     [WORD_SINCE] = {{"SINCE", 5}, SELECT_KINDS, NULL},
     [WORD_UNTIL] = {{"UNTIL", 5}, SELECT_KINDS, NULL},
 };
@@ -29,6 +31,10 @@ enum selector_word selector_word_of(struct str arg) {
 
 struct str selector_word_name(enum selector_word word) {
     return words[word].name;
+}
+
+enum selector_kind selector_word_kind(enum selector_word word) {
+    return words[word].kind;
 }
 
 static bool until_or_reply(struct client *c, struct selector_draft *d, struct str value) {
@@ -69,6 +75,7 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
         reply_error(c, "INVALIDARG %s cannot be empty", w->name.ptr);
         return false;
     }
+    if (word == WORD_VIEW) return used_view_or_reply(c, a, value);
     if (selector_draft_values(d) == SELECTOR_VALUES_MAX) {
         reply_error(c, "INVALIDARG too many values: a selection has at most %d",
                     SELECTOR_VALUES_MAX);
@@ -87,7 +94,9 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
 
 /* To look at one event is quick whatever the patterns are: how many a page looks at depends on them
  * (selector_work), but it is one at least. */
-bool selector_or_reply(struct client *c, const struct selector_args *a, struct selector **out) {
+bool selector_or_reply(struct client *c, struct selector_args *a, struct selector **out) {
+    *out = NULL;
+    if (a->views != NULL && !used_views_or_reply(c, a)) return false;
     *out = selector_create(&a->draft);
     for (enum selector_word w = 0; *out != NULL && w < SELECTOR_WORD_COUNT; w++) {
         if (words[w].kind == SELECT_KINDS) continue;
@@ -113,6 +122,7 @@ void selector_args_clear(struct selector_args *a) {
         next = kept->next;
         free(kept);
     }
+    used_views_clear(a);
     *a = (struct selector_args){0};
 }
 

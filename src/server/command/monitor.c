@@ -7,22 +7,6 @@
 #include "server/server.h"
 #include "server/stats/slowlog.h"
 
-static void put_quoted(struct buf *out, struct str s) {
-    static const char special[] = "\\\"\n\r\t\a\b", letter[] = "\\\"nrtab";
-    buf_put(out, "\"", 1);
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.ptr[i];
-        const char *at = ch != '\0' ? strchr(special, ch) : NULL;
-        if (at != NULL)
-            buf_printf(out, "\\%c", letter[at - special]);
-        else if (ch < ' ' || ch > '~')
-            buf_printf(out, "\\x%02x", ch);
-        else
-            buf_put(out, &s.ptr[i], 1);
-    }
-    buf_put(out, "\"", 1);
-}
-
 void monitor_feed(struct client *c, const struct request *r) {
     struct server *srv = c->srv;
     struct buf line;
@@ -36,7 +20,7 @@ void monitor_feed(struct client *c, const struct request *r) {
     }
     for (size_t i = 0; i < r->argc; i++) {
         buf_put(&line, " ", 1);
-        put_quoted(&line, request_secret(r, i) ? STR("(redacted)") : r->argv[i]);
+        buf_put_quoted(&line, request_secret(r, i) ? STR("(redacted)") : r->argv[i]);
     }
     LIST_FOR_EACH (it, &srv->monitors) {
         struct client *m = LIST_ENTRY(it, struct client, monitor);

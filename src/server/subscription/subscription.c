@@ -128,6 +128,8 @@ struct subscription *subscription_create(struct client *c, const struct subscrip
     s->selector = w->selector != NULL ? selector_ref(w->selector) : NULL;
     s->has_since = w->has_since;
     s->then = w->has_since && w->then != NULL ? selector_ref(w->then) : NULL;
+    s->views = w->views;
+    s->view_count = w->view_count;
     s->target = live_hold(blocking_live(srv), s->selector);
     s->position = s->told = w->position;
     if (w->position > model_visible_end(&srv->model, NULL, c->view)) s->first = w->position;
@@ -170,6 +172,8 @@ void subscription_destroy(struct subscription *s) {
     push_shape_unref(s->srv, s->shape);
     selector_unref(s->selector);
     selector_unref(s->then);
+    for (size_t i = 0; i < s->view_count; i++) named_view_unuse(&s->srv->model, s->views[i]);
+    free(s->views);
     for (size_t i = 0; i < s->stream_count; i++) free((char *)s->streams[i].name.ptr);
     free(s->streams);
     free(s->unacked);

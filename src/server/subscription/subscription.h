@@ -69,9 +69,11 @@ struct subscription_wish {
      * log; so those who began at different times share it. */
     bool has_since;
     struct selector *then;
-    uint64_t position; /* sequence of the first event that may be sent; may lie ahead */
-    uint64_t window;   /* events that are sent and not acknowledged; UINT64_MAX: no limit */
-    size_t batch;      /* events of one message; 0: one each, without a frame around it */
+    struct named **views; /* that the selector was made from, in use: takes them over, and */
+    size_t view_count;    /* the array */
+    uint64_t position;    /* sequence of the first event that may be sent; may lie ahead */
+    uint64_t window;      /* events that are sent and not acknowledged; UINT64_MAX: no limit */
+    size_t batch;         /* events of one message; 0: one each, without a frame around it */
     struct str name;
     const struct subscription_wire *wire;
     struct push_shape *shape; /* takes over the reference */
@@ -98,6 +100,8 @@ struct subscription {
     struct push_shape *shape;
     struct selector *selector; /* in force */
     struct selector *then;     /* has_since: from the first event on */
+    struct named **views;      /* that they were made from, in use */
+    size_t view_count;
     bool has_since;
     bool caught_up;    /* and was told so */
     uint64_t first;    /* nothing before is sent */

@@ -1,5 +1,6 @@
 /* See blocking.h: a command's side, and deadlines. The registry is in blocking_keys.c, serving
- * those who wait in blocking_serve.c, waiting for events of a selector in blocking_live.c. */
+ * those who wait in blocking_serve.c, waiting for events of a selector in blocking_live.c, for a
+ * checkpoint in blocking_named.c. */
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"
@@ -138,7 +139,7 @@ void blocked_park(struct client *c, struct blocked *w) {
 
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (w == NULL || (w->links == NULL && !w->listens)) return;
+    if (w == NULL || (w->links == NULL && !w->listens && !w->watches)) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);
@@ -186,6 +187,7 @@ void blocking_finish(struct client *c) {
     heap_remove(&b->due, &w->due);
     heap_remove(&b->looks, &w->look);
     live_unwatch(&b->live, &w->live);
+    named_unwatch(&w->named);
     for (size_t i = 0; i < w->link_count; i++) blocked_unlink(b, &w->links[i], w->claims);
     free(w->links);
     free(w->ids);

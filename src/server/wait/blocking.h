@@ -46,6 +46,9 @@ void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
                      uint64_t timeout_ms);
 /* Whether it may: what it takes to compare an event with what all wait for is bounded. */
 bool blocking_may_listen(const struct client *c, const struct selector *selector);
+/* Parks the command until the checkpoint is beyond the sequence and that is durable; the caller has
+ * looked. Call it as the last thing before returning PARKED, on every run. timeout_ms as above. */
+void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64_t timeout_ms);
 /* FLUSHALL, or the end of the log is gone: who listens hears of it, and blocking_emptied says so
  * when his command runs again. */
 void blocking_log_emptied(struct server *srv);
@@ -80,7 +83,9 @@ void blocking_delivered(struct server *srv, struct str name, struct str group);
 
 /* Runs the commands for which something became visible. Once a turn. */
 void blocking_serve(struct server *srv);
-void blocking_serve_live(struct server *srv); /* its part for who listens */
+void blocking_serve_live(struct server *srv);  /* its part for who listens */
+void blocking_serve_named(struct server *srv); /* and for who waits for a checkpoint */
+bool blocking_named_due(const struct server *srv);
 /* Queues those whose time has come. Once a turn, before blocking_serve. */
 void blocking_check_deadlines(struct server *srv);
 /* Monotonic ms when blocking_check_deadlines has to be called next: UINT64_MAX: not at all. 0: now,

@@ -195,6 +195,7 @@ void blocking_serve(struct server *srv) {
     struct blocking *b = srv->blocking;
     if (b->live.watchers + b->live.followers > 0 || !list_empty(&b->live.woken))
         blocking_serve_live(srv);
+    if (UNLIKELY(blocking_named_due(srv))) blocking_serve_named(srv);
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
@@ -237,6 +238,7 @@ uint64_t blocking_due(const struct server *srv) {
     const struct blocking *b = srv->blocking;
     if (ready_now(srv) || live_is_behind(&b->live, &srv->model) || !list_empty(&b->live.woken))
         return 0;
+    if (blocking_named_due(srv)) return 0;
     const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);
     uint64_t due = n != NULL ? n->key : UINT64_MAX, wall = srv->model.wall;
     if (look == NULL) return due;

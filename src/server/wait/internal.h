@@ -65,6 +65,8 @@ struct blocked {
     uint64_t min_idle;
     bool listens; /* for events of a selector: */
     struct live_watcher live;
+    bool watches; /* for a checkpoint: */
+    struct named_watcher named;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
 };

@@ -37,11 +37,12 @@ static void drop_found(struct need_item *item) {
     bool lists = item->kind == ITEM_LIST || item->kind == ITEM_KEYS;
     if (lists && r->status == 0) stream_list_discard(item->srv, &r->list);
     if (item->kind == ITEM_EVENT && r->event != NULL) event_unref(r->event);
+    if (item->kind == ITEM_NAMED_LIST && r->status == 0) named_list_clear(&r->named);
     r->event = NULL;
 }
 
 void item_free(struct need_item *item) {
-    if (item->kind != ITEM_STREAM) {
+    if (item->kind != ITEM_STREAM && item->kind != ITEM_NAMED) {
         const struct store_request *r = &item->request;
         const struct stream *s = item->keeps;
         if (s != NULL && s->name->rec.number == r->range.stream)
@@ -119,6 +120,7 @@ static size_t loaded_bytes(const struct need_item *item) {
     if (r->status != 0) return 0;
     if (item->kind == ITEM_PAGE) return r->page.bytes;
     if (item->kind == ITEM_EVENT) return r->event != NULL ? r->event->size : 0;
+    if (item->kind == ITEM_NAMED_LIST) return r->named.bytes;
     return r->list.bytes;
 }
 

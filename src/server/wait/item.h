@@ -1,13 +1,13 @@
 /* One thing that a command has asked for (need.c). It outlives its connection when a reader thread
  * is still at work for it: an orphan frees itself when done.
  *
- * A command may ask for very many things at once. Of those that are not streams a few are handed to
- * the store, the others wait here in their order (need.waiting), and the next follows when one has
- * come, and there is room for it (server/client/share.h). So others' reads do not wait behind a
- * thousand of one command, and it is bounded what is loaded: when a run's things take enough, what
- * still waits is forgotten, the command runs again, and asks for what it still misses. How large an
- * event is nobody knows before it is there: what takes more than it was asked for with, and finds
- * no room, is given back, and asked for again with its size. Loop thread. */
+ * A command may ask for very many things at once. Of those that the model does not load a few are
+ * handed to the store, the others wait here in their order (need.waiting), and the next follows
+ * when one has come, and there is room for it (server/client/share.h). So others' reads do not wait
+ * behind a thousand of one command, and it is bounded what is loaded: when a run's things take
+ * enough, what still waits is forgotten, the command runs again, and asks for what it still misses.
+ * How large an event is nobody knows before it is there: what takes more than it was asked for
+ * with, and finds no room, is given back, and asked for again with its size. Loop thread. */
 #ifndef SERVER_WAIT_ITEM_H
 #define SERVER_WAIT_ITEM_H
 
@@ -18,11 +18,13 @@ struct key_walk;
 
 enum item_kind {
     ITEM_STREAM,
+    ITEM_NAMED,
     ITEM_EVENT,
     ITEM_ENTRY,
     ITEM_PAGE,
     ITEM_LIST,
     ITEM_KEYS,
+    ITEM_NAMED_LIST,
     ITEM_BACKUP
 };
 
@@ -42,8 +44,9 @@ struct need_item {
     size_t asked_count;
     bool used;             /* PAGE: by a read of this run of the command ... */
     struct stream *keeps;  /* ... of this stream, which may keep its events; NULL: not so */
-    struct waiter waiter;  /* STREAM */
+    struct waiter waiter;  /* STREAM, NAMED */
     struct stream *pinned; /* STREAM, once loaded */
+    struct named *named;   /* NAMED: the same */
     struct store_request request;
     struct selector *selector; /* PAGE: a reference, for the reader thread; or NULL */
     char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
@@ -61,6 +64,8 @@ struct need {
     size_t event_bytes;      /* of events that were loaded by id */
     uint64_t asked_bytes;    /* reserved by the items that the store has */
     size_t run_bytes;        /* of events that were loaded since the command was run */
+    bool keeps;              /* a number for the next run: */
+    uint64_t kept;
     int status;
     struct err err;
 };

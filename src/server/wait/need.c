@@ -23,6 +23,15 @@ static struct hash_node *first_asked(const struct client *c, uint64_t hash) {
     return c->need != NULL ? hash_first(&c->need->asked, hash) : NULL;
 }
 
+static struct need_item *find(const struct client *c, enum item_kind kind) {
+    if (c->need == NULL) return NULL;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        if (item->kind == kind) return item;
+    }
+    return NULL;
+}
+
 static void on_stream(struct waiter *w, int status, const struct err *err) {
     struct need_item *item = CONTAINER_OF(w, struct need_item, waiter);
     if (status == 0)
@@ -59,6 +68,13 @@ bool need_failed_or_reply(struct client *c) {
     return true;
 }
 
+static void finish_named(struct need_item *item) {
+    if (!item->done)
+        named_unwait(&item->srv->model, item->named, &item->waiter);
+    else if (item->named != NULL)
+        named_unpin(item->named);
+}
+
 void need_finish(struct client *c) {
     struct need *need = c->need;
     if (need == NULL) return;
@@ -72,6 +88,9 @@ void need_finish(struct client *c) {
                 model_unwait(&item->srv->model, item->pinned, &item->waiter);
             else if (item->pinned != NULL)
                 stream_unpin(item->pinned);
+            item_free(item);
+        } else if (item->kind == ITEM_NAMED) {
+            finish_named(item);
             item_free(item);
         } else if (item->done || item->walk != NULL || !item_is_under_way(item)) {
             item_free(item);
@@ -142,6 +161,42 @@ bool need_stream_twice(struct client *c, struct str name, struct stream **newest
         *settled = *newest;
     }
     return true;
+}
+
+/* ---- what has a name of its own ---- */
+
+static void on_named(struct waiter *w, int status, const struct err *err) {
+    struct need_item *item = CONTAINER_OF(w, struct need_item, waiter);
+    if (status == 0)
+        named_pin(item->named);
+    else
+        item->named = NULL;
+    item_done(item, status, err);
+}
+
+bool need_named(struct client *c, enum named_class class, struct str name, struct named **out) {
+    struct model *m = &c->srv->model;
+    *out = stream_name_valid(name) ? named_find(m, class, name) : NULL;
+    if (*out != NULL && c->view == VIEW_NEWEST) client_tells(c, named_frame(m, *out));
+    if (*out != NULL || named_resident(class) || !stream_name_valid(name)) return true;
+    struct need_item *item = item_create(c, ITEM_NAMED);
+    item->waiter.wake = on_named;
+    item->named = named_load(m, class, name, &item->waiter);
+    return false;
+}
+
+bool need_named_list(struct client *c, enum named_class class, uint64_t from, uint64_t count,
+                     const struct named_list **out) {
+    struct need_item *item = find(c, ITEM_NAMED_LIST);
+    if (item == NULL) {
+        item = item_create(c, ITEM_NAMED_LIST);
+        item->request.class = class;
+        item->request.range = (struct read_range){.start = from, .count_max = count};
+        item_ask(item, STORE_LIST_NAMED, item_guess(count, LIST_GUESS));
+        return false;
+    }
+    *out = &item->request.named;
+    return item->done;
 }
 
 /* ---- events by id ---- */
@@ -354,15 +409,6 @@ bool need_last_id(struct client *c, struct stream *s, struct entry_id *id) {
 
 /* ---- lists of streams, backups ---- */
 
-static struct need_item *find(const struct client *c, enum item_kind kind) {
-    if (c->need == NULL) return NULL;
-    LIST_FOR_EACH (it, &c->need->items) {
-        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-        if (item->kind == kind) return item;
-    }
-    return NULL;
-}
-
 static struct need_item *find_list(const struct client *c, enum item_kind kind,
                                    const struct key_query *q) {
     if (c->need == NULL) return NULL;
@@ -448,6 +494,18 @@ bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out) 
     }
     *out = item->walk;
     client_tells(c, key_walk_frame(item->walk));
+    return true;
+}
+
+void need_keep(struct client *c, uint64_t number) {
+    if (c->need == NULL || c->srv->exec.client == c) return;
+    c->need->keeps = true;
+    c->need->kept = number;
+}
+
+bool need_kept(const struct client *c, uint64_t *number) {
+    if (c->need == NULL || !c->need->keeps) return false;
+    *number = c->need->kept;
     return true;
 }
 

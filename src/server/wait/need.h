@@ -20,6 +20,13 @@ bool need_stream(struct client *c, struct str name, struct stream **out);
  * say. *view is what the second is of; VIEW_NEWEST: both are the same. */
 bool need_stream_twice(struct client *c, struct str name, struct stream **newest,
                        struct stream **settled, uint64_t *view);
+/* A checkpoint or a view; ask named_value for what it is as of c->view. true: *out is in memory, at
+ * least until the command has replied. NULL: nothing has that name, or can have it. */
+bool need_named(struct client *c, enum named_class class, struct str name, struct named **out);
+/* Up to `count` of a class, from a number of the backend's on (1 at first). true: *out is the
+ * backend's list. */
+bool need_named_list(struct client *c, enum named_class class, uint64_t from, uint64_t count,
+                     const struct named_list **out);
 /* All of them; true: need_stream gives each at once. */
 bool need_streams(struct client *c, const struct str *names, size_t n);
 /* The event with this id. true: known, *out is the event or NULL when there is none (valid during
@@ -58,6 +65,10 @@ bool need_stream_list(struct client *c, const struct key_query *q, const struct 
  * until the command has replied. The caller has seen to flush_is_applied. */
 struct key_walk;
 bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out);
+/* A number that the command, which has asked for something and parks, wants to know when it is run
+ * again. Not within EXEC, whose commands share what they ask for. */
+void need_keep(struct client *c, uint64_t number);
+bool need_kept(const struct client *c, uint64_t *number);
 /* BACKUP: true when it is finished. */
 bool need_backup(struct client *c, struct str name);
 /* A backup is under way for it. It is of the backend alone: what becomes of the model does not end

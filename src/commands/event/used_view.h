@@ -1,0 +1,14 @@
+/* The views that a selector names (VIEW): kept while its words are gathered, and then replaced by
+ * what they say. For selector_args.c. Loop thread. */
+#ifndef COMMANDS_EVENT_USED_VIEW_H
+#define COMMANDS_EVENT_USED_VIEW_H
+
+#include "commands/event/selector_args.h"
+
+/* One more view; the name stays the caller's. false: there are too many (-INVALIDARG). */
+bool used_view_or_reply(struct client *c, struct selector_args *a, struct str name);
+/* Adds the words of all of them to the draft. false: see selector_or_reply. */
+bool used_views_or_reply(struct client *c, struct selector_args *a);
+void used_views_clear(struct selector_args *a);
+
+#endif
