@@ -21,7 +21,7 @@ store/memory    : record store/backend.h
 store           : record store/journal/journal.h
 stream          : record store stream/*
 stream/gone     : record store stream
-stream/group    : record stream stream/gone
+stream/group    : record store stream stream/gone
 stream/ids      : record store stream stream/gone
 stream/dump     : record stream stream/*
 config          : store

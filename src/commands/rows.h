@@ -21,6 +21,11 @@
 #define FREES    CMD_FREES
 #define BOUNDED  CMD_BOUNDED
 #define ALONE    CMD_NO_MULTI
+/* A row with keys says what it does with virtual names (server/command/virtual.h): serves or
+ * refuses them. REMOVES refuses them too, but takes the name of a stream that has such a one. */
+#define VIRTUAL    CMD_VIRTUAL
+#define NO_VIRTUAL CMD_NOT_VIRTUAL
+#define REMOVES    (CMD_NOT_VIRTUAL | CMD_FREES_NAME)
 /* Not shown to MONITOR, as with Redis: their arguments may be secret. */
 #define ADMIN (CMD_ADMIN | CMD_NO_MONITOR | CMD_NO_DATA)
 

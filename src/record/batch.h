@@ -23,7 +23,8 @@ enum record_kind {
     RECORD_FLUSH = 3,           /* empty: everything before it is gone; numbers start again at 0 */
     RECORD_STREAM_STATE = 4,    /* stream_state_record: what a stream is beyond its events */
     RECORD_REMOVE = 5,          /* remove_record: single events of a stream are gone */
-    RECORD_DELETE = 6,          /* number_record: a stream is gone, with all that belongs to it */
+    RECORD_DELETE = 6,          /* number_record, or delete_record: a stream is gone, with all
+                                   that belongs to it */
     RECORD_RENAME = 7,          /* stream_record with the new name */
     RECORD_VALUE = 8,           /* value_record: a string's value */
     RECORD_ERASE = 9,           /* erase_record: an event's payload and metadata are gone */
@@ -61,6 +62,7 @@ struct batch {
     struct list gated;        /* the server's: clients whose first parked reply waits for it */
     struct batch *queue_next; /* the thread's that has it queued (store/applier.c) */
     uint64_t stream_count;    /* of the store, after its last frame */
+    uint64_t virtual_groups;  /* the same */
     uint64_t submitted_us;    /* monotonic: when the loop handed it over */
     uint64_t queued_us;       /* monotonic time at which the applier got it */
     void *arena;              /* private */
@@ -98,5 +100,7 @@ static inline uint64_t batch_last_frame(const struct batch *b) {
 }
 /* Whether a record from a file makes sense (record/record.c). */
 bool record_valid(const struct record *r);
+/* How many more streams and strings there are with it: 1, 0 or -1. Virtual ones do not count. */
+int record_streams(const struct record *r);
 
 #endif

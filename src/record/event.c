@@ -161,7 +161,7 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)name.len;
-    n->rec.is_string = 0;
+    n->rec.kind = KIND_STREAM;
     memset(n->rec.reserved, 0, sizeof n->rec.reserved);
     memcpy(n->rec.name, name.ptr, name.len);
     return n;
@@ -231,7 +231,7 @@ bool event_record_valid(const struct event_record *r, size_t len) {
 
 bool stream_record_valid(const struct stream_record *r, size_t len) {
     if (len < sizeof *r) return false;
-    if (r->reserved[0] != 0 || r->reserved[1] != 0 || r->is_string > 1) return false;
+    if (r->reserved[0] != 0 || r->reserved[1] != 0 || r->kind > KIND_VIRTUAL) return false;
     if (!stream_number_valid(r->number) || r->name_len == 0) return false;
     return sizeof *r + r->name_len == len;
 }

@@ -46,13 +46,17 @@ struct event_record {
 };
 _Static_assert(sizeof(struct event_record) == 88, "journal format");
 
+/* What has a name. A virtual stream has no events of its own: it is there for the sake of its
+ * consumer groups (server/command/virtual.h). */
+enum stream_kind { KIND_STREAM, KIND_STRING, KIND_VIRTUAL };
+
 /* A stream's identity, shared by the stream and its events. Immutable. The record
  * part is the body of RECORD_STREAM. Counted by the loop, as events are. */
 struct stream_record {
     uint64_t number;  /* the store's number for it, never reused; 1, 2, 3 ... < 2^31 */
     uint64_t created; /* ms, store clock */
     uint16_t name_len;
-    uint16_t is_string; /* 0, or 1: not a stream but a string's key */
+    uint16_t kind; /* enum stream_kind */
     uint16_t reserved[2];
     char name[];
 };

@@ -1,4 +1,4 @@
-/* Whether records from a file make sense, kind by kind. */
+/* Whether records from a file make sense, kind by kind; and what they count. */
 #include "record/record.h"
 
 #include "record/batch.h"
@@ -22,6 +22,12 @@ static bool remove_valid(const struct record *r) {
     for (size_t i = 1; i < n; i++)
         if (b->events[i - 1].version >= b->events[i].version) return false;
     return stream_number_valid(b->stream) && b->events[n - 1].version <= UINT32_MAX;
+}
+
+static bool delete_valid(const struct record *r) {
+    const struct delete_record *b = r->body;
+    if (r->len == sizeof *b && b->kind != KIND_VIRTUAL) return false;
+    return (r->len == sizeof *b || r->len == sizeof(struct number_record)) && of_stream(r, r->len);
 }
 
 static bool group_valid(const struct record *r) {
@@ -82,6 +88,7 @@ bool record_valid(const struct record *r) {
     case RECORD_REMOVE:
         return remove_valid(r);
     case RECORD_DELETE:
+        return delete_valid(r);
     case RECORD_IDEMPOTENT_CLEAR:
         return r->len == sizeof(struct number_record) && of_stream(r, r->len);
     case RECORD_GROUP_DROP:
@@ -110,4 +117,10 @@ bool record_valid(const struct record *r) {
         return timeline_record_valid(r->body, r->len);
     }
     return false;
+}
+
+int record_streams(const struct record *r) {
+    if (r->kind == RECORD_DELETE) return r->len == sizeof(struct number_record) ? -1 : 0;
+    if (r->kind != RECORD_STREAM) return 0;
+    return ((const struct stream_record *)r->body)->kind != KIND_VIRTUAL;
 }

@@ -24,6 +24,11 @@ struct number_record {
     uint64_t number; /* of a stream, or of a group */
 };
 
+/* Of a virtual stream; of the others it is the number alone. */
+struct delete_record {
+    uint64_t number, kind;
+};
+
 /* Emitted when something of it changes other than by appending an event. A stream without one is
  * its events: first_version 0, last the last event's, entries_added = next_version, the rest 0. */
 struct stream_state_record {

@@ -16,6 +16,7 @@
 #include "server/client/long_reply.h"
 #include "server/client/transaction.h"
 #include "server/command/command.h"
+#include "server/command/virtual.h"
 #include "server/cron.h"
 #include "server/descriptors.h"
 #include "server/listener.h"
@@ -329,6 +330,7 @@ int server_start(struct server *srv, struct err *err) {
     if ((rc = store_start(srv->store, &callbacks, err)) != 0) return rc;
     model_init(&srv->model, srv->store, srv->config.cache_bytes,
                srv->config.durability == DURABILITY_INTERVAL);
+    virtual_init(srv);
     srv->store_io = loop_io_create(srv->loop, store_fd(srv->store), on_store, srv);
     srv->clock.stale = true;
     server_read_clock(srv);
@@ -413,6 +415,7 @@ int server_run(struct server *srv) {
     key_walks_clear(srv);
     subscriptions_clear(srv);
     blocking_clear(srv);
+    virtual_clear(srv);
     stage_waits_clear(srv);
     hash_clear(&srv->clients_by_id);
     stats_clear(&srv->stats);

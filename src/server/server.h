@@ -50,6 +50,7 @@ struct server {
     char read_only_why[256];
     uint64_t cron_at_ms;
     struct expiry expiry;
+    struct hash_table reserved_names; /* virtual.c's */
     struct exec_state exec;
     struct stats stats;
 };

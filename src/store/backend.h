@@ -40,6 +40,7 @@ struct store_state {
     uint64_t next_stream;         /* next stream number */
     uint64_t stream_count;        /* streams (and strings) that exist */
     uint64_t next_group;          /* next number of a consumer group */
+    uint64_t virtual_groups;      /* groups of virtual streams */
     uint64_t next_deadline;       /* ms: when the first stream expires; 0: none does */
     uint64_t expiring_count;      /* streams that have a deadline */
     uint64_t recorded;            /* highest `recorded` */
@@ -53,7 +54,7 @@ struct store_state {
 /* A stream as the backend has it. Owned by the caller: stream_head_clear. */
 struct stream_head {
     bool exists;
-    bool is_string;
+    enum stream_kind kind;
     uint64_t number, created;
     uint64_t next_version;
     uint64_t entry_ms, entry_seq; /* last generated entry id; 0-0 when none */
@@ -110,6 +111,7 @@ struct read_range {
     size_t bytes_max;                /* stop after the event that passes it; at least one event */
     size_t examined_max;             /* rows looked at (selectors); at least one */
     const struct selector *selector; /* NULL: every event */
+    bool counts;                     /* wants no events, but how many there are (page.counted) */
 };
 
 /* What a read found, in the order asked for. Owned by the caller: page_clear. */
@@ -117,7 +119,10 @@ struct page {
     struct event **events; /* each one reference */
     size_t count, cap;
     size_t bytes;
-    uint64_t applied; /* of the snapshot */
+    uint64_t counted;                 /* read_range.counts */
+    uint64_t passed, passed_recorded; /* of the log: an event that was looked at, the last of some,
+                                         and when it was recorded (0: none was) */
+    uint64_t applied;                 /* of the snapshot */
     uint64_t
         next;  /* first position (version or sequence) not looked at; when `done`, past the range */
     bool done; /* the whole range (as far as the snapshot has it) was looked at */
@@ -259,6 +264,10 @@ struct backend {
     /* All of a class with number >= from, up to count_max. out: empty; the caller clears it. */
     int (*list_named)(struct backend_conn *r, enum named_class class, uint64_t from,
                       size_t count_max, struct named_list *out, struct err *err);
+    /* Writer only. Streams and strings, but no virtual ones, whose names begin with '@' (older
+     * servers allowed that), up to count_max. */
+    int (*list_reserved)(struct backend_conn *w, size_t count_max, struct stream_list *out,
+                         struct err *err);
     /* A consistent copy as of one snapshot, as LEFT_BACKUP and under a new store id, in the
      * caller's file (empty, or not there yet): the caller syncs it, and removes it when the
      * copy fails, with what SQLite keeps beside it. */

@@ -67,6 +67,7 @@ struct store {
     uint64_t durable_seen, applied_seen, failures_seen;
     bool writable;
     char refusal[512];
+    struct stream_list reserved; /* as of open */
 
     /* Written by threads, read by all. */
     _Atomic uint64_t durable, applied;
@@ -118,6 +119,7 @@ void store_notify(struct store *s); /* wakes the loop */
 /* Slices of deferred work that a stop still does: what is left is what a crash would leave, and the
  * next start goes on with it. */
 #define STOP_SLICES 4
+#define RESERVED_MAX 10000          /* names that are remembered */
 /* How often a stage that failed is tried again. */
 #define STOP_TRIES                                                                                 \
     10 /* of a stop, to write a database that cannot be; a second each when it is locked */

@@ -113,6 +113,7 @@ static void put_text(struct buf *text, const struct selector *s) {
     }
     if (s->since > 0) put_time(text, text->len > 0 ? " SINCE" : "SINCE", s->since);
     if (s->until < UINT64_MAX) put_time(text, text->len > 0 ? " UNTIL" : "UNTIL", s->until);
+    if (s->without_letters) buf_put_str(text, STR(" WITHOUT " DEAD_LETTERS));
 }
 
 /* A copy of values and text, in one block. */
@@ -145,8 +146,10 @@ static struct selector *copy(const struct selector *from, struct str text) {
 
 struct selector *selector_create(const struct selector_draft *d) {
     struct selector s = {.since = d->has_since ? d->since : 0,
-                         .until = d->has_until ? d->until : UINT64_MAX};
-    if (selector_draft_values(d) == 0 && s.since == 0 && s.until == UINT64_MAX) return NULL;
+                         .until = d->has_until ? d->until : UINT64_MAX,
+                         .without_letters = d->without_letters};
+    bool times = s.since > 0 || s.until < UINT64_MAX;
+    if (selector_draft_values(d) == 0 && !times && !s.without_letters) return NULL;
     for (enum selector_kind k = 0; k < SELECT_KINDS; k++)
         arrange(k, d->values[k], d->count[k], &s.kinds[k]);
     struct buf text;
@@ -203,8 +206,18 @@ bool selector_kind_passes(const struct selector *s, enum selector_kind kind, str
     return false;
 }
 
+static bool holds_letters(struct str name) {
+    const size_t n = sizeof DEAD_LETTERS - 1;
+    return name.len >= n && memcmp(name.ptr, DEAD_LETTERS, n) == 0;
+}
+
+bool selector_looks_at_names(const struct selector *s) {
+    return s->without_letters || selector_has(s, SELECT_STREAM) || selector_has(s, SELECT_CATEGORY);
+}
+
 bool selector_name_passes(const struct selector *s, struct str name) {
-    return selector_kind_passes(s, SELECT_CATEGORY, stream_category(name)) &&
+    return !(s->without_letters && holds_letters(name)) &&
+           selector_kind_passes(s, SELECT_CATEGORY, stream_category(name)) &&
            selector_kind_passes(s, SELECT_STREAM, name);
 }
 

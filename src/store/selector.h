@@ -41,6 +41,7 @@ struct selector {
     size_t size;   /* bytes of all of it */
     struct selector_values kinds[SELECT_KINDS];
     uint64_t since, until; /* on `recorded`, ms, both inclusive; 0 and UINT64_MAX: none */
+    bool without_letters;  /* streams of dead letters (DEAD_LETTERS) do not pass */
     struct str text;       /* canonical */
 };
 
@@ -48,9 +49,11 @@ struct selector {
 struct selector_draft {
     struct str *values[SELECT_KINDS];
     size_t count[SELECT_KINDS], cap[SELECT_KINDS];
-    bool has_since, has_until;
+    bool has_since, has_until, without_letters;
     uint64_t since, until;
 };
+/* How the name of a stream of dead letters begins. */
+#define DEAD_LETTERS "dlq:"
 /* One more alternative. The bytes stay the caller's until selector_create. */
 void selector_draft_add(struct selector_draft *d, enum selector_kind kind, struct str value);
 /* The earliest and the latest of several. */
@@ -74,6 +77,8 @@ bool selector_match(const struct selector *s, const struct event_record *r, stru
 /* Parts of that: whether the kind has no values, or one of them is met. */
 bool selector_kind_passes(const struct selector *s, enum selector_kind kind, struct str value);
 bool selector_name_passes(const struct selector *s, struct str name);
+/* Whether the name of its stream says anything about an event. */
+bool selector_looks_at_names(const struct selector *s);
 bool selector_time_passes(const struct selector *s, uint64_t recorded);
 static inline bool selector_has(const struct selector *s, enum selector_kind kind) {
     return s->kinds[kind].count > 0;

@@ -31,6 +31,7 @@ static void store_free(struct store *s) {
     pthread_cond_destroy(&s->readers_wake);
     pthread_mutex_destroy(&s->lock);
     named_list_clear(&s->views);
+    stream_list_clear(&s->reserved);
     free(s);
 }
 
@@ -54,6 +55,7 @@ static struct store *store_create(const struct store_config *config) {
     list_init(&s->long_reads);
     list_init(&s->late_reads);
     list_init(&s->finished);
+    stream_list_init(&s->reserved);
     s->interval_ms = config->interval_ms;
     s->disk_free_min = config->disk_free_min;
     s->writable = true;
@@ -138,6 +140,8 @@ int store_open(struct store **out, const struct store_config *config, struct err
     if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
     if ((rc = store_load_timelines(s, err)) != 0) goto fail;
     if ((rc = load_views(s, err)) != 0) goto fail;
+    if ((rc = s->backend->list_reserved(s->writer, RESERVED_MAX, &s->reserved, err)) != 0)
+        goto fail;
     s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
     *out = s;
     return 0;
@@ -150,6 +154,10 @@ fail:
 
 const struct store_state *store_state(const struct store *s) {
     return &s->state;
+}
+
+const struct stream_list *store_reserved_names(const struct store *s) {
+    return &s->reserved;
 }
 
 int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err) {

@@ -51,6 +51,8 @@ const struct store_state *store_state(const struct store *s); /* as of open, and
 const struct timelines *store_timelines(const struct store *s);
 /* The views, as of open. Moves them to *out, which the caller clears. */
 void store_take_views(struct store *s, struct named_list *out);
+/* As of open: streams and strings whose names begin with '@'. Not `done`: there are more. */
+const struct stream_list *store_reserved_names(const struct store *s);
 /* Begins the journal, and a new timeline if there is a reason (a frame), and starts the threads. */
 int store_start(struct store *s, const struct store_callbacks *callbacks, struct err *err);
 /* Readable when store_poll has something to do. */

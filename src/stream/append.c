@@ -132,7 +132,7 @@ static void append_one(struct model *m, struct append *a, const struct uuid *tra
     struct stream *s = a->stream;
     struct event_fields *f = &a->fields;
     struct entry_id id;
-    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, KIND_STREAM);
     bool has_next = model_next_entry_id(m, s, &id);
     assert(has_next); /* check_versions */
     f->timestamp = a->has_timestamp ? a->timestamp : m->recorded;

@@ -51,11 +51,20 @@ static bool evict_absent(struct model *m, uint64_t floor) {
     return false;
 }
 
+/* Whether somebody waits in a group of a virtual stream: it would be loaded again at once, and look
+ * at the log once more. */
+static bool stream_is_waited(const struct stream *s) {
+    if (LIKELY(!stream_is_virtual(s)) || s->extra == NULL) return false;
+    for (uint32_t i = 0; i < s->extra->group_count; i++)
+        if (s->extra->groups[i]->scan != NULL && s->extra->groups[i]->scan->waited) return true;
+    return false;
+}
+
 /* Second chance: a stream that was used since the hand passed it goes to the end of the round. */
 static bool evict_stream(struct model *m, uint64_t floor) {
     for (int looked = 0; looked < CLOCK_LOOK_AT && !list_empty(&m->clock); looked++) {
         struct stream *s = LIST_ENTRY(m->clock.next, struct stream, clock);
-        if (!s->touched && s->pins == 0 && s->last_frame <= floor) {
+        if (!s->touched && s->pins == 0 && s->last_frame <= floor && !stream_is_waited(s)) {
             /* Consumers' times are written first, in a frame of their own; it goes later. */
             if (s->extra != NULL && s->extra->group_count > 0) {
                 if (!store_writable(m->store)) return false;
@@ -89,7 +98,8 @@ void model_evict(struct model *m) {
     if (m->replay != NULL) replay_forget(m);
     uint64_t floor = store_floor(m->store);
     /* As many as came in this turn, whatever that is: each goes once. */
-    while (m->streams.count - m->live_in_memory > absent_max(m) && evict_absent(m, floor)) {}
+    while (m->streams.count - m->live_in_memory - m->virtual_in_memory > absent_max(m) &&
+           evict_absent(m, floor)) {}
     while (m->named.absent_count > absent_max(m) && named_evict_absent(m, floor)) {}
     if (m->bytes <= m->bytes_max) return;
     for (int i = 0; i < EVICTIONS_PER_CALL && m->bytes > m->bytes_max; i++) {

@@ -64,7 +64,7 @@ enum entry_status model_add_copy(struct model *m, struct stream *s, struct event
     if (entry_id_cmp((struct entry_id){f->entry_ms, f->entry_seq}, last) <= 0)
         return ENTRY_ID_SMALL;
     if (!has_room(m, s)) return ENTRY_LIMIT;
-    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, KIND_STREAM);
     assert(f->content_hash == NULL); /* the id is not the client's */
     model_push(m, s, f);
     return ENTRY_OK;
@@ -75,7 +75,7 @@ enum entry_status model_add_entry(struct model *m, struct stream *s, struct entr
     enum entry_status st = choose_id(m, s, add, &id);
     if (st != ENTRY_OK) return st;
     if (!has_room(m, s)) return ENTRY_LIMIT;
-    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, false);
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, KIND_STREAM);
     struct event_fields f = {
         .timestamp = m->recorded,
         .entry_ms = id.ms,
@@ -90,10 +90,18 @@ enum entry_status model_add_entry(struct model *m, struct stream *s, struct entr
     return ENTRY_OK;
 }
 
-enum entry_status model_create_stream(struct model *m, struct stream *s) {
+static enum entry_status create(struct model *m, struct stream *s, enum stream_kind kind) {
     if (m->next_stream >= STREAM_NUMBER_MAX) return ENTRY_LIMIT;
-    stream_come_to_be(m, s, false);
+    stream_come_to_be(m, s, kind);
     return ENTRY_OK;
+}
+
+enum entry_status model_create_stream(struct model *m, struct stream *s) {
+    return create(m, s, KIND_STREAM);
+}
+
+enum entry_status model_create_virtual(struct model *m, struct stream *s) {
+    return create(m, s, KIND_VIRTUAL);
 }
 
 void model_set_last_id(struct model *m, struct stream *s, struct entry_id last, uint64_t added,

@@ -38,6 +38,8 @@ bool entry_id_is_beyond(struct stream *s, const struct entry_add *add);
 enum entry_status model_add_copy(struct model *m, struct stream *s, struct event_fields *f);
 /* XGROUP CREATE ... MKSTREAM: an empty stream. s is ABSENT. */
 enum entry_status model_create_stream(struct model *m, struct stream *s);
+/* The same for one that is virtual: it has groups, and nothing else. */
+enum entry_status model_create_virtual(struct model *m, struct stream *s);
 /* XSETID. added UINT64_MAX: stays; deleted NULL: stays. The caller has checked them. */
 void model_set_last_id(struct model *m, struct stream *s, struct entry_id last, uint64_t added,
                        const struct entry_id *deleted);

@@ -36,7 +36,7 @@ void stream_replace(struct model *m, struct stream *s, struct event *by, bool in
  * recorded are set here). payload.ptr NULL: payload.len bytes that the caller fills in. */
 struct event *model_push(struct model *m, struct stream *s, struct event_fields *f);
 /* An ABSENT stream comes to be, with a record. */
-void stream_come_to_be(struct model *m, struct stream *s, bool is_string);
+void stream_come_to_be(struct model *m, struct stream *s, enum stream_kind kind);
 /* The next server-made entry id of s; false: its ids are exhausted. */
 bool model_next_entry_id(struct model *m, const struct stream *s, struct entry_id *out);
 /* The frame being built changes what readers see of s (content), or only groups of it. */

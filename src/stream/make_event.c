@@ -15,10 +15,11 @@ struct note_stream {
 static void stream_unmake(struct model *m, struct undo *u) {
     struct note_stream *note = CONTAINER_OF(u, struct note_stream, undo);
     struct stream *s = note->stream;
+    m->stream_count -= s->name->rec.kind != KIND_VIRTUAL;
     stream_set_state(m, s, STREAM_ABSENT);
     s->born = 0;
     s->name->rec.number = 0;
-    s->name->rec.is_string = 0;
+    s->name->rec.kind = KIND_STREAM;
     s->last_frame = note->last_frame;
     s->changed_frame = note->changed_frame;
     /* What was in it is taken back already; what held it must go as well: the one who gives the
@@ -29,11 +30,10 @@ static void stream_unmake(struct model *m, struct undo *u) {
     s->tail = NULL;
     s->tail_head = s->tail_cap = 0;
     stream_extra_free(m, s);
-    m->stream_count--;
     m->next_stream--;
 }
 
-void stream_come_to_be(struct model *m, struct stream *s, bool is_string) {
+void stream_come_to_be(struct model *m, struct stream *s, enum stream_kind kind) {
     assert(s->state == STREAM_ABSENT);
     struct note_stream *note = model_note(m, sizeof *note, stream_unmake);
     if (note != NULL) {
@@ -44,12 +44,12 @@ void stream_come_to_be(struct model *m, struct stream *s, bool is_string) {
     struct stream_record *r = &s->name->rec;
     r->number = m->next_stream++;
     r->created = m->recorded;
-    r->is_string = is_string;
+    r->kind = (uint16_t)kind;
     stream_set_state(m, s, STREAM_LIVE);
     s->born = m->decided + 1;
     s->next_version = 0;
     s->entry_ms = s->entry_seq = 0;
-    m->stream_count++;
+    m->stream_count += kind != KIND_VIRTUAL;
     stream_touch(m, s, true);
     memcpy(model_record(m, RECORD_STREAM, sizeof *r + r->name_len), r, sizeof *r + r->name_len);
 }

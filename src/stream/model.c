@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "stream/group/group_scan.h"
 #include "stream/internal.h"
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval) {
@@ -20,6 +21,9 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     list_init(&m->clock);
     list_init(&m->absent);
     list_init(&m->installing);
+    list_init(&m->scans);
+    list_init(&m->scanned);
+    m->virtual_groups = m->settled_virtual_groups = st->virtual_groups;
     list_init(&m->hidden.order);
     m->next_group = st->next_group;
     m->deadlines.on_disk = st->next_deadline;
@@ -52,6 +56,7 @@ void model_submit(struct model *m) {
     if (m->open->frame_count == 0) return;
     struct batch *b = m->open;
     b->stream_count = m->stream_count;
+    b->virtual_groups = m->virtual_groups;
     m->open = batch_create(m->decided + 1);
     given_names_add(m, b);
     store_submit(m->store, b);
@@ -59,6 +64,7 @@ void model_submit(struct model *m) {
 
 void model_durable(struct model *m, const struct batch *b) {
     m->settled_streams = b->stream_count;
+    m->settled_virtual_groups = b->virtual_groups;
 }
 
 static void drop_loading(struct hash_node *n, void *arg) {
@@ -68,6 +74,7 @@ static void drop_loading(struct hash_node *n, void *arg) {
 }
 
 void model_clear(struct model *m) {
+    group_scans_clear(m);
     model_drop_streams(m);
     hash_each(&m->streams, drop_loading, m); /* what a slow disk has not given until now */
     named_clear(m);

@@ -106,7 +106,8 @@ struct model {
     uint64_t decided; /* last frame */
     bool interval;    /* durability interval: settled = decided */
 
-    uint64_t next_stream, stream_count, live_in_memory, id_key, next_group;
+    uint64_t next_stream, stream_count, live_in_memory; /* the latter two without virtual ones */
+    uint64_t virtual_in_memory, id_key, next_group;
     uint64_t recorded, entry_ms, entry_seq; /* the store clock: never goes back. For what is in
                                                the log: `recorded`, ids, when a thing was made */
     uint64_t wall; /* the system's clock as of this turn, ms since 1970: it may step either way.
@@ -149,6 +150,9 @@ struct model {
     struct packing pack;
 
     struct known_ids known;
+
+    uint64_t virtual_groups, settled_virtual_groups; /* groups of virtual streams */
+    struct list scans, scanned; /* group_scan.h: whose readers are at work; whose have come */
 };
 
 void model_init(struct model *m, struct store *s, size_t bytes_max, bool interval);
@@ -197,7 +201,11 @@ static inline void stream_unpin(struct stream *s) {
 
 /* Streams and strings share the names. */
 static inline bool stream_is_string(const struct stream *s) {
-    return s->state == STREAM_LIVE && s->name->rec.is_string;
+    return s->state == STREAM_LIVE && s->name->rec.kind == KIND_STRING;
+}
+/* One without events, which has groups. It is in no list of keys and in no count of them. */
+static inline bool stream_is_virtual(const struct stream *s) {
+    return s->state == STREAM_LIVE && s->name->rec.kind == KIND_VIRTUAL;
 }
 static inline uint64_t stream_first_version(const struct stream *s) {
     return s->extra != NULL ? s->extra->first_version : 0;

@@ -22,8 +22,7 @@ void model_drop_streams(struct model *m) {
 /* Streams that frames beyond `durable` created do not exist, those that they deleted do. */
 static int64_t streams_of_batch(const struct batch *b) {
     int64_t n = 0;
-    for (uint32_t i = 0; i < b->record_count; i++)
-        n += (b->records[i].kind == RECORD_STREAM) - (b->records[i].kind == RECORD_DELETE);
+    for (uint32_t i = 0; i < b->record_count; i++) n += record_streams(&b->records[i]);
     return n;
 }
 
@@ -80,6 +79,7 @@ void model_rebuild(struct model *m) {
         unflush(m);
     else
         m->stream_count -= streams_voided(m, durable);
+    m->virtual_groups = m->settled_virtual_groups;
     while (m->next_sequence > m->log.first) {
         struct event *e = model_event(m, m->next_sequence - 1);
         if (e->frame <= durable) break;
@@ -143,7 +143,7 @@ uint64_t model_flush(struct model *m) {
                                   .stream_count = m->stream_count};
     log_tail_init(m, 0);
     m->next_stream = 1;
-    m->stream_count = m->deadlines.all = 0;
+    m->stream_count = m->deadlines.all = m->virtual_groups = 0;
     known_ids_none(m);
     m->generation++;
     return m->decided;

@@ -110,7 +110,7 @@ static void empty(struct replay *p) {
 static struct stream_name *stream_name_of_record(const struct stream_record *r) {
     struct stream_name *name =
         stream_name_create(r->number, r->created, str_of(r->name, r->name_len));
-    name->rec.is_string = r->is_string;
+    name->rec.kind = r->kind;
     return name;
 }
 
@@ -282,7 +282,7 @@ bool replay_head(struct model *m, struct str name, struct stream_head *h, uint64
     h->exists = true;
     h->number = n->number;
     h->created = s->created->created;
-    h->is_string = s->created->is_string;
+    h->kind = s->created->kind;
     return true;
 }
 

@@ -137,7 +137,7 @@ void stream_install_numbers(struct model *m, struct stream *s, const struct stre
     const struct stream_detail *d = h->detail;
     s->name->rec.number = h->number;
     s->name->rec.created = h->created;
-    s->name->rec.is_string = h->is_string;
+    s->name->rec.kind = (uint16_t)h->kind;
     s->next_version = h->next_version;
     s->entry_ms = h->entry_ms;
     s->entry_seq = h->entry_seq;
@@ -149,7 +149,7 @@ void stream_install_numbers(struct model *m, struct stream *s, const struct stre
     x->expires = d->expires;
     x->idempotent_seconds = d->idempotent_seconds;
     x->idempotent_max = d->idempotent_max;
-    if (h->is_string) {
+    if (h->kind == KIND_STRING) {
         x->value = d->value_len > 0 ? xmemdup(d->value, d->value_len) : NULL;
         x->value_len = d->value_len;
     }

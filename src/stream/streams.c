@@ -33,9 +33,11 @@ struct stream *stream_create(struct model *m, struct stream_name *name, uint64_t
 
 void stream_set_state(struct model *m, struct stream *s, enum stream_state state) {
     assert(state != STREAM_LOADING);
-    bool live = state == STREAM_LIVE;
-    m->live_in_memory += live;
-    m->live_in_memory -= s->state == STREAM_LIVE;
+    bool live = state == STREAM_LIVE, counts = s->name->rec.kind != KIND_VIRTUAL;
+    m->live_in_memory += live && counts;
+    m->live_in_memory -= s->state == STREAM_LIVE && counts;
+    m->virtual_in_memory += live && !counts;
+    m->virtual_in_memory -= s->state == STREAM_LIVE && !counts;
     s->state = state;
     list_remove(&s->clock);
     list_append(live ? &m->clock : &m->absent, &s->clock);
@@ -80,7 +82,8 @@ void stream_destroy(struct model *m, struct stream *s) {
     assert(list_empty(&s->waiters));
     m->bytes -= stream_bytes(s);
     for (uint32_t i = 0; i < s->tail_count; i++) event_drop(m, s->tail[s->tail_head + i]);
-    if (s->state == STREAM_LIVE) m->live_in_memory--;
+    m->virtual_in_memory -= stream_is_virtual(s);
+    m->live_in_memory -= s->state == STREAM_LIVE && !stream_is_virtual(s);
     stream_extra_free(m, s);
     hash_remove(&m->streams, &s->node);
     list_remove(&s->clock);
@@ -108,7 +111,8 @@ static struct stream *find(struct model *m, struct str name, bool reads) {
         s->touched = true;
         return s;
     }
-    if (m->live_in_memory != m->stream_count) return NULL;
+    /* (Those that nobody counts begin so.) */
+    if (m->live_in_memory != m->stream_count || (name.len > 0 && name.ptr[0] == '@')) return NULL;
     /* Every stream that exists is in memory: this one does not exist. */
     if (reads) return model_nothing();
     return stream_create(m, stream_name_create(0, 0, name), hash, STREAM_ABSENT);

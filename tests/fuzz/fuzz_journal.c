@@ -91,6 +91,11 @@ static size_t small_record(uint64_t number, enum record_kind *kind, uint64_t bod
                  {RECORD_TIMELINE, 3},      {RECORD_NAMED, 5}};
     size_t which = number % ARRAY_LEN(kinds);
     *kind = kinds[which].kind;
+    if (*kind == RECORD_DELETE && number % 2 == 1) { /* of a virtual stream */
+        body[0] = number;
+        body[1] = KIND_VIRTUAL;
+        return 2 * sizeof body[0];
+    }
     for (size_t i = 0; i < kinds[which].words; i++) body[i] = number + i;
     if (*kind == RECORD_REMOVE) body[3] = number + 9; /* versions ascend */
     if (*kind == RECORD_TIMELINE) body[2] = (uint64_t)TIMELINE_FLUSHED << 32;

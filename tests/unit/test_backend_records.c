@@ -408,7 +408,7 @@ static uint64_t make_string(struct world *x, const char *name, struct str value)
     uint64_t number = ++x->stream_count;
     x->streams[number] = stream_name_create(number, x->clock_ms, str_c(name));
     struct stream_record *made = &x->streams[number]->rec;
-    made->is_string = 1;
+    made->kind = KIND_STRING;
     batch_add(x->open, RECORD_STREAM, made, sizeof *made + made->name_len);
     struct value_record *v = world_record(x, RECORD_VALUE, sizeof *v + value.len);
     v->stream = number;
@@ -421,11 +421,11 @@ BOTH(a_string_has_a_value) {
     make_string(x, "empty", STR(""));
     apply_frame(x);
     struct stream_head h = head_of(x, "key");
-    CHECK(h.is_string);
+    CHECK(h.kind == KIND_STRING);
     CHECK(str_eq(str_of(h.detail->value, h.detail->value_len), STR("one\0two")));
     stream_head_clear(&h);
     h = head_of(x, "empty");
-    CHECK(h.is_string);
+    CHECK(h.kind == KIND_STRING);
     CHECK(h.detail->value != NULL);
     CHECK_INT(h.detail->value_len, 0);
     stream_head_clear(&h);
@@ -442,7 +442,7 @@ BOTH(a_string_has_a_value) {
     stream_list_init(&l);
     WORLD_OK(x, x->b->list_streams(x->r, 0, STR(""), STR(""), 10, 10, &l, &err));
     CHECK_INT(l.count, 2);
-    CHECK_INT(l.names[0]->rec.is_string, 1);
+    CHECK_INT(l.names[0]->rec.kind, KIND_STRING);
     stream_list_clear(&l);
     world_number(x, RECORD_DELETE, s);
     apply_frame(x);

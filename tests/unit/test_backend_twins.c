@@ -17,7 +17,8 @@
 #define IDS_MAX     60000
 
 struct twin_stream {
-    bool live, is_string;
+    bool live;
+    enum stream_kind kind;
     unsigned name;
     uint64_t next_version, first_version, entries_added;
     struct entry_id last;
@@ -79,35 +80,35 @@ static size_t name_of(unsigned name, char out[16]) {
     return (size_t)snprintf(out, 16, "n-%u", name);
 }
 
-static void put_name(struct twins *t, enum record_kind kind, uint64_t number, bool is_string,
+static void put_name(struct twins *t, enum record_kind kind, uint64_t number, enum stream_kind is,
                      unsigned name) {
     char text[16];
     size_t len = name_of(name, text);
     struct stream_record *r = record(t, kind, sizeof *r + len);
     r->number = number;
     r->created = 1000;
-    r->is_string = is_string;
+    r->kind = (uint16_t)is;
     r->name_len = (uint16_t)len;
     memcpy(r->name, text, len);
 }
 
-static uint64_t make_stream(struct twins *t, unsigned name, bool is_string) {
+static uint64_t make_stream(struct twins *t, unsigned name, enum stream_kind kind) {
     uint64_t number = t->stream_end++;
     CHECK(number < STREAMS_MAX);
     struct twin_stream *s = &t->streams[number];
     free(s->sequences);
-    *s = (struct twin_stream){.live = true, .is_string = is_string, .name = name};
+    *s = (struct twin_stream){.live = true, .kind = kind, .name = name};
     s->sequences = xcalloc(EVENTS_MAX, sizeof *s->sequences);
-    put_name(t, RECORD_STREAM, number, is_string, name);
+    put_name(t, RECORD_STREAM, number, kind, name);
     t->named[name] = number;
     return number;
 }
 
-/* The stream of that name, made when there is none (or when it is a string: 0). */
+/* The stream of that name, made when there is none (or when it is a string, or virtual: 0). */
 static uint64_t stream_for(struct twins *t, unsigned name) {
     uint64_t number = t->named[name];
-    if (number == 0) return make_stream(t, name, false);
-    return t->streams[number].is_string ? 0 : number;
+    if (number == 0) return make_stream(t, name, KIND_STREAM);
+    return t->streams[number].kind != KIND_STREAM ? 0 : number;
 }
 
 static void put_event(struct twins *t, uint64_t number) {
@@ -200,8 +201,11 @@ static void put_remove(struct twins *t, uint64_t number) {
 
 static void delete_stream(struct twins *t, uint64_t number) {
     struct twin_stream *s = &t->streams[number];
-    ((struct number_record *)record(t, RECORD_DELETE, sizeof(struct number_record)))->number =
-        number;
+    bool is_virtual = s->kind == KIND_VIRTUAL;
+    struct delete_record *r =
+        record(t, RECORD_DELETE, is_virtual ? sizeof *r : sizeof(struct number_record));
+    r->number = number;
+    if (is_virtual) r->kind = KIND_VIRTUAL;
     s->live = false;
     t->named[s->name] = 0;
     for (uint64_t v = 0; v < s->next_version; v++) t->events[s->sequences[v]].live = false;
@@ -212,7 +216,7 @@ static void delete_stream(struct twins *t, uint64_t number) {
 static void rename_to(struct twins *t, uint64_t number, unsigned name) {
     struct twin_stream *s = &t->streams[number];
     t->named[s->name] = 0;
-    put_name(t, RECORD_RENAME, number, s->is_string, name);
+    put_name(t, RECORD_RENAME, number, s->kind, name);
     s->name = name;
     t->named[name] = number;
 }
@@ -236,8 +240,8 @@ static void put_rename(struct twins *t, unsigned a, unsigned b) {
 
 static void put_value(struct twins *t, unsigned name) {
     uint64_t number = t->named[name];
-    if (number == 0) number = make_stream(t, name, true);
-    if (!t->streams[number].is_string) return;
+    if (number == 0) number = make_stream(t, name, KIND_STRING);
+    if (t->streams[number].kind != KIND_STRING) return;
     size_t n = draw(20);
     struct value_record *r = record(t, RECORD_VALUE, sizeof *r + n);
     r->stream = number;
@@ -271,6 +275,13 @@ static void put_group(struct twins *t, uint64_t stream) {
     r->last = (struct entry_id){draw(100), UINT64_MAX - draw(2)};
     r->name_len = (uint16_t)len;
     memcpy(r->name, name, len);
+}
+
+/* A virtual stream comes to be with a group, and may get others. */
+static void put_virtual(struct twins *t, unsigned name) {
+    uint64_t number = t->named[name];
+    if (number == 0) number = make_stream(t, name, KIND_VIRTUAL);
+    if (t->streams[number].kind == KIND_VIRTUAL) put_group(t, number);
 }
 
 static void put_consumer(struct twins *t, uint64_t group, uint32_t number) {
@@ -467,6 +478,8 @@ static void step(struct twins *t) {
                                             sizeof(struct number_record)))
                 ->number = s;
         if (draw(6) == 0) put_state(t, s, t->streams[s].next_version);
+    } else if (kind < 34) {
+        put_virtual(t, name);
     } else if (kind < 35) {
         put_value(t, name);
     } else if (kind < 36) {
@@ -558,7 +571,7 @@ static void compare_heads(struct twins *t) {
         }
         CHECK(h[0].exists == (t->named[name] != 0));
         CHECK(h[1].exists == h[0].exists);
-        CHECK(h[1].is_string == h[0].is_string);
+        CHECK(h[1].kind == h[0].kind);
         CHECK_INT(h[1].number, h[0].number);
         CHECK_INT(h[1].created, h[0].created);
         CHECK_INT(h[1].next_version, h[0].next_version);
@@ -785,9 +798,10 @@ static void check_nothing_left(struct twins *t) {
     CHECK_INT(count("SELECT count(*) FROM consumers WHERE grp NOT IN (SELECT number FROM groups)"),
               0);
     CHECK_INT(count("SELECT count(*) FROM cairn_pending"), count("SELECT count(*) FROM pending"));
-    CHECK_INT(count("SELECT count(*) FROM streams"), (int64_t)m->state.stream_count);
+    CHECK_INT(count("SELECT count(*) FROM streams WHERE is_string <> 2"),
+              (int64_t)m->state.stream_count);
     CHECK_INT(count("SELECT count(*) FROM strings"),
-              count("SELECT count(*) FROM streams WHERE is_string"));
+              count("SELECT count(*) FROM streams WHERE is_string = 1"));
     CHECK_INT(count("SELECT count(*) FROM idempotent WHERE stream NOT IN (SELECT number FROM"
                     " streams)"),
               0);

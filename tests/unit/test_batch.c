@@ -289,3 +289,31 @@ TEST(what_has_a_name_has_a_class_a_name_and_a_value_that_goes_with_it) {
     r = named(body, NAMED_VIEW, 0, "two\nlines", 0);
     CHECK(!record_valid(&r));
 }
+
+TEST(the_deletion_of_a_virtual_stream_says_so_and_counts_for_nothing) {
+    struct delete_record body = {.number = 5, .kind = KIND_VIRTUAL};
+    struct record r = {.body = &body, .len = sizeof body, .kind = RECORD_DELETE};
+    CHECK(record_valid(&r));
+    CHECK_INT(record_streams(&r), 0);
+    body.kind = KIND_STREAM;
+    CHECK(!record_valid(&r));
+    r.len = sizeof(struct number_record);
+    CHECK(record_valid(&r));
+    CHECK_INT(record_streams(&r), -1);
+    r.len = 12;
+    CHECK(!record_valid(&r));
+    _Alignas(8) char bytes[sizeof(struct stream_record) + 8] = {0};
+    struct stream_record *made = (struct stream_record *)(void *)bytes;
+    made->number = 5;
+    made->name_len = 4;
+    memcpy(made->name, "@all", 4);
+    struct record m = {.body = made, .len = sizeof *made + 4, .kind = RECORD_STREAM};
+    int counts[] = {[KIND_STREAM] = 1, [KIND_STRING] = 1, [KIND_VIRTUAL] = 0};
+    for (uint16_t kind = 0; kind <= KIND_VIRTUAL; kind++) {
+        made->kind = kind;
+        CHECK(record_valid(&m));
+        CHECK_INT(record_streams(&m), counts[kind]);
+    }
+    made->kind = KIND_VIRTUAL + 1;
+    CHECK(!record_valid(&m));
+}

@@ -72,6 +72,22 @@ TEST(a_row_says_which_view_it_reads) {
     }
 }
 
+TEST(a_row_with_keys_says_what_it_does_with_virtual_names) {
+    struct command cmd = {.name = "x", .run = nothing, .first_key = 1, .last_key = 1};
+    cmd.flags = CMD_NO_MULTI | CMD_SETTLED;
+    CHECK(!command_decided(&cmd));
+    unsigned ways[] = {CMD_VIRTUAL, CMD_NOT_VIRTUAL};
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        cmd.flags = CMD_NO_MULTI | CMD_SETTLED | ways[i];
+        CHECK(command_decided(&cmd));
+    }
+    cmd.flags |= CMD_VIRTUAL;
+    CHECK(!command_decided(&cmd));
+    cmd.first_key = 0; /* without keys there is nothing to say */
+    cmd.flags = CMD_NO_MULTI | CMD_SETTLED | CMD_VIRTUAL;
+    CHECK(!command_decided(&cmd));
+}
+
 static bool is(struct str s, const char *text) {
     return str_eq(s, str_c(text));
 }

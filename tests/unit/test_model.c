@@ -24,8 +24,9 @@
 #include "stream/read.h"
 #include "stream/gone/remove.h"
 
-#define NAMES    7
-#define NEVER_MS 3600000 /* a delay of the applier: nothing is applied by itself */
+#define NAMES        8
+#define VIRTUAL_NAME 7       /* the last of them */
+#define NEVER_MS     3600000 /* a delay of the applier: nothing is applied by itself */
 
 static struct model model, *m = &model;
 static struct store *store;
@@ -34,7 +35,7 @@ static uint64_t now_ms = 1700000000000;
 
 static struct str name_of(uint64_t i) {
     static char names[NAMES][16];
-    snprintf(names[i], sizeof names[i], "stream-%d", (int)i);
+    snprintf(names[i], sizeof names[i], i == VIRTUAL_NAME ? "@all" : "stream-%d", (int)i);
     return str_c(names[i]);
 }
 
@@ -266,8 +267,10 @@ static char *say_all(void) {
         say_stream(&out, model_stream_at(m, load(name_of(i)), view));
         model_drop_views(m);
     }
-    buf_printf(&out, "streams %llu events %llu\n",
-               (unsigned long long)(view == VIEW_NEWEST ? m->stream_count : m->settled_streams),
+    bool newest = view == VIEW_NEWEST;
+    buf_printf(&out, "streams %llu virtual groups %llu events %llu\n",
+               (unsigned long long)(newest ? m->stream_count : m->settled_streams),
+               (unsigned long long)(newest ? m->virtual_groups : m->settled_virtual_groups),
                (unsigned long long)model_visible_end(m, NULL, view));
     say_events(&out, NULL);
     buf_put(&out, "", 1);
@@ -408,6 +411,26 @@ static void change_named(struct str name) {
         named_set(m, named_view(m, name), value);
 }
 
+/* It goes with its last group. */
+static void change_virtual(struct stream *s) {
+    if (s->state == STREAM_ABSENT) {
+        CHECK_INT(model_create_virtual(m, s), ENTRY_OK);
+        cgroup_add(m, s, STR("first"), ENTRY_ID_MIN, -1);
+        return;
+    }
+    change_group(s);
+    struct cgroup *g = s->extra->group_count > 0 ? s->extra->groups[0] : NULL;
+    if (g != NULL && g->consumer_count > 0) {
+        struct entry_id id = {now_ms, draw(20)};
+        cgroup_pend(m, g, id, 0, g->consumers[0], now_ms, 1);
+        cgroup_set_position(m, g, id, -1);
+        id.seq = draw(20);
+        cgroup_ack(m, g, id);
+    }
+    while (draw(8) == 0 && s->extra->group_count > 0) cgroup_drop(m, s->extra->groups[0]);
+    if (s->extra->group_count == 0) model_delete(m, s);
+}
+
 static void change(void) {
     if (draw(6) == 0) {
         change_named(name_of(draw(NAMES)));
@@ -416,6 +439,10 @@ static void change(void) {
     struct stream *s = load(name_of(draw(NAMES)));
     now_ms += draw(3);
     model_tick(m, now_ms);
+    if (stream_name_str(s->name).ptr[0] == '@') {
+        change_virtual(s);
+        return;
+    }
     if (stream_is_string(s)) {
         if (draw(3) == 0)
             model_delete(m, s);
@@ -470,7 +497,7 @@ static void change(void) {
         model_set_last_id(m, s, last, draw(2) ? UINT64_MAX : s->next_version + draw(9),
                           draw(2) ? &deleted : NULL);
     } else if (what < 97) {
-        struct stream *to = load(name_of(draw(NAMES)));
+        struct stream *to = load(name_of(draw(VIRTUAL_NAME)));
         if (to == s) return;
         if (to->state == STREAM_LIVE) model_delete(m, to);
         model_rename(m, s, to);
@@ -663,6 +690,7 @@ TEST(what_was_told_and_is_void_was_on_another_timeline) {
 static struct batch *take_batch(void) {
     struct batch *b = m->open;
     b->stream_count = m->stream_count;
+    b->virtual_groups = m->virtual_groups;
     m->open = batch_create(m->decided + 1);
     return b;
 }

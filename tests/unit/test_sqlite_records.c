@@ -407,7 +407,7 @@ TEST(the_views_show_what_there_is) {
     put_pending(x, 1, UINT64_MAX, 7, PENDING_IS_NEW);
     world_frame(x);
     x->streams[++x->stream_count] = stream_name_create(2, 4, STR("key"));
-    x->streams[2]->rec.is_string = 1;
+    x->streams[2]->rec.kind = KIND_STRING;
     batch_add(x->open, RECORD_STREAM, &x->streams[2]->rec, sizeof(struct stream_record) + 3);
     struct value_record *v = world_record(x, RECORD_VALUE, sizeof *v + 5);
     v->stream = 2;

@@ -1,5 +1,6 @@
 /* MEMORY: what a stream takes; INFO has the figures of the server. */
 #include "server/server.h"
+#include "server/command/virtual.h"
 #include "commands/admin/family.h"
 #include "commands/stream/args.h"
 
@@ -18,6 +19,10 @@ enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
     }
     client_tells(c, c->srv->model.decided);
     struct stream *s = model_peek(&c->srv->model, r->argv[2]);
+    if (virtual_is(c, r->argv[2])) { /* its groups, if it has any */
+        reply_int(c, s != NULL ? (int64_t)(sizeof *s + s->extra->bytes) : 0);
+        return REPLIED;
+    }
     if (s == NULL || stream_expired(&c->srv->model, s)) {
         reply_null(c);
         return REPLIED;

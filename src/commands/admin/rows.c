@@ -71,8 +71,9 @@ static struct command memory_commands[] = {
         "Points to the figures on memory."),
     ROW("help", cmd_memory_help, 2, 2, HARMLESS, "server", "",
         "Returns the subcommands of MEMORY."),
-    SUB_KEY_ROW("usage", cmd_memory_usage, 3, 5, REPORT, "server", "stream [SAMPLES count]",
-                "Estimates the memory that a stream takes now.", .key_use = "RO"),
+    SUB_KEY_ROW("usage", cmd_memory_usage, 3, 5, REPORT | VIRTUAL, "server",
+                "stream [SAMPLES count]", "Estimates the memory that a stream takes now.",
+                .key_use = "RO"),
     END,
 };
 

@@ -87,8 +87,7 @@ bool pages_read(struct client *c, struct read *r) {
 
 bool pages_names_applied(struct client *c, const struct selector *selector) {
     const struct model *m = &c->srv->model;
-    bool by_name = selector != NULL && (selector_has(selector, SELECT_STREAM) ||
-                                        selector_has(selector, SELECT_CATEGORY));
+    bool by_name = selector != NULL && selector_looks_at_names(selector);
     uint64_t last = MIN(m->renamed.frame, c->view);
     if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
     frame_is_applied(c, last);

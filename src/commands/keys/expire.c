@@ -2,6 +2,7 @@
  * are kept in ms since 1970, by the system's clock; see expiry.h. */
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -109,6 +110,10 @@ enum outcome cmd_pexpireat(struct client *c, const struct request *r) {
 static enum outcome reply_deadline(struct client *c, const struct request *r, bool seconds,
                                    bool relative) {
     struct stream *s;
+    if (virtual_is(c, r->argv[1])) {
+        reply_int(c, -1);
+        return REPLIED;
+    }
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     uint64_t expires = s->extra != NULL ? s->extra->expires : 0, now = c->srv->model.wall;
     if (s->state != STREAM_LIVE) {

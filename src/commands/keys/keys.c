@@ -6,6 +6,7 @@
 #include "stream/gone/remove.h"
 #include "server/client/long_reply.h"
 #include "server/command/protect.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
 #include "server/wait/blocking.h"
@@ -67,7 +68,7 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
         need_stream(c, r->argv[i], &s);
-        found += s->state == STREAM_LIVE;
+        found += s->state == STREAM_LIVE || virtual_is(c, r->argv[i]);
         model_drop_views(&c->srv->model);
     }
     reply_int(c, found);
@@ -77,6 +78,10 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
 /* TYPE key */
 enum outcome cmd_type(struct client *c, const struct request *r) {
     struct stream *s;
+    if (virtual_is(c, r->argv[1])) {
+        reply_simple(c, "stream");
+        return REPLIED;
+    }
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     reply_simple(c, s->state != STREAM_LIVE ? "none" : stream_is_string(s) ? "string" : "stream");
     return REPLIED;
@@ -93,12 +98,13 @@ static const char *string_encoding(const struct stream *s) {
 /* OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key. What is in memory changes by itself; an idle
  * time is not kept. */
 enum outcome cmd_object(struct client *c, const struct request *r) {
-    struct stream *s;
-    if (!need_stream(c, r->argv[2], &s)) return PARKED;
-    if (s->state != STREAM_LIVE)
+    bool is_virtual = virtual_is(c, r->argv[2]);
+    struct stream *s = NULL;
+    if (!is_virtual && !need_stream(c, r->argv[2], &s)) return PARKED;
+    if (!is_virtual && s->state != STREAM_LIVE)
         reply_null(c);
     else if (arg_is(r->argv[1], STR("ENCODING")))
-        reply_bulk_c(c, stream_is_string(s) ? string_encoding(s) : "stream");
+        reply_bulk_c(c, !is_virtual && stream_is_string(s) ? string_encoding(s) : "stream");
     else if (arg_is(r->argv[1], STR("REFCOUNT")))
         reply_int(c, 1);
     else if (arg_is(r->argv[1], STR("IDLETIME")))
@@ -257,7 +263,7 @@ static struct stream *random_in_memory(struct model *m, uint64_t view) {
         struct hash_node *n = hash_random(&m->streams, random_u64());
         if (n == NULL) return NULL;
         struct stream *s = CONTAINER_OF(n, struct stream, node);
-        if (s->state != STREAM_LIVE || stream_expired(m, s)) continue;
+        if (s->state != STREAM_LIVE || stream_is_virtual(s) || stream_expired(m, s)) continue;
         struct stream *then = model_stream_at(m, s, view);
         if (then->state == STREAM_LIVE && !stream_expired(m, then)) return then;
     }

@@ -3,9 +3,11 @@
 
 #include "base/alloc.h"
 #include "stream/entry.h"
+#include "stream/gone/remove.h"
 #include "server/server.h"
 #include "server/wait/need.h"
 
+#define LOOKS_A_TURN 20000                /* events, about, in memory: of those that pause */
 #define LOADED_SPARE (UINT64_C(64) << 20) /* bytes: several pages are asked for at a time */
 
 static void take(struct entry_list *l, struct read *r) {
@@ -52,7 +54,9 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                          .end = range.end - 1,
                          .reverse = range.reverse,
                          .count = (size_t)MIN(left, (uint64_t)SIZE_MAX - 1),
+                         .selector = range.selector,
                          .horizon = range.view,
+                         .work_max = range.pauses ? LOOKS_A_TURN : 0,
                          .goes_on = true};
         bool known = need_read(c, &r);
         uint64_t next = r.next;
@@ -62,6 +66,9 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
         read_clear(&r);
         if (!known) return false;
         if (!more || left == 0) return true;
+        l->reached = range.reverse ? next + 1 : next;
+        l->paused = range.pauses && l->count == 0;
+        if (l->paused || (range.partly && l->count > 0)) return true;
         if (is_enough(c, l, range.bytes_max)) {
             l->cut = true;
             return true;
@@ -76,6 +83,7 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
 
 /* By their number. */
 static bool may_fit(const struct stream *s, const struct entry_range *range) {
+    if (s == NULL) return true; /* who knows */
     uint64_t from = MAX(range->start, stream_first_version(s));
     uint64_t to = MIN(range->end, s->next_version);
     if (from >= to) return true;
@@ -99,41 +107,67 @@ void entry_list_clear(struct entry_list *l) {
 
 #define SPAN 1000 /* versions that one read looks at */
 
-/* How many of the versions from the first on one read can fetch: neighbours, more or less. */
-static size_t span_of(const struct stream *s, const uint64_t *versions, size_t n) {
+/* What is read: a stream, or the log (s NULL). */
+struct places {
+    struct stream *s;
+    uint64_t view;
+    uint64_t first, next; /* those that are in memory: [first, next) */
+};
+
+static struct places places_of(struct client *c, struct stream *s, uint64_t view) {
+    const struct model *m = &c->srv->model;
+    if (s != NULL) return (struct places){s, view, stream_tail_first(s), s->next_version};
+    return (struct places){NULL, view, m->log.first, model_visible_end(m, NULL, view)};
+}
+
+static bool may_exist(const struct places *p, uint64_t place) {
+    return p->s != NULL ? stream_has_version(p->s, place) : place < p->next;
+}
+
+/* NULL: it was removed. */
+static struct event *in_memory(struct model *m, const struct places *p, uint64_t place) {
+    if (p->s != NULL) return stream_event(p->s, place);
+    struct event *e = model_erased(m, model_event(m, place), p->view);
+    return e->removed && model_hides(m, e, UINT64_MAX, p->view) ? NULL : e;
+}
+
+/* How many of the places from the first on one read can fetch: neighbours, more or less. */
+static size_t span_of(const struct places *p, const uint64_t *places, size_t n) {
     size_t k = 1;
-    while (k < n && versions[k] - versions[0] < SPAN && versions[k] - versions[k - 1] <= 64 &&
-           versions[k] < stream_tail_first(s))
+    while (k < n && places[k] - places[0] < SPAN && places[k] - places[k - 1] <= 64 &&
+           places[k] < p->first)
         k++;
     return k;
 }
 
-static void pick(const struct read *r, const uint64_t *versions, size_t n, struct event **out) {
+static void pick(const struct read *r, const uint64_t *places, size_t n, struct event **out) {
     for (size_t i = 0, at = 0; i < n; i++) {
-        while (at < r->found && r->events[at]->rec.version < versions[i]) at++;
-        if (at < r->found && r->events[at]->rec.version == versions[i]) out[i] = r->events[at];
+        while (at < r->found && entry_place(r->stream, r->events[at]) < places[i]) at++;
+        if (at < r->found && entry_place(r->stream, r->events[at]) == places[i])
+            out[i] = r->events[at];
     }
 }
 
-/* The versions ascend. */
-static bool ascending_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
-                         bool heads, struct event **out) {
+/* The places ascend. */
+static bool ascending_at(struct client *c, struct stream *s, uint64_t view,
+                         const uint64_t *versions, size_t n, bool heads, struct event **out) {
+    const struct places p = places_of(c, s, view);
     bool all = true;
     for (size_t i = 0, k; i < n; i += k) {
         k = 1;
         out[i] = NULL;
-        if (!stream_has_version(s, versions[i])) continue;
-        if (versions[i] >= stream_tail_first(s)) {
-            out[i] = stream_event(s, versions[i]);
+        if (!may_exist(&p, versions[i])) continue;
+        if (versions[i] >= p.first) {
+            out[i] = in_memory(&c->srv->model, &p, versions[i]);
             continue;
         }
-        k = span_of(s, versions + i, n - i);
+        k = span_of(&p, versions + i, n - i);
         for (size_t j = i; j < i + k; j++) out[j] = NULL;
         struct read r = {.stream = s,
                          .start = versions[i],
                          .end = versions[i + k - 1],
                          .count = SPAN,
-                         .horizon = c->view,
+                         .horizon = view,
                          .heads = heads};
         if (need_read(c, &r)) {
             if (r.has_more) /* large events: what did not fit is another read */
@@ -177,9 +211,10 @@ static bool is_ascending(const uint64_t *versions, size_t n) {
     return true;
 }
 
-bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n, bool heads,
-                struct event **out) {
-    if (is_ascending(versions, n)) return ascending_at(c, s, versions, n, heads, out);
+bool entries_at(struct client *c, struct stream *s, uint64_t view, const uint64_t *versions,
+                size_t n, bool heads, struct event **out) {
+    if (s == NULL && view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
+    if (is_ascending(versions, n)) return ascending_at(c, s, view, versions, n, heads, out);
     struct wanted *wanted = xmalloc(n * sizeof *wanted);
     for (size_t i = 0; i < n; i++) wanted[i] = (struct wanted){versions[i], i};
     qsort(wanted, n, sizeof *wanted, wanted_cmp);
@@ -188,7 +223,7 @@ bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, si
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (i == 0 || wanted[i].version != wanted[i - 1].version) each[count++] = wanted[i].version;
-    bool known = ascending_at(c, s, each, count, heads, events);
+    bool known = ascending_at(c, s, view, each, count, heads, events);
     for (size_t i = 0, at = 0; i < n; i++) {
         if (wanted[i].version != each[at]) at++;
         out[wanted[i].index] = events[at];
@@ -201,13 +236,13 @@ bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, si
 
 #define WITHIN_FIRST 64 /* entries that are looked up before their size is known */
 
-bool entries_within(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
-                    uint64_t bytes_max, struct event **out, size_t *found) {
+bool entries_within(struct client *c, struct stream *s, uint64_t view, const uint64_t *versions,
+                    size_t n, bool heads, uint64_t bytes_max, struct event **out, size_t *found) {
     uint64_t bytes = 0;
     size_t at = 0, portion = WITHIN_FIRST;
     while (at < n && bytes <= bytes_max) {
         size_t k = MIN(portion, n - at);
-        if (!entries_at(c, s, versions + at, k, false, out + at)) return false;
+        if (!entries_at(c, s, view, versions + at, k, heads, out + at)) return false;
         for (size_t i = at; i < at + k; i++) bytes += out[i] != NULL ? out[i]->size : 0;
         at += k;
         /* The others will be as large as these. */

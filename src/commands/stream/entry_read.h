@@ -11,8 +11,10 @@
 struct entry_list {
     struct event **events; /* borrowed until the command has replied */
     size_t count, cap;
-    uint64_t bytes; /* no more than these take in memory */
-    bool cut;       /* reading ended at bytes_max: there may be more */
+    uint64_t bytes;   /* no more than these take in memory */
+    bool cut;         /* reading ended at bytes_max: there may be more */
+    bool paused;      /* reading ended because it found nothing for a while (entry_range.pauses) */
+    uint64_t reached; /* everything before it was looked at, of those that pause */
 };
 
 struct entry_range {
@@ -22,8 +24,16 @@ struct entry_range {
     /* Bytes of memory: reading ends with the read that finds more. Every caller says how much it
      * can do with, since a stream may be larger than memory. */
     uint64_t bytes_max;
-    uint64_t view; /* as of this frame, of which the stream is */
+    uint64_t view;             /* as of this frame, of which the stream is */
+    struct selector *selector; /* of the log, for which the stream is NULL: borrowed */
+    /* Ends when it has found nothing, and looking on is another turn's; or when it has found some,
+     * and there is more to look at than one read does. */
+    bool pauses, partly;
 };
+/* Where an event stands in what is read: a version, or of the log (NULL) a sequence. */
+static inline uint64_t entry_place(const struct stream *s, const struct event *e) {
+    return s != NULL ? e->rec.version : e->rec.sequence;
+}
 /* Adds the entries of the range, as far as the limits allow. false: they have to be loaded. */
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                      struct entry_range range);
@@ -38,16 +48,17 @@ void entry_list_clear(struct entry_list *l);
  * is beyond its position, all others are. false: it has to be looked up. */
 bool need_position(struct client *c, struct cgroup *g, struct stream *s, uint64_t *version);
 
-/* The entries with these versions, in any order, a version as often as it likes; NULL for those
- * that are gone, and for NO_VERSION. heads: only their ids and numbers count, and they are
+/* The entries with these versions (of the log, s NULL: sequences), in any order, a version as often
+ * as it likes; NULL for those that are gone, and for NO_VERSION. As of the frame `view`, of which s
+ * is. heads: only their ids and numbers count, and they are
  * loaded without the rest (read.heads). false: they have to be loaded. */
 #define NO_VERSION UINT64_MAX
-bool entries_at(struct client *c, struct stream *s, const uint64_t *versions, size_t n, bool heads,
-                struct event **out);
+bool entries_at(struct client *c, struct stream *s, uint64_t view, const uint64_t *versions,
+                size_t n, bool heads, struct event **out);
 /* The same for the first of them only, until they take more than bytes_max in memory: *found is how
  * many were looked at. */
-bool entries_within(struct client *c, struct stream *s, const uint64_t *versions, size_t n,
-                    uint64_t bytes_max, struct event **out, size_t *found);
+bool entries_within(struct client *c, struct stream *s, uint64_t view, const uint64_t *versions,
+                    size_t n, bool heads, uint64_t bytes_max, struct event **out, size_t *found);
 /* The entries with these ids; NULL for those that do not exist. false: as above. */
 bool need_entries(struct client *c, struct stream *s, const struct entry_id *ids, size_t n,
                   bool heads, struct event **out);

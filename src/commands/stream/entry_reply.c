@@ -7,6 +7,7 @@
 #include "server/client/long_reply.h"
 #include "server/server.h"
 #include "commands/stream/entry_read.h"
+#include "commands/stream/log_read.h"
 
 #define PUT(at, literal) (memcpy((at), (literal), sizeof(literal) - 1), (at) + sizeof(literal) - 1)
 #define ID_ROOM          64  /* heads of arrays and an id */
@@ -48,14 +49,30 @@ static char *put_uuid(char *at, const struct uuid *u) {
     return PUT(at + UUID_TEXT_LEN, "\r\n");
 }
 
+/* What stands in front of the fields in a virtual stream. */
+struct origin {
+    struct str stream;
+    struct entry_id id;
+};
+#define ORIGIN_FIELDS 4   /* names and values */
+#define ORIGIN_ROOM   128 /* beside the name */
+
+static char *put_origin(char *at, const struct origin *o) {
+    at = put_bulk(PUT(at, "$7\r\n@stream\r\n"), o->stream);
+    return put_id(PUT(at, "$3\r\n@id\r\n"), o->id);
+}
+
 /* event_id type version payload [metadata] [correlation_id] [causation_id] [aggregate_id]: also
  * what entry_size and rdb_write.c go by. */
-static char *put_appended(char *at, const struct event_record *r, const struct event_view *v) {
+static char *put_appended(char *at, const struct event_record *r, const struct event_view *v,
+                          const struct origin *origin) {
     char version[20];
     unsigned more = (v->metadata.len > 0) + (v->correlation != NULL) + (v->causation != NULL) +
                     (v->aggregate.len > 0);
     *at++ = '*';
-    at = PUT(put_decimal(at, 2 * (4 + more)), "\r\n$8\r\nevent_id\r\n");
+    at = PUT(put_decimal(at, 2 * (4 + more) + (origin != NULL ? ORIGIN_FIELDS : 0)), "\r\n");
+    if (UNLIKELY(origin != NULL)) at = put_origin(at, origin);
+    at = PUT(at, "$8\r\nevent_id\r\n");
     at = PUT(put_uuid(at, &r->event_id), "$4\r\ntype\r\n");
     at = put_bulk(at, v->type);
     at = PUT(at, "$7\r\nversion\r\n");
@@ -71,10 +88,29 @@ static char *put_appended(char *at, const struct event_record *r, const struct e
 }
 
 static char *put_fields(char *at, const struct event_record *r, const struct event_view *v) {
-    if (!(r->flags & EVENT_FIELDS)) return put_appended(at, r, v);
+    if (!(r->flags & EVENT_FIELDS)) return put_appended(at, r, v, NULL);
     if (v->payload.len == 0) return PUT(at, "*0\r\n"); /* erased */
     memcpy(at, v->payload.ptr, v->payload.len);
     return at + v->payload.len;
+}
+
+/* Behind the origin; the fields of an XADD entry begin with how many they are: "*6\r\n". */
+static char *put_fields_behind(char *at, const struct event_record *r, const struct event_view *v,
+                               const struct origin *origin) {
+    struct str fields = v->payload;
+    uint64_t count = 0;
+    if (!(r->flags & EVENT_FIELDS)) return put_appended(at, r, v, origin);
+    if (fields.len > 0) { /* else it is erased */
+        const char *end = memchr(fields.ptr, '\r', fields.len);
+        size_t digits = (size_t)(end - fields.ptr) - 1;
+        bool counted = str_to_u64(str_of(fields.ptr + 1, digits), &count);
+        assert(counted);
+        fields = str_of(end + 2, fields.len - digits - 3);
+    }
+    *at++ = '*';
+    at = put_origin(PUT(put_decimal(at, count + ORIGIN_FIELDS), "\r\n"), origin);
+    if (fields.len > 0) memcpy(at, fields.ptr, fields.len);
+    return at + fields.len;
 }
 
 static size_t fields_room(const struct event_record *r) {
@@ -104,6 +140,14 @@ void reply_entry_gone(struct client *c, struct entry_id id) {
     resp_put_null_array(&c->out, c->resp);
 }
 
+static char *put_numbers(char *at, int64_t idle, int64_t deliveries) {
+    *at++ = ':';
+    at += i64_to_dec(idle, at);
+    at = PUT(at, "\r\n:");
+    at += i64_to_dec(deliveries, at);
+    return PUT(at, "\r\n");
+}
+
 void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle,
                          int64_t deliveries) {
     const struct event_record *r = &e->rec;
@@ -111,13 +155,60 @@ void reply_entry_claimed(struct client *c, const struct event *e, int64_t idle,
     event_view(r, &v);
     char *start = buf_reserve(&c->out, ID_ROOM + fields_room(r) + TAIL_ROOM);
     char *at = put_id(PUT(start, "*4\r\n"), event_entry_id(e));
-    at = put_fields(at, r, &v);
-    *at++ = ':';
-    at += i64_to_dec(idle, at);
-    at = PUT(at, "\r\n:");
-    at += i64_to_dec(deliveries, at);
-    at = PUT(at, "\r\n");
+    at = put_numbers(put_fields(at, r, &v), idle, deliveries);
     c->out.len += (size_t)(at - start);
+}
+
+/* Room for all of an entry of the log, and where to write behind its origin. */
+static size_t log_entry_room(const struct event *e, const struct origin *origin) {
+    return ID_ROOM + fields_room(&e->rec) + ORIGIN_ROOM + origin->stream.len + TAIL_ROOM;
+}
+
+static struct origin origin_of(const struct client *c, const struct event *e, uint64_t view) {
+    struct stream_name *name = model_name_at(&c->srv->model, e, view);
+    return (struct origin){stream_name_str(name), event_entry_id(e)};
+}
+
+void reply_log_entry(struct client *c, const struct event *e, uint64_t view) {
+    struct origin origin = origin_of(c, e, view);
+    struct event_view v;
+    event_view(&e->rec, &v);
+    char *start = buf_reserve(&c->out, log_entry_room(e, &origin));
+    char *at = put_id(PUT(start, "*2\r\n"), event_log_id(e));
+    c->out.len += (size_t)(put_fields_behind(at, &e->rec, &v, &origin) - start);
+}
+
+void reply_log_entry_claimed(struct client *c, const struct event *e, uint64_t view, int64_t idle,
+                             int64_t deliveries) {
+    struct origin origin = origin_of(c, e, view);
+    struct event_view v;
+    event_view(&e->rec, &v);
+    char *start = buf_reserve(&c->out, log_entry_room(e, &origin));
+    char *at = put_id(PUT(start, "*4\r\n"), event_log_id(e));
+    at = put_numbers(put_fields_behind(at, &e->rec, &v, &origin), idle, deliveries);
+    c->out.len += (size_t)(at - start);
+}
+
+void reply_log_entries(struct client *c, struct event *const *events, size_t n, uint64_t view) {
+    reply_array(c, n);
+    for (size_t i = 0; i < n; i++) {
+        event_fetch_ahead(events, n, i);
+        reply_log_entry(c, events[i], view);
+    }
+}
+
+void reply_log_entry_late(struct client *c, const struct event *e) {
+    reply_log_entry(c, e, model_settled(&c->srv->model));
+}
+
+void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t view) {
+    c->srv->stats.events_read += l->count;
+    if (LIKELY(!long_reply_suits(c, l->bytes))) {
+        reply_log_entries(c, l->events, l->count, view);
+        return;
+    }
+    reply_array(c, l->count);
+    long_reply(c, l->events, l->count, reply_log_entry_late);
 }
 
 void reply_entries(struct client *c, struct event *const *events, size_t n) {

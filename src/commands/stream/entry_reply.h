@@ -21,6 +21,16 @@ void reply_entry_list(struct client *c, const struct entry_list *l);
 /* An array of entries. */
 void reply_entries(struct client *c, struct event *const *events, size_t n);
 
+/* The same of a virtual stream: the id is that of the log (log_read.h), and in front of the fields
+ * stand `@stream`, the name of its stream as of the frame `view`, and `@id`, its id in there. */
+void reply_log_entry(struct client *c, const struct event *e, uint64_t view);
+void reply_log_entry_claimed(struct client *c, const struct event *e, uint64_t view, int64_t idle,
+                             int64_t deliveries);
+void reply_log_entries(struct client *c, struct event *const *events, size_t n, uint64_t view);
+void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t view);
+/* For long_reply: as of what is settled when it is written. */
+void reply_log_entry_late(struct client *c, const struct event *e);
+
 /* Bytes of names and values of the fields: what MAXSIZE counts. */
 size_t entry_size(const struct event *e);
 

@@ -151,23 +151,21 @@ bool budget_take(struct budget *b, const struct event *e) {
 }
 
 bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
-                 uint64_t start, uint64_t most, uint64_t view) {
-    uint64_t left = MIN(most, b->entries);
+                 struct entry_range range) {
+    uint64_t left = MIN(range.most, b->entries);
+    range.end = UINT64_MAX;
     while (left > 0 && !(b->any && b->bytes == 0)) {
         size_t had = l->count, kept = had;
         uint64_t portion = b->size != UINT64_MAX ? MIN(left, (uint64_t)LOOK_UP) : left;
-        struct entry_range range = {.start = start,
-                                    .end = UINT64_MAX,
-                                    .most = portion,
-                                    .bytes_max = l->bytes + b->bytes,
-                                    .view = view};
+        range.most = portion;
+        range.bytes_max = l->bytes + b->bytes;
         if (!entry_list_read(c, l, s, range)) return false;
         while (kept < l->count && budget_take(b, l->events[kept])) kept++;
         bool over = kept < l->count || l->count - had < portion;
         l->count = kept;
         if (over) break;
         left -= portion;
-        start = l->events[kept - 1]->rec.version + 1;
+        range.start = entry_place(s, l->events[kept - 1]) + 1;
     }
     return true;
 }

@@ -35,9 +35,9 @@ struct budget budget_of(const struct client *c, const struct xread_args *a);
 /* Takes one entry from the budget. false: it does not fit, and nothing more does. The first one
  * always fits. e NULL: an entry that is gone, of no size. */
 bool budget_take(struct budget *b, const struct event *e);
-/* Adds to l up to `most` entries from version start on, as of the frame `view`, of which s is, and
- * as far as the budget allows. false: they have to be loaded. */
+/* Adds to l up to range.most entries from range.start on, and as far as the budget allows. false:
+ * they have to be loaded. */
 bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struct stream *s,
-                 uint64_t start, uint64_t most, uint64_t view);
+                 struct entry_range range);
 
 #endif

@@ -1,9 +1,13 @@
 /* See shared.h. */
 #include "commands/stream/shared.h"
 
+#include "base/alloc.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
+#include "commands/stream/entry_read.h"
+#include "commands/stream/log_read.h"
 
 #define FRAME_OVERHEAD 4096 /* heads of records, names, what commands change beside */
 
@@ -68,6 +72,25 @@ size_t pending_room(const struct client *c) {
 }
 
 /* ---- places ---- */
+
+bool need_selected(struct client *c, struct str key, const struct entry_id *ids, size_t n,
+                   struct event **out) {
+    const struct model *m = &c->srv->model;
+    struct selector *selector = virtual_selector(key);
+    uint64_t *places = xmalloc(n * sizeof *places);
+    for (size_t i = 0; i < n; i++) places[i] = ids[i].seq;
+    bool known = entries_at(c, NULL, c->view, places, n, false, out);
+    for (size_t i = 0; known && i < n; i++) {
+        const struct event *e = out[i];
+        bool is_it = e != NULL && entry_id_cmp(event_log_id(e), ids[i]) == 0;
+        if (!is_it ||
+            !selector_match(selector, &e->rec, stream_name_str(model_name_at(m, e, c->view))))
+            out[i] = NULL;
+    }
+    free(places);
+    selector_unref(selector);
+    return known;
+}
 
 bool need_first(struct client *c, struct stream *s, struct event **out) {
     *out = NULL;

@@ -37,6 +37,22 @@ static inline uint32_t deliveries_more(uint32_t deliveries) {
     return deliveries < DELIVERIES_MAX - 1 ? deliveries + 1 : deliveries;
 }
 
+/* Where the events of a group's entries are read: its stream, or the log (NULL); and where one that
+ * is pending stands there (entries_at). */
+static inline struct stream *group_entries(const struct cgroup *g) {
+    return stream_is_virtual(g->stream) ? NULL : g->stream;
+}
+static inline uint64_t pending_place(const struct cgroup *g, struct entry_id id, uint64_t version) {
+    return stream_is_virtual(g->stream) ? id.seq : version;
+}
+/* The version that a pending entry has: none in a virtual stream, where its id says all. */
+static inline uint64_t pending_version(const struct cgroup *g, const struct event *e) {
+    return stream_is_virtual(g->stream) ? 0 : e->rec.version;
+}
+/* The events of the log with these ids that the virtual stream selects; NULL for the others. */
+bool need_selected(struct client *c, struct str key, const struct entry_id *ids, size_t n,
+                   struct event **out);
+
 /* The first, the last entry of the stream that exists; NULL when there is none. false: it has to be
  * loaded. */
 bool need_first(struct client *c, struct stream *s, struct event **out);

@@ -44,7 +44,7 @@ static bool need_pending_entries(struct client *c, const struct cgroup *g,
         const struct pending_entry *e = pending_find(&g->pending, ids[i]);
         versions[i] = e != NULL ? e->version : NO_VERSION;
     }
-    bool known = entries_at(c, g->stream, versions, n, true, out);
+    bool known = entries_at(c, g->stream, c->view, versions, n, true, out);
     free(versions);
     return known;
 }
@@ -201,7 +201,9 @@ static uint32_t nacked_count(const struct nack_args *a, uint32_t deliveries) {
 /* FORCE: the entries of ids that are not pending. */
 static bool need_others(struct client *c, const struct cgroup *g, const struct nack_args *a,
                         struct event **out) {
-    bool known = true;
+    bool known = true, is_virtual = stream_is_virtual(g->stream);
+    if (a->force && is_virtual)
+        return need_selected(c, stream_name_str(g->stream->name), a->ids, a->n, out);
     for (size_t i = 0; i < a->n; i++) {
         out[i] = NULL;
         if (!a->force || pending_find(&g->pending, a->ids[i]) != NULL) continue;
@@ -218,7 +220,8 @@ static int64_t nack_all(struct model *m, struct cgroup *g, const struct nack_arg
         if (e != NULL)
             cgroup_release(m, g, e, nacked_count(a, e->deliveries));
         else if (others[i] != NULL)
-            cgroup_pend(m, g, a->ids[i], others[i]->rec.version, NULL, 0, nacked_count(a, 0));
+            cgroup_pend(m, g, a->ids[i], pending_version(g, others[i]), NULL, 0,
+                        nacked_count(a, 0));
         else
             continue;
         n++;

@@ -4,8 +4,10 @@
 #include "stream/group/cgroup.h"
 #include "stream/ids/idempotent.h"
 #include "server/command/protect.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/need.h"
+#include "commands/event/pages.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
 #include "commands/stream/shared.h"
@@ -173,10 +175,26 @@ static bool live_or_reply(struct client *c, const struct stream *s, int64_t abse
     return false;
 }
 
+/* A virtual stream: all of its events are counted, most of them by a reader thread. */
+static enum outcome count_of_log(struct client *c, struct str name) {
+    struct selector *selector = virtual_selector(name);
+    uint64_t count;
+    enum outcome outcome = REPLIED;
+    if (!pages_names_applied(c, selector))
+        outcome = pages_wait_for_names(c);
+    else if (!need_count(c, selector, &count))
+        outcome = PARKED;
+    else
+        reply_int(c, (int64_t)count);
+    selector_unref(selector);
+    return outcome;
+}
+
 /* XLEN key */
 enum outcome cmd_xlen(struct client *c, const struct request *r) {
     struct stream *s;
     if (!arg_stream_or_reply(c, r->argv[1])) return REPLIED;
+    if (virtual_is(c, r->argv[1])) return count_of_log(c, r->argv[1]);
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!live_or_reply(c, s, 0)) return REPLIED;
     reply_int(c, (int64_t)stream_length(s));

@@ -49,10 +49,19 @@ static bool need_events(struct client *c, const struct claim *claim, struct cand
     if (n == 0) return true;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof(struct event *));
-    for (size_t i = 0; i < n; i++) versions[i] = list[i].gone ? NO_VERSION : list[i].version;
-    bool known = entries_within(c, claim->group->stream, versions, n, bytes_max, events, found);
-    for (size_t i = 0; i < *found; i++)
-        if (versions[i] != NO_VERSION) list[i].event = events[i];
+    const struct cgroup *g = claim->group;
+    struct stream *s = group_entries(g);
+    for (size_t i = 0; i < n; i++) {
+        bool wanted = !list[i].gone && list[i].version != NO_VERSION;
+        versions[i] = wanted ? pending_place(g, list[i].id, list[i].version) : NO_VERSION;
+    }
+    bool known =
+        entries_within(c, s, c->view, versions, n, claim->just_id, bytes_max, events, found);
+    for (size_t i = 0; known && i < *found; i++) {
+        if (versions[i] == NO_VERSION) continue;
+        list[i].event = events[i];
+        list[i].gone = s == NULL && events[i] == NULL; /* of the log only reading tells */
+    }
     free(versions);
     free(events);
     return known;
@@ -72,7 +81,7 @@ static void give(struct model *m, const struct claim *claim, const struct candid
                  struct consumer *consumer) {
     const struct pending_entry *e = pending_find(&claim->group->pending, it->id);
     uint32_t deliveries = e != NULL ? e->deliveries : 1; /* FORCE: as if it had been delivered */
-    uint64_t version = e != NULL ? e->version : it->event->rec.version;
+    uint64_t version = e != NULL ? e->version : pending_version(claim->group, it->event);
     if (claim->deliveries >= 0)
         deliveries = deliveries_given(claim->deliveries);
     else if (!claim->just_id)
@@ -84,6 +93,8 @@ static void give(struct model *m, const struct claim *claim, const struct candid
 static void reply_claimed(struct client *c, const struct claim *claim, const struct candidate *it) {
     if (claim->just_id)
         reply_entry_id(c, it->id);
+    else if (stream_is_virtual(claim->group->stream))
+        reply_log_entry(c, it->event, c->view);
     else
         reply_entry(c, it->event);
 }
@@ -163,19 +174,22 @@ static bool find_candidates(struct client *c, const struct claim *claim, struct 
                             size_t n, uint64_t bytes_max, uint64_t *bytes) {
     const struct cgroup *g = claim->group;
     size_t found;
-    bool known = true;
+    bool known = true, is_virtual = stream_is_virtual(g->stream);
     for (size_t i = 0; i < n && need_page_bytes(c) <= bytes_max; i++) {
         struct candidate *it = &list[i];
         const struct pending_entry *e = pending_find(&g->pending, it->id);
         it->event = NULL;
         it->version = e != NULL ? e->version : NO_VERSION;
-        it->gone = e != NULL && !stream_has_version(g->stream, e->version);
-        if (e == NULL && claim->force)
-            known = need_entries(c, g->stream, &it->id, 1, claim->just_id, &it->event) && known;
+        it->gone = e != NULL && !is_virtual && !stream_has_version(g->stream, e->version);
+        if (e != NULL || !claim->force) continue;
+        known = is_virtual
+                    ? need_selected(c, stream_name_str(g->stream->name), &it->id, 1, &it->event) &&
+                          known
+                    : need_entries(c, g->stream, &it->id, 1, claim->just_id, &it->event) && known;
     }
     *bytes = need_page_bytes(c);
     if (*bytes > bytes_max) return true;
-    if (claim->just_id) return known;
+    if (claim->just_id && !is_virtual) return known;
     if (!need_events(c, claim, list, n, bytes_max, &found) || !known) return false;
     *bytes = events_bytes(list, n);
     return true;
@@ -299,7 +313,7 @@ static void collect(struct client *c, const struct claim *claim, struct scan *sc
     struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, scan->from);
     const struct pending_entry *e = NULL;
     while (scan->n < count && attempts-- > 0 && (e = pending_next(&at)) != NULL) {
-        bool gone = !stream_has_version(g->stream, e->version);
+        bool gone = !stream_is_virtual(g->stream) && !stream_has_version(g->stream, e->version);
         if (gone || is_idle(c, claim, e)) add_candidate(scan, e, gone);
     }
     e = pending_next(&at);
@@ -310,7 +324,7 @@ static void collect(struct client *c, const struct claim *claim, struct scan *sc
 static bool load(struct client *c, const struct claim *claim, struct scan *scan) {
     uint64_t bytes = 0, portion = share_portion(c);
     size_t found;
-    if (claim->just_id) return true;
+    if (claim->just_id && group_entries(claim->group) != NULL) return true;
     if (!need_events(c, claim, scan->list, scan->n, portion, &found)) return false;
     for (size_t i = 0; i < found; i++) {
         if (scan->list[i].event != NULL) bytes += scan->list[i].event->size;

@@ -1,16 +1,18 @@
 /* XGROUP: consumer groups and their consumers come and go. */
 #include "stream/entry.h"
 #include "server/server.h"
+#include "server/command/virtual.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/shared.h"
 
 /* ---- CREATE, SETID ---- */
 
 struct position_args {
-    bool make_stream, is_last; /* MKSTREAM; `$` */
+    bool make_stream; /* MKSTREAM */
     int64_t entries_read;
     struct entry_id id;
 };
@@ -21,11 +23,11 @@ static void reply_wrong_form(struct client *c, struct str subcommand) {
                 (int)MIN(subcommand.len, (size_t)128), subcommand.ptr);
 }
 
-/* Everything behind the id. */
-static bool parse_options(struct client *c, const struct request *r, bool creates,
+/* Everything behind the id, from argv[at] on. */
+static bool parse_options(struct client *c, const struct request *r, size_t at, bool creates,
                           struct position_args *a) {
     *a = (struct position_args){.entries_read = -1};
-    for (size_t at = 5; at < r->argc; at++) {
+    for (; at < r->argc; at++) {
         if (creates && arg_is(r->argv[at], STR("MKSTREAM"))) {
             a->make_stream = true;
         } else if (at + 1 < r->argc && arg_is(r->argv[at], STR("ENTRIESREAD"))) {
@@ -49,14 +51,55 @@ static bool exists_or_reply(struct client *c, const struct stream *s) {
     return false;
 }
 
-/* The group that a subcommand needs. */
+/* The group that a subcommand needs. A virtual stream is always there. */
 static bool group_or_reply(struct client *c, const struct request *r, struct cgroup **g,
                            enum outcome *outcome) {
     struct stream *s;
-    if (!xkey_or_reply(c, r->argv[2], &s, outcome) || !exists_or_reply(c, s)) return false;
+    if (!xkey_or_reply(c, r->argv[2], &s, outcome)) return false;
+    if (!virtual_is(c, r->argv[2]) && !exists_or_reply(c, s)) return false;
     *g = cgroup_find(s, r->argv[3]);
     if (*g != NULL) return true;
     reply_no_group_for_key(c, r->argv[2], r->argv[3]);
+    return false;
+}
+
+/* `$`: of a virtual stream the last event of the store, whatever it is. false: it has to be loaded.
+ */
+static bool need_last_position(struct client *c, struct str key, const struct stream *s,
+                               struct entry_id *id) {
+    bool in_exec = c->srv->exec.client == c;
+    if (virtual_is(c, key))
+        return need_log_last(c, in_exec ? VIEW_NEWEST : client_settled_view(c), id);
+    *id = s->state == STREAM_LIVE ? stream_last_id(s) : ENTRY_ID_MIN;
+    return true;
+}
+
+/* TIME ms: just before the first entry that was recorded then or later; behind the last, when there
+ * is none. */
+static bool need_time_position(struct client *c, struct stream *s, uint64_t ms,
+                               struct entry_id *id) {
+    *id = ms > 0 ? (struct entry_id){ms - 1, UINT64_MAX} : ENTRY_ID_MIN;
+    if (stream_is_virtual(s)) return true; /* whose ids are times */
+    *id = stream_last_id(s);
+    if (s->next_version == 0) return true;
+    struct selector_draft draft = {0};
+    selector_draft_since(&draft, ms);
+    struct selector *since = selector_create(&draft);
+    struct read r = {
+        .stream = s, .end = s->next_version - 1, .count = 1, .selector = since, .horizon = c->view};
+    bool known = need_read(c, &r);
+    if (known && r.found > 0) {
+        *id = event_entry_id(r.events[0]);
+        entry_id_previous(id);
+    }
+    read_clear(&r);
+    selector_unref(since);
+    return known;
+}
+
+static bool may_create_or_reply(struct client *c, struct str key) {
+    if (!virtual_is(c, key) || c->srv->model.virtual_groups < VIRTUAL_GROUPS_MAX) return true;
+    reply_error(c, "TOOLARGE virtual streams have at most %d groups, together", VIRTUAL_GROUPS_MAX);
     return false;
 }
 
@@ -64,16 +107,18 @@ static bool create_or_reply(struct client *c, const struct request *r, struct st
                             const struct position_args *a) {
     struct model *m = &c->srv->model;
     struct str name = r->argv[3];
+    bool is_virtual = virtual_is(c, r->argv[2]);
     if (cgroup_find(s, name) != NULL) {
         reply_error(c, "BUSYGROUP Consumer Group name already exists");
         return false;
     }
-    if (s->state == STREAM_ABSENT && model_create_stream(m, s) != ENTRY_OK) {
+    if (!may_create_or_reply(c, r->argv[2])) return false;
+    if (s->state == STREAM_ABSENT &&
+        (is_virtual ? model_create_virtual : model_create_stream)(m, s) != ENTRY_OK) {
         reply_error(c, "TOOLARGE a store holds at most 2147483647 streams");
         return false;
     }
-    struct entry_id id = a->is_last ? stream_last_id(s) : a->id;
-    cgroup_add(m, s, name, id, a->entries_read);
+    cgroup_add(m, s, name, a->id, is_virtual ? -1 : a->entries_read);
     client_commit(c);
     return true;
 }
@@ -83,15 +128,19 @@ enum outcome cmd_xgroup_create(struct client *c, const struct request *r) {
     struct position_args a;
     struct stream *s;
     enum outcome outcome = REPLIED;
-    if (!parse_options(c, r, true, &a) || !xkey_or_reply(c, r->argv[2], &s, &outcome))
+    if (!parse_options(c, r, 5, true, &a) || !xkey_or_reply(c, r->argv[2], &s, &outcome))
         return outcome;
-    if (!a.make_stream && !exists_or_reply(c, s)) return REPLIED;
+    bool is_virtual = virtual_is(c, r->argv[2]);
+    if (!a.make_stream && !is_virtual && !exists_or_reply(c, s)) return REPLIED;
     if (r->argc > 8) {
         reply_wrong_form(c, r->argv[1]);
         return REPLIED;
     }
-    a.is_last = str_eq(r->argv[4], STR("$"));
-    if (!a.is_last && !xarg_id_or_reply(c, r->argv[4], 0, &a.id)) return REPLIED;
+    if (str_eq(r->argv[4], STR("$"))) {
+        if (!need_last_position(c, r->argv[2], s, &a.id)) return PARKED;
+    } else if (!xarg_id_or_reply(c, r->argv[4], 0, &a.id)) {
+        return REPLIED;
+    }
     if (!xname_or_reply(c, r->argv[3], "group")) return REPLIED;
     bool is_new = s->state == STREAM_ABSENT;
     if (!create_or_reply(c, r, s, &a)) return REPLIED;
@@ -100,24 +149,41 @@ enum outcome cmd_xgroup_create(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
-/* XGROUP SETID key group <id | $> [ENTRIESREAD entries-read] */
+/* The id at argv[4], or `TIME ms`. */
+static bool new_position_or_reply(struct client *c, const struct request *r, struct cgroup *g,
+                                  bool by_time, struct entry_id *id, bool *known) {
+    struct str arg = r->argv[4];
+    uint64_t ms;
+    *known = true;
+    if (by_time) {
+        if (!arg_u64_or_reply(c, r->argv[5], "TIME", &ms)) return false;
+        *known = need_time_position(c, g->stream, ms, id);
+    } else if (str_eq(arg, STR("$"))) {
+        *known = need_last_position(c, r->argv[2], g->stream, id);
+    } else if (str_eq(arg, STR("+"))) {
+        *id = ENTRY_ID_MAX;
+    } else if (!str_eq(arg, STR("-"))) {
+        return xarg_id_or_reply(c, arg, 0, id);
+    }
+    return true;
+}
+
+/* XGROUP SETID key group <id | $ | TIME ms> [ENTRIESREAD entries-read] */
 enum outcome cmd_xgroup_setid(struct client *c, const struct request *r) {
     struct position_args a;
     struct cgroup *g;
     enum outcome outcome = REPLIED;
-    if (!parse_options(c, r, false, &a) || !group_or_reply(c, r, &g, &outcome)) return outcome;
-    if (r->argc > 7) {
+    bool known, by_time = arg_is(r->argv[4], STR("TIME")) && r->argc > 5;
+    size_t at = by_time ? 6 : 5;
+    if (!parse_options(c, r, at, false, &a) || !group_or_reply(c, r, &g, &outcome)) return outcome;
+    if (r->argc > at + 2) {
         reply_wrong_form(c, r->argv[1]);
         return REPLIED;
     }
-    struct str id = r->argv[4];
-    if (str_eq(id, STR("$")))
-        a.id = stream_last_id(g->stream);
-    else if (str_eq(id, STR("+")))
-        a.id = ENTRY_ID_MAX;
-    else if (!str_eq(id, STR("-")) && !xarg_id_or_reply(c, id, 0, &a.id))
-        return REPLIED;
-    cgroup_move(&c->srv->model, g, a.id, a.entries_read);
+    if (!new_position_or_reply(c, r, g, by_time, &a.id, &known)) return REPLIED;
+    if (!known) return PARKED;
+    bool is_virtual = stream_is_virtual(g->stream);
+    cgroup_move(&c->srv->model, g, a.id, is_virtual ? -1 : a.entries_read);
     client_commit(c);
     blocking_key_changed(c->srv, r->argv[2]); /* there may be something to read again */
     reply_ok(c);
@@ -131,10 +197,13 @@ enum outcome cmd_xgroup_destroy(struct client *c, const struct request *r) {
     struct model *m = &c->srv->model;
     struct stream *s;
     enum outcome outcome;
-    if (!xkey_or_reply(c, r->argv[2], &s, &outcome) || !exists_or_reply(c, s)) return outcome;
+    if (!xkey_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
+    if (!virtual_is(c, r->argv[2]) && !exists_or_reply(c, s)) return outcome;
     struct cgroup *g = cgroup_find(s, r->argv[3]);
     if (g != NULL) {
         cgroup_drop(m, g);
+        /* It is there for the sake of its groups. */
+        if (stream_is_virtual(s) && s->extra->group_count == 0) blocking_delete_key(c->srv, s);
         client_commit(c);
         blocking_key_changed(c->srv, r->argv[2]);
     }
@@ -226,7 +295,7 @@ enum outcome cmd_xgroup_help(struct client *c, const struct request *r) {
         "    group; else it is dropped.",
         "DESTROY <key> <groupname>",
         "    Remove the specified group.",
-        "SETID <key> <groupname> <id|$> [ENTRIESREAD entries_read]",
+        "SETID <key> <groupname> <id|$|TIME milliseconds> [ENTRIESREAD entries_read]",
         "    Set the current group ID and entries_read counter.",
         "STATS <key> [<groupname>]",
         "    Show how far a group, or each group, is behind, and what it has pending for how long.",

@@ -2,6 +2,7 @@
  * own maps (XINFO) must have its own fields only, so it is a command of ours. */
 #include "server/server.h"
 #include "server/client/reply_draft.h"
+#include "server/command/virtual.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
@@ -14,6 +15,7 @@ static bool need_backlog(struct client *c, struct cgroup *g, uint64_t *cursor,
                          struct event **first) {
     struct stream *s = g->stream;
     *first = NULL;
+    if (stream_is_virtual(s)) return true; /* nobody counts it */
     if (!need_position(c, g, s, cursor)) return false;
     if (cgroup_backlog(g, *cursor) == 0) return true;
     uint64_t from = MAX(*cursor, stream_first_version(s));
@@ -45,7 +47,7 @@ static void put_age(struct client *c, const char *field, bool any, uint64_t at_m
 
 static void put_group(struct client *c, struct cgroup *g) {
     const struct pending_entry *oldest = pending_oldest(&g->pending);
-    uint64_t cursor;
+    uint64_t cursor = 0;
     struct event *first;
     bool known = need_backlog(c, g, &cursor, &first);
     assert(known);
@@ -53,7 +55,12 @@ static void put_group(struct client *c, struct cgroup *g) {
     reply_bulk_c(c, "name");
     reply_bulk(c, g->name);
     put_int(c, "consumers", g->consumer_count);
-    put_int(c, "backlog", cgroup_backlog(g, cursor));
+    if (stream_is_virtual(g->stream)) {
+        reply_bulk_c(c, "backlog");
+        reply_null(c);
+    } else {
+        put_int(c, "backlog", cgroup_backlog(g, cursor));
+    }
     put_age(c, "backlog-oldest-ms", first != NULL, first != NULL ? first->rec.recorded : 0);
     put_int(c, "pending", pending_count(&g->pending));
     put_age(c, "pending-oldest-ms", oldest != NULL, oldest != NULL ? oldest->delivered_ms : 0);
@@ -65,7 +72,7 @@ enum outcome cmd_xgroup_stats(struct client *c, const struct request *r) {
     struct stream *s;
     enum outcome outcome;
     if (!xkey_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
-    if (s->state != STREAM_LIVE) {
+    if (s->state != STREAM_LIVE && !virtual_is(c, r->argv[2])) {
         reply_error(c, "ERR no such key");
         return REPLIED;
     }

@@ -3,11 +3,14 @@
 #include "server/server.h"
 #include "server/client/long_reply.h"
 #include "server/client/reply_draft.h"
+#include "server/command/virtual.h"
 #include "server/wait/need.h"
+#include "commands/event/pages.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/pending_reply.h"
 #include "commands/stream/shared.h"
 
@@ -24,6 +27,17 @@ static void put_int(struct client *c, const char *field, uint64_t v) {
 static void put_id(struct client *c, const char *field, struct entry_id id) {
     reply_bulk_c(c, field);
     reply_entry_id(c, id);
+}
+
+/* Of the group of a virtual stream that has looked at everything: the last event of the store, as
+ * the stream's last-generated-id, since tools compare the two. It was asked for before. */
+static void put_position(struct client *c, const struct cgroup *g) {
+    struct entry_id shown = g->last, last;
+    bool is_virtual = stream_is_virtual(g->stream);
+    if (is_virtual && group_scan_is_at(g, log_head(c, VIEW_NEWEST)) &&
+        need_log_last(c, VIEW_NEWEST, &last) && entry_id_cmp(last, shown) > 0)
+        shown = last;
+    put_id(c, "last-delivered-id", shown);
 }
 
 static void put_name(struct client *c, struct str name) {
@@ -64,7 +78,7 @@ static void put_lag(struct client *c, const struct cgroup *g, const struct event
 static bool stream_or_reply(struct client *c, struct str key, struct stream **s,
                             enum outcome *outcome) {
     if (!xkey_or_reply(c, key, s, outcome)) return false;
-    if ((*s)->state == STREAM_LIVE) return true;
+    if ((*s)->state == STREAM_LIVE || virtual_is(c, key)) return true;
     reply_error(c, "ERR no such key");
     return false;
 }
@@ -168,7 +182,7 @@ static void put_full_group(struct reply_draft *d, const struct cgroup *g, const 
     uint32_t nacked = pending_count_of(&g->pending, PENDING_UNOWNED);
     reply_map(c, nacked > 0 ? 8 : 7);
     put_name(c, g->name);
-    put_id(c, "last-delivered-id", g->last);
+    put_position(c, g);
     put_entries_read(c, g);
     put_lag(c, g, first);
     put_int(c, "pel-count", pending_count(&g->pending));
@@ -252,6 +266,75 @@ static bool parse_full(struct client *c, const struct request *r, bool *full, ui
     return true;
 }
 
+/* ---- STREAM of a virtual one ---- */
+
+/* What there is to tell of it beside its groups. */
+struct log_facts {
+    uint64_t length;
+    struct entry_id last_id; /* of the store */
+    struct event *first, *last;
+    struct entry_list list; /* FULL */
+};
+
+static bool need_facts(struct client *c, struct selector *selector, bool full, uint64_t count,
+                       struct log_facts *f, bool *fits) {
+    bool known = need_count(c, selector, &f->length);
+    known = need_log_last(c, c->view, &f->last_id) && known;
+    known = need_log_end(c, c->view, selector, false, &f->first) && known;
+    if (!full) return need_log_end(c, c->view, selector, true, &f->last) && known;
+    struct entry_range range = {.end = log_head(c, c->view),
+                                .most = count > 0 ? count : UINT64_MAX,
+                                .bytes_max = c->srv->config.reply_bytes_max,
+                                .view = c->view,
+                                .selector = selector};
+    return entry_list_all(c, &f->list, NULL, range, fits) && known;
+}
+
+static void put_log_entry(struct client *c, const char *field, const struct event *e) {
+    reply_bulk_c(c, field);
+    if (e != NULL)
+        reply_log_entry(c, e, c->view);
+    else
+        reply_null(c);
+}
+
+static void put_log(struct client *c, const struct log_facts *f, size_t fields) {
+    reply_map(c, 7 + fields);
+    put_int(c, "length", f->length);
+    put_int(c, "radix-tree-keys", 0);
+    put_int(c, "radix-tree-nodes", 0);
+    put_id(c, "last-generated-id", f->last_id);
+    put_id(c, "max-deleted-entry-id", ENTRY_ID_MIN);
+    put_int(c, "entries-added", f->length);
+    put_id(c, "recorded-first-entry-id", f->first != NULL ? event_log_id(f->first) : ENTRY_ID_MIN);
+}
+
+/* s: what has its groups; ABSENT when it has none. */
+static enum outcome info_log(struct client *c, struct str name, struct stream *s, bool full,
+                             uint64_t count) {
+    struct selector *selector = virtual_selector(name);
+    struct log_facts f = {0};
+    bool fits = true, known = false, named = pages_names_applied(c, selector);
+    if (named) known = need_facts(c, selector, full, count, &f, &fits);
+    if (known && !fits) {
+        reply_too_long(c, FULL_ADVICE);
+    } else if (known && full) {
+        put_log(c, &f, 2);
+        reply_bulk_c(c, "entries");
+        reply_log_entries(c, f.list.events, f.list.count, c->view);
+        put_full_groups(c, s, NULL, count > 0 ? count : UINT64_MAX);
+    } else if (known) {
+        put_log(c, &f, 3);
+        put_int(c, "groups", s->extra != NULL ? s->extra->group_count : 0);
+        put_log_entry(c, "first-entry", f.first);
+        put_log_entry(c, "last-entry", f.last);
+    }
+    entry_list_clear(&f.list);
+    selector_unref(selector);
+    if (!named) return pages_wait_for_names(c);
+    return known ? REPLIED : PARKED;
+}
+
 /* XINFO STREAM key [FULL [COUNT count]] */
 enum outcome cmd_xinfo_stream(struct client *c, const struct request *r) {
     struct stream *s;
@@ -260,6 +343,7 @@ enum outcome cmd_xinfo_stream(struct client *c, const struct request *r) {
     uint64_t count;
     if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
     if (!parse_full(c, r, &full, &count)) return REPLIED;
+    if (virtual_is(c, r->argv[2])) return info_log(c, r->argv[2], s, full, count);
     return full ? info_full(c, s, count) : info_stream(c, s);
 }
 
@@ -271,7 +355,7 @@ static void put_group(struct client *c, const struct cgroup *g, const struct eve
     put_name(c, g->name);
     put_int(c, "consumers", g->consumer_count);
     put_int(c, "pending", pending_count(&g->pending));
-    put_id(c, "last-delivered-id", g->last);
+    put_position(c, g);
     put_entries_read(c, g);
     put_lag(c, g, first);
 }
@@ -284,6 +368,8 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
     if (!stream_or_reply(c, r->argv[2], &s, &outcome)) return outcome;
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
     if (groups > 0 && !need_first(c, s, &first)) return PARKED;
+    struct entry_id last;
+    if (groups > 0 && stream_is_virtual(s) && !need_log_last(c, VIEW_NEWEST, &last)) return PARKED;
     struct reply_draft d;
     reply_draft_begin(&d, c);
     reply_array(c, groups);

@@ -1,10 +1,14 @@
 /* XRANGE, XREVRANGE. */
 #include "server/server.h"
+#include "server/command/virtual.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
+#include "commands/event/pages.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 
 struct range_args {
     struct entry_id start, end; /* inclusive */
@@ -58,6 +62,73 @@ static bool read_and_reply(struct client *c, struct stream *s, const struct rang
     return known;
 }
 
+/* ---- virtual streams ---- */
+
+/* The sequences of the ids: [*from, *to). */
+static bool need_log_bounds(struct client *c, const struct range_args *a, uint64_t *from,
+                            uint64_t *to) {
+    struct entry_id beyond = a->end;
+    bool known = need_log_place(c, c->view, a->start, from);
+    *to = log_head(c, c->view);
+    return (!entry_id_next(&beyond) || need_log_place(c, c->view, beyond, to)) && known;
+}
+
+/* As long as nothing is found it is looked at as much as a turn may; then all is read. */
+static enum outcome read_log(struct client *c, struct selector *selector,
+                             const struct range_args *a) {
+    bool in_exec = c->srv->exec.client != NULL;
+    uint64_t *progress = in_exec ? NULL : blocking_progress(c, 1);
+    struct entry_list list = {0};
+    struct entry_range range = {.reverse = a->reverse,
+                                .most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count,
+                                .bytes_max = c->srv->config.reply_bytes_max,
+                                .view = c->view,
+                                .selector = selector,
+                                .pauses = !in_exec};
+    if (!need_log_bounds(c, a, &range.start, &range.end)) return PARKED;
+    if (progress != NULL && *progress != 0) {
+        if (a->reverse)
+            range.end = MIN(range.end, *progress);
+        else
+            range.start = MAX(range.start, *progress);
+    }
+    bool fits, known = entry_list_all(c, &list, NULL, range, &fits);
+    enum outcome outcome = known ? REPLIED : PARKED;
+    if (known && list.paused) {
+        *progress = list.reached;
+        blocking_pause(c, 0);
+        outcome = PARKED;
+    } else if (known && fits) {
+        reply_log_entry_list(c, &list, c->view);
+    } else if (known) {
+        reply_too_long(c, "ask for portions, with COUNT");
+    }
+    entry_list_clear(&list);
+    return outcome;
+}
+
+static enum outcome range_of_log(struct client *c, struct str name, const struct range_args *a) {
+    if (blocking_over(c)) {
+        blocking_reply_over(c);
+        return REPLIED;
+    }
+    if (a->count == 0) {
+        resp_put_null_array(&c->out, c->resp);
+        return REPLIED;
+    }
+    if (entry_id_cmp(a->start, a->end) > 0) {
+        reply_array(c, 0);
+        return REPLIED;
+    }
+    struct selector *selector = virtual_selector(name);
+    enum outcome outcome =
+        pages_names_applied(c, selector) ? read_log(c, selector, a) : pages_wait_for_names(c);
+    selector_unref(selector);
+    return outcome;
+}
+
+/* ---- the commands ---- */
+
 static enum outcome run_range(struct client *c, struct stream *s, const struct range_args *a) {
     if (s->state != STREAM_ABSENT && entry_id_cmp(a->start, a->end) <= 0)
         return read_and_reply(c, s, a) ? REPLIED : PARKED;
@@ -69,6 +140,7 @@ static enum outcome range(struct client *c, const struct request *r, bool revers
     struct range_args a;
     struct stream *s;
     if (!parse_range(c, r, reverse, &a) || !arg_stream_or_reply(c, r->argv[1])) return REPLIED;
+    if (virtual_is(c, r->argv[1])) return range_of_log(c, r->argv[1], &a);
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (stream_is_string(s)) {
         reply_wrong_type(c);

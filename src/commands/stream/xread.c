@@ -1,26 +1,36 @@
 /* XREAD. See xreadgroup.c for the reading of groups. */
 #include "base/alloc.h"
 #include "server/server.h"
+#include "server/command/virtual.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
+#include "commands/event/pages.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/read_args.h"
 #include "commands/stream/shared.h"
 
 /* One of the keys. */
 struct source {
     struct stream *stream;
+    struct selector *selector; /* of a virtual stream; NULL: it is none */
     struct entry_id after;
     struct entry_list list;
+    uint64_t looked; /* virtual: everything before it is not wanted, or in the list */
 };
 
 static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
     bool all = true;
-    for (size_t i = 0; i < a->n; i++) all = need_stream(c, a->keys[i], &sources[i].stream) && all;
+    for (size_t i = 0; i < a->n; i++) {
+        if (sources[i].selector != NULL) continue;
+        all = need_stream(c, a->keys[i], &sources[i].stream) && all;
+    }
     return all;
 }
+
+/* ---- what is asked for ---- */
 
 /* `+`: just before the last entry that exists and may be seen; in an empty stream before its last
  * id. */
@@ -42,19 +52,43 @@ static bool before_last_or_reply(struct client *c, struct stream *s, struct entr
     return false;
 }
 
+/* The same of a virtual stream. */
+static void before_last_of_log(struct client *c, struct selector *selector, struct entry_id *out,
+                               bool *known) {
+    struct event *last;
+    *out = ENTRY_ID_MIN;
+    if (!need_log_end(c, c->view, selector, true, &last))
+        *known = false;
+    else if (last != NULL)
+        *out = event_log_id(last);
+    entry_id_previous(out);
+}
+
+/* `$`. */
+static void last_id(struct client *c, const struct source *src, struct entry_id *out, bool *known) {
+    if (src->selector != NULL)
+        *known = need_log_last(c, c->view, out) && *known;
+    else
+        *out = src->stream->state == STREAM_LIVE ? stream_last_id(src->stream) : ENTRY_ID_MIN;
+}
+
 /* What the key's id says. `$` is not looked at again when the command waits: *out stays. *known is
  * lowered when something has to be loaded. */
-static bool parse_after_or_reply(struct client *c, struct str arg, struct stream *s, bool again,
-                                 struct entry_id *out, bool *known) {
-    if (stream_is_string(s)) {
+static bool parse_after_or_reply(struct client *c, struct str arg, const struct source *src,
+                                 bool again, struct entry_id *out, bool *known) {
+    if (src->stream != NULL && stream_is_string(src->stream)) {
         reply_wrong_type(c);
         return false;
     }
     if (str_eq(arg, STR("$"))) {
-        if (!again) *out = s->state == STREAM_LIVE ? stream_last_id(s) : ENTRY_ID_MIN;
+        if (!again) last_id(c, src, out, known);
         return true;
     }
-    if (str_eq(arg, STR("+"))) return before_last_or_reply(c, s, out, known);
+    if (str_eq(arg, STR("+")) && src->selector != NULL) {
+        before_last_of_log(c, src->selector, out, known);
+        return true;
+    }
+    if (str_eq(arg, STR("+"))) return before_last_or_reply(c, src->stream, out, known);
     if (str_eq(arg, STR(">"))) {
         reply_error(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
                        "<group> <consumer> option.");
@@ -63,20 +97,62 @@ static bool parse_after_or_reply(struct client *c, struct str arg, struct stream
     return xarg_id_or_reply(c, arg, 0, out);
 }
 
+static bool may_wait(const struct client *c, const struct xread_args *a) {
+    return a->block && c->srv->exec.client == NULL;
+}
+
+/* All of the ids, before any is kept: a first run may have to load something. */
 static bool parse_ids_or_reply(struct client *c, const struct xread_args *a, struct source *sources,
                                bool *known) {
-    struct entry_id *kept = NULL;
-    bool again = false;
-    bool may_wait = a->block && c->srv->exec.client == NULL;
-    for (size_t i = 0; may_wait && kept == NULL && i < a->n; i++)
-        if (str_eq(a->ids[i], STR("$"))) again = blocking_ids(c, a->n, &kept);
+    const struct entry_id *ids = blocking_kept_ids(c);
+    bool dollar = false;
     for (size_t i = 0; i < a->n; i++) {
-        if (again) sources[i].after = kept[i];
-        if (!parse_after_or_reply(c, a->ids[i], sources[i].stream, again, &sources[i].after, known))
+        if (ids != NULL) sources[i].after = ids[i];
+        if (!parse_after_or_reply(c, a->ids[i], &sources[i], ids != NULL, &sources[i].after, known))
             return false;
-        if (kept != NULL) kept[i] = sources[i].after;
+        dollar = dollar || str_eq(a->ids[i], STR("$"));
     }
+    if (!may_wait(c, a) || !dollar || !*known || c->wants_newest) return true;
+    struct entry_id *kept = blocking_keep_ids(c, a->n);
+    for (size_t i = 0; i < a->n; i++) kept[i] = sources[i].after;
     return true;
+}
+
+/* ---- reading ---- */
+
+/* Where reading begins. What was looked at before needs not be looked at again, unless it was
+ * looked at when everything was below the id: then what came since may be, too. */
+static bool need_start(struct client *c, struct entry_id from, uint64_t looked, uint64_t *start) {
+    const struct model *m = &c->srv->model;
+    if (looked >= m->log.first && looked < m->next_sequence && looked > 0 &&
+        entry_id_cmp(event_log_id(model_event(m, looked)), from) >= 0) {
+        *start = looked;
+        return true;
+    }
+    bool known = need_log_place(c, c->view, from, start);
+    *start = MAX(*start, looked);
+    return known;
+}
+
+static bool read_virtual(struct client *c, const struct xread_args *a, struct source *src,
+                         uint64_t *progress, struct budget *budget) {
+    struct entry_id from = src->after;
+    uint64_t head = log_head(c, c->view), looked = progress != NULL ? *progress : 0, start = head;
+    src->looked = MAX(head, looked);
+    if (!entry_id_next(&from)) return true;
+    if (!need_start(c, from, looked, &start)) return false;
+    src->looked = MAX(head, start);
+    if (start >= head) return true;
+    struct entry_range range = {.start = start,
+                                .most = a->count,
+                                .view = c->view,
+                                .selector = src->selector,
+                                .pauses = progress != NULL,
+                                .partly = true};
+    bool known = budget_read(c, budget, &src->list, NULL, range);
+    if (src->list.paused) src->looked = src->list.reached;
+    if (known && progress != NULL && src->list.count == 0) *progress = src->looked;
+    return known;
 }
 
 static bool read_source(struct client *c, const struct xread_args *a, struct source *src,
@@ -85,7 +161,8 @@ static bool read_source(struct client *c, const struct xread_args *a, struct sou
     uint64_t start;
     if (src->stream->state == STREAM_ABSENT || !entry_id_next(&from)) return true;
     if (!need_entry(c, src->stream, from, &start)) return false;
-    return budget_read(c, budget, &src->list, src->stream, start, a->count, c->view);
+    struct entry_range range = {.start = start, .most = a->count, .view = c->view};
+    return budget_read(c, budget, &src->list, src->stream, range);
 }
 
 static void reply_sources(struct client *c, const struct xread_args *a,
@@ -101,34 +178,91 @@ static void reply_sources(struct client *c, const struct xread_args *a,
         if (l->count == 0) continue;
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
-        reply_entries(c, l->events, l->count);
+        if (sources[i].selector != NULL)
+            reply_log_entries(c, l->events, l->count, c->view);
+        else
+            reply_entries(c, l->events, l->count);
         c->srv->stats.events_read += l->count;
     }
 }
 
+/* ---- waiting ---- */
+
+static void wait_for(struct client *c, const struct xread_args *a, const struct source *sources,
+                     bool any_virtual) {
+    struct entry_id *after = xmalloc(a->n * sizeof *after);
+    struct selector **selectors = xcalloc(a->n, sizeof *selectors);
+    uint64_t *looked = xcalloc(a->n, sizeof *looked);
+    for (size_t i = 0; i < a->n; i++) {
+        after[i] = sources[i].after;
+        selectors[i] = sources[i].selector;
+        looked[i] = sources[i].looked;
+    }
+    blocking_wait_for(c, &(struct blocking_on){.keys = a->keys,
+                                               .n = a->n,
+                                               .after = after,
+                                               .selectors = any_virtual ? selectors : NULL,
+                                               .looked = looked,
+                                               .timeout_ms = a->timeout_ms});
+    free(after);
+    free(selectors);
+    free(looked);
+}
+
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
-    if (!a->block || c->srv->exec.client != NULL) {
+    bool paused = false, any_virtual = false;
+    for (size_t i = 0; i < a->n; i++) {
+        paused = paused || sources[i].list.paused;
+        any_virtual = any_virtual || sources[i].selector != NULL;
+    }
+    if (paused) { /* there may be something, further on */
+        blocking_pause(c, a->block ? a->timeout_ms : 0);
+        return PARKED;
+    }
+    if (!may_wait(c, a)) {
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
     }
-    struct entry_id *after = xmalloc(a->n * sizeof *after);
-    for (size_t i = 0; i < a->n; i++) after[i] = sources[i].after;
-    blocking_wait_for(c,
-                      &(struct blocking_on){
-                          .keys = a->keys, .n = a->n, .after = after, .timeout_ms = a->timeout_ms});
-    free(after);
+    for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
+        bool may = sources[i].selector == NULL || pages_may_wait_or_reply(c, sources[i].selector);
+        if (!may) return REPLIED;
+    }
+    wait_for(c, a, sources, any_virtual);
     return PARKED;
+}
+
+/* ---- the command ---- */
+
+/* What was looked at for virtual streams, of each key; NULL: there are none, or nothing is kept, as
+ * in EXEC, which does not wait. */
+static uint64_t *progress_of(struct client *c, const struct xread_args *a,
+                             const struct source *sources) {
+    bool any = false;
+    for (size_t i = 0; i < a->n; i++) any = any || sources[i].selector != NULL;
+    if (!any || c->srv->exec.client != NULL) return NULL;
+    uint64_t *progress = blocking_progress(c, a->n);
+    for (size_t i = 0; i < a->n; i++) progress[i] = MAX(progress[i], blocking_looked(c, i));
+    return progress;
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
     bool known = true;
+    for (size_t i = 0; i < a->n; i++)
+        if (sources[i].selector != NULL && !pages_names_applied(c, sources[i].selector))
+            return pages_wait_for_names(c);
     if (!need_sources(c, a, sources)) return PARKED;
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
     if (!known || c->wants_newest) return PARKED;
-    for (size_t i = 0; i < a->n && !need_enough(c); i++)
-        known = read_source(c, a, &sources[i], &budget) && known;
+    uint64_t *progress = progress_of(c, a, sources);
+    for (size_t i = 0; i < a->n && !need_enough(c); i++) {
+        struct source *src = &sources[i];
+        bool good = src->selector != NULL
+                        ? read_virtual(c, a, src, progress != NULL ? &progress[i] : NULL, &budget)
+                        : read_source(c, a, src, &budget);
+        known = good && known;
+    }
     if (!known) return PARKED;
     if (!budget.any) return wait_or_reply(c, a, sources);
     reply_sources(c, a, sources);
@@ -144,8 +278,13 @@ enum outcome cmd_xread(struct client *c, const struct request *r) {
         return REPLIED;
     }
     struct source *sources = xcalloc(a.n, sizeof *sources);
+    for (size_t i = 0; i < a.n; i++)
+        if (virtual_is(c, a.keys[i])) sources[i].selector = virtual_selector(a.keys[i]);
     enum outcome outcome = run(c, &a, sources);
-    for (size_t i = 0; i < a.n; i++) entry_list_clear(&sources[i].list);
+    for (size_t i = 0; i < a.n; i++) {
+        entry_list_clear(&sources[i].list);
+        selector_unref(sources[i].selector);
+    }
     free(sources);
     return outcome;
 }

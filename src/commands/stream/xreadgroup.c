@@ -3,41 +3,20 @@
  * reply does not wait for that frame: were it lost, the entries would be delivered again. */
 #include "base/alloc.h"
 #include "server/server.h"
+#include "server/command/virtual.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
+#include "commands/event/pages.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/group_read.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/read_args.h"
 #include "commands/stream/shared.h"
 
 #define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
 #define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
-
-/* An entry that is pending already: of the consumer's history, or to be claimed. */
-struct redelivery {
-    struct entry_id id;
-    uint64_t version, delivered; /* ms */
-    uint32_t deliveries;
-    bool nobodys;        /* handed back */
-    struct event *event; /* NULL: gone */
-};
-
-/* One of the keys. Position and pending entries are the newest; which new entries exist is said by
- * the settled view, so that what others append and trim without end cannot starve a group. */
-struct source {
-    struct stream *stream, *settled;
-    uint64_t view; /* that `settled` is of */
-    struct cgroup *group;
-    const struct source *before; /* an earlier key that is the same; NULL: none */
-    bool history;
-    struct entry_id after;    /* history */
-    struct redelivery *again; /* history, or claimed */
-    size_t again_count, gone_count;
-    struct entry_id *gone;  /* CLAIM: pending entries that do not exist any more */
-    struct entry_list list; /* new ... */
-    uint64_t next;          /* ... and the version behind them */
-};
 
 static void reply_no_source(struct client *c, struct str key, struct str group) {
     reply_error(c,
@@ -48,7 +27,8 @@ static void reply_no_source(struct client *c, struct str key, struct str group) 
 
 /* ---- what is asked for ---- */
 
-static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
+static bool need_sources(struct client *c, const struct xread_args *a,
+                         struct group_source *sources) {
     bool all = true;
     for (size_t i = 0; i < a->n; i++)
         all = need_stream_twice(c, a->keys[i], &sources[i].stream, &sources[i].settled,
@@ -59,7 +39,7 @@ static bool need_sources(struct client *c, const struct xread_args *a, struct so
 
 /* Where the settled view does not do: what it has under the key is not what the group is of, or
  * entries of it were taken from the groups; and what is to be claimed must exist. */
-static bool wants_newest(const struct xread_args *a, const struct source *src) {
+static bool wants_newest(const struct xread_args *a, const struct group_source *src) {
     const struct stream *s = src->settled;
     return s->state != STREAM_LIVE || s->name->rec.number != src->stream->name->rec.number ||
            stream_unreferenced_since(src->stream, src->view) || a->claim;
@@ -67,7 +47,7 @@ static bool wants_newest(const struct xread_args *a, const struct source *src) {
 
 /* Says what the reply waits for: the frames that made or moved the group, never another consumer's
  * delivery; with the newest view the stream's changes; with the history everything. */
-static void tell(struct client *c, const struct xread_args *a, struct source *src) {
+static void tell(struct client *c, const struct xread_args *a, struct group_source *src) {
     if (src->view != VIEW_NEWEST && wants_newest(a, src)) {
         src->view = VIEW_NEWEST;
         src->settled = src->stream;
@@ -78,7 +58,7 @@ static void tell(struct client *c, const struct xread_args *a, struct source *sr
 }
 
 static bool resolve_or_reply(struct client *c, const struct xread_args *a, size_t i,
-                             struct source *src) {
+                             struct group_source *src) {
     struct str id = a->ids[i];
     src->group = cgroup_find(src->stream, a->group);
     if (src->group == NULL) {
@@ -114,7 +94,7 @@ static uint64_t again_most(const struct xread_args *a, const struct budget *budg
     return MIN(MIN(a->count, budget->entries), budget->bytes / sizeof(struct event) + 1);
 }
 
-static void add_again(struct source *src, size_t *cap, const struct pending_entry *e) {
+static void add_again(struct group_source *src, size_t *cap, const struct pending_entry *e) {
     if (src->again_count == *cap) {
         *cap = *cap == 0 ? 16 : *cap * 2;
         src->again = xrealloc(src->again, *cap * sizeof *src->again);
@@ -126,18 +106,44 @@ static void add_again(struct source *src, size_t *cap, const struct pending_entr
                                                          .nobodys = e->consumer == 0};
 }
 
+static void add_gone(struct group_source *src, size_t *cap, struct entry_id id) {
+    if (src->gone_count == *cap) {
+        *cap = *cap == 0 ? 16 : *cap * 2;
+        src->gone = xrealloc(src->gone, *cap * sizeof *src->gone);
+    }
+    src->gone[src->gone_count++] = id;
+}
+
+/* Of a virtual stream reading tells what does not exist any more. Returns how many are left. */
+static size_t set_gone_apart(struct group_source *src, size_t found) {
+    size_t kept = 0, cap = 0;
+    assert(src->gone_count == 0);
+    for (size_t i = 0; i < found; i++) {
+        if (src->again[i].event != NULL)
+            src->again[kept++] = src->again[i];
+        else
+            add_gone(src, &cap, src->again[i].id);
+    }
+    return kept;
+}
+
 /* Looks the redeliveries' events up, and keeps of them what the limits allow. */
-static bool need_events(struct client *c, struct source *src, struct budget *budget) {
+static bool need_events(struct client *c, struct group_source *src, struct budget *budget) {
     size_t n = src->again_count, found = 0;
     if (n == 0) return true;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof *events);
-    for (size_t i = 0; i < n; i++) versions[i] = src->again[i].version;
-    bool known = entries_within(c, src->stream, versions, n, budget->bytes, events, &found);
-    for (size_t i = 0; i < found; i++) src->again[i].event = events[i];
+    const struct cgroup *g = src->group;
+    uint64_t view = src->selector != NULL ? VIEW_NEWEST : c->view;
+    for (size_t i = 0; i < n; i++)
+        versions[i] = pending_place(g, src->again[i].id, src->again[i].version);
+    bool known = entries_within(c, group_entries(g), view, versions, n, false, budget->bytes,
+                                events, &found);
+    for (size_t i = 0; known && i < found; i++) src->again[i].event = events[i];
     free(versions);
     free(events);
     if (!known) return false;
+    if (src->selector != NULL && !src->history) found = set_gone_apart(src, found);
     n = 0;
     while (n < found && budget_take(budget, src->again[n].event)) n++;
     src->again_count = n;
@@ -145,7 +151,7 @@ static bool need_events(struct client *c, struct source *src, struct budget *bud
 }
 
 /* What the consumer has not acknowledged, beyond an id. */
-static bool find_history(struct client *c, const struct xread_args *a, struct source *src,
+static bool find_history(struct client *c, const struct xread_args *a, struct group_source *src,
                          struct budget *budget) {
     struct entry_id from = src->after;
     size_t cap = 0;
@@ -160,7 +166,7 @@ static bool find_history(struct client *c, const struct xread_args *a, struct so
 
 /* CLAIM: first what was handed back, in that order, then what is idle, the longest first. Pending
  * entries that do not exist any more are dropped on the way, as by XAUTOCLAIM. */
-static bool find_claims(struct client *c, const struct xread_args *a, struct source *src,
+static bool find_claims(struct client *c, const struct xread_args *a, struct group_source *src,
                         struct budget *budget) {
     const struct pending *p = &src->group->pending;
     const struct pending_entry *e;
@@ -175,29 +181,25 @@ static bool find_claims(struct client *c, const struct xread_args *a, struct sou
         }
         if (e == NULL) break;
         if (!nacked && model_since(&c->srv->model, pending_delivered(e)) < a->min_idle) break;
-        if (stream_has_version(src->stream, e->version)) {
+        if (src->selector != NULL || stream_has_version(src->stream, e->version))
             add_again(src, &cap, e);
-            continue;
-        }
-        if (src->gone_count == gone_cap) {
-            gone_cap = gone_cap == 0 ? 16 : gone_cap * 2;
-            src->gone = xrealloc(src->gone, gone_cap * sizeof *src->gone);
-        }
-        src->gone[src->gone_count++] = e->id;
+        else
+            add_gone(src, &gone_cap, e->id);
     }
     return need_events(c, src, budget);
 }
 
 static int by_group(const void *a, const void *b) {
-    const struct source *x = *(struct source *const *)a, *y = *(struct source *const *)b;
+    const struct group_source *x = *(struct group_source *const *)a,
+                              *y = *(struct group_source *const *)b;
     if (x->group != y->group) return (uintptr_t)x->group < (uintptr_t)y->group ? -1 : 1;
     return (x > y) - (x < y);
 }
 
 /* Of keys that are the same: what an earlier one takes, a later one does not. */
-static void find_same(struct source *sources, size_t n) {
+static void find_same(struct group_source *sources, size_t n) {
     if (n == 1) return;
-    struct source **order = xmalloc(n * sizeof *order);
+    struct group_source **order = xmalloc(n * sizeof *order);
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
         if (!sources[i].history) order[count++] = &sources[i];
@@ -207,23 +209,26 @@ static void find_same(struct source *sources, size_t n) {
     free(order);
 }
 
-static bool find_new(struct client *c, const struct xread_args *a, struct source *src,
+static bool find_new(struct client *c, const struct xread_args *a, struct group_source *src,
                      struct budget *budget) {
-    const struct source *before = src->before;
+    const struct group_source *before = src->before;
     if (!need_position(c, src->group, src->settled, &src->next)) return false;
     if (before != NULL) src->next = before->next;
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
     struct entry_list *l = &src->list;
-    if (!budget_read(c, budget, l, src->settled, src->next, most, src->view)) return false;
+    struct entry_range range = {.start = src->next, .most = most, .view = src->view};
+    if (!budget_read(c, budget, l, src->settled, range)) return false;
     if (l->count > 0) src->next = l->events[l->count - 1]->rec.version + 1;
     return true;
 }
 
-static bool find(struct client *c, const struct xread_args *a, struct source *src,
+static bool find(struct client *c, const struct xread_args *a, struct group_source *src,
                  struct budget *budget) {
     if (src->history) return find_history(c, a, src, budget);
     bool claimed = !a->claim || src->before != NULL || find_claims(c, a, src, budget);
-    return find_new(c, a, src, budget) && claimed;
+    bool found =
+        src->selector != NULL ? group_find_in_log(c, a, src, budget) : find_new(c, a, src, budget);
+    return found && claimed;
 }
 
 /* ---- delivering ---- */
@@ -241,7 +246,7 @@ static int64_t count_read(const struct stream *s, struct entry_id last, uint64_t
     return cgroup_estimate_read(s, e->rec.version == first ? &id : NULL, id);
 }
 
-static void deliver_new(struct client *c, const struct xread_args *a, struct source *src,
+static void deliver_new(struct client *c, const struct xread_args *a, struct group_source *src,
                         struct consumer *consumer) {
     struct model *m = &c->srv->model;
     struct cgroup *g = src->group;
@@ -261,7 +266,7 @@ static void deliver_new(struct client *c, const struct xread_args *a, struct sou
     g->cursor = cursor; /* now it is known again */
 }
 
-static void deliver_again(struct client *c, struct source *src, struct consumer *consumer) {
+static void deliver_again(struct client *c, struct group_source *src, struct consumer *consumer) {
     struct model *m = &c->srv->model;
     for (size_t i = 0; i < src->again_count; i++) {
         const struct redelivery *d = &src->again[i];
@@ -272,17 +277,20 @@ static void deliver_again(struct client *c, struct source *src, struct consumer 
     for (size_t i = 0; i < src->gone_count; i++) cgroup_ack(m, src->group, src->gone[i]);
 }
 
-static void deliver(struct client *c, const struct xread_args *a, struct source *sources) {
+static void deliver(struct client *c, const struct xread_args *a, struct group_source *sources) {
     struct model *m = &c->srv->model;
     for (size_t i = 0; i < a->n; i++) {
-        struct source *src = &sources[i];
+        struct group_source *src = &sources[i];
         struct consumer *consumer = cgroup_consumer(src->group, a->consumer);
         if (consumer == NULL) consumer = cgroup_add_consumer(m, src->group, a->consumer);
         bool claimed = !src->history && src->again_count > 0;
         bool active = claimed || (!a->noack && src->list.count > 0);
         consumer_seen(m, consumer, active);
         deliver_again(c, src, consumer);
-        deliver_new(c, a, src, consumer);
+        if (src->selector != NULL)
+            group_deliver_of_log(c, a, src, consumer);
+        else
+            deliver_new(c, a, src, consumer);
         if (active) blocking_delivered(c->srv, a->keys[i], a->group);
     }
     model_commit(m);
@@ -290,33 +298,49 @@ static void deliver(struct client *c, const struct xread_args *a, struct source 
 
 /* ---- replying ---- */
 
-static bool is_served(const struct source *src) {
+static bool is_served(const struct group_source *src) {
     return src->history || src->again_count > 0 || src->list.count > 0;
 }
 
-static void reply_history(struct client *c, const struct source *src) {
+static void reply_one(struct client *c, const struct group_source *src, const struct event *e) {
+    if (src->selector != NULL)
+        reply_log_entry(c, e, src->view);
+    else
+        reply_entry(c, e);
+}
+
+static void reply_one_claimed(struct client *c, const struct group_source *src,
+                              const struct event *e, int64_t idle, int64_t deliveries) {
+    if (src->selector != NULL)
+        reply_log_entry_claimed(c, e, src->view, idle, deliveries);
+    else
+        reply_entry_claimed(c, e, idle, deliveries);
+}
+
+static void reply_history(struct client *c, const struct group_source *src) {
     reply_array(c, src->again_count);
     for (size_t i = 0; i < src->again_count; i++) {
         if (src->again[i].event != NULL)
-            reply_entry(c, src->again[i].event);
+            reply_one(c, src, src->again[i].event);
         else
             reply_entry_gone(c, src->again[i].id);
     }
 }
 
-static void reply_claimed(struct client *c, const struct source *src) {
+static void reply_claimed(struct client *c, const struct group_source *src) {
     reply_array(c, src->again_count + src->list.count);
     for (size_t i = 0; i < src->again_count; i++) {
         const struct redelivery *d = &src->again[i];
         /* As XPENDING: what was handed back is idle for -1 ms. */
         int64_t idle = d->nobodys ? -1 : (int64_t)model_since(&c->srv->model, d->delivered);
-        reply_entry_claimed(c, d->event, idle, deliveries_shown(d->deliveries));
+        reply_one_claimed(c, src, d->event, idle, deliveries_shown(d->deliveries));
     }
-    for (size_t i = 0; i < src->list.count; i++) reply_entry_claimed(c, src->list.events[i], 0, 0);
+    for (size_t i = 0; i < src->list.count; i++)
+        reply_one_claimed(c, src, src->list.events[i], 0, 0);
 }
 
 static void reply_sources(struct client *c, const struct xread_args *a,
-                          const struct source *sources) {
+                          const struct group_source *sources) {
     size_t served = 0;
     for (size_t i = 0; i < a->n; i++) served += is_served(&sources[i]);
     if (c->resp == 2)
@@ -324,7 +348,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
     else
         reply_map(c, served);
     for (size_t i = 0; i < a->n; i++) {
-        const struct source *src = &sources[i];
+        const struct group_source *src = &sources[i];
         if (!is_served(src)) continue;
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
@@ -332,6 +356,8 @@ static void reply_sources(struct client *c, const struct xread_args *a,
             reply_history(c, src);
         else if (a->claim)
             reply_claimed(c, src);
+        else if (src->selector != NULL)
+            reply_log_entries(c, src->list.events, src->list.count, src->view);
         else
             reply_entries(c, src->list.events, src->list.count);
         c->srv->stats.events_read += src->again_count + src->list.count;
@@ -342,7 +368,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
 
 /* The wall clock's time, ms, when the first pending entry will have been idle long enough. */
 static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
-                             const struct source *sources) {
+                             const struct group_source *sources) {
     uint64_t first = 0;
     for (size_t i = 0; i < a->n; i++) {
         const struct pending_entry *e = pending_oldest(&sources[i].group->pending);
@@ -353,20 +379,53 @@ static uint64_t claimable_at(const struct client *c, const struct xread_args *a,
     return first;
 }
 
+/* Whether one of the virtual streams has not looked at all that there was when the command came in:
+ * then nobody can say yet that there is nothing. */
+static bool is_unfinished(struct client *c, const struct xread_args *a,
+                          const struct group_source *sources) {
+    bool any = false;
+    uint64_t *until = NULL; /* of each, + 1; 0: not known yet */
+    for (size_t i = 0; i < a->n; i++) {
+        if (!sources[i].unfinished) continue;
+        if (until == NULL) until = blocking_progress(c, a->n);
+        if (until[i] == 0) until[i] = log_head(c, sources[i].view) + 1;
+        any = any || sources[i].group->scan->looked < until[i] - 1;
+    }
+    return any;
+}
+
+/* What it takes to compare events with what all wait for is bounded. */
+static bool may_wait_or_reply(struct client *c, const struct xread_args *a,
+                              const struct group_source *sources) {
+    for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
+        bool may = sources[i].selector == NULL || pages_may_wait_or_reply(c, sources[i].selector);
+        if (!may) return false;
+    }
+    return true;
+}
+
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
-                                  const struct source *sources) {
-    if (!a->block || c->srv->exec.client != NULL) {
+                                  const struct group_source *sources) {
+    bool in_exec = c->srv->exec.client != NULL;
+    bool waits = !in_exec && (a->block || is_unfinished(c, a, sources));
+    if (!waits) {
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
     }
+    if (!may_wait_or_reply(c, a, sources)) return REPLIED;
+    struct selector **selectors = xcalloc(a->n, sizeof *selectors);
+    for (size_t i = 0; i < a->n; i++) selectors[i] = sources[i].selector;
     blocking_wait_for(
         c, &(struct blocking_on){.keys = a->keys,
                                  .n = a->n,
                                  .group = a->group,
-                                 .timeout_ms = a->timeout_ms,
+                                 .timeout_ms = a->block ? a->timeout_ms : 0,
+                                 .hurries = !a->block,
+                                 .selectors = selectors,
                                  .claims = a->claim,
                                  .min_idle = a->min_idle,
                                  .recheck_at = a->claim ? claimable_at(c, a, sources) : 0});
+    free(selectors);
     return PARKED;
 }
 
@@ -377,7 +436,8 @@ static uint64_t frame_room(const struct client *c) {
     return MAX(room / (2 * sizeof(struct pending_item)), (size_t)1);
 }
 
-static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
+static enum outcome run(struct client *c, const struct xread_args *a,
+                        struct group_source *sources) {
     struct budget budget = budget_of(c, a);
     budget.entries = MIN(budget.entries, frame_room(c));
     bool known = true, served = false;
@@ -405,12 +465,15 @@ enum outcome cmd_xreadgroup(struct client *c, const struct request *r) {
         blocking_reply_over(c);
         return REPLIED;
     }
-    struct source *sources = xcalloc(a.n, sizeof *sources);
+    struct group_source *sources = xcalloc(a.n, sizeof *sources);
+    for (size_t i = 0; i < a.n; i++)
+        if (virtual_is(c, a.keys[i])) sources[i].selector = virtual_selector(a.keys[i]);
     enum outcome outcome = run(c, &a, sources);
     for (size_t i = 0; i < a.n; i++) {
         entry_list_clear(&sources[i].list);
         free(sources[i].again);
         free(sources[i].gone);
+        selector_unref(sources[i].selector);
     }
     free(sources);
     return outcome;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "server/client/transaction.h"
 #include "server/command/monitor.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -24,7 +25,11 @@ static uint64_t name_hash(const char *lower, size_t len) {
 
 bool command_decided(const struct command *cmd) {
     unsigned view = cmd->flags & (CMD_SETTLED | CMD_NEWEST | CMD_NO_DATA);
+    unsigned on_virtual = cmd->flags & (CMD_VIRTUAL | CMD_NOT_VIRTUAL);
     if (cmd->run == NULL) return true;
+    if (command_has_keys(cmd) ? on_virtual != CMD_VIRTUAL && on_virtual != CMD_NOT_VIRTUAL
+                              : on_virtual != 0)
+        return false;
     if (view != CMD_SETTLED && view != CMD_NEWEST && view != CMD_NO_DATA) return false;
     if (cmd->flags & (CMD_NO_MULTI | CMD_UNQUEUED)) return true;
     bool model = cmd->flags & (CMD_READ | CMD_WRITE);
@@ -35,7 +40,9 @@ bool command_decided(const struct command *cmd) {
 static void prepare(struct command *cmd, const struct command *container) {
     cmd->container = container;
     if (!command_decided(cmd))
-        log_warning("command table: %s: what does it read, is it OUTSIDE or HARMLESS?", cmd->name);
+        log_warning("command table: %s: what does it read, is it OUTSIDE or HARMLESS, does it "
+                    "take virtual names?",
+                    cmd->name);
     assert(command_decided(cmd));
     for (struct command *sub = cmd->subcommands; sub != NULL && sub->name != NULL; sub++)
         prepare(sub, cmd);
@@ -227,6 +234,7 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
                     command_full_name(cmd));
     else
         good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
+    if (good && UNLIKELY(virtual_may_be_named(cmd, r))) good = virtual_allowed_or_reply(c, cmd, r);
     if (!good) cmd->stats.rejected++;
     return good;
 }

@@ -53,6 +53,10 @@ enum command_flag {
      * they change cannot be taken back, so they see to it before. */
     CMD_BOUNDED = 1 << 19,
     CMD_SUBSCRIBES = 1 << 20, /* allowed on a connection of RESP2 that has subscriptions */
+    /* Each row with keys has one of these: what it does with virtual names (virtual.h). */
+    CMD_VIRTUAL = 1 << 21,     /* serves them: its function asks virtual_is */
+    CMD_NOT_VIRTUAL = 1 << 22, /* refuses them, and nothing of it is done */
+    CMD_FREES_NAME = 1 << 23,  /* takes its name away from a stream: the first key's, or of all */
 };
 
 struct command_stats {
@@ -68,6 +72,7 @@ struct command {
     int first_key, last_key, key_step;    /* as Redis' COMMAND says; 0: no keys, or: */
     keys_fn *find_keys;                   /* they stand elsewhere; NULL: not so */
     const char *key_use, *second_key_use; /* what becomes of keys; NULL: as command_key_use says */
+    const char *virtual_advice;           /* NOT_VIRTUAL: what to do instead; NULL: the obvious */
     const char *group, *since, *syntax, *summary; /* syntax: the arguments as in the docs */
     struct command *subcommands;                  /* terminated by a NULL name; NULL: none */
     /* OUTSIDE: does, for EXEC's rehearsal, what the outcome of later commands may depend on, in a
@@ -101,7 +106,8 @@ struct command *command_find(const struct str *argv, size_t argc);
 struct command *command_find_top(struct str name);
 /* "get" or "config|get"; NULL: unknown. */
 const struct command *command_find_full(struct str name);
-/* Whether the row says what the command reads, and what EXEC can do with it. */
+/* Whether the row says what the command reads, what EXEC can do with it, and what it does with
+ * virtual names. */
 bool command_decided(const struct command *cmd);
 bool command_has_keys(const struct command *cmd);
 /* See keys_fn; there is room for argc keys. The arguments may be wrong: then there may be none. */

@@ -11,6 +11,7 @@ void blocking_init(struct server *srv) {
     hash_init(&srv->blocking->keys);
     hash_init(&srv->blocking->sets);
     list_init(&srv->blocking->ready);
+    list_init(&srv->blocking->scanning);
     live_init(&srv->blocking->live);
 }
 
@@ -72,12 +73,18 @@ struct blocked *blocked_of(struct client *c) {
     return c->wait.blocked;
 }
 
-bool blocking_ids(struct client *c, size_t n, struct entry_id **ids) {
+const struct entry_id *blocking_kept_ids(const struct client *c) {
+    return c->wait.blocked != NULL ? c->wait.blocked->ids : NULL;
+}
+
+struct entry_id *blocking_keep_ids(struct client *c, size_t n) {
     struct blocked *w = blocked_of(c);
-    bool again = w->ids != NULL;
-    if (!again) w->ids = xcalloc(n, sizeof *w->ids);
-    *ids = w->ids;
-    return again;
+    if (w->ids == NULL) w->ids = xcalloc(n, sizeof *w->ids);
+    return w->ids;
+}
+
+bool blocking_has_waited(const struct client *c) {
+    return c->wait.blocked != NULL && c->wait.blocked->links != NULL;
 }
 
 /* The first event of the log that nobody has been shown: what is visible now, the command that
@@ -106,6 +113,7 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     w->claims = on->claims;
     w->in_group = kind == SET_GROUP;
     w->min_idle = on->min_idle;
+    w->hurries = on->hurries;
     struct str group = kind == SET_GROUP ? on->group : STR("");
     for (size_t i = 0; i < on->n; i++) {
         struct blocked_link *link = &w->links[i];
@@ -117,14 +125,20 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
         list_append(&link->set->waiters, &link->node);
         link->set->links++;
         link->set->claimers += on->claims;
+        link->set->hurried += on->hurries;
+        bool scans = kind == SET_GROUP && on->selectors != NULL && on->selectors[i] != NULL;
+        if (scans && link->set->selector == NULL)
+            link->set->selector = selector_ref(on->selectors[i]);
         link->set->key->links++;
     }
-    blocked_begin(c, w, on->timeout_ms);
+    if (on->selectors != NULL && kind == SET_ENTRIES) blocked_make_watches(w, on->n);
+    if (!w->began) blocked_begin(c, w, on->timeout_ms);
 }
 
 void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms) {
     /* The clock's reading is rounded down; nobody is to wait less than what was asked for. */
     w->deadline_ms = timeout_ms > 0 ? c->srv->clock.now_ms + timeout_ms + 1 : 0;
+    w->began = true;
     c->wait.set = true;
     c->wait.deadline_ms = 0;
     c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
@@ -139,7 +153,7 @@ void blocked_park(struct client *c, struct blocked *w) {
 
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (w == NULL || (w->links == NULL && !w->listens && !w->watches)) return;
+    if (w == NULL || (w->links == NULL && !w->listens && !w->on_checkpoint)) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);
@@ -157,6 +171,32 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
         set->told_at = MAX(set->told_at, c->srv->model.wall);
         if (on->recheck_at == 0) list_append(&set->unlooking, &w->links[i].later);
     }
+    for (size_t i = 0; on->selectors != NULL && i < on->n; i++) {
+        if (on->selectors[i] == NULL) continue;
+        if (kind == SET_GROUP)
+            blocked_scan(c->srv, w->links[i].set);
+        else
+            blocked_watch(w, i, on->selectors[i], on->looked[i]);
+    }
+    blocked_park(c, w);
+}
+
+uint64_t *blocking_progress(struct client *c, size_t n) {
+    struct blocked *w = blocked_of(c);
+    uint64_t generation = c->srv->model.generation;
+    if (w->progress == NULL)
+        w->progress = xcalloc(n, sizeof *w->progress);
+    else if (w->generation != generation)
+        memset(w->progress, 0, n * sizeof *w->progress);
+    w->generation = generation;
+    return w->progress;
+}
+
+void blocking_pause(struct client *c, uint64_t timeout_ms) {
+    struct blocked *w = blocked_of(c);
+    if (c->need != NULL) need_finish(c);
+    if (!w->began) blocked_begin(c, w, timeout_ms);
+    set_due(&c->srv->blocking->looks, &w->look, 1); /* at once, whatever becomes of the clock */
     blocked_park(c, w);
 }
 
@@ -186,10 +226,13 @@ void blocking_finish(struct client *c) {
     c->wait.blocked = NULL;
     heap_remove(&b->due, &w->due);
     heap_remove(&b->looks, &w->look);
-    live_unwatch(&b->live, &w->live);
     named_unwatch(&w->named);
-    for (size_t i = 0; i < w->link_count; i++) blocked_unlink(b, &w->links[i], w->claims);
+    for (size_t i = 0; i < w->watch_count; i++) live_unwatch(&b->live, &w->watches[i].live);
+    for (size_t i = 0; i < w->link_count; i++)
+        blocked_unlink(c->srv, &w->links[i], w->claims, w->hurries);
     free(w->links);
+    free(w->watches);
+    free(w->progress);
     free(w->ids);
     free(w);
 }

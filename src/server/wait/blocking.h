@@ -20,10 +20,15 @@ struct blocking_on {
     const struct str *keys; /* copied, as all of it, when the command begins to wait */
     size_t n;
     const struct entry_id *after; /* XREAD: entries beyond these, of each key */
-    struct str group;             /* XREADGROUP; ptr NULL: none */
-    uint64_t timeout_ms;          /* 0: no end; counts from the first run */
-    bool claims;                  /* XREADGROUP CLAIM: */
-    uint64_t min_idle;            /* ms */
+    /* Of each key that is a virtual stream its selector, and up to where in the log it was looked
+     * at; NULL: it is none. Not given: none is. */
+    struct selector *const *selectors;
+    const uint64_t *looked;
+    bool hurries;     /* XREADGROUP without BLOCK: until the groups have looked at all there is */
+    struct str group; /* XREADGROUP; ptr NULL: none */
+    uint64_t timeout_ms; /* 0: no end; counts from the first run */
+    bool claims;         /* XREADGROUP CLAIM: */
+    uint64_t min_idle;   /* ms */
     uint64_t recheck_at; /* when an entry may be claimed: blocking_claimable_at; 0: unknown */
 };
 
@@ -31,9 +36,19 @@ struct blocking_on {
  * the earliest in the next ms. */
 uint64_t blocking_claimable_at(const struct server *srv, uint64_t delivered_ms, uint64_t min_idle);
 
-/* Ids that '$' stood for when the command ran first, kept until it replies: n of them, zeroed at
- * first. true: this is not the first time. */
-bool blocking_ids(struct client *c, size_t n, struct entry_id **ids);
+/* Ids that '$' stood for when the command ran first, kept until it replies. NULL: none are kept. */
+const struct entry_id *blocking_kept_ids(const struct client *c);
+struct entry_id *blocking_keep_ids(struct client *c, size_t n);
+/* Whether it has waited before. */
+bool blocking_has_waited(const struct client *c);
+/* How far in the log a command has looked for each of n things in vain, kept until it replies:
+ * zeroed at first, and when positions do not mean what they did. */
+uint64_t *blocking_progress(struct client *c, size_t n);
+/* Up to where the log was looked at for the i-th key while the command waited; 0: it did not. */
+uint64_t blocking_looked(const struct client *c, size_t i);
+/* Parks the command until the next turn: what is left to look at is much. What was loaded for it is
+ * given back. timeout_ms as of blocking_wait_for; 0 also if it does not wait. */
+void blocking_pause(struct client *c, uint64_t timeout_ms);
 /* Parks the command: call it as the last thing before returning PARKED, on every run. */
 void blocking_wait_for(struct client *c, const struct blocking_on *on);
 /* The same for a command that nothing but time or CLIENT UNBLOCK can end (keys of types that do not
@@ -83,8 +98,9 @@ void blocking_delivered(struct server *srv, struct str name, struct str group);
 
 /* Runs the commands for which something became visible. Once a turn. */
 void blocking_serve(struct server *srv);
-void blocking_serve_live(struct server *srv);  /* its part for who listens */
-void blocking_serve_named(struct server *srv); /* and for who waits for a checkpoint */
+void blocking_serve_live(struct server *srv);  /* its part for who listens ... */
+void blocking_serve_scans(struct server *srv); /* ... and for groups of virtual streams */
+void blocking_serve_named(struct server *srv); /* ... and for who waits for a checkpoint */
 bool blocking_named_due(const struct server *srv);
 /* Queues those whose time has come. Once a turn, before blocking_serve. */
 void blocking_check_deadlines(struct server *srv);

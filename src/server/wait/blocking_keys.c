@@ -56,6 +56,7 @@ struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key,
     if (group.len > 0) memcpy(set->group, group.ptr, group.len);
     list_init(&set->waiters);
     list_init(&set->unlooking);
+    list_init(&set->scanning);
     hash_insert(&b->sets, &set->of, set_hash(key, kind, group));
     list_init(&set->node);
     list_append(&key->sets, &set->node);
@@ -70,22 +71,27 @@ void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key) {
     free(key);
 }
 
-void blocked_set_free_if_unused(struct blocking *b, struct blocked_set *set) {
+void blocked_set_free_if_unused(struct server *srv, struct blocked_set *set) {
+    struct blocking *b = srv->blocking;
     if (set->links > 0 || set->serving) return;
+    if (UNLIKELY(set->selector != NULL)) blocked_scan_end(srv, set);
     list_remove(&set->node);
     hash_remove(&b->sets, &set->of);
     if (set->kind == SET_GROUP && --set->key->group_sets == 0) b->keys_on_nokey--;
     free(set);
 }
 
-void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims) {
+void blocked_unlink(struct server *srv, struct blocked_link *link, bool claims, bool hurries) {
+    struct blocking *b = srv->blocking;
     struct blocked_set *set = link->set;
     struct blocked_key *key = set->key;
     list_remove(&link->node);
     list_remove(&link->later);
     set->links--;
-    if (claims) set->claimers--;
-    blocked_set_free_if_unused(b, set);
+    set->claimers -= claims;
+    set->hurried -= hurries;
+    if (UNLIKELY(set->selector != NULL) && set->links > 0) blocked_scan(srv, set);
+    blocked_set_free_if_unused(srv, set);
     key->links--;
     blocked_key_free_if_unused(b, key);
 }

@@ -15,19 +15,47 @@ struct live *blocking_live(const struct server *srv) {
 bool blocking_listened(const struct client *c, uint64_t *from) {
     const struct blocked *w = c->wait.blocked;
     if (w == NULL || !w->listens) return false;
-    *from = live_looked_up_to(&c->srv->blocking->live, &w->live);
+    *from = live_looked_up_to(&c->srv->blocking->live, &w->watches[0].live);
     return true;
 }
 
 size_t blocking_bytes(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
-    return w != NULL ? sizeof *w + w->link_count * sizeof *w->links + live_watcher_bytes(&w->live)
-                     : 0;
+    if (w == NULL) return 0;
+    size_t bytes = sizeof *w + w->link_count * sizeof *w->links;
+    for (size_t i = 0; i < w->watch_count; i++)
+        bytes += sizeof w->watches[i] + live_watcher_bytes(&w->watches[i].live);
+    return bytes;
+}
+
+uint64_t blocking_looked(const struct client *c, size_t i) {
+    const struct blocked *w = c->wait.blocked;
+    if (w == NULL || i >= w->watch_count || w->watches[i].live.emptied) return 0;
+    return live_looked_up_to(&c->srv->blocking->live, &w->watches[i].live);
+}
+
+void blocked_make_watches(struct blocked *w, size_t n) {
+    if (w->watches != NULL) return;
+    w->watches = xcalloc(n, sizeof *w->watches);
+    w->watch_count = n;
+    for (size_t i = 0; i < n; i++) {
+        list_init(&w->watches[i].live.node);
+        w->watches[i].of = w;
+    }
+}
+
+void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint64_t from) {
+    struct server *srv = w->client->srv;
+    struct live_watcher *live = &w->watches[i].live;
+    live_unwatch(&srv->blocking->live, live);
+    live->from = from;
+    live->emptied = false;
+    live_watch(&srv->blocking->live, &srv->model, selector, live);
 }
 
 bool blocking_emptied(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
-    return w != NULL && w->listens && w->live.emptied;
+    return w != NULL && w->listens && w->watches[0].live.emptied;
 }
 
 bool blocking_may_listen(const struct client *c, const struct selector *selector) {
@@ -40,12 +68,10 @@ void blocking_log_emptied(struct server *srv) {
 
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
                      uint64_t timeout_ms) {
-    struct server *srv = c->srv;
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
-    live_unwatch(&srv->blocking->live, &w->live);
-    w->live.from = from;
-    live_watch(&srv->blocking->live, &srv->model, selector, &w->live);
+    blocked_make_watches(w, 1);
+    blocked_watch(w, 0, selector, from);
     if (!w->listens) blocked_begin(c, w, timeout_ms);
     w->listens = true;
     blocked_park(c, w);
@@ -57,6 +83,10 @@ void blocking_serve_live(struct server *srv) {
     for (size_t n = 0; n < WOKEN_A_TURN && !list_empty(&l->woken); n++) {
         struct live_watcher *woken = LIST_ENTRY(l->woken.next, struct live_watcher, node);
         list_remove(&woken->node);
-        blocked_run(CONTAINER_OF(woken, struct blocked, live)->client);
+        struct blocked_watch *watch = CONTAINER_OF(woken, struct blocked_watch, live);
+        if (watch->of != NULL)
+            blocked_run(watch->of->client);
+        else
+            blocked_scan_woken(srv, watch->set);
     }
 }

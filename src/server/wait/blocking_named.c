@@ -11,8 +11,8 @@ void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64
     named_unwatch(&w->named);
     named_watch(n, sequence, &w->named); /* which pins it */
     if (c->need != NULL) need_finish(c);
-    if (!w->watches) blocked_begin(c, w, timeout_ms);
-    w->watches = true;
+    if (!w->on_checkpoint) blocked_begin(c, w, timeout_ms);
+    w->on_checkpoint = true;
     blocked_park(c, w);
 }
 

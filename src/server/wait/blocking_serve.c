@@ -15,6 +15,11 @@ static void make_ready(struct blocking *b, struct blocked_key *key) {
     if (!list_linked(&key->ready)) list_append(&b->ready, &key->ready);
 }
 
+void blocked_key_has_new(struct blocking *b, struct blocked_key *key) {
+    key->has_new = true;
+    make_ready(b, key);
+}
+
 static void key_changed(struct blocking *b, struct blocked_key *key) {
     key->changed = true;
     key->changed_frame = 0;
@@ -94,8 +99,7 @@ static void find_ready(struct server *srv) {
         struct blocked_key *key =
             blocked_key_find(b, stream_name_str(model_name_at(m, e, settled)));
         if (key == NULL) continue;
-        key->has_new = true;
-        make_ready(b, key);
+        blocked_key_has_new(b, key);
     }
 }
 
@@ -117,6 +121,7 @@ static struct stream *stream_of(struct server *srv, const struct blocked_key *ke
  * members have to hear of it. */
 static bool group_has_new(struct server *srv, const struct blocked_set *set) {
     struct model *m = &srv->model;
+    if (UNLIKELY(set->selector != NULL)) return blocked_scan_has(srv, set);
     struct stream *s = stream_of(srv, set->key);
     if (s == NULL || s->state != STREAM_LIVE || stream_is_string(s)) return true;
     const struct cgroup *g = cgroup_find(s, str_of(set->group, set->group_len));
@@ -157,9 +162,10 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
     list_splice(&todo, &set->waiters);
     while (!list_empty(&todo)) {
         struct blocked_link *link = LIST_ENTRY(todo.next, struct blocked_link, node);
-        bool claims = all && link->client->wait.blocked->claims;
-        if (set->kind == SET_GROUP && !claims && !group_has_new(srv, set)) {
-            if (set->claimers == 0 || !all) break;
+        const struct blocked *w = link->client->wait.blocked;
+        bool looks = (all && w->claims) || w->hurries;
+        if (set->kind == SET_GROUP && !looks && !group_has_new(srv, set)) {
+            if ((set->claimers == 0 || !all) && set->hurried == 0) break;
         } else if (set->kind == SET_GROUP || entry_id_cmp(last, link->after) > 0) {
             list_remove(&link->node);
             list_append(&done, &link->node);
@@ -184,8 +190,9 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
         set->serving = false;
         if (set->delivered) recheck_claimers(srv, set);
         set->delivered = false;
+        if (UNLIKELY(set->selector != NULL)) blocked_scan_served(srv, set);
         next = it->next;
-        blocked_set_free_if_unused(b, set);
+        blocked_set_free_if_unused(srv, set);
     }
     key->serving = false;
     blocked_key_free_if_unused(b, key);
@@ -196,6 +203,7 @@ void blocking_serve(struct server *srv) {
     if (b->live.watchers + b->live.followers > 0 || !list_empty(&b->live.woken))
         blocking_serve_live(srv);
     if (UNLIKELY(blocking_named_due(srv))) blocking_serve_named(srv);
+    if (!list_empty(&b->scanning) || !list_empty(&srv->model.scanned)) blocking_serve_scans(srv);
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
@@ -236,7 +244,8 @@ static bool ready_now(const struct server *srv) {
 
 uint64_t blocking_due(const struct server *srv) {
     const struct blocking *b = srv->blocking;
-    if (ready_now(srv) || live_is_behind(&b->live, &srv->model) || !list_empty(&b->live.woken))
+    if (ready_now(srv) || live_is_behind(&b->live, &srv->model) || !list_empty(&b->live.woken) ||
+        blocking_scans(srv))
         return 0;
     if (blocking_named_due(srv)) return 0;
     const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);

@@ -30,6 +30,13 @@ struct blocked_key {
     char name[];
 };
 
+/* For events of one selector: a connection's, or a group's of a virtual stream. */
+struct blocked_watch {
+    struct live_watcher live;
+    struct blocked *of;      /* NULL: */
+    struct blocked_set *set; /* whose members wait */
+};
+
 struct blocked_set {
     struct list node;    /* blocked_key.sets */
     struct hash_node of; /* blocking.sets: by key, kind and group */
@@ -42,6 +49,12 @@ struct blocked_set {
     uint64_t told_at;      /* ms, wall clock: when they last heard of a delivery, or came */
     bool serving;
     bool delivered; /* meanwhile: those who claim have something to look at later */
+    /* A group of a virtual stream: what it selects (a reference; NULL: it is none), the members who
+     * do not wait for events but for the end of looking, and blocking_scan.c's. */
+    struct selector *selector;
+    size_t hurried;
+    struct blocked_watch watch;
+    struct list scanning; /* blocking.scanning */
     size_t group_len;
     char group[];
 };
@@ -57,15 +70,20 @@ struct blocked_link {
 /* What a connection waits for: client.wait.blocked. */
 struct blocked {
     struct client *client;
+    bool began;           /* its time runs */
     struct entry_id *ids; /* '$' */
     struct blocked_link *links;
     size_t link_count;
+    struct blocked_watch *watches; /* of the keys that are virtual; EREAD's is the only one */
+    size_t watch_count;
+    uint64_t *progress; /* see blocking_progress; of this generation of the model */
+    uint64_t generation;
     bool claims;
     bool in_group; /* XREADGROUP: what it gets is pending from then on */
+    bool hurries;  /* blocking_on.hurries */
     uint64_t min_idle;
-    bool listens; /* for events of a selector: */
-    struct live_watcher live;
-    bool watches; /* for a checkpoint: */
+    bool listens;               /* for events of a selector, by blocking_listen */
+    bool on_checkpoint;         /* for a checkpoint: */
     struct named_watcher named;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
@@ -74,6 +92,7 @@ struct blocked {
 struct blocking {
     struct hash_table keys, sets;
     struct list ready;
+    struct list scanning; /* sets whose groups look on */
     struct live live;
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
@@ -87,6 +106,10 @@ struct blocking {
 struct blocked *blocked_of(struct client *c);
 /* The wait begins: no end when timeout_ms is 0. */
 void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms);
+/* So many watches. */
+void blocked_make_watches(struct blocked *w, size_t n);
+/* From now on it is woken by events of the selector from `from` on. */
+void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint64_t from);
 /* Parks the command, on every run. */
 void blocked_park(struct client *c, struct blocked *w);
 /* blocking_serve.c. Runs the command now, not with the others that were woken in this turn: whether
@@ -100,8 +123,23 @@ struct blocked_set *blocked_set_find(struct blocking *b, const struct blocked_ke
                                      enum set_kind kind, struct str group);
 struct blocked_set *blocked_set_get(struct blocking *b, struct blocked_key *key, enum set_kind kind,
                                     struct str group);
-void blocked_unlink(struct blocking *b, struct blocked_link *link, bool claims);
+void blocked_unlink(struct server *srv, struct blocked_link *link, bool claims, bool hurries);
 void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key);
-void blocked_set_free_if_unused(struct blocking *b, struct blocked_set *set);
+void blocked_set_free_if_unused(struct server *srv, struct blocked_set *set);
+
+/* blocking_serve.c: the key's commands are run when its turn comes, as if entries had become
+ * visible. */
+void blocked_key_has_new(struct blocking *b, struct blocked_key *key);
+/* blocking_scan.c. The set's members wait: its group looks on, or for what comes. */
+void blocked_scan(struct server *srv, struct blocked_set *set);
+void blocked_scan_end(struct server *srv, struct blocked_set *set);
+/* Its members were run, as far as there was something for them. */
+void blocked_scan_served(struct server *srv, struct blocked_set *set);
+/* Whether there is something to do for those who wait. */
+bool blocking_scans(const struct server *srv);
+/* Whether the group has something for them, or they should look for themselves. */
+bool blocked_scan_has(struct server *srv, const struct blocked_set *set);
+/* An event has come for it. */
+void blocked_scan_woken(struct server *srv, struct blocked_set *set);
 
 #endif

@@ -59,8 +59,8 @@ void item_forget(struct need *need, struct need_item *item) {
     list_remove(&item->node);
     list_remove(&item->waiting);
     if (item->kind == ITEM_PAGE) hash_remove(&need->pages, &item->by_stream);
-    if (item->kind == ITEM_PAGE || item->kind == ITEM_EVENT || item->kind == ITEM_ENTRY)
-        hash_remove(&need->asked, &item->by_key);
+    bool by_key = item->kind == ITEM_EVENT || item->kind == ITEM_ENTRY || item->kind == ITEM_COUNT;
+    if (item->kind == ITEM_PAGE || by_key) hash_remove(&need->asked, &item->by_key);
     item_free(item);
 }
 

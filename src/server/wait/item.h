@@ -22,6 +22,7 @@ enum item_kind {
     ITEM_EVENT,
     ITEM_ENTRY,
     ITEM_PAGE,
+    ITEM_COUNT,
     ITEM_LIST,
     ITEM_KEYS,
     ITEM_NAMED_LIST,
@@ -33,7 +34,7 @@ struct need_item {
     struct list waiting;        /* in need.waiting: the store does not know of it yet */
     uint64_t reserved;          /* bytes that it was asked for with */
     bool heads;                 /* PAGE: only ids and numbers of its events are kept */
-    struct hash_node by_key;    /* EVENT, ENTRY, PAGE: of need.asked */
+    struct hash_node by_key;    /* EVENT, ENTRY, PAGE, COUNT: of need.asked */
     struct hash_node by_stream; /* PAGE: of need.pages */
     struct client *client;      /* NULL: orphan */
     struct server *srv;
@@ -48,7 +49,7 @@ struct need_item {
     struct stream *pinned; /* STREAM, once loaded */
     struct named *named;   /* NAMED: the same */
     struct store_request request;
-    struct selector *selector; /* PAGE: a reference, for the reader thread; or NULL */
+    struct selector *selector; /* PAGE, COUNT: a reference, for the reader thread; or NULL */
     char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
     struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
 };

@@ -22,7 +22,8 @@ struct listing {
 
 static bool matches(const struct key_query *q, const struct stream_record *r) {
     struct str name = str_of(r->name, r->name_len);
-    if (r->is_string ? q->no_strings : q->no_streams) return false;
+    if (r->kind == KIND_VIRTUAL) return false;
+    if (r->kind == KIND_STRING ? q->no_strings : q->no_streams) return false;
     if (q->category.len > 0 && !str_eq(stream_category(name), q->category)) return false;
     return q->pattern.len == 0 || str_match_glob(q->pattern, name, false);
 }

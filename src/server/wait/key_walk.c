@@ -163,6 +163,7 @@ static bool walk_listed(struct key_walk *w, size_t *work) {
         const struct stream_name *name = l->names[w->at];
         const struct note *note = find_note(w, name->rec.number);
         bool listed = note == NULL || (!note->gone && note->given == NULL);
+        listed = listed && name->rec.kind != KIND_VIRTUAL;
         if (listed && !is_over(w, note, l->expires[w->at])) put_name(w, stream_name_str(name));
     }
     return true;
@@ -170,7 +171,7 @@ static bool walk_listed(struct key_walk *w, size_t *work) {
 
 static void put_given(struct key_walk *w, const struct note *note) {
     const struct stream_record *r = note->given;
-    if (r == NULL || note->gone || is_over(w, note, 0)) return;
+    if (r == NULL || r->kind == KIND_VIRTUAL || note->gone || is_over(w, note, 0)) return;
     struct str name = str_of(r->name, r->name_len);
     if (str_match_glob(w->of.pattern, name, false)) put_name(w, name);
 }

@@ -318,7 +318,7 @@ bool need_read(struct client *c, struct read *r) {
     if (model_read(m, r, page, &range)) {
         if (page != NULL && r->stream != NULL && r->selector == NULL && !r->heads)
             item->keeps = stream_origin(r->stream);
-        if (r->stream == NULL && c->view == VIEW_NEWEST) client_tells(c, m->decided);
+        if (r->stream == NULL && r->horizon == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
     }
     if (item != NULL) { /* of before a flush or a void: once more */

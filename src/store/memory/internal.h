@@ -134,6 +134,8 @@ int memory_find_entry(struct backend_conn *c, uint64_t stream, uint64_t from, st
                       uint64_t *version, uint64_t *applied, struct err *err);
 int memory_list_ids(struct backend_conn *c, const struct uuid *from, size_t count_max,
                     struct id_list *out, struct err *err);
+int memory_list_reserved(struct backend_conn *c, size_t count_max, struct stream_list *out,
+                         struct err *err);
 int memory_list_expiring(struct backend_conn *c, uint64_t until, size_t count_max,
                          struct stream_list *out, struct err *err);
 int memory_read_id(struct backend_conn *c, const struct uuid *id, struct event **out,

@@ -33,7 +33,7 @@ static void set_name(struct memory_store *m, struct memory_stream *s,
                      const struct stream_record *r) {
     struct str name = str_of(r->name, r->name_len);
     s->name = stream_name_create(r->number, r->created, name);
-    s->name->rec.is_string = r->is_string;
+    s->name->rec.kind = r->kind;
     hash_insert(&m->names, &s->node, hash_bytes(name.ptr, name.len));
 }
 
@@ -45,7 +45,7 @@ static void add_stream(struct memory_store *m, const struct stream_record *r) {
     m->streams = memory_grow(m->streams, &m->stream_cap, r->number + 1, sizeof *m->streams);
     while (m->stream_end <= r->number) m->streams[m->stream_end++] = NULL;
     m->streams[r->number] = s;
-    m->state.stream_count++;
+    m->state.stream_count += r->kind != KIND_VIRTUAL;
     m->state.next_stream = MAX(m->state.next_stream, r->number + 1);
 }
 
@@ -137,6 +137,7 @@ static void drop_stream(struct memory_store *m, uint64_t number) {
     assert(s != NULL);
     for (uint64_t i = s->trimmed; i < s->count; i++) remove_event(m, s->sequences[i]);
     while (s->group_count > 0) memory_drop_group(m, s->groups[s->group_count - 1]);
+    m->state.stream_count -= s->name->rec.kind != KIND_VIRTUAL;
     memory_prune_idempotent(m, s, true);
     hash_remove(&m->names, &s->node);
     stream_name_unref(s->name);
@@ -145,7 +146,6 @@ static void drop_stream(struct memory_store *m, uint64_t number) {
     free(s->value);
     free(s);
     m->streams[number] = NULL;
-    m->state.stream_count--;
 }
 
 static void empty(struct memory_store *m) {
@@ -398,6 +398,7 @@ const struct backend backend_memory = {
     .read_events = memory_read_events,
     .find_entry = memory_find_entry,
     .list_expiring = memory_list_expiring,
+    .list_reserved = memory_list_reserved,
     .list_ids = memory_list_ids,
     .read_id = memory_read_id,
     .list_streams = memory_list_streams,

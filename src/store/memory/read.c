@@ -82,7 +82,7 @@ static void head_of(const struct memory_store *m, const struct memory_stream *s,
                     struct stream_head *out) {
     const struct event_record *last = NULL;
     out->exists = true;
-    out->is_string = s->name->rec.is_string != 0;
+    out->kind = s->name->rec.kind;
     out->number = s->name->rec.number;
     out->created = s->name->rec.created;
     out->next_version = memory_next_version(s);
@@ -145,7 +145,13 @@ int memory_read_events(struct backend_conn *c, const struct read_range *range, s
             break;
         }
         const struct stream_name *name = m->streams[r->stream]->name;
-        if (range->selector == NULL || selector_match(range->selector, r, stream_name_str(name)))
+        out->passed = r->sequence;
+        out->passed_recorded = r->recorded;
+        if (range->selector != NULL && !selector_match(range->selector, r, stream_name_str(name)))
+            continue;
+        if (range->counts)
+            out->counted++;
+        else
             add_copy(out, r, name);
     }
     pthread_mutex_unlock(&m->mutex);
@@ -223,6 +229,23 @@ int memory_list_streams(struct backend_conn *c, uint64_t from, struct str patter
         struct str name = stream_name_str(n);
         if (category.len > 0 && !str_eq(stream_category(name), category)) continue;
         if (pattern.len > 0 && !str_match_glob(pattern, name, false)) continue;
+        stream_list_add(out, copy_name(n), m->streams[i]->state.expires);
+    }
+    pthread_mutex_unlock(&m->mutex);
+    return 0;
+}
+
+int memory_list_reserved(struct backend_conn *c, size_t count_max, struct stream_list *out,
+                         struct err *err) {
+    struct memory_store *m = c->store;
+    UNUSED(err);
+    pthread_mutex_lock(&m->mutex);
+    out->done = true;
+    for (size_t i = 1; i < m->stream_end; i++) {
+        const struct stream_name *n = m->streams[i] != NULL ? m->streams[i]->name : NULL;
+        if (n == NULL || n->rec.name[0] != '@' || n->rec.kind == KIND_VIRTUAL) continue;
+        out->done = !stream_list_full(out, count_max);
+        if (!out->done) break;
         stream_list_add(out, copy_name(n), m->streams[i]->state.expires);
     }
     pthread_mutex_unlock(&m->mutex);

@@ -115,7 +115,6 @@ static int add_stream(const struct stream_record *s, struct sqlite_state *state,
     if (s->number > INDEX_STREAM_MAX)
         return err_set(err, ERR_TOO_LARGE, "stream number %llu is over the limit of %llu",
                        (unsigned long long)s->number, (unsigned long long)INDEX_STREAM_MAX);
-    state->s.stream_count++;
     state->s.next_stream = MAX(state->s.next_stream, s->number + 1);
     return 0;
 }
@@ -202,10 +201,11 @@ static int apply_record(struct backend_conn *c, const struct record *r, struct s
     case RECORD_TIMELINE:
         return sqlite_add_timeline(c, r->body, err);
     case RECORD_STREAM:
+        state->s.stream_count += (uint64_t)record_streams(r);
         rc = add_stream(r->body, state, err);
         break;
     case RECORD_DELETE:
-        state->s.stream_count--;
+        state->s.stream_count -= record_streams(r) < 0;
         break;
     case RECORD_RENAME:
         state->renames++;

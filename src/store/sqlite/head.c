@@ -132,7 +132,8 @@ static void head_of_row(sqlite3_stmt *row, struct stream_head *h, struct stream_
     h->exists = true;
     h->number = (uint64_t)sqlite3_column_int64(row, 0);
     h->created = (uint64_t)sqlite3_column_int64(row, 1);
-    h->is_string = sqlite3_column_int(row, 2) != 0;
+    int kind = sqlite3_column_int(row, 2);
+    h->kind = kind == KIND_STRING || kind == KIND_VIRTUAL ? (enum stream_kind)kind : KIND_STREAM;
     state->present = sqlite3_column_type(row, 4) != SQLITE_NULL;
     if (!state->present) return;
     d->first_version = (uint64_t)sqlite3_column_int64(row, 3);
@@ -179,7 +180,7 @@ static int head_of(struct backend_conn *c, const struct snapshot *s, struct str 
     struct stream_detail *d = out->detail = xcalloc(1, sizeof *d);
     head_of_row(stmt, out, d, &state);
     sqlite3_reset(stmt);
-    if (out->is_string) { /* it has no events */
+    if (out->kind == KIND_STRING) { /* it has no events */
         out->next_version = state.next_version;
         out->entry_ms = state.last.ms;
         out->entry_seq = state.last.seq;

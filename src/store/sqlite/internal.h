@@ -339,6 +339,8 @@ int sqlite_find_entry(struct backend_conn *r, uint64_t stream, uint64_t from, st
                       uint64_t *version, uint64_t *applied, struct err *err);
 int sqlite_list_ids(struct backend_conn *r, const struct uuid *from, size_t count_max,
                     struct id_list *out, struct err *err);
+int sqlite_list_reserved(struct backend_conn *w, size_t count_max, struct stream_list *out,
+                         struct err *err);
 int sqlite_list_expiring(struct backend_conn *r, uint64_t until, size_t count_max,
                          struct stream_list *out, struct err *err);
 int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,

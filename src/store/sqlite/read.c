@@ -97,7 +97,8 @@ struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row) {
     const void *key = sqlite3_column_blob(row, 3);
     if (name == NULL || len == 0 || len > UINT16_MAX || number == 0 || number > INDEX_STREAM_MAX)
         return NULL;
-    bool is_string = sqlite3_column_int(row, 4) != 0;
+    int kind = sqlite3_column_int(row, 4);
+    if (kind < KIND_STREAM || kind > KIND_VIRTUAL) return NULL;
     if (key == NULL || sqlite3_column_bytes(row, 3) != (int)sizeof(struct uuid)) return NULL;
     /* The key is a hash of the name: what is in the row need not be computed again. */
     struct stream_name *n = xmalloc(sizeof *n + len);
@@ -108,7 +109,7 @@ struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row) {
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)len;
-    n->rec.is_string = is_string;
+    n->rec.kind = (uint16_t)kind;
     memcpy(n->rec.name, name, len);
     return n;
 }
@@ -356,6 +357,19 @@ int sqlite_list_streams(struct backend_conn *c, uint64_t from, struct str patter
     sqlite3_reset(stmt);
     out->done = rc == 0;
     sqlite_snapshot_end(c, &s);
+    return MIN(rc, 0);
+}
+
+int sqlite_list_reserved(struct backend_conn *c, size_t count_max, struct stream_list *out,
+                         struct err *err) {
+    sqlite3_stmt *stmt = c->stmts[SQL_RESERVED];
+    int rc;
+    while ((rc = sqlite_step(c, stmt, err)) == 1 && !stream_list_full(out, count_max)) {
+        struct stream_name *n = sqlite_stream_of_row(stmt);
+        if (n != NULL) stream_list_add(out, n, (uint64_t)sqlite3_column_int64(stmt, 5));
+    }
+    sqlite3_reset(stmt);
+    out->done = rc == 0;
     return MIN(rc, 0);
 }
 

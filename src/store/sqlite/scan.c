@@ -377,8 +377,7 @@ static bool columns_pass(const struct scan *s) {
 
 /* Whether the stream's name passes: 1 or 0, asked once a stream and page. */
 static int name_passes(struct scan *s, uint64_t number, struct err *err) {
-    if (!selector_has(s->selector, SELECT_STREAM) && !selector_has(s->selector, SELECT_CATEGORY))
-        return 1;
+    if (!selector_looks_at_names(s->selector)) return 1;
     struct page_stream *p = page_stream(s->c->r, number);
     if (p->passes < 0) {
         const struct stream_name *n = NULL;
@@ -409,6 +408,10 @@ static int fetch(struct scan *s, struct err *err) {
 }
 
 static int take(struct scan *s, uint64_t number, struct err *err) {
+    if (s->range->counts) {
+        s->out->counted++;
+        return 0;
+    }
     struct page_stream *p = page_stream(s->c->r, number);
     if (p->name == NULL) {
         const struct stream_name *n = NULL;
@@ -461,6 +464,10 @@ static int run(struct scan *s, struct err *err) {
             out->done = false;
             out->next = s->position;
             return 0;
+        }
+        if (r->stream == 0) {
+            out->passed = s->position;
+            out->passed_recorded = (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
         }
         if ((rc = look_at(s, err)) != 0) return rc;
         examined++;

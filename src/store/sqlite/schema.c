@@ -403,6 +403,11 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_EXPIRING] = "SELECT " STREAM_COLUMNS ", expires FROM streams WHERE expires <= ?1"
                      " ORDER BY expires",
     [SQL_DEADLINE] = "SELECT min(expires), count(*) FROM streams WHERE expires > ?1",
+    [SQL_RESERVED] = "SELECT " STREAM_COLUMNS ", expires FROM streams WHERE name >= '@'"
+                     " AND name < 'A' AND is_string <> 2 ORDER BY name",
+    [SQL_VIRTUAL_GROUPS] = "SELECT count(*) FROM streams s CROSS JOIN groups g"
+                           " ON g.stream = s.number"
+                           " WHERE s.name >= '@' AND s.name < 'A' AND s.is_string = 2",
     [SQL_STREAM_EXTENT] = "SELECT first_version, next_version FROM streams WHERE number = ?1",
     [SQL_ANY_HIDDEN] = "SELECT EXISTS (SELECT 1 FROM deleted_streams) OR EXISTS (SELECT 1 FROM"
                        " streams INDEXED BY streams_trimmed WHERE purged < first_version)",

@@ -362,6 +362,10 @@ static int load_state(struct backend_conn *c, struct store_state *out, struct er
     out->next_deadline = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
     out->expiring_count = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
     sqlite3_reset(stmt);
+    stmt = c->stmts[SQL_VIRTUAL_GROUPS];
+    if ((rc = sqlite_step(c, stmt, err)) < 0) return rc;
+    out->virtual_groups = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
     return sqlite_read_left(c, &out->left, err);
 }
 
@@ -422,6 +426,7 @@ const struct backend backend_sqlite = {
     .read_id = sqlite_read_id,
     .find_entry = sqlite_find_entry,
     .list_expiring = sqlite_list_expiring,
+    .list_reserved = sqlite_list_reserved,
     .list_ids = sqlite_list_ids,
     .list_streams = sqlite_list_streams,
     .read_named = sqlite_read_named,

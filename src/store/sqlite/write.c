@@ -15,7 +15,7 @@ static int drop_stream(struct backend_conn *c, uint64_t number, struct err *err)
     sqlite_bind_u64(stmt, 1, number);
     int rc = sqlite_step(c, stmt, err);
     if (rc != 1) return rc;
-    bool is_string = sqlite3_column_int(stmt, 0) != 0;
+    bool is_string = sqlite3_column_int(stmt, 0) == KIND_STRING;
     uint64_t purged = (uint64_t)sqlite3_column_int64(stmt, 1);
     sqlite3_reset(stmt);
     stmt = c->stmts[is_string ? SQL_DROP_VALUE : SQL_ADD_DELETED];
@@ -44,7 +44,7 @@ static int take_name(struct backend_conn *c, const struct stream_change *s, stru
     if (s->made) {
         sqlite_bind_u64(stmt, 3, r->created);
         sqlite3_bind_blob(stmt, 4, &key, sizeof key, SQLITE_TRANSIENT);
-        sqlite3_bind_int(stmt, 5, r->is_string);
+        sqlite3_bind_int(stmt, 5, r->kind);
     } else {
         sqlite3_bind_blob(stmt, 3, &key, sizeof key, SQLITE_TRANSIENT);
     }

@@ -235,7 +235,7 @@ static void undelete(struct model *m, struct undo *u) {
     s->changed_frame = old->changed_frame;
     s->born = old->born;
     stream_set_state(m, s, STREAM_LIVE);
-    m->stream_count++;
+    m->stream_count += !stream_is_virtual(s);
     if (s->extra != NULL) {
         stream_extra_moved(s);
         expiring_update(m, s);
@@ -257,21 +257,24 @@ static bool was_shown(const struct model *m, const struct stream *s) {
 void model_delete(struct model *m, struct stream *s) {
     assert(s->state == STREAM_LIVE);
     uint64_t number = s->name->rec.number;
+    bool is_virtual = stream_is_virtual(s);
     expiring_remove(m, s);
     if (s->extra != NULL && s->extra->expires != 0 && m->deadlines.all > 0) m->deadlines.all--;
     struct stream *content = xmemdup(s, sizeof *s);
     if (content->extra != NULL) stream_extra_moved(content);
     struct note_delete *note = model_note(m, sizeof *note, undelete);
     take_content(m, s);
+    stream_set_state(m, s, STREAM_ABSENT);
     s->name = stream_name_create(0, 0, stream_name_str(content->name));
     s->name->resident = s;
-    stream_set_state(m, s, STREAM_ABSENT);
-    m->stream_count--;
+    m->stream_count -= !is_virtual;
     stream_touch(m, s, true);
     /* A string has no events that readers of the log could meet. */
     if (content->next_version > 0) model_hide(m, number, UINT64_MAX, false, m->decided + 1);
-    struct number_record *r = model_record(m, RECORD_DELETE, sizeof *r);
+    struct delete_record *r =
+        model_record(m, RECORD_DELETE, is_virtual ? sizeof *r : sizeof r->number);
     r->number = number;
+    if (is_virtual) r->kind = KIND_VIRTUAL;
     struct former *former =
         was_shown(m, content) ? former_add(m, content->name, number, content) : NULL;
     if (note != NULL) {
@@ -349,7 +352,7 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
     }
     struct stream_name *name =
         stream_name_create(old->rec.number, old->rec.created, stream_name_str(to->name));
-    name->rec.is_string = old->rec.is_string;
+    name->rec.kind = old->rec.kind;
     struct note_rename *note = model_note(m, sizeof *note, unrename);
     if (note != NULL) {
         note->undo.keep = rename_for_good;
@@ -407,7 +410,7 @@ static void value_keep(struct model *m, struct undo *u) {
 }
 
 void model_set_string(struct model *m, struct stream *s, struct str value) {
-    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, true);
+    if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, KIND_STRING);
     assert(stream_is_string(s));
     model_set_expires(m, s, 0);
     struct stream_extra *x = stream_extra(m, s);

@@ -137,6 +137,7 @@ struct cgroup *cgroup_create(struct stream *s, struct str name) {
 }
 
 void cgroup_destroy(struct cgroup *g) {
+    group_scan_drop(g->scan);
     for (uint32_t i = 0; i < g->consumer_count; i++) consumer_unref(g->consumers[i]);
     pending_clear(&g->pending);
     free(g->consumers);
@@ -170,8 +171,8 @@ void cgroups_free(struct stream_extra *x) {
 
 static size_t cgroup_bytes(const struct cgroup *g) {
     return sizeof *g + g->name.len + pending_bytes(&g->pending) + g->consumer_bytes +
-           g->consumer_cap * sizeof(struct consumer *) + hash_bytes_used(&g->consumers_by_name) +
-           hash_bytes_used(&g->consumers_by_number);
+           group_scan_bytes(g->scan) + g->consumer_cap * sizeof(struct consumer *) +
+           hash_bytes_used(&g->consumers_by_name) + hash_bytes_used(&g->consumers_by_number);
 }
 
 size_t cgroup_count(struct cgroup *g) {

@@ -5,6 +5,7 @@
 #ifndef STREAM_GROUP_CGROUP_H
 #define STREAM_GROUP_CGROUP_H
 
+#include "stream/group/group_scan.h"
 #include "stream/group/pending.h"
 #include "stream/model.h"
 
@@ -34,6 +35,7 @@ struct cgroup {
     uint64_t
         handed_back; /* rank of the entry that was handed back last (XNACK): the order of claims */
     struct pending pending;
+    struct group_scan *scan;     /* of a virtual stream (group_scan.h); NULL: none */
     struct consumer **consumers; /* in no order: consumers_in_order */
     uint32_t consumer_count, consumer_cap;
     bool consumers_sorted;
@@ -44,6 +46,9 @@ struct cgroup {
     size_t pending_bytes;  /* of `bytes`, what is pending takes */
     struct str name;       /* behind the struct */
 };
+
+/* How many groups the virtual streams of a store have, together. */
+#define VIRTUAL_GROUPS_MAX 1000
 
 /* entries_read, of all of these, ends at what was ever added to the stream. */
 
@@ -106,7 +111,8 @@ int64_t cgroup_estimate_read(const struct stream *s, const struct entry_id *firs
  * was read is no longer exact (Redis' streamRangeHasTombstones). */
 bool stream_has_tombstones(const struct stream *s, struct entry_id from);
 
-/* Writes consumers' times that were not recorded yet, of all groups of s. Before it is evicted, and
+/* Writes consumers' times that were not recorded yet, of all groups of s, and how far those of a
+ * virtual stream have looked. Before it is evicted, and
  * at shutdown. true: there were some (a record was added). */
 bool stream_record_times(struct model *m, struct stream *s);
 /* The same for all streams in memory, a frame each: at shutdown. */

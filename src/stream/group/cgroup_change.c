@@ -50,6 +50,7 @@ static void unadd_group(struct model *m, struct undo *u) {
     group_frames_back(note);
     cgroup_take(s->extra, note->group);
     cgroup_destroy(note->group);
+    m->virtual_groups -= stream_is_virtual(s);
     m->next_group--;
     model_account(m, s);
 }
@@ -60,6 +61,7 @@ struct cgroup *cgroup_add(struct model *m, struct stream *s, struct str name, st
     struct cgroup *g = cgroup_create(s, name);
     note_group(m, g, unadd_group);
     g->number = m->next_group++;
+    m->virtual_groups += stream_is_virtual(s);
     g->created = m->recorded;
     g->last = last;
     g->entries_read = read_at_most(s, entries_read);
@@ -83,6 +85,7 @@ static void undrop_group(struct model *m, struct undo *u) {
     struct note_group *note = CONTAINER_OF(u, struct note_group, undo);
     struct stream *s = note->group->stream;
     cgroup_insert(s->extra, note->group);
+    m->virtual_groups += stream_is_virtual(s);
     cgroup_count(note->group);
     group_frames_back(note);
     model_account(m, s);
@@ -97,6 +100,7 @@ void cgroup_drop(struct model *m, struct cgroup *g) {
     struct stream *s = g->stream;
     struct note_group *note = note_group(m, g, undrop_group);
     cgroup_take(s->extra, g);
+    m->virtual_groups -= stream_is_virtual(s);
     cgroup_touch(m, g, true);
     struct number_record *r = model_record(m, RECORD_GROUP_DROP, sizeof *r);
     r->number = g->number;
@@ -229,6 +233,7 @@ bool stream_record_times(struct model *m, struct stream *s) {
     bool any = false;
     for (uint32_t i = 0; i < s->extra->group_count; i++) {
         struct cgroup *g = s->extra->groups[i];
+        any = (g->scan != NULL && group_scan_record(g->scan)) || any;
         for (uint32_t k = 0; k < g->consumer_count; k++) {
             if (!g->consumers[k]->times_changed) continue;
             record_consumer(m, g, g->consumers[k]);

@@ -36,6 +36,7 @@ bool cgroup_lag(const struct cgroup *g, const struct entry_id *first, uint64_t *
     const struct stream *s = g->stream;
     uint64_t added = stream_entries_added(s);
     *out = 0;
+    if (stream_is_virtual(s)) return false; /* nobody counts them */
     if (added == 0) return true;
     if (g->entries_read >= 0 && !stream_has_tombstones(s, g->last)) {
         /* (Older servers wrote more than was added.) */

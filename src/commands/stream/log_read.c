@@ -1,0 +1,108 @@
+/* See log_read.h. */
+#include "commands/stream/log_read.h"
+
+#include "server/server.h"
+#include "server/wait/need.h"
+
+uint64_t log_head(struct client *c, uint64_t view) {
+    const struct model *m = &c->srv->model;
+    if (view == VIEW_NEWEST) client_tells(c, m->decided);
+    return model_visible_end(m, NULL, view);
+}
+
+/* The first event that is selected in [start, end]; from the end when reversed. */
+static bool need_one(struct client *c, struct read r, struct event **out) {
+    const uint64_t start = r.start, end = r.end;
+    *out = NULL;
+    r.count = 1;
+    while (true) {
+        bool known = need_read(c, &r);
+        if (known && r.found > 0) *out = r.events[0];
+        bool more = known && r.found == 0 && r.has_more;
+        uint64_t next = r.next;
+        read_clear(&r);
+        if (!more) return known;
+        r.start = r.reverse ? start : next; /* all of a page was removed, or none was selected */
+        r.end = r.reverse ? next : end;
+    }
+}
+
+bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
+                  struct event **out) {
+    uint64_t head = log_head(c, view);
+    *out = NULL;
+    if (head == 0) return true;
+    struct read r = {.end = head - 1, .reverse = last, .selector = selector, .horizon = view};
+    return need_one(c, r, out);
+}
+
+bool need_log_last(struct client *c, uint64_t view, struct entry_id *id) {
+    const struct model *m = &c->srv->model;
+    uint64_t head = log_head(c, view);
+    struct event *e = NULL;
+    *id = ENTRY_ID_MIN;
+    if (head == 0) return true;
+    if (head - 1 >= m->log.first)
+        e = model_event(m, head - 1); /* perhaps removed: later ones are beyond it all the same */
+    else if (!need_one(
+                 c, (struct read){.end = head - 1, .reverse = true, .horizon = view, .heads = true},
+                 &e))
+        return false;
+    if (e != NULL) *id = event_log_id(e);
+    return true;
+}
+
+/* In memory: the first sequence in [first, head) that was recorded at `ms` or later. */
+static uint64_t halve(const struct model *m, uint64_t ms, uint64_t head) {
+    uint64_t low = m->log.first, high = head;
+    while (low < high) {
+        uint64_t mid = low + (high - low) / 2;
+        if (model_event(m, mid)->rec.recorded < ms)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* The first sequence below the head that was recorded at `ms` or later; else the head. */
+static bool need_since(struct client *c, uint64_t view, uint64_t ms, uint64_t head,
+                       uint64_t *sequence) {
+    const struct model *m = &c->srv->model;
+    uint64_t first = m->log.first;
+    *sequence = 0;
+    if (ms == 0 || head == 0) return true;
+    *sequence = first < head ? halve(m, ms, head) : head;
+    if (first == 0 || (first<head && * sequence> first)) return true;
+    struct selector_draft draft = {0};
+    selector_draft_since(&draft, ms);
+    struct selector *since = selector_create(&draft);
+    struct event *e;
+    bool known = need_one(
+        c, (struct read){.end = head - 1, .selector = since, .horizon = view, .heads = true}, &e);
+    if (known && e != NULL) *sequence = e->rec.sequence;
+    selector_unref(since);
+    return known;
+}
+
+bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_t *sequence) {
+    const struct model *m = &c->srv->model;
+    uint64_t head = log_head(c, view), from, to;
+    struct event *e = NULL;
+    *sequence = head;
+    if (at.seq < head && at.seq >= m->log.first) {
+        e = model_event(m, at.seq);
+    } else if (at.seq < head) {
+        struct read r = {.start = at.seq, .end = at.seq, .horizon = view, .heads = true};
+        if (!need_one(c, r, &e)) return false;
+    }
+    if (e != NULL && e->rec.recorded == at.ms) { /* mostly: an id that somebody was given */
+        *sequence = at.seq;
+        return true;
+    }
+    if (!need_since(c, view, at.ms, head, &from)) return false;
+    to = head;
+    if (at.ms < UINT64_MAX && !need_since(c, view, at.ms + 1, head, &to)) return false;
+    *sequence = MAX(from, MIN(at.seq, to));
+    return true;
+}

@@ -1,0 +1,26 @@
+/* Reading the log as a virtual stream (server/command/virtual.h) has it: an event's id is when it
+ * was recorded and its sequence, compared as pairs. Both never decrease along the log, so that a
+ * place is found by halving; an id need not be that of an event. Everything is as of the frame
+ * `view` (VIEW_NEWEST: the newest). false: something has to be loaded. Loop thread. */
+#ifndef COMMANDS_STREAM_LOG_READ_H
+#define COMMANDS_STREAM_LOG_READ_H
+
+#include "record/entry_id.h"
+#include "server/client/client.h"
+#include "store/selector.h"
+#include "commands/stream/entry_read.h"
+
+static inline struct entry_id event_log_id(const struct event *e) {
+    return (struct entry_id){e->rec.recorded, e->rec.sequence};
+}
+/* The sequence behind the last event that may be seen; 0: there is none. */
+uint64_t log_head(struct client *c, uint64_t view);
+/* The lowest sequence whose event's id is not below `at`; the head when there is none. */
+bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_t *sequence);
+/* The id of the last event of the store that may be seen; 0-0 when there is none: `$`. */
+bool need_log_last(struct client *c, uint64_t view, struct entry_id *id);
+/* The first, or the last event that is selected; NULL: there is none. */
+bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
+                  struct event **out);
+
+#endif

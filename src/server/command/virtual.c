@@ -1,0 +1,147 @@
+/* See virtual.h. */
+#include "server/command/virtual.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "server/server.h"
+
+/* ---- names of before ---- */
+
+struct reserved_name {
+    struct hash_node node;
+    struct str name; /* behind the struct */
+};
+
+static const struct reserved_name *find(const struct server *srv, struct str name) {
+    const struct hash_table *t = &srv->reserved_names;
+    if (t->count == 0) return NULL;
+    struct hash_node *n = hash_first(t, hash_bytes(name.ptr, name.len));
+    for (; n != NULL; n = hash_next(t, n)) {
+        const struct reserved_name *r = CONTAINER_OF(n, struct reserved_name, node);
+        if (str_eq(r->name, name)) return r;
+    }
+    return NULL;
+}
+
+void virtual_init(struct server *srv) {
+    const struct stream_list *l = store_reserved_names(srv->store);
+    hash_init(&srv->reserved_names);
+    for (size_t i = 0; i < l->count; i++) {
+        struct str name = stream_name_str(l->names[i]);
+        struct reserved_name *r = xmalloc(sizeof *r + name.len);
+        r->name = str_of((char *)(r + 1), name.len);
+        memcpy(r + 1, name.ptr, name.len);
+        hash_insert(&srv->reserved_names, &r->node, hash_bytes(name.ptr, name.len));
+    }
+    if (l->count == 0) return;
+    struct str first = stream_name_str(l->names[0]);
+    log_warning("%zu%s streams or strings have a name that begins with '%c', as virtual streams "
+                "have, for example '" STR_FMT "': they can only be read, deleted, and renamed to "
+                "something else (RENAME), which should be done",
+                l->count, l->done ? "" : " or more", VIRTUAL_MARK, STR_ARG(first));
+}
+
+static void free_name(struct hash_node *n, void *arg) {
+    hash_remove(arg, n);
+    free(CONTAINER_OF(n, struct reserved_name, node));
+}
+
+void virtual_clear(struct server *srv) {
+    hash_each(&srv->reserved_names, free_name, &srv->reserved_names);
+    hash_clear(&srv->reserved_names);
+}
+
+/* ---- what a name selects ---- */
+
+struct word {
+    struct str prefix;
+    enum selector_kind kind;
+};
+
+static const struct word words[] = {
+    {{"@category:", 10}, SELECT_CATEGORY},
+    {{"@type:", 6}, SELECT_TYPE},
+    {{"@stream:", 8}, SELECT_STREAM},
+};
+
+static bool begins_with(struct str s, struct str prefix) {
+    return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+}
+
+/* kind SELECT_KINDS: everything. false: there is no such virtual stream. */
+static bool parse(struct str name, enum selector_kind *kind, struct str *value) {
+    *kind = SELECT_KINDS;
+    if (str_eq(name, STR("@all"))) return true;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct str prefix = words[i].prefix;
+        if (!begins_with(name, prefix) || name.len == prefix.len) continue;
+        *kind = words[i].kind;
+        *value = str_of(name.ptr + prefix.len, name.len - prefix.len);
+        return true;
+    }
+    return false;
+}
+
+struct selector *virtual_selector(struct str name) {
+    struct selector_draft draft = {.without_letters = true};
+    enum selector_kind kind;
+    struct str value;
+    if (!parse(name, &kind, &value)) return NULL;
+    if (kind != SELECT_KINDS) selector_draft_add(&draft, kind, value);
+    /* A consumer that fails would read its own dead letters again, and write more of them. */
+    if (kind == SELECT_STREAM && begins_with(value, STR(DEAD_LETTERS)))
+        draft.without_letters = false;
+    struct selector *s = selector_create(&draft);
+    selector_draft_clear(&draft);
+    return s;
+}
+
+bool virtual_named(const struct client *c, struct str name) {
+    return find(c->srv, name) == NULL;
+}
+
+/* ---- what a command does with it ---- */
+
+/* The name is a stream's or a string's, from before. */
+static bool reserved_or_reply(struct client *c, const struct command *cmd, size_t i,
+                              struct str name) {
+    bool frees = cmd->flags & CMD_FREES_NAME && (i == 0 || cmd->second_key_use == NULL);
+    if (frees || !(cmd->flags & CMD_WRITE)) return true;
+    reply_error(c,
+                "VIRTUAL the name '%.*s' is reserved: what has it can only be read, deleted, and "
+                "renamed to something else",
+                (int)MIN(name.len, (size_t)STREAM_NAME_MAX), name.ptr);
+    return false;
+}
+
+static bool name_or_reply(struct client *c, const struct command *cmd, size_t i, struct str name) {
+    enum selector_kind kind;
+    struct str value;
+    int len = (int)MIN(name.len, (size_t)STREAM_NAME_MAX);
+    if (find(c->srv, name) != NULL) return reserved_or_reply(c, cmd, i, name);
+    if (!parse(name, &kind, &value) || !stream_name_valid(name)) {
+        reply_error(c,
+                    "VIRTUAL unknown virtual stream '%.*s': there are @all, @category:NAME, "
+                    "@type:PATTERN and @stream:PATTERN",
+                    len, name.ptr);
+        return false;
+    }
+    if (cmd->flags & CMD_VIRTUAL) return true;
+    const char *advice = cmd->virtual_advice;
+    if (advice == NULL)
+        advice = cmd->flags & CMD_WRITE ? "change the streams themselves"
+                                        : "read the streams themselves";
+    reply_error(c, "VIRTUAL %s: '%.*s' is a selection of their events", advice, len, name.ptr);
+    return false;
+}
+
+bool virtual_allowed_or_reply(struct client *c, const struct command *cmd,
+                              const struct request *r) {
+    struct str *keys = xmalloc(r->argc * sizeof *keys);
+    size_t n = command_keys(cmd, r->argv, r->argc, keys);
+    bool good = true;
+    for (size_t i = 0; good && i < n; i++)
+        if (virtual_marked(keys[i])) good = name_or_reply(c, cmd, i, keys[i]);
+    free(keys);
+    return good;
+}

@@ -1,0 +1,210 @@
+/* See group_scan.h. */
+#include "stream/group/group_scan.h"
+
+#include "base/alloc.h"
+#include "stream/group/internal.h"
+#include "stream/read.h"
+
+#define PAGE_BYTES    ((size_t)1 << 20) /* of events, of which only the numbers are wanted */
+#define LOOKS_A_STEP  20000             /* events, about */
+#define BEHIND_EVENTS 100000
+#define BEHIND_MS     60000
+
+static void restart(struct group_scan *scan) {
+    scan->last = scan->passed = scan->group->last;
+    scan->placed = scan->failed = false;
+    scan->looked = 0;
+    scan->head = scan->count = 0;
+}
+
+struct group_scan *group_scan_of(struct model *m, struct cgroup *g, struct selector *selector) {
+    struct group_scan *scan = g->scan;
+    if (scan != NULL && !selector_eq(scan->selector, selector)) {
+        group_scan_drop(scan);
+        scan = NULL;
+    }
+    if (scan == NULL) {
+        scan = g->scan = xcalloc(1, sizeof *scan);
+        scan->group = g;
+        scan->model = m;
+        scan->selector = selector_ref(selector);
+        scan->found = xmalloc(GROUP_SCAN_FOUND_MAX * sizeof *scan->found);
+        scan->recorded_ms = m->wall;
+        list_init(&scan->node);
+        restart(scan);
+        cgroup_account(m, g);
+    }
+    if (entry_id_cmp(scan->last, g->last) != 0) restart(scan);
+    return scan;
+}
+
+void group_scan_place(struct group_scan *scan, uint64_t sequence) {
+    scan->placed = true;
+    scan->looked = scan->recorded_at = sequence;
+}
+
+static void pass(struct group_scan *scan, struct entry_id id) {
+    if (scan->count == 0 && entry_id_cmp(id, scan->passed) > 0) scan->passed = id;
+}
+
+void group_scan_skip(struct group_scan *scan, uint64_t sequence) {
+    const struct model *m = scan->model;
+    if (!scan->placed || scan->asked || sequence <= scan->looked) return;
+    scan->looked = sequence;
+    if (sequence <= m->log.first || sequence > m->next_sequence) return;
+    const struct event *e = model_event(m, sequence - 1);
+    pass(scan, (struct entry_id){e->rec.recorded, e->rec.sequence});
+}
+
+/* What a read has found; it ends before `end`. */
+static void note_found(struct group_scan *scan, const struct read *r, uint64_t end) {
+    assert(scan->count == 0);
+    scan->head = 0;
+    for (size_t i = 0; i < r->found; i++) scan->found[scan->count++] = r->events[i]->rec.sequence;
+    if (scan->count == 0)
+        group_scan_skip(scan, r->has_more ? r->next : end);
+    else
+        scan->looked = r->has_more ? r->next : end;
+}
+
+/* ---- a reader's part ---- */
+
+static void on_page(struct store_request *request) {
+    struct group_scan *scan = CONTAINER_OF(request, struct group_scan, request);
+    struct model *m = scan->model;
+    bool of_model = scan->generation == m->generation && request->status == 0;
+    store_release(m->store, request);
+    list_remove(&scan->node);
+    scan->asked = false;
+    /* It may have been asked for what is not settled, and not looked at by now. */
+    uint64_t end = MIN(model_visible_end(m, NULL, model_settled(m)), scan->asked_end + 1);
+    if (scan->group != NULL && of_model && scan->placed && request->range.start == scan->looked &&
+        scan->count == 0 && end > scan->looked) {
+        struct read r = {.start = request->range.start,
+                         .end = end - 1,
+                         .count = GROUP_SCAN_FOUND_MAX,
+                         .selector = scan->selector,
+                         .horizon = model_settled(m),
+                         .page_end = request->range.end};
+        struct read_range need;
+        struct entry_id passed = {request->page.passed_recorded, request->page.passed};
+        if (model_read(m, &r, &request->page, &need)) {
+            note_found(scan, &r, end);
+            if (passed.ms != 0) pass(scan, passed);
+        }
+        read_clear(&r);
+    }
+    scan->failed = request->status != 0;
+    if (request->status == 0) model_drop_page(m, &request->page);
+    if (scan->group == NULL) {
+        selector_unref(scan->selector);
+        free(scan->found);
+        free(scan);
+        return;
+    }
+    list_append(&m->scanned, &scan->node);
+}
+
+static void ask(struct group_scan *scan, const struct read_range *need, uint64_t end) {
+    struct model *m = scan->model;
+    list_remove(&scan->node);
+    scan->request = (struct store_request){
+        .kind = STORE_READ_EVENTS, .one_of_many = true, .range = *need, .done = on_page};
+    scan->request.range.bytes_max = PAGE_BYTES;
+    scan->generation = m->generation;
+    scan->asked = true;
+    scan->asked_end = end;
+    list_append(&m->scans, &scan->node);
+    store_request(m->store, &scan->request);
+}
+
+/* ---- looking on ---- */
+
+void group_scan_step(struct group_scan *scan, uint64_t view) {
+    struct model *m = scan->model;
+    uint64_t head = model_visible_end(m, NULL, view);
+    if (!scan->placed || scan->asked || scan->count > 0 || scan->looked >= head) return;
+    struct read r = {.start = scan->looked,
+                     .end = head - 1,
+                     .count = GROUP_SCAN_FOUND_MAX,
+                     .selector = scan->selector,
+                     .horizon = view,
+                     .work_max = LOOKS_A_STEP};
+    struct read_range need;
+    if (model_read(m, &r, NULL, &need))
+        note_found(scan, &r, head);
+    else
+        ask(scan, &need, head - 1);
+    read_clear(&r);
+}
+
+void group_scan_take(struct group_scan *scan, uint32_t n) {
+    assert(n <= scan->count);
+    scan->head += n;
+    scan->count -= n;
+}
+
+void group_scan_follow(struct group_scan *scan) {
+    scan->last = scan->group->last;
+    pass(scan, scan->last);
+}
+
+bool group_scan_has(const struct group_scan *scan, uint64_t head) {
+    return scan->count > 0 && scan->found[scan->head] < head &&
+           entry_id_cmp(scan->last, scan->group->last) == 0;
+}
+
+bool group_scan_is_at(const struct cgroup *g, uint64_t head) {
+    const struct group_scan *scan = g->scan;
+    return scan != NULL && scan->placed && scan->count == 0 && scan->looked >= head &&
+           entry_id_cmp(scan->last, g->last) == 0;
+}
+
+/* ---- the position ---- */
+
+bool group_scan_is_behind(const struct group_scan *scan) {
+    if (!scan->placed || entry_id_cmp(scan->passed, scan->last) <= 0) return false;
+    return scan->looked - MIN(scan->looked, scan->recorded_at) >= BEHIND_EVENTS ||
+           (scan->looked > scan->recorded_at &&
+            model_since(scan->model, scan->recorded_ms) >= BEHIND_MS);
+}
+
+bool group_scan_record(struct group_scan *scan) {
+    struct model *m = scan->model;
+    struct cgroup *g = scan->group;
+    if (!scan->placed || entry_id_cmp(scan->last, g->last) != 0 ||
+        entry_id_cmp(scan->passed, g->last) <= 0)
+        return false;
+    cgroup_set_position(m, g, scan->passed, g->entries_read);
+    scan->last = g->last;
+    scan->recorded_at = scan->looked;
+    scan->recorded_ms = m->wall;
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void destroy(struct group_scan *scan) {
+    list_remove(&scan->node);
+    selector_unref(scan->selector);
+    free(scan->found);
+    free(scan);
+}
+
+void group_scan_drop(struct group_scan *scan) {
+    if (scan == NULL) return;
+    struct model *m = scan->model;
+    scan->group->scan = NULL;
+    scan->group = NULL;
+    if (scan->asked && !store_take_back(m->store, &scan->request)) return; /* on_page frees it */
+    if (scan->asked) store_release(m->store, &scan->request);
+    destroy(scan);
+}
+
+void group_scans_clear(struct model *m) {
+    while (!list_empty(&m->scans)) {
+        struct group_scan *scan = LIST_ENTRY(m->scans.next, struct group_scan, node);
+        if (scan->group != NULL) scan->group->scan = NULL;
+        destroy(scan);
+    }
+}

@@ -1,0 +1,664 @@
+# Virtual streams in the X commands: @all, @category:NAME, @type:PATTERN, @stream:PATTERN.
+
+source [file join $::top tests lib faults.tcl]
+
+# The values of one field, of entries as XRANGE returns them.
+proc entry_fields {entries name} { return [lmap e $entries {dict get [lindex $e 1] $name}] }
+proc entry_ids {entries} { return [lmap e $entries {lindex $e 0}] }
+# The entries of XREAD and XREADGROUP on one key; "" for nothing.
+proc entries_of {reply} { return [lindex $reply 0 1] }
+# The sequences in ids of the log.
+proc sequences_of {entries} { return [lmap e $entries {lindex [split [lindex $e 0] -] 1}] }
+proc stream_names {entries} { return [entry_fields $entries @stream] }
+proc blocked {} { return [info_field [srv default_client] blocked_clients] }
+# What a consumer gets until there is nothing more.
+proc read_all_new {c key group consumer {count 10}} {
+    set got {}
+    while {[set entries [entries_of [$c XREADGROUP GROUP $group $consumer COUNT $count STREAMS $key >]]] ne ""} {
+        lappend got {*}[sequences_of $entries]
+    }
+    return $got
+}
+
+with_server {} {
+    r EAPPEND order-1 order.created PAYLOAD a
+    r XADD order-2 5-1 color red
+    r EAPPEND cart-1 cart.created
+    r EAPPEND order order.paid
+    r XADD order-1 * size 3
+
+    test "A virtual stream has the entries of others, behind @stream and @id" {
+        set entries [r XRANGE @category:order - +]
+        assert_equal {0 1 3 4} [sequences_of $entries]
+        assert_equal {order-1 order-2 order order-1} [stream_names $entries]
+        assert_equal {@stream order-2 @id 5-1 color red} [lindex $entries 1 1]
+        assert_equal {@stream @id event_id type version payload} [dict keys [lindex $entries 0 1]]
+        assert_equal [lindex [r XRANGE order-1 - +] 0 0] [dict get [lindex $entries 0 1] @id]
+        assert_equal {0 1 2 3 4} [sequences_of [r XRANGE @all - +]]
+        assert_equal {0 2} [sequences_of [r XRANGE @type:*.created - +]]
+        assert_equal {0 1 4} [sequences_of [r XRANGE @stream:order-? - +]]
+        assert_equal {4 3 1 0} [sequences_of [r XREVRANGE @category:order + -]]
+        assert_equal {4 3} [sequences_of [r XREVRANGE @category:order + - COUNT 2]]
+        assert_equal {0 1} [sequences_of [r XRANGE @category:order - + COUNT 2]]
+        assert_equal {} [r XRANGE @category:nobody - +]
+    }
+    test "Ids are pairs of a time and a sequence; any two numbers are one" {
+        foreach where {memory disk} {
+            set ids [entry_ids [r XRANGE @all - +]]
+            lassign [split [lindex $ids 0] -] first
+            lassign [split [lindex $ids 4] -] last
+            assert_equal [lrange $ids 1 3] [entry_ids [r XRANGE @all [lindex $ids 1] [lindex $ids 3]]]
+            assert_equal [lrange $ids 2 4] [entry_ids [r XRANGE @all ([lindex $ids 1] +]]
+            assert_equal [lrange $ids 0 2] [entry_ids [r XRANGE @all - ([lindex $ids 3]]]
+            assert_equal $ids [entry_ids [r XRANGE @all $first-0 $last]]
+            assert_equal {} [r XRANGE @all 1000 2000]
+            assert_equal {} [r XRANGE @all [expr {$last + 1}] +]
+            assert_equal $ids [entry_ids [r XRANGE @all [expr {$first - 1}]-99 +]]
+            assert_equal $ids [entry_ids [entries_of [r XREAD STREAMS @all 0]]]
+            assert_equal [lrange $ids 3 4] [entry_ids [entries_of [r XREAD STREAMS @all [lindex $ids 2]]]]
+            assert_equal $ids [entry_ids [entries_of [r XREAD STREAMS @all 1000]]] "a bare number is ms"
+            r ESYNC
+            srv restart
+        }
+    }
+    test "A range by time begins with the first event that was recorded then" {
+        set last [lindex [split [lindex [r XREVRANGE @all + - COUNT 1] 0 0] -] 0]
+        wait_for "the clock to move on" {[clock milliseconds] > $last}
+        r EAPPEND late-1 t
+        set at [lindex [split [lindex [r XREVRANGE @all + - COUNT 1] 0 0] -] 0]
+        assert_equal 5 [sequences_of [r XRANGE @all $at +]]
+        assert_equal {0 1 2 3 4} [sequences_of [r XRANGE @all - [expr {$at - 1}]]]
+    }
+    test "XREAD takes virtual and other streams, and names them as they were sent" {
+        set reply [r XREAD STREAMS @category:cart order-2 @type:none 0 0 0]
+        assert_equal {@category:cart order-2} [lmap one $reply {lindex $one 0}]
+        with_clients c {
+            $c HELLO 3
+            assert_equal map [lindex [$c typed XREAD STREAMS @category:cart 0] 0]
+        }
+        assert_equal {} [r XREAD STREAMS @category:cart $]
+        assert_equal 2 [sequences_of [entries_of [r XREAD STREAMS @category:cart +]]]
+        assert_equal {} [r XREAD STREAMS @category:none +]
+    }
+    test "XREAD BLOCK waits for what comes, from `$` on, matching or not" {
+        with_clients {c d} {
+            $c send XREAD BLOCK 0 STREAMS @all order-2 $ $
+            $d send XREAD BLOCK 0 STREAMS @category:cart @type:rare $ $
+            wait_for "both to wait" {[blocked] == 2}
+            r EAPPEND order-9 t
+            assert_equal order-9 [stream_names [entries_of [$c read]]]
+            assert [$d silent]
+            r EAPPEND user-1 rare
+            assert_equal user-1 [stream_names [entries_of [$d read]]]
+            $c send XREAD BLOCK 0 STREAMS @type:never order-2 $ $
+            wait_for "it to wait" {[blocked] == 1}
+            r XADD order-2 * a b
+            assert_equal order-2 [lindex [$c read] 0 0]
+            $c send XREAD BLOCK 1 STREAMS @type:never $
+            assert_equal {} [$c read]
+        }
+    }
+    test "An id in the future has nothing behind it, also not what comes" {
+        set later [expr {[clock milliseconds] + 3600000}]
+        with_clients c {
+            $c send XREAD BLOCK 0 STREAMS @all $later
+            wait_for "it to wait" {[blocked] == 1}
+            r EAPPEND now-1 t
+            assert [$c silent]
+        }
+        assert_equal {} [r XREAD STREAMS @all $later]
+    }
+    test "XLEN and XINFO STREAM count what is there, before and behind the database" {
+        foreach where {memory disk} {
+            assert_equal [llength [r XRANGE @all - +]] [r XLEN @all]
+            assert_equal 2 [r XLEN @type:*.created]
+            assert_equal 0 [r XLEN @category:none]
+            set info [r XINFO STREAM @category:cart]
+            assert_equal {length radix-tree-keys radix-tree-nodes last-generated-id max-deleted-entry-id} [lrange [dict keys $info] 0 4]
+            assert_equal {entries-added recorded-first-entry-id groups first-entry last-entry} [lrange [dict keys $info] 5 end]
+            assert_equal {1 0-0 0} [lmap k {length max-deleted-entry-id groups} {dict get $info $k}]
+            assert_equal [lindex [r XREVRANGE @all + - COUNT 1] 0 0] [dict get $info last-generated-id]
+            assert_equal 2 [sequences_of [list [dict get $info last-entry]]]
+            assert_equal 1 [llength [dict get [r XINFO STREAM @category:cart FULL] entries]]
+            r ESYNC
+            srv restart
+        }
+        assert_equal {} [dict get [r XINFO STREAM @category:none] first-entry]
+    }
+    test "A virtual stream is a stream that always exists and never expires" {
+        assert_equal {stream 3 -1 -1 -1} [list [r TYPE @all] [r EXISTS @all @type:none @stream:x* nobody] \
+            [r TTL @category:order] [r PTTL @all] [r EXPIRETIME @all]]
+        assert_equal {stream 1} [list [r OBJECT ENCODING @all] [r OBJECT REFCOUNT @all]]
+        assert_equal 0 [r MEMORY USAGE @all]
+    }
+}
+
+# Each command with keys, and what it does with a virtual name.
+set virtual_table {
+    {EAPPEND @ t}                       {VIRTUAL change the streams*}
+    {EMAPPEND * ok t @ t}               {VIRTUAL change the streams*}
+    {ESCAN @ - +}                       {VIRTUAL use EREAD*}
+    {EINFO @}                           {VIRTUAL use EREAD*}
+    {ESVER @}                           {VIRTUAL use EREAD*}
+    {ETRUNCATE @ BEFORE 1}              {VIRTUAL use EREAD*}
+    {EDELETE @}                         {VIRTUAL change the streams*}
+    {XADD @ * a b}                      {VIRTUAL change the streams*}
+    {XDEL @ 1-1}                        {VIRTUAL change the streams*}
+    {XDELEX @ IDS 1 1-1}                {VIRTUAL change the streams*}
+    {XTRIM @ MAXLEN 1}                  {VIRTUAL change the streams*}
+    {XSETID @ 9-9}                      {VIRTUAL change the streams*}
+    {XCFGSET @ IDMP-MAXSIZE 5}          {VIRTUAL change the streams*}
+    {XACKDEL @ g IDS 1 1-1}             {VIRTUAL change the streams*}
+    {DEL ok @}                          {VIRTUAL change the streams*}
+    {UNLINK ok @}                       {VIRTUAL change the streams*}
+    {RENAME @ x}                        {VIRTUAL change the streams*}
+    {RENAME ok @}                       {VIRTUAL change the streams*}
+    {RENAMENX ok @}                     {VIRTUAL change the streams*}
+    {COPY @ x}                          {VIRTUAL change the streams*}
+    {COPY ok @}                         {VIRTUAL change the streams*}
+    {DUMP @}                            {VIRTUAL read the streams*}
+    {RESTORE @ 0 x}                     {VIRTUAL change the streams*}
+    {SET @ v}                           {VIRTUAL change the streams*}
+    {MSET ok v @ v}                     {VIRTUAL change the streams*}
+    {INCR @}                            {VIRTUAL change the streams*}
+    {GET @}                             {VIRTUAL read the streams*}
+    {MGET ok @}                         {VIRTUAL read the streams*}
+    {EXPIRE @ 10}                       {VIRTUAL change the streams*}
+    {PEXPIRE @ 10}                      {VIRTUAL change the streams*}
+    {EXPIREAT @ 10}                     {VIRTUAL change the streams*}
+    {PEXPIREAT @ 10}                    {VIRTUAL change the streams*}
+    {PERSIST @}                         {VIRTUAL change the streams*}
+    {WATCH @}                           {VIRTUAL watch the streams*}
+    {XREAD STREAMS @ 0}                 served
+    {XRANGE @ - +}                      served
+    {XREVRANGE @ + -}                   served
+    {XLEN @}                            served
+    {XINFO STREAM @}                    served
+    {XINFO GROUPS @}                    served
+    {XINFO CONSUMERS @ g}               served
+    {XGROUP CREATECONSUMER @ g c}       served
+    {XGROUP SETID @ g 0}                served
+    {XGROUP STATS @ g}                  served
+    {XREADGROUP GROUP g c STREAMS @ >}  served
+    {XPENDING @ g}                      served
+    {XACK @ g 1-1}                      served
+    {XNACK @ g FAIL IDS 1 1-1}          served
+    {XCLAIM @ g c 0 1-1}                served
+    {XAUTOCLAIM @ g c 0 0}              served
+    {XGROUP DELCONSUMER @ g c}          served
+    {XGROUP DESTROY @ other}            served
+    {XGROUP CREATE @ other 0}           served
+    {TYPE @}                            served
+    {EXISTS @}                          served
+    {TOUCH @}                           served
+    {TTL @}                             served
+    {PTTL @}                            served
+    {EXPIRETIME @}                      served
+    {PEXPIRETIME @}                     served
+    {OBJECT ENCODING @}                 served
+    {OBJECT FREQ @}                     {ERR An LFU*}
+    {OBJECT IDLETIME @}                 served
+    {OBJECT REFCOUNT @}                 served
+    {MEMORY USAGE @}                    served
+}
+
+with_server {} {
+    r XADD ok 1-1 a b
+    r XGROUP CREATE @category:order g 0
+
+    test "Each command serves virtual names or refuses them; nothing of one that refuses is done" {
+        foreach {command want} $::virtual_table {
+            set words [lmap word $command {expr {$word eq "@" ? "@category:order" : $word}}]
+            if {$want ne "served"} {
+                assert_match $want [r err {*}$words] $words
+            } elseif {[catch {r {*}$words} error]} {
+                fail "$words: $error"
+            }
+        }
+        assert_equal {{1-1 {a b}}} [r XRANGE ok - +]
+        assert_equal {ok} [r KEYS *]
+    }
+    test "The table has each command that takes keys" {
+        set seen {}
+        foreach {command want} $::virtual_table {
+            set container [expr {[lindex $command 0] in {XGROUP XINFO OBJECT MEMORY}}]
+            lappend seen [string tolower [join [lrange $command 0 $container] |]]
+        }
+        foreach command [r COMMAND] {
+            foreach one [list $command {*}[lindex $command 9]] {
+                if {[lindex $one 3] == 0 && [lindex $one 0] ni {xread xreadgroup emappend}} continue
+                if {[llength [lindex $one 9]]} continue
+                if {[lindex $one 0] ni $seen} { fail "[lindex $one 0] is not in the table" }
+            }
+        }
+    }
+    test "Any other name that begins with @ is refused by every command that takes keys" {
+        foreach {command want} $::virtual_table {
+            foreach name {@ @x @All @category: @type: @category @view:x} {
+                set words [lmap word $command {expr {$word eq "@" ? $name : $word}}]
+                assert_match "VIRTUAL unknown virtual stream '$name'*" [r err {*}$words] $words
+            }
+        }
+        foreach command {{XREAD STREAMS ok @x 0 0} {EXISTS ok @x} {XREADGROUP GROUP g c STREAMS @category:order @x > >}} {
+            assert_match "VIRTUAL unknown*" [r err {*}$command]
+        }
+        r EAPPEND plain @payload PAYLOAD @x
+        r XADD plain * @field @value
+    }
+    test "In MULTI it is refused when it is queued, and EXEC is aborted" {
+        r MULTI
+        assert_match "VIRTUAL*" [r err XADD @all * a b]
+        r SET ok2 v
+        assert_match "EXECABORT*" [r err EXEC]
+        assert_equal {} [r GET ok2]
+    }
+    test "redis-cli needs no quotes for the names" {
+        foreach shell {sh bash} {
+            set out [exec $shell -c "redis-cli -p [srv port] XADD order-7 1-1 a b >/dev/null; redis-cli -p [srv port] XREAD STREAMS @category:order 0"]
+            assert_match "*@category:order*@stream*order-7*" $out
+        }
+    }
+}
+
+# ---- groups ----
+
+with_server {} {
+    foreach i {1 2 3 4 5 6} { r EAPPEND order-$i t PAYLOAD $i }
+    r EAPPEND cart-1 t
+
+    test "A group on a virtual stream needs no stream, takes MKSTREAM, and begins where it is told" {
+        r XGROUP CREATE @category:order saga 0 MKSTREAM ENTRIESREAD 5
+        r XGROUP CREATE @category:order late $
+        assert_match BUSYGROUP* [r err XGROUP CREATE @category:order saga 0]
+        assert_equal {} [r XREADGROUP GROUP late w STREAMS @category:order >]
+        set entries [entries_of [r XREADGROUP GROUP saga w1 COUNT 2 STREAMS @category:order >]]
+        assert_equal {0 1} [sequences_of $entries]
+        assert_equal {order-1 order-2} [stream_names $entries]
+        set entries [entries_of [r XREADGROUP GROUP saga w2 COUNT 2 STREAMS @category:order >]]
+        assert_equal {2 3} [sequences_of $entries]
+        assert_match "NOGROUP*" [r err XREADGROUP GROUP none w STREAMS @category:order >]
+        assert_match "NOGROUP*" [r err XREADGROUP GROUP saga w STREAMS @category:cart >]
+    }
+    test "Its row is in no list of keys and in no count of them" {
+        assert_equal 7 [r DBSIZE]
+        assert_equal {} [lsearch -all -inline [r KEYS *] @*]
+        assert_equal {} [lsearch -all -inline [lindex [r SCAN 0 COUNT 1000] 1] @*]
+        assert_match "*keys=7,*" [r INFO keyspace]
+        for {set i 0} {$i < 50} {incr i} { assert {![string match @* [r RANDOMKEY]]} }
+        r ESYNC
+        assert_equal 7 [sql_value [srv db] "SELECT count(*) FROM cairn_streams"]
+        assert_equal 7 [sql_value [srv db] "SELECT streams FROM cairn_status"]
+        assert_equal 2 [sql_value [srv db] "SELECT count(*) FROM cairn_groups WHERE stream = '@category:order'"]
+        srv restart
+        assert_equal 7 [r DBSIZE]
+        assert_equal {} [lsearch -all -inline [r KEYS *] @*]
+        assert_equal {} [lsearch -all -inline [lindex [r SCAN 0 COUNT 1000] 1] @*]
+    }
+    test "What is pending is read again, acknowledged and claimed as on streams" {
+        assert_equal {0 1} [sequences_of [entries_of [r XREADGROUP GROUP saga w1 STREAMS @category:order 0]]]
+        set ids [entry_ids [entries_of [r XREADGROUP GROUP saga w1 STREAMS @category:order 0]]]
+        assert_equal 4 [lindex [r XPENDING @category:order saga] 0]
+        assert_equal 1 [r XACK @category:order saga [lindex $ids 0] 5-5]
+        assert_equal 3 [llength [r XPENDING @category:order saga - + 10]]
+        set claimed [r XCLAIM @category:order saga w3 0 [lindex $ids 1]]
+        assert_equal [list [lindex $ids 1]] [entry_ids $claimed]
+        assert_equal order-2 [stream_names $claimed]
+        lassign [r XAUTOCLAIM @category:order saga w4 0 0 COUNT 2] next entries gone
+        assert_equal {1 2} [sequences_of $entries]
+        assert_equal 3 [lindex [split $next -] 1]
+        assert_equal [list [lindex $ids 1]] [r XCLAIM @category:order saga w1 0 [lindex $ids 1] JUSTID]
+        assert_equal 1 [r XNACK @category:order saga FAIL IDS 1 [lindex $ids 1]]
+        set entries [entries_of [r XREADGROUP GROUP saga w5 CLAIM 0 COUNT 1 STREAMS @category:order >]]
+        assert_equal 1 [sequences_of $entries]
+        assert_equal 4 [llength [lindex $entries 0]]
+    }
+    test "FORCE takes only what exists and is selected" {
+        set all [entry_ids [r XRANGE @all - +]]
+        assert_equal {} [r XCLAIM @category:order saga w9 0 [lindex $all 6] FORCE]
+        assert_equal {} [r XCLAIM @category:order saga w9 0 1-5 FORCE]
+        assert_equal 5 [sequences_of [r XCLAIM @category:order saga w9 0 [lindex $all 5] FORCE]]
+        assert_equal 1 [r XACK @category:order saga [lindex $all 5]]
+        assert_equal 0 [r XNACK @category:order saga FAIL IDS 1 [lindex $all 6] FORCE]
+    }
+    test "NOACK leaves nothing pending, and > goes on behind it" {
+        set entries [entries_of [r XREADGROUP GROUP saga w1 NOACK STREAMS @category:order >]]
+        assert_equal {4 5} [sequences_of $entries]
+        assert_equal {} [r XREADGROUP GROUP saga w1 STREAMS @category:order >]
+    }
+    test "XINFO shows groups and consumers; nobody counts their lag" {
+        set saga [lindex [r XINFO GROUPS @category:order] 1]
+        assert_equal {saga {} {}} [lmap k {name entries-read lag} {dict get $saga $k}]
+        assert_equal 2 [dict get [r XINFO STREAM @category:order] groups]
+        assert_equal [dict get [r XINFO STREAM @category:order] last-generated-id] [dict get $saga last-delivered-id]
+        assert {"w1" in [lmap one [r XINFO CONSUMERS @category:order saga] {dict get $one name}]}
+        assert_equal {} [dict get [r XGROUP STATS @category:order saga] backlog]
+        assert {[r MEMORY USAGE @category:order] > 0}
+    }
+    test "SETID goes back and ahead, by id and by time" {
+        r XGROUP SETID @category:order late 0
+        assert_equal {0 1 2 3 4 5} [read_all_new r @category:order late w]
+        set ids [entry_ids [r XRANGE @category:order - +]]
+        r XGROUP SETID @category:order late [lindex $ids 3]
+        assert_equal {4 5} [read_all_new r @category:order late w]
+        r XGROUP SETID @category:order late TIME [lindex [split [lindex $ids 0] -] 0]
+        assert_equal 0 [lindex [read_all_new r @category:order late w] 0]
+        r XGROUP SETID @category:order late $
+        assert_equal {} [read_all_new r @category:order late w]
+    }
+    test "With its last group a virtual stream is gone" {
+        r XGROUP DESTROY @category:order late
+        assert_equal 1 [r XGROUP DESTROY @category:order saga]
+        assert_equal 0 [r XGROUP DESTROY @category:order saga]
+        assert_equal {} [r XINFO GROUPS @category:order]
+        r ESYNC
+        assert_equal 0 [sql_value [srv db] "SELECT count(*) FROM streams WHERE name LIKE '@%'"]
+        assert_equal 7 [sql_value [srv db] "SELECT streams FROM cairn_status"]
+        assert_equal 7 [r DBSIZE]
+    }
+}
+
+with_server {} {
+    test "Consumers that wait get what comes, each event once" {
+        r XGROUP CREATE @category:order saga $
+        with_clients {a b c} {
+            foreach one {a b c} { [set $one] send XREADGROUP GROUP saga $one BLOCK 0 COUNT 1 STREAMS @category:order > }
+            wait_for "all to wait" {[blocked] == 3}
+            r EAPPEND cart-1 t
+            foreach one {a b c} { assert [[set $one] silent] }
+            r EAPPEND order-1 t
+            assert_equal 1 [sequences_of [entries_of [$a read]]]
+            r EMAPPEND * order-2 t order-3 t
+            set got [list {*}[sequences_of [entries_of [$b read]]] {*}[sequences_of [entries_of [$c read]]]]
+            assert_equal {2 3} [lsort $got]
+        }
+        wait_for "nobody to wait" {[blocked] == 0}
+    }
+    test "A group that goes, or is set back, is told to who waits in it" {
+        with_clients {a b} {
+            $a send XREADGROUP GROUP saga a BLOCK 0 COUNT 1 STREAMS @category:order >
+            wait_for "it to wait" {[blocked] == 1}
+            r XGROUP SETID @category:order saga 0
+            assert_equal 1 [sequences_of [entries_of [$a read]]]
+            r XGROUP SETID @category:order saga $
+            $b send XREADGROUP GROUP saga a BLOCK 0 STREAMS @category:order >
+            wait_for "it to wait" {[blocked] == 1}
+            r XGROUP DESTROY @category:order saga
+            assert_error "NOGROUP*" {$b read}
+        }
+    }
+    test "In MULTI a group reads what the transaction appended, and DISCARD leaves it where it was" {
+        r XGROUP CREATE @stream:multi* g $
+        r MULTI
+        r EAPPEND multi-1 t
+        r XREADGROUP GROUP g w BLOCK 0 STREAMS @stream:multi* >
+        r XREADGROUP GROUP g w BLOCK 0 STREAMS @stream:multi* >
+        lassign [r EXEC] appended first second
+        assert_equal multi-1 [stream_names [entries_of $first]]
+        assert_equal {} $second
+        r EAPPEND multi-2 t
+        r MULTI
+        r XREADGROUP GROUP g w STREAMS @stream:multi* >
+        r EAPPEND multi-2 t EXPECTED_VERSION 77
+        catch {r EXEC}
+        assert_equal multi-2 [stream_names [entries_of [r XREADGROUP GROUP g w STREAMS @stream:multi* >]]]
+        assert_equal 2 [lindex [r XPENDING @stream:multi* g] 0]
+    }
+    test "An append and the reading of its group go in one pipeline" {
+        r XGROUP CREATE @stream:pipe* g $
+        set replies [pipeline [srv default_client] {{EAPPEND pipe-1 t} {XREADGROUP GROUP g w STREAMS @stream:pipe* >} {XADD pipe-2 * a b} {XREADGROUP GROUP g w STREAMS @stream:pipe* >}}]
+        assert_equal {pipe-1 pipe-2} [lmap i {1 3} {stream_names [entries_of [untyped [lindex $replies $i]]]}]
+    }
+    test "Selectors see the name that a stream has now; what is pending stays" {
+        r XGROUP CREATE @category:ren g $
+        r EAPPEND early-1 t
+        r EAPPEND ren-1 t
+        r EAPPEND other-1 t
+        r EAPPEND ren-2 t
+        set first [entries_of [r XREADGROUP GROUP g w COUNT 1 STREAMS @category:ren >]]
+        assert_equal ren-1 [stream_names $first]
+        r RENAME ren-1 gone-1     ;# is pending: stays
+        r RENAME ren-2 gone-2     ;# not delivered yet: is not any more
+        r RENAME other-1 ren-3    ;# in front of the position: is now
+        assert_equal ren-3 [stream_names [entries_of [r XREADGROUP GROUP g w STREAMS @category:ren >]]]
+        assert_equal {gone-1 ren-3} [stream_names [entries_of [r XREADGROUP GROUP g w STREAMS @category:ren 0]]]
+        r RENAME early-1 ren-9    ;# below the position: is not delivered
+        assert_equal {} [r XREADGROUP GROUP g w STREAMS @category:ren >]
+        assert_equal {ren-9 ren-3} [stream_names [r XRANGE @category:ren - +]]
+    }
+    test "An event that was removed is given as gone, and an erased one with its origin" {
+        foreach where {memory disk} {
+            r XGROUP CREATE @category:rem g$where $
+            r XADD rem-$where 1-1 a b
+            r XADD rem-$where 2-1 a b
+            r XADD rem-$where 3-1 a b
+            r XADD rem-$where 4-1 a b
+            r EAPPEND rem-$where t PAYLOAD secret
+            set entries [entries_of [r XREADGROUP GROUP g$where w STREAMS @category:rem >]]
+            assert_equal 5 [llength $entries]
+            set ids [entry_ids $entries]
+            r XDEL rem-$where 2-1 3-1 4-1
+            r EERASE [dict get [lindex $entries 4 1] event_id]
+            if {$where eq "disk"} { r ESYNC; srv restart }
+            set again [entries_of [r XREADGROUP GROUP g$where w STREAMS @category:rem 0]]
+            assert_equal [list [lindex $ids 1] {}] [lindex $again 1]
+            assert_equal {rem-%s {}} [list rem-%s [dict get [lindex $again 4 1] payload]]
+            assert_equal rem-$where [dict get [lindex $again 4 1] @stream]
+            assert_equal {} [r XCLAIM @category:rem g$where x 0 [lindex $ids 1]]
+            lassign [r XAUTOCLAIM @category:rem g$where x 0 0 COUNT 2] next claimed gone
+            assert_equal [list [lindex $ids 2]] $gone
+            assert_equal [list [lindex $ids 0] [lindex $ids 4]] \
+                [lsort [entry_ids [entries_of [r XREADGROUP GROUP g$where y CLAIM 0 STREAMS @category:rem >]]]]
+            assert_equal 2 [lindex [r XPENDING @category:rem g$where] 0]
+        }
+    }
+    test "Dead letters are in no virtual stream but one that asks for them" {
+        r XADD dlq:order-1:saga 1-1 type dead
+        r XADD dlq-not 1-1 type dead
+        assert_equal dlq-not [stream_names [r XRANGE @type:dead - +]]
+        assert_equal dlq-not [stream_names [r XRANGE @stream:dlq* - +]]
+        assert_equal {dlq:order-1:saga} [stream_names [r XRANGE @stream:dlq:* - +]]
+        assert {"dlq:order-1:saga" ni [stream_names [r XRANGE @all - +]]}
+        assert_equal 2 [llength [field [r EREAD FROM 0 TYPE dead] events]]
+    }
+    test "There are at most a thousand groups on virtual streams" {
+        set have [llength [r XINFO GROUPS @category:rem]]
+        set made 0
+        while {[catch {r XGROUP CREATE @category:limit g[incr made] 0} error] == 0} {}
+        assert_match "TOOLARGE virtual streams have at most 1000 groups*" $error
+        assert {$made > 900}
+        srv restart
+        assert_match "TOOLARGE*" [r err XGROUP CREATE @all g 0]
+        r XGROUP DESTROY @category:limit g1
+        r XGROUP CREATE @all g 0
+        assert_match "TOOLARGE*" [r err XGROUP CREATE @all h 0]
+    }
+}
+
+# History on disk, then live; several consumers, appends beside, and a cache that evicts all the time.
+with_server {cache-bytes 1mb} {
+    test "From history to live each event is delivered once, in order, whatever leaves memory" {
+        set n 3000
+        for {set i 0} {$i < $n} {incr i 100} {
+            set commands {}
+            for {set k $i} {$k < $i + 100} {incr k} {
+                lappend commands [list EAPPEND [expr {$k % 3 ? "noise-$k" : "order-[expr {$k % 7}]"}] t PAYLOAD [string repeat x 600]]
+            }
+            pipeline [srv default_client] $commands
+        }
+        r ESYNC
+        r XGROUP CREATE @category:order saga 0
+        set got {}
+        with_clients {a b c writer} {
+            set at $n
+            set wanted [expr {$n / 3}]
+            while {[llength $got] < $wanted + 200} {
+                foreach one {a b c} { [set $one] send XREADGROUP GROUP saga $one BLOCK 20 COUNT 37 STREAMS @category:order > }
+                if {$at < $n + 600} {
+                    set commands {}
+                    for {set k 0} {$k < 30} {incr k; incr at} {
+                        lappend commands [list EAPPEND [expr {$at % 3 ? "noise" : "order-[expr {$at % 7}]"}] t PAYLOAD [string repeat x 600]]
+                    }
+                    pipeline $writer $commands
+                }
+                foreach one {a b c} {
+                    set entries [entries_of [[set $one] read]]
+                    if {$entries eq ""} continue
+                    lappend got {*}[sequences_of $entries]
+                    r XACK @category:order saga {*}[entry_ids $entries]
+                }
+            }
+        }
+        set want {}
+        for {set k 0} {$k < $n + 600} {incr k 3} { lappend want $k }
+        assert_equal [llength $want] [llength $got]
+        assert_equal $want [lsort -integer $got]
+        assert_equal 0 [lindex [r XPENDING @category:order saga] 0]
+    }
+    test "A group that finds nothing in a long history says so only when it has looked at all of it" {
+        r XGROUP CREATE @type:rare g 0
+        assert_equal {} [r XREADGROUP GROUP g w STREAMS @type:rare >]
+        r EAPPEND x rare
+        assert_equal x [stream_names [entries_of [r XREADGROUP GROUP g w STREAMS @type:rare >]]]
+    }
+    test "Where it has looked to is kept over a clean restart, where nothing matched" {
+        r XGROUP CREATE @type:later g 0
+        assert_equal {} [r XREADGROUP GROUP g w STREAMS @type:later >]
+        srv restart
+        set position [sql_value [srv db] "SELECT last_delivered FROM cairn_groups WHERE stream = '@type:later'"]
+        assert {[lindex [split $position -] 1] > 3000} $position
+        r EAPPEND x later
+        assert_equal x [stream_names [entries_of [r XREADGROUP GROUP g w STREAMS @type:later >]]]
+    }
+}
+
+with_server {} {
+    test "After kill -9 a group goes on: nothing that was acknowledged comes again, nothing is lost" {
+        r XGROUP CREATE @category:order saga 0
+        set acked {}
+        for {set round 0} {$round < 6} {incr round} {
+            set commands {}
+            for {set i 0} {$i < 20} {incr i} { lappend commands [list EAPPEND order-$i t] }
+            pipeline [srv default_client] $commands
+            set entries [entries_of [r XREADGROUP GROUP saga w COUNT 15 STREAMS @category:order >]]
+            set ids [lrange [entry_ids $entries] 0 9]
+            r XACK @category:order saga {*}$ids
+            lappend acked {*}[sequences_of [lrange $entries 0 9]]
+            srv crash
+            assert_equal 0 [llength [lmap id $ids {if {[llength [r XPENDING @category:order saga $id $id 1]] == 0} continue; set id}]]
+        }
+        set rest [sequences_of [entries_of [r XREADGROUP GROUP saga w STREAMS @category:order 0]]]
+        lappend rest {*}[read_all_new r @category:order saga w]
+        set want {}
+        for {set i 0} {$i < 120} {incr i} { lappend want $i }
+        assert_equal $want [lsort -integer [list {*}$acked {*}$rest]]
+    }
+}
+
+# A position moves over a prefix of the log only: when what it has moved over is taken back, so is it.
+set journal "match -journal.d"
+with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
+    append_events [srv default_client] before 20
+    r XGROUP CREATE @all g $
+    test "A sync that fails while a group reads behind its own append loses no event of others" {
+        with_clients {a b} {
+            fault "$journal\nhold sync"
+            $a send EAPPEND theirs t
+            $a taken
+            $b send EAPPEND mine t
+            $b send XREADGROUP GROUP g w COUNT 10 STREAMS @all >
+            $b taken
+            fault "$journal\nfail write EIO\nfail sync EIO"
+            foreach c {a b b} { catch {[set $c] read} }
+            no_fault
+        }
+        wait_for "writes again" {[catch {r EAPPEND after t}] == 0}
+        r EAPPEND last t
+        set there [sequences_of [r XRANGE @all - +]]
+        set delivered [lsort -integer -unique [list {*}[sequences_of [entries_of [r XREADGROUP GROUP g w STREAMS @all 0]]] \
+            {*}[read_all_new r @all g w]]]
+        assert_equal [lmap q $there {if {$q < 20} continue; set q}] $delivered
+    }
+    test "Who waits in a group is woken when the event is durable, not before" {
+        with_clients {c writer} {
+            read_all_new r @all g w
+            $c send XREADGROUP GROUP g c BLOCK 0 STREAMS @all >
+            wait_for "it to wait" {[blocked] == 1}
+            fault "$journal\nhold sync"
+            $writer send EAPPEND held t
+            $writer taken
+            assert [$c silent]
+            no_fault
+            assert_equal held [stream_names [entries_of [$c read]]]
+            $writer read
+        }
+    }
+    test "Over a failed sync a wait in a group goes on" {
+        with_clients c {
+            $c send XREADGROUP GROUP g c BLOCK 0 STREAMS @all >
+            wait_for "it to wait" {[blocked] == 1}
+            fault "$journal\nfail sync EIO"
+            assert_match "IOERR*" [r err EAPPEND lost t]
+            no_fault
+            wait_for "writes again" {[catch {r EAPPEND kept t}] == 0}
+            assert_equal kept [stream_names [entries_of [$c read]]]
+        }
+    }
+}
+
+with_server {enable-flush yes} {
+    test "FLUSHALL drops the groups, and a reader goes on with the new log" {
+        append_events [srv default_client] order-1 5
+        r XGROUP CREATE @category:order g 0
+        with_clients {c d} {
+            $c send XREADGROUP GROUP g w BLOCK 0 STREAMS @category:none @category:order > >
+            assert_error NOGROUP* {$c read}
+            read_all_new r @category:order g w
+            $c send XREADGROUP GROUP g w BLOCK 0 STREAMS @category:order >
+            $d send XREAD BLOCK 0 STREAMS @category:order $
+            wait_for "both to wait" {[blocked] == 2}
+            r FLUSHALL
+            assert_error NOGROUP* {$c read}
+            r EAPPEND order-2 t
+            assert_equal order-2 [lindex [stream_names [entries_of [$d read]]] 0]
+        }
+        assert_equal {} [r XINFO GROUPS @category:order]
+    }
+}
+
+# An earlier version let streams have such names.
+with_server {} {
+    test "A stream that has such a name from before can be read, renamed and deleted, and nothing else" {
+        r XADD old 1-1 a b
+        r XADD older 1-1 c d
+        r SET text v
+        r ESYNC
+        srv stop
+        exec sqlite3 [srv db] "UPDATE streams SET name = '@old' WHERE name = 'old'; UPDATE streams SET name = '@all' WHERE name = 'older'; UPDATE streams SET name = '@text' WHERE name = 'text'"
+        srv new_log
+        srv start
+        assert_match "*3 streams or strings have a name that begins with '@'*" [srv new_log]
+        assert_equal {{1-1 {a b}}} [r XRANGE @old - +]
+        assert_equal {{1-1 {c d}}} [r XRANGE @all - +]
+        assert_equal {v stream 2} [list [r GET @text] [r TYPE @old] [r EXISTS @old @all]]
+        foreach command {{XADD @old * a b} {XGROUP CREATE @old g 0} {RENAME text2 @old} {COPY @old x} {EXPIRE @text 5} {SET @text w} {RENAME @old @text}} {
+            assert_match "VIRTUAL *" [r err {*}$command] $command
+        }
+        r RENAME @old fresh
+        assert_equal 1 [r DEL @text]
+        r RENAME @all was-all
+        assert_equal {{1-1 {a b}}} [r XRANGE fresh - +]
+        srv restart
+        assert_equal {fresh was-all} [lsort -unique [stream_names [r XRANGE @all - +]]]
+        assert_match "VIRTUAL unknown*" [r err XRANGE @old - +]
+    }
+}
+
+source -encoding utf-8 [file join $::top tests lib page.tcl]
+set ::page docs/subscriptions.md
+set ::here {}
+with_server {store sqlite:./cairn.db} {
+    foreach {line block} [page_blocks [page_text]] {
+        if {![shows_session $block]} continue
+        test "docs/subscriptions.md, line $line: [string range [lindex $block 0] 2 70]" { run_block $block }
+    }
+}
