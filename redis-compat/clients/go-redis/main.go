@@ -154,6 +154,43 @@ func main() {
 	sort.Strings(consumers)
 	equal(consumers, []string{"alice 0", "bob 0", "carol 1"})
 
+	// A group on a virtual stream, over what EAPPEND and XADD put into several streams. Redis has neither.
+	const virtual = "@category:order"
+	saga := func(consumer, id string, count int64) []redis.XMessage {
+		got := must(r.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "saga", Consumer: consumer,
+			Streams: []string{virtual, id}, Count: count, Block: 10 * time.Millisecond}).Result())
+		equal(got[0].Stream, virtual)
+		return got[0].Messages
+	}
+	var events []redis.XMessage
+	appended := r.Do(ctx, "EAPPEND", "order-0", "order.created", "PAYLOAD", "0").Err() == nil
+	if appended {
+		must(r.Do(ctx, "EAPPEND", "order-1", "order.created", "PAYLOAD", "1").Result())
+		must(r.XAdd(ctx, &redis.XAddArgs{Stream: "order-2", ID: "7-7", Values: []string{"n", "2"}}).Result())
+		equal(must(r.XGroupCreateMkStream(ctx, virtual, "saga", "0").Result()), "OK")
+		events = saga("w1", ">", 2)
+		for i, e := range events {
+			equal([]any{e.Values["@stream"], e.Values["payload"]}, []any{fmt.Sprint("order-", i), fmt.Sprint(i)})
+		}
+		last := saga("w2", ">", 5)
+		equal(last[0].Values, map[string]any{"@stream": "order-2", "@id": "7-7", "n": "2"})
+		equal(must(r.XAck(ctx, virtual, "saga", last[0].ID).Result()), int64(1))
+		claimed := must(r.XClaim(ctx, &redis.XClaimArgs{Stream: virtual, Group: "saga", Consumer: "w3",
+			Messages: []string{events[0].ID}}).Result())
+		equal(plain(claimed), plain(events[:1]))
+		taken, _, err := r.XAutoClaim(ctx, &redis.XAutoClaimArgs{Stream: virtual, Group: "saga", Consumer: "w4",
+			Start: "0"}).Result()
+		equal(plain(must(taken, err)), plain(events))
+		equal(len(must(r.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: virtual, Group: "saga", Start: "-", End: "+",
+			Count: 10}).Result())), 2)
+		about := must(r.XInfoStream(ctx, virtual).Result())
+		equal([]any{about.Length, about.LastGeneratedID, about.Groups}, []any{int64(3), last[0].ID, int64(1)})
+		full := must(r.XInfoStreamFull(ctx, virtual, 10).Result())
+		equal([]any{full.Length, len(full.Entries), full.Groups[0].Name}, []any{int64(3), 3, "saga"})
+		equal(must(r.XInfoGroups(ctx, virtual).Result())[0].Pending, int64(2))
+		equal(len(must(r.XInfoConsumers(ctx, virtual, "saga").Result())), 4)
+	}
+
 	// The server is restarted.
 	fmt.Println("restart")
 	equal(must(bufio.NewReader(os.Stdin).ReadString('\n')), "restarted\n")
@@ -170,5 +207,8 @@ func main() {
 	equal(must(r.XAck(ctx, "orders", "billing", ids[1]).Result()), int64(1))
 	fifth := must(r.XAdd(ctx, &redis.XAddArgs{Stream: "orders", Values: []string{"n", "4"}}).Result())
 	equal(must(read("alice", ">", 0, -1)), []redis.XMessage{{ID: fifth, Values: map[string]any{"n": "4"}}})
+	if appended {
+		equal(plain(saga("w4", "0", 10)), plain(events))
+	}
 	fmt.Println("done")
 }

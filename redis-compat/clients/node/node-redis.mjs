@@ -83,6 +83,33 @@ assert.deepEqual(
 const consumers = await r.xInfoConsumers('orders', 'billing');
 assert.deepEqual(consumers.map((c) => [c.name, c.pending]).sort(), [['alice', 0], ['bob', 0], ['carol', 1]]);
 
+// A group on a virtual stream, over what EAPPEND and XADD put into several streams. Redis has neither.
+const virtual = '@category:order';
+const saga = (consumer, id, options) =>
+  r.xReadGroup('saga', consumer, { key: virtual, id }, options).then((reply) => reply && plain(reply[0].messages));
+let appended = true;
+try {
+  for (const i of [0, 1, 2]) await r.sendCommand(['EAPPEND', `order-${i}`, 'order.created', 'PAYLOAD', `{"n":${i}}`]);
+} catch {
+  appended = false;
+}
+let events;
+if (appended) {
+  await r.xAdd('order-3', '7-7', { n: '3' });
+  assert.equal(await r.xGroupCreate(virtual, 'saga', '0', { MKSTREAM: true }), 'OK');
+  events = await saga('w1', '>', { COUNT: 3 });
+  assert.deepEqual(events.map(([, f]) => [f['@stream'], f.payload]), [0, 1, 2].map((i) => [`order-${i}`, `{"n":${i}}`]));
+  const [last] = await saga('w2', '>', { BLOCK: 10 });
+  assert.deepEqual(last[1], { '@stream': 'order-3', '@id': '7-7', n: '3' });
+  assert.equal(await r.xAck(virtual, 'saga', [events[0][0], last[0]]), 2);
+  assert.deepEqual(plain(await r.xClaim(virtual, 'saga', 'w3', 0, events[1][0])), [events[1]]);
+  assert.deepEqual(plain((await r.xAutoClaim(virtual, 'saga', 'w4', 0, '0')).messages), events.slice(1));
+  assert.deepEqual(plain(await r.xRange('@type:order.*', '-', '+', { COUNT: 2 })), events.slice(0, 2));
+  const all = await r.xInfoStream(virtual);
+  assert.deepEqual([all.length, all.lastGeneratedId ?? all['last-generated-id'], all.groups], [4, last[0], 1]);
+  assert.deepEqual((await r.xInfoGroups(virtual)).map((g) => [g.name, g.pending]), [['saga', 2]]);
+}
+
 // The server is restarted.
 const input = readline.createInterface({ input: process.stdin });
 console.log('restart');
@@ -102,5 +129,6 @@ assert.deepEqual(await read(r, 'carol', '0'), [all[1]]);
 assert.equal(await r.xAck('orders', 'billing', ids[1]), 1);
 const fifth = await r.xAdd('orders', '*', { n: '4' });
 assert.deepEqual(await read(r, 'alice', '>'), [[fifth, { n: '4' }]]);
+if (appended) assert.deepEqual((await saga('w4', '0')).map(([id]) => id), events.slice(1).map(([id]) => id));
 console.log('done');
 process.exit(0);

@@ -121,6 +121,41 @@ if hasattr(r, "xnack") and "xnack" in r.execute_command("COMMAND LIST"):
     about = r.xinfo_stream("jobs")
     assert (about["idmp-duration"], about["idmp-maxsize"], about["iids-tracked"]) == (300, 1000, 0), about
 
+# A group on a virtual stream, over what EAPPEND and XADD put into several streams. Redis has neither.
+try:
+    for i in range(3):
+        r.execute_command("EAPPEND", "order-%d" % i, "order.created", "PAYLOAD", '{"n":%d}' % i)
+    virtual = "@category:order"
+except redis.ResponseError:
+    virtual = None
+if virtual:
+    r.xadd("order-3", {"n": "3"}, id="7-7")
+    assert r.xgroup_create(virtual, "saga", id="0", mkstream=True)
+    got = [tuple(e[:2]) for e in entries(r.xreadgroup("saga", "w1", {virtual: ">"}, count=3))]
+    assert [f["@stream"] for _, f in got] == ["order-0", "order-1", "order-2"], got
+    assert [f["payload"] for _, f in got] == ['{"n":0}', '{"n":1}', '{"n":2}'], got
+    (last,) = entries(r.xreadgroup("saga", "w2", {virtual: ">"}, block=10))
+    assert last[1] == {"@stream": "order-3", "@id": "7-7", "n": "3"}, last
+    assert r.xack(virtual, "saga", got[0][0], last[0]) == 2
+    assert [tuple(e) for e in r.xclaim(virtual, "saga", "w3", 0, [got[1][0]])] == [got[1]]
+    assert [tuple(e) for e in r.xautoclaim(virtual, "saga", "w4", 0)[1]] == got[1:]
+    assert [p["message_id"] for p in r.xpending_range(virtual, "saga", "-", "+", 10)] == [e[0] for e in got[1:]]
+    assert [tuple(e) for e in r.xrange("@type:order.*", count=2)] == got[:2]
+    assert [tuple(e) for e in entries(r.xread({"@all": got[2][0]}))] == [tuple(last)]
+    about = r.xinfo_stream(virtual)
+    assert (about["length"], about["last-generated-id"], about["groups"]) == (4, last[0], 1), about
+    (group,) = r.xinfo_groups(virtual)
+    assert (group["pending"], group["last-delivered-id"], group["lag"]) == (2, last[0], None), group
+    assert (r.type(virtual), r.exists(virtual)) == ("stream", 1)
+    woken = []
+    waiting = threading.Thread(target=lambda: woken.append(r.xreadgroup("saga", "w1", {virtual: ">"}, block=30000)))
+    waiting.start()
+    while r.info("clients")["blocked_clients"] != 1:
+        time.sleep(0.01)
+    r.execute_command("EAPPEND", "order-4", "order.paid")
+    waiting.join(20)
+    assert entries(woken[0])[0][1]["@stream"] == "order-4", woken
+
 # The server is restarted.
 print("restart", flush=True)
 assert sys.stdin.readline() == "restarted\n"
@@ -138,4 +173,7 @@ assert r.xack("orders", "billing", ids[1]) == 1
 fifth = r.xadd("orders", {"n": "4"})
 assert fifth > fourth
 assert entries(r.xreadgroup("billing", "alice", {"orders": ">"}))[0][0] == fifth
+if virtual:
+    assert [e[0] for e in entries(r.xreadgroup("saga", "w4", {virtual: "0"}))] == [e[0] for e in got[1:]]
+    assert not r.xreadgroup("saga", "w1", {virtual: ">"})
 print("done", flush=True)
