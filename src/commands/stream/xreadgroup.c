@@ -389,7 +389,8 @@ static bool is_unfinished(struct client *c, const struct xread_args *a,
         if (!sources[i].unfinished) continue;
         if (until == NULL) until = blocking_progress(c, a->n);
         if (until[i] == 0) until[i] = log_head(c, sources[i].view) + 1;
-        any = any || sources[i].group->scan->looked < until[i] - 1;
+        const struct group_scan *scan = sources[i].group->scan;
+        any = any || scan->looked < until[i] - 1 || group_scan_has(scan, until[i] - 1);
     }
     return any;
 }
