@@ -118,8 +118,8 @@ struct store {
 void store_notify(struct store *s); /* wakes the loop */
 /* Slices of deferred work that a stop still does: what is left is what a crash would leave, and the
  * next start goes on with it. */
-#define STOP_SLICES 4
-#define RESERVED_MAX 10000          /* names that are remembered */
+#define STOP_SLICES  4
+#define RESERVED_MAX 10000 /* names that are remembered */
 /* How often a stage that failed is tried again. */
 #define STOP_TRIES                                                                                 \
     10 /* of a stop, to write a database that cannot be; a second each when it is locked */

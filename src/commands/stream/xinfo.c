@@ -205,12 +205,13 @@ static void put_full_groups(struct reply_draft *d, const struct stream *s,
         put_full_group(d, in_order[i], first, most);
 }
 
-/* What is long is written over several turns; all of it is of this one. */
-static void put_full(struct client *c, const struct stream *s, const struct event *first,
-                     const struct entry_list *list, uint64_t most) {
+/* The end of the map: entries and groups. start: where the reply begins. What is long is written
+ * over several turns; all of it is of this one. */
+static void put_full(struct client *c, uint64_t start, const struct stream *s,
+                     const struct event *first, const struct entry_list *list, uint64_t most,
+                     reply_event_fn *put) {
     struct reply_draft groups;
-    uint64_t start = client_out_offset(c), max = c->srv->config.reply_bytes_max;
-    put_stream(c, s, first, 2);
+    uint64_t max = c->srv->config.reply_bytes_max;
     reply_bulk_c(c, "entries");
     reply_array(c, list->count);
     reply_draft_begin(&groups, c);
@@ -221,9 +222,9 @@ static void put_full(struct client *c, const struct stream *s, const struct even
         if (!c->out.overflow) client_cut_reply(c, start); /* or EXEC's is dropped */
         reply_too_long(c, FULL_ADVICE);
     } else if (long_reply_suits(c, list->bytes + behind->bytes)) {
-        long_reply_before(c, list->events, list->count, reply_entry, behind);
+        long_reply_before(c, list->events, list->count, put, behind);
     } else {
-        for (size_t i = 0; i < list->count; i++) reply_entry(c, list->events[i]);
+        for (size_t i = 0; i < list->count; i++) put(c, list->events[i]);
         reply_text_send(c, behind);
     }
 }
@@ -240,10 +241,13 @@ static enum outcome info_full(struct client *c, struct stream *s, uint64_t count
     struct event *first;
     bool fits, known = need_first(c, s, &first);
     known = entry_list_all(c, &list, s, range, &fits) && known;
-    if (known && fits)
-        put_full(c, s, first, &list, most);
-    else if (known)
+    uint64_t start = client_out_offset(c);
+    if (known && fits) {
+        put_stream(c, s, first, 2);
+        put_full(c, start, s, first, &list, most, reply_entry);
+    } else if (known) {
         reply_too_long(c, FULL_ADVICE);
+    }
     entry_list_clear(&list);
     return known ? REPLIED : PARKED;
 }
@@ -319,10 +323,9 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
     if (known && !fits) {
         reply_too_long(c, FULL_ADVICE);
     } else if (known && full) {
+        uint64_t start = client_out_offset(c);
         put_log(c, &f, 2);
-        reply_bulk_c(c, "entries");
-        reply_log_entries(c, f.list.events, f.list.count, c->view);
-        put_full_groups(c, s, NULL, count > 0 ? count : UINT64_MAX);
+        put_full(c, start, s, NULL, &f.list, count > 0 ? count : UINT64_MAX, reply_log_entry_late);
     } else if (known) {
         put_log(c, &f, 3);
         put_int(c, "groups", s->extra != NULL ? s->extra->group_count : 0);
