@@ -148,7 +148,8 @@ static inline struct str named_record_value(const struct named_record *r, size_t
 struct checkpoint_value {
     uint64_t position; /* sequence to go on from: everything below it is handled */
     uint64_t updated;  /* ms */
-    uint64_t reserved;
+    uint32_t timeline; /* that the position is of */
+    uint32_t reserved;
 };
 
 _Static_assert(sizeof(struct stream_state_record) == 80, "journal format");

@@ -99,7 +99,7 @@ static size_t small_record(uint64_t number, enum record_kind *kind, uint64_t bod
     for (size_t i = 0; i < kinds[which].words; i++) body[i] = number + i;
     if (*kind == RECORD_REMOVE) body[3] = number + 9; /* versions ascend */
     if (*kind == RECORD_TIMELINE) body[2] = (uint64_t)TIMELINE_FLUSHED << 32;
-    if (*kind == RECORD_NAMED) {                      /* a checkpoint whose name has 8 bytes */
+    if (*kind == RECORD_NAMED) { /* a checkpoint whose name has 8 bytes */
         body[0] = NAMED_CHECKPOINT | 8 << 16;
         memcpy(&body[1], "consumer", 8);
         body[4] = 0;

@@ -26,14 +26,14 @@ with_server {} {
         assert_equal 0 [r ECHECKPOINT DEL billing]
         assert_equal {} [names r]
         assert_equal OK [r ECHECKPOINT SET billing 0]
-        assert_equal {position 0 updated behind 0} [lreplace [r ECHECKPOINT GET billing] 3 3]
+        assert_equal [list position 0 timeline [info_field r timeline store] updated behind 0] [lreplace [r ECHECKPOINT GET billing] 5 5]
     }
     test "A checkpoint says where to go on, when it was set, and how far it is behind" {
         append_events r order-1 5
         set before [clock milliseconds]
         r ECHECKPOINT SET billing 3
         set c [r ECHECKPOINT GET billing]
-        assert_equal {position updated behind} [dict keys $c]
+        assert_equal {position timeline updated behind} [dict keys $c]
         assert_equal {3 2} [list [field $c position] [field $c behind]]
         assert_range $before [clock milliseconds] [field $c updated]
         assert_equal {3 4} [page_sequences [r EREAD FROM CHECKPOINT billing]]
@@ -143,7 +143,7 @@ with_server {} {
         assert_equal 0 $cursor
         assert_equal {c-77 9 1} [list [field [lindex $page 0] name] [field [lindex $page 0] position] [field [lindex $page 0] behind]]
         assert_equal 1 [llength $page]
-        assert_equal {name position updated behind} [dict keys [lindex $page 0]]
+        assert_equal {name position timeline updated behind} [dict keys [lindex $page 0]]
     }
     test "LIST is refused in a transaction" {
         r MULTI
@@ -162,7 +162,7 @@ with_server {} {
         r ECHECKPOINT SET projector 5 IF NONE
         r ECHECKPOINT GET projector
         set replies [r EXEC]
-        assert_equal {OK {position 5 updated behind 2}} [list [lindex $replies 3] [lreplace [lindex $replies 4] 3 3]]
+        assert_equal {OK {position 5 behind 2}} [list [lindex $replies 3] [lreplace [lindex $replies 4] 2 5]]
         srv crash
         assert_equal {5 5 0 1} [list [r GET model] [position projector] [r ESVER done-1] [r XLEN done-2]]
     }

@@ -218,6 +218,48 @@ with_server {} {
     }
 }
 
+with_server {} {
+    test "A checkpoint has the timeline on which it was set, and goes with the store" {
+        append_events [srv default_client] s 20
+        set old [timeline]
+        r ECHECKPOINT SET billing 15
+        r ECHECKPOINT SET mail 20@$old
+        r BACKUP checkpoints.db
+        with_restored [file join [srv dir] checkpoints.db] {
+            set new [timeline_of $c]
+            append_events $c s 5
+            assert_equal [list 15 $old] [lmap f {position timeline} {field [$c ECHECKPOINT GET billing] $f}]
+            assert_equal {15 16} [lmap e [field [$c EREAD FROM CHECKPOINT billing COUNT 2] events] {field $e partition_sequence}]
+            assert_match "TIMELINE position 21 of timeline $old is not in this store: *" [$c err ECHECKPOINT SET mail 21@$old]
+            assert_equal OK [$c ECHECKPOINT SET mail 20@$old IF 20]
+            assert_equal $new [field [$c ECHECKPOINT GET mail] timeline]
+            assert_equal OK [$c ECHECKPOINT SET mail 25]
+            assert_equal [list billing 15 $old mail 25 $new] [concat {*}[lmap one [lindex [$c ECHECKPOINT LIST 0] 1] {
+                lmap f {name position timeline} {field $one $f} }]]
+            $c ESYNC
+            assert_equal [list [list billing 15 $old] [list mail 25 $new]] \
+                [sql [$other db] "SELECT name, position, timeline FROM cairn_checkpoints ORDER BY name"]
+        }
+    }
+    test "A checkpoint beyond the end of its timeline is TIMELINE until it is set anew" {
+        # A store whose parts are of different times: no server makes one.
+        set old [timeline]
+        srv stop
+        exec sqlite3 [srv db] "INSERT INTO timelines (id, began, created, reason) VALUES ('0badcafe', 17, 1, 'restored')"
+        srv start
+        assert_equal 15 [field [r ECHECKPOINT GET billing] position]
+        set text "TIMELINE position 20 of timeline $old is not in this store: *only up to position 17.*"
+        foreach words {{ECHECKPOINT GET mail} {ECHECKPOINT WAIT mail 5 1} {EREAD FROM CHECKPOINT mail} {ESUBSCRIBE * FROM CHECKPOINT mail}} {
+            assert_match $text [r err {*}$words] $words
+        }
+        assert_equal OK [r ECHECKPOINT SET mail 17 IF 20]
+        assert_equal {17 0badcafe} [lmap f {position timeline} {field [r ECHECKPOINT GET mail] $f}]
+        assert_equal 1 [r ECHECKPOINT WAIT mail 16 1]
+        srv restart
+        assert_equal {17 0badcafe} [lmap f {position timeline} {field [r ECHECKPOINT GET mail] $f}]
+    }
+}
+
 with_server {enable-flush yes} {
     test "FLUSHALL begins a timeline at 0: who had read something is told, who had read nothing goes on" {
         set c [srv default_client]

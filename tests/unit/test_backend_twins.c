@@ -423,7 +423,8 @@ static void put_idempotent(struct twins *t, uint64_t stream) {
 /* A checkpoint or a view, that is there by now or goes. */
 static void put_named(struct twins *t, unsigned name) {
     char text[16];
-    struct checkpoint_value checkpoint = {.position = draw(100), .updated = draw(1000)};
+    struct checkpoint_value checkpoint = {
+        .position = draw(100), .updated = draw(1000), .timeline = (uint32_t)draw_u64()};
     bool view = draw(2), gone = draw(4) == 0;
     size_t len = name_of(name, text), value = gone ? 0 : view ? draw(20) : sizeof checkpoint;
     struct named_record *r = record(t, RECORD_NAMED, sizeof *r + len + value);

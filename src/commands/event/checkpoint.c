@@ -32,7 +32,27 @@ bool checkpoint_at(const struct model *m, const struct named *n, uint64_t frame,
     return true;
 }
 
+/* It was set in this store: a timeline that is not in the list any more is one that is forgotten.
+ */
+struct position checkpoint_position(const struct model *m, const struct checkpoint_value *v) {
+    uint64_t end;
+    return (struct position){.sequence = v->position,
+                             .timeline = v->timeline,
+                             .has_timeline =
+                                 timelines_find(&m->timelines, v->timeline, &end, NULL)};
+}
+
 /* ---- SET ---- */
+
+/* n or n@timeline; of the present one then. */
+static bool position_argument_or_reply(struct client *c, struct str arg,
+                                       struct checkpoint_value *v) {
+    struct position p;
+    if (!position_parse(arg, &p)) return arg_u64_or_reply(c, arg, "position", &v->position);
+    v->position = p.sequence;
+    v->timeline = timelines_current(&c->srv->model.timelines)->id;
+    return position_or_reply(c, &p);
+}
 
 struct condition {
     bool given, none;
@@ -73,8 +93,7 @@ enum outcome cmd_echeckpoint_set(struct client *c, const struct request *r) {
     struct condition condition;
     struct checkpoint_value was = {0}, v = {.updated = m->recorded};
     struct named *n;
-    if (!checkpoint_name_or_reply(c, name) ||
-        !arg_u64_or_reply(c, r->argv[3], "position", &v.position) ||
+    if (!checkpoint_name_or_reply(c, name) || !position_argument_or_reply(c, r->argv[3], &v) ||
         !condition_or_reply(c, r, &condition))
         return REPLIED;
     if (!need_named(c, NAMED_CHECKPOINT, name, &n)) return PARKED;
@@ -117,6 +136,7 @@ enum outcome cmd_echeckpoint_del(struct client *c, const struct request *r) {
 /* behind: in events of the store. A checkpoint that a restored store has may be ahead of it. */
 static void reply_fields(struct client *c, const struct checkpoint_value *v, uint64_t head) {
     reply_number(c, "position", v->position);
+    reply_timeline_of(c, v->timeline);
     reply_number(c, "updated", v->updated);
     reply_number(c, "behind", head - MIN(head, v->position));
 }
@@ -127,7 +147,7 @@ static uint64_t head_told(struct client *c) {
     return model_visible_end(m, NULL, c->view);
 }
 
-/* ECHECKPOINT GET name: a map of position, updated, behind; null when there is none. */
+/* ECHECKPOINT GET name: a map of position, timeline, updated, behind; null when there is none. */
 enum outcome cmd_echeckpoint_get(struct client *c, const struct request *r) {
     struct checkpoint_value v;
     struct named *n;
@@ -138,7 +158,9 @@ enum outcome cmd_echeckpoint_get(struct client *c, const struct request *r) {
         return REPLIED;
     }
     uint64_t head = head_told(c);
-    reply_map(c, 3);
+    struct position p = checkpoint_position(&c->srv->model, &v);
+    if (!position_or_reply(c, &p)) return REPLIED;
+    reply_map(c, 4);
     reply_fields(c, &v, head);
     return REPLIED;
 }
@@ -194,7 +216,7 @@ static void reply_list(struct client *c, const struct list_query *q, const struc
     reply_array(c, n);
     for (size_t i = 0; i < l->count; i++) {
         if (!listed(c, q, l, i, &v)) continue;
-        reply_map(c, 4);
+        reply_map(c, 5);
         reply_key(c, "name");
         reply_bulk(c, l->items[i].name);
         reply_fields(c, &v, head);
@@ -245,7 +267,9 @@ enum outcome cmd_echeckpoint_wait(struct client *c, const struct request *r) {
     }
     if (!need_named(c, NAMED_CHECKPOINT, r->argv[2], &n)) return PARKED;
     uint64_t frame = c->view == VIEW_NEWEST ? c->view : MIN(c->view, store_durable(m->store));
-    bool beyond = checkpoint_at(m, n, frame, &v) && v.position > sequence;
+    bool exists = checkpoint_at(m, n, frame, &v), beyond = exists && v.position > sequence;
+    struct position p = exists ? checkpoint_position(m, &v) : (struct position){0};
+    if (!position_or_reply(c, &p)) return REPLIED;
     if (beyond || blocking_over(c) || c->srv->exec.client == c) {
         reply_int(c, beyond);
         return REPLIED;

@@ -79,7 +79,7 @@ bool from_known(struct client *c, struct from_arg *a) {
     if (!checkpoint_at(&c->srv->model, n, c->view, &v)) return true;
     a->has_else = true;
     a->is_new = false;
-    a->position = (struct position){.sequence = v.position};
+    a->position = checkpoint_position(&c->srv->model, &v);
     return true;
 }
 

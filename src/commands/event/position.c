@@ -59,9 +59,13 @@ bool position_or_reply(struct client *c, const struct position *p) {
     return false;
 }
 
-void reply_timeline(struct client *c) {
+void reply_timeline_of(struct client *c, uint32_t timeline) {
     char text[TIMELINE_TEXT_LEN + 1];
-    timeline_format(timelines_current(&c->srv->model.timelines)->id, text);
+    timeline_format(timeline, text);
     reply_key(c, "timeline");
     reply_simple(c, text);
+}
+
+void reply_timeline(struct client *c) {
+    reply_timeline_of(c, timelines_current(&c->srv->model.timelines)->id);
 }

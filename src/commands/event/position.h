@@ -18,7 +18,8 @@ bool position_parse(struct str text, struct position *out);
 /* Whether everything below it is what it was when the client read it, as far as it says on which
  * timeline that was; else replies -TIMELINE, which says what to do. */
 bool position_or_reply(struct client *c, const struct position *p);
-/* The field `timeline` of a map: the one of all that is told now. */
+/* The field `timeline` of a map: the one of all that is told now, or the one given. */
 void reply_timeline(struct client *c);
+void reply_timeline_of(struct client *c, uint32_t timeline);
 
 #endif

@@ -14,12 +14,15 @@ static void bind_name(sqlite3_stmt *stmt, int at, struct str name) {
 static int write_checkpoint(struct backend_conn *c, struct str name, struct str bytes,
                             struct err *err) {
     struct checkpoint_value v;
+    char timeline[TIMELINE_TEXT_LEN + 1];
     sqlite3_stmt *stmt = c->stmts[SQL_SET_CHECKPOINT];
     assert(bytes.len == sizeof v);
     memcpy(&v, bytes.ptr, sizeof v);
     bind_name(stmt, 1, name);
     sqlite_bind_u64(stmt, 2, v.position);
     sqlite_bind_u64(stmt, 3, v.updated);
+    timeline_format(v.timeline, timeline);
+    sqlite3_bind_text(stmt, 4, timeline, -1, SQLITE_TRANSIENT);
     return sqlite_step(c, stmt, err);
 }
 
@@ -63,6 +66,8 @@ static struct str value_of(sqlite3_stmt *row, int at, enum named_class class,
         return str_of(sqlite3_column_blob(row, at), (size_t)sqlite3_column_bytes(row, at));
     *checkpoint = (struct checkpoint_value){.position = (uint64_t)sqlite3_column_int64(row, at),
                                             .updated = (uint64_t)sqlite3_column_int64(row, at + 1)};
+    const char *timeline = (const char *)sqlite3_column_text(row, at + 2);
+    if (timeline != NULL) timeline_parse(str_c(timeline), &checkpoint->timeline);
     return str_of(checkpoint, sizeof *checkpoint);
 }
 

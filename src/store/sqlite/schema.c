@@ -237,11 +237,11 @@ static const char step_4[] =
 
     /* What has a name of its own. A flush empties `checkpoints`. */
     "CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " position INTEGER NOT NULL, updated INTEGER NOT NULL);"
+    " position INTEGER NOT NULL, updated INTEGER NOT NULL, timeline TEXT NOT NULL);"
     "CREATE TABLE named (number INTEGER PRIMARY KEY, class INTEGER NOT NULL, name TEXT NOT NULL,"
     " value BLOB NOT NULL, UNIQUE (class, name));"
 
-    "CREATE VIEW cairn_checkpoints AS SELECT name, position, updated,"
+    "CREATE VIEW cairn_checkpoints AS SELECT name, position, timeline, updated,"
     " max((SELECT next_sequence FROM store) - position, 0) AS behind FROM checkpoints;"
     "CREATE VIEW cairn_views AS SELECT name, CAST(value AS TEXT) AS selector FROM named"
     " WHERE class = 2;";
@@ -366,9 +366,10 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_PURGE_CONSUMERS] = "DELETE FROM consumers WHERE grp = ?1 AND number IN (SELECT number"
                             " FROM consumers WHERE grp = ?1 LIMIT 256)",
     [SQL_END_DROPPED] = "DELETE FROM dropped_groups WHERE number = ?1",
-    [SQL_SET_CHECKPOINT] = "INSERT INTO checkpoints (name, position, updated) VALUES (?1, ?2, ?3)"
-                           " ON CONFLICT (name) DO UPDATE SET position = excluded.position,"
-                           " updated = excluded.updated",
+    [SQL_SET_CHECKPOINT] = "INSERT INTO checkpoints (name, position, updated, timeline)"
+                           " VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET"
+                           " position = excluded.position, updated = excluded.updated,"
+                           " timeline = excluded.timeline",
     [SQL_DROP_CHECKPOINT] = "DELETE FROM checkpoints WHERE name = ?1",
     [SQL_SET_NAMED] = "INSERT INTO named (name, class, value) VALUES (?1, ?2, ?3)"
                       " ON CONFLICT (class, name) DO UPDATE SET value = excluded.value",
@@ -436,8 +437,8 @@ const char *const sqlite_sql[SQL_COUNT] = {
                            " ORDER BY sequence",
     [SQL_EVENTS_REVERSE] = "SELECT " EVENT_COLUMNS " FROM events WHERE sequence BETWEEN ?1 AND ?2"
                            " ORDER BY sequence DESC",
-    [SQL_CHECKPOINT] = "SELECT position, updated FROM checkpoints WHERE name = ?1",
-    [SQL_CHECKPOINTS_FROM] = "SELECT number, name, position, updated FROM checkpoints"
+    [SQL_CHECKPOINT] = "SELECT position, updated, timeline FROM checkpoints WHERE name = ?1",
+    [SQL_CHECKPOINTS_FROM] = "SELECT number, name, position, updated, timeline FROM checkpoints"
                              " WHERE number >= ?1 ORDER BY number",
     [SQL_NAMED] = "SELECT value FROM named WHERE name = ?1 AND class = ?2",
     [SQL_NAMED_FROM] = "SELECT number, name, value FROM named WHERE number >= ?1 AND class = ?2"
