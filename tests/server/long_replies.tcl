@@ -15,9 +15,10 @@ proc store_streams {} {
     pipeline [srv default_client] $commands
     set ::stored(entries) [r DUMP s]
     set commands {}
-    for {set i 0} {$i < 8000} {incr i} {
+    for {set i 0} {$i < 14000} {incr i} {
         set name [format %06d $i]$::long
-        lappend commands [list XGROUP CREATE s $name 0] [list XCLAIM s g $name 0 [expr {$i + 100}]-0 JUSTID]
+        lappend commands [list XGROUP CREATE s $name 0] [list XGROUP CREATECONSUMER s g $name]
+        if {$i < 11900} { lappend commands [list XCLAIM s g $name 0 [expr {$i + 100}]-0 JUSTID] }
     }
     pipeline [srv default_client] $commands
     set ::stored(members) [r DUMP s]

@@ -18,22 +18,25 @@
 
 /* ---- XADD ---- */
 
-/* What the entry takes of a frame, at most. */
-static size_t entry_bytes(const struct xadd_args *a, size_t name_len) {
-    size_t bytes = FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
+static size_t fields_bytes(const struct xadd_args *a) {
+    size_t bytes = 0;
     for (size_t i = 0; i < a->count; i++) bytes += a->fields[i].len;
-    return bytes; /* the value of a field `type` stands twice */
+    return bytes;
+}
+
+/* What the entry takes of a frame, at most. The value of a field `type` stands twice. */
+static size_t entry_bytes(const struct xadd_args *a, size_t fields, size_t name_len) {
+    return fields + FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + name_len + a->count * FIELD_OVERHEAD;
 }
 
 static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t name_len) {
-    size_t bytes = 0, frame_max = store_frame_max(c->srv->store);
-    for (size_t i = 0; i < a->count; i++) bytes += a->fields[i].len;
+    size_t bytes = fields_bytes(a), frame_max = store_frame_max(c->srv->store);
     if (bytes > c->srv->config.max_event_bytes) {
         reply_error(c, "TOOLARGE the fields are %zu bytes, max-event-bytes is %llu", bytes,
                     (unsigned long long)c->srv->config.max_event_bytes);
         return false;
     }
-    size_t frame = entry_bytes(a, name_len);
+    size_t frame = entry_bytes(a, bytes, name_len);
     if (frame <= frame_max) return true;
     reply_error(c,
                 "TOOLARGE the entry takes up to %zu bytes in the journal, one frame can be %zu "
@@ -98,6 +101,11 @@ static void reply_add_status(struct client *c, enum entry_status status) {
     }
 }
 
+static bool trims_many(const struct client *c, const struct stream *s, const struct xadd_args *a,
+                       const struct trim *trim) {
+    return trim_takes_many(c, trim, entry_bytes(a, fields_bytes(a), stream_name_str(s->name).len));
+}
+
 /* Adds, trims, notes the message and replies. */
 static enum outcome add(struct client *c, struct stream *s, const struct xadd_args *a,
                         struct trim *trim) {
@@ -118,8 +126,8 @@ static enum outcome add(struct client *c, struct stream *s, const struct xadd_ar
                               .id = a->id,
                               .fields = a->fields,
                               .count = a->count};
-    if (UNLIKELY(trim_takes_many(c, trim, entry_bytes(a, stream_name_str(s->name).len))) &&
-        entry_id_is_beyond(s, &entry))
+    if (UNLIKELY(a->trim.refs == REFS_DELETE) && entry_id_is_beyond(s, &entry) &&
+        trims_many(c, s, a, trim))
         return trim_take_some(c, trim);
     enum entry_status status = model_add_entry(m, s, &entry);
     if (status != ENTRY_OK) {
