@@ -22,6 +22,19 @@ void page_add(struct page *p, struct event *e) {
     p->bytes += e->size;
 }
 
+bool range_ignores_name(const struct read_range *r, uint64_t stream) {
+    if (r->any_name || r->renamed_count == 0) return r->any_name;
+    size_t low = 0, high = r->renamed_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (r->renamed[middle] < stream)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < r->renamed_count && r->renamed[low] == stream;
+}
+
 void id_list_add(struct id_list *l, const struct uuid *id) {
     if (l->count == l->cap) {
         l->cap = l->cap == 0 ? 64 : l->cap * 2;

@@ -112,7 +112,14 @@ struct read_range {
     size_t examined_max;             /* rows looked at (selectors); at least one */
     const struct selector *selector; /* NULL: every event */
     bool counts;                     /* wants no events, but how many there are (page.counted) */
+    /* Of the log: streams whose name the asker knows better. Their events pass, as far as names go;
+     * he judges them. Ascending numbers, his; those of several thousand should be any_name. */
+    const uint64_t *renamed;
+    size_t renamed_count;
+    bool any_name; /* of every stream */
 };
+/* Whether the stream's name, as the backend has it, does not count. */
+bool range_ignores_name(const struct read_range *r, uint64_t stream);
 
 /* What a read found, in the order asked for. Owned by the caller: page_clear. */
 struct page {

@@ -211,10 +211,6 @@ static bool holds_letters(struct str name) {
     return name.len >= n && memcmp(name.ptr, DEAD_LETTERS, n) == 0;
 }
 
-bool selector_looks_at_names(const struct selector *s) {
-    return s->without_letters || selector_has(s, SELECT_STREAM) || selector_has(s, SELECT_CATEGORY);
-}
-
 bool selector_name_passes(const struct selector *s, struct str name) {
     return !(s->without_letters && holds_letters(name)) &&
            selector_kind_passes(s, SELECT_CATEGORY, stream_category(name)) &&
@@ -231,12 +227,16 @@ static bool uuid_passes(const struct selector *s, enum selector_kind kind,
     return value != NULL && selector_kind_passes(s, kind, str_of(value, sizeof *value));
 }
 
-bool selector_match(const struct selector *s, const struct event_record *r, struct str name) {
+bool selector_event_passes(const struct selector *s, const struct event_record *r) {
     return selector_time_passes(s, r->recorded) &&
            uuid_passes(s, SELECT_CORRELATION, event_correlation(r)) &&
            uuid_passes(s, SELECT_CAUSATION, event_causation(r)) &&
            selector_kind_passes(s, SELECT_AGGREGATE, event_aggregate(r)) &&
-           selector_name_passes(s, name) && selector_kind_passes(s, SELECT_TYPE, event_type(r));
+           selector_kind_passes(s, SELECT_TYPE, event_type(r));
+}
+
+bool selector_match(const struct selector *s, const struct event_record *r, struct str name) {
+    return selector_event_passes(s, r) && selector_name_passes(s, name);
 }
 
 static size_t text_work(const struct glob_work *w, size_t text_len) {

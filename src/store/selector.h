@@ -77,11 +77,16 @@ bool selector_match(const struct selector *s, const struct event_record *r, stru
 /* Parts of that: whether the kind has no values, or one of them is met. */
 bool selector_kind_passes(const struct selector *s, enum selector_kind kind, struct str value);
 bool selector_name_passes(const struct selector *s, struct str name);
-/* Whether the name of its stream says anything about an event. */
-bool selector_looks_at_names(const struct selector *s);
 bool selector_time_passes(const struct selector *s, uint64_t recorded);
+/* All but the name. */
+bool selector_event_passes(const struct selector *s, const struct event_record *r);
 static inline bool selector_has(const struct selector *s, enum selector_kind kind) {
     return s->kinds[kind].count > 0;
+}
+/* Whether it looks at names at all. NULL: it does not. */
+static inline bool selector_has_names(const struct selector *s) {
+    return s != NULL && (s->without_letters || selector_has(s, SELECT_STREAM) ||
+                         selector_has(s, SELECT_CATEGORY));
 }
 /* How much it takes to find out, at most, in the time that it takes to look at an event at all: 1,
  * and more with globs. */

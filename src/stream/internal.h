@@ -106,6 +106,8 @@ void former_take_back(struct model *m, struct former *f);
 void formers_clear(struct model *m);
 /* gone/remove.c: of a deleted stream. */
 void content_free(struct model *m, struct stream *content);
+/* The name that a stream had after `frame`; NULL: no other than now. */
+struct stream_name *model_former_name(const struct model *m, uint64_t number, uint64_t frame);
 /* gone/renamed.c: NULL: it was not renamed lately. */
 struct stream_name *model_name_of_number(const struct model *m, uint64_t number);
 

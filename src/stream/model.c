@@ -15,6 +15,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     hash_init(&m->ids);
     hash_init(&m->hidden.table);
     hash_init(&m->renamed.table);
+    list_init(&m->renamed.order);
     erased_init(m);
     settled_init(m);
     named_init(m);

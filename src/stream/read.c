@@ -90,14 +90,21 @@ static bool any_gone(const struct model *m, const struct read *r) {
     return r->stream == NULL ? m->hidden.table.count > 0 : r->stream->extra != NULL;
 }
 
-/* false: the read is complete. */
+static const struct names_asked no_names;
+
+static const struct names_asked *names_of(const struct read *r) {
+    return r->names != NULL ? r->names : &no_names;
+}
+
+/* The reader has selected, but for names that he could not know. false: the read is complete. */
 static bool read_page(struct model *m, struct read *r, const struct page *page) {
+    bool by_name = r->stream == NULL && selector_has_names(r->selector);
     for (size_t i = 0; i < page->count; i++) {
         struct event *e = model_erased(m, page->events[i], r->horizon);
         if (position(r, e) < r->start) continue; /* the range began further down */
-        /* The reader has selected. */
-        if (!is_gone(m, r, e, page->applied) && !read_offer(m, r, e, position(r, e), true))
-            return false;
+        if (is_gone(m, r, e, page->applied)) continue;
+        bool selected = !by_name || !names_judge(m, names_of(r), e);
+        if (!read_offer(m, r, e, position(r, e), selected)) return false;
     }
     if (page->done) return true;
     r->has_more = true;
@@ -175,6 +182,9 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     r->next = 0;
     r->unsure = false;
     assert(r->start <= r->end);
+    if (page != NULL && r->stream == NULL && selector_has_names(r->selector) &&
+        names_lack(m, names_of(r), page->applied, r->selector, r->horizon))
+        page = NULL;
     const struct stream_extra *x = r->stream != NULL ? r->stream->extra : NULL;
     if (x != NULL) {
         r->start = MAX(r->start, x->first_version);

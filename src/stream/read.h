@@ -8,6 +8,7 @@
 #ifndef STREAM_READ_H
 #define STREAM_READ_H
 
+#include "stream/gone/renamed.h"
 #include "stream/model.h"
 
 #define READ_BYTES_MAX ((size_t)8 << 20) /* of events, about, that one read finds */
@@ -23,7 +24,9 @@ struct read {
     uint64_t horizon;          /* last frame that is seen; VIEW_NEWEST: all that is decided */
     uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
                           is in memory, or is not seen. 0: `end` */
-    size_t ahead;      /* ask for a page of so many events at least */
+    const struct names_asked
+        *names;   /* with a page of the log: what it was asked for with; NULL: nothing special */
+    size_t ahead; /* ask for a page of so many events at least */
     uint64_t bytes_max; /* of events, about, that it finds; 0: READ_BYTES_MAX */
     size_t work_max;    /* with a selector: what may be looked at in memory, in events (see
                            selector_work); 0: WORK_IN_MEMORY */

@@ -430,10 +430,14 @@ bool model_event_was_there(struct model *m, const struct event *e, uint64_t fram
            (s->extra == NULL || !holes_contain(holes_after(s, i), e->rec.version));
 }
 
+struct stream_name *model_former_name(const struct model *m, uint64_t number, uint64_t frame) {
+    const struct former *f = m->renamed.frame > frame ? former_of_number(m, number, frame) : NULL;
+    return UNLIKELY(f != NULL) ? f->name : NULL;
+}
+
 struct stream_name *model_name_at(const struct model *m, const struct event *e, uint64_t frame) {
-    const struct former *f =
-        m->renamed.frame > frame ? former_of_number(m, e->rec.stream, frame) : NULL;
-    return UNLIKELY(f != NULL) ? f->name : model_name(m, e);
+    struct stream_name *former = model_former_name(m, e->rec.stream, frame);
+    return UNLIKELY(former != NULL) ? former : model_name(m, e);
 }
 
 /* ---- forgetting ---- */

@@ -8,6 +8,7 @@
  *
  * "As it was" is a text that says all of it. */
 #include "unit.h"
+#include "selectors.h"
 
 #include <poll.h>
 
@@ -1153,5 +1154,233 @@ TEST(a_page_that_ends_before_memory_begins_is_not_enough) {
     store_release(store, &q);
     model_drop_page(m, &q.page);
     read_clear(&r);
+    stop();
+}
+
+/* ---- the log by names, while they change ---- */
+
+static void rename_to(const char *from, const char *to) {
+    model_rename(m, load(str_c(from)), load(str_c(to)));
+    model_commit(m);
+}
+
+/* Reads as the server does: asks for the page once more when it is not enough. `meanwhile`, if any,
+ * is done each time that a page has been read. Says sequences and names; *asked: for how many
+ * pages.
+ */
+static char *read_by_names(const struct wanted *wanted, bool reverse, void (*meanwhile)(void),
+                           unsigned *asked) {
+    struct selector *selector = selector_of(wanted);
+    struct read r = {
+        .end = UINT64_MAX, .count = 100, .selector = selector, .horizon = view, .reverse = reverse};
+    struct names_asked names = {0};
+    struct store_request q = {.kind = STORE_READ_EVENTS};
+    struct read_range range;
+    *asked = 0;
+    while (!model_read(m, &r, *asked > 0 ? &q.page : NULL, &range)) {
+        if (*asked > 0) {
+            store_release(store, &q);
+            model_drop_page(m, &q.page);
+            names_asked_clear(&names);
+        }
+        names_ask(m, &range, (*asked)++, &names);
+        q = (struct store_request){.kind = STORE_READ_EVENTS, .range = range};
+        ask(&q);
+        r.names = &names;
+        r.page_end = range.end;
+        if (meanwhile != NULL) meanwhile();
+    }
+    struct buf out;
+    buf_init(&out, 0);
+    for (size_t i = 0; i < r.found; i++) {
+        struct str name = stream_name_str(model_name_at(m, r.events[i], view));
+        buf_printf(&out, "%s%llu %.*s", i > 0 ? ", " : "",
+                   (unsigned long long)r.events[i]->rec.sequence, (int)name.len, name.ptr);
+    }
+    buf_put(&out, "", 1);
+    if (*asked > 0) {
+        store_release(store, &q);
+        model_drop_page(m, &q.page);
+        names_asked_clear(&names);
+    }
+    CHECK(!r.has_more);
+    read_clear(&r);
+    selector_unref(selector);
+    return out.data;
+}
+
+static void check_text(const char *found, const char *expected) {
+    if (strcmp(found, expected) != 0) fprintf(stderr, "  found: %s\n", found);
+    CHECK(strcmp(found, expected) == 0);
+}
+
+static void check_names(const struct wanted *wanted, const char *expected, unsigned asked_most,
+                        void (*meanwhile)(void)) {
+    unsigned asked;
+    char *found = read_by_names(wanted, false, meanwhile, &asked);
+    check_text(found, expected);
+    CHECK(asked <= asked_most);
+    free(found);
+}
+
+static const struct wanted orders = {.category = {{"order", 5}}};
+static const struct wanted carts = {.stream = {{"cart-*", 6}}};
+
+/* order-0, order-1 and cart-0, cart-1: an event each, on disk only. */
+static void start_with_names(void) {
+    static const char *const names[] = {"order-0", "order-1", "cart-0", "cart-1"};
+    hash_seed();
+    start(NEVER_MS);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) append(load(str_c(names[i])));
+    model_commit(m);
+    evict_all();
+    view = VIEW_NEWEST;
+}
+
+TEST(who_reads_the_log_by_names_sees_those_that_the_backend_does_not_know_yet) {
+    start_with_names();
+    rename_to("cart-1", "order-2");
+    rename_to("order-0", "cart-9");
+    wait_durable();
+    CHECK(store_applied(store) < m->decided);
+    check_names(&orders, "1 order-1, 3 order-2", 1, NULL);
+    check_names(&carts, "0 cart-9, 2 cart-0", 1, NULL);
+    check_names(&(struct wanted){.stream = {{"cart-1", 6}, {"order-0", 7}}}, "", 1, NULL);
+    check_names(&(struct wanted){.category = {{"order", 5}}, .stream = {{"*-2", 3}}}, "3 order-2",
+                1, NULL);
+    unsigned asked;
+    char *found = read_by_names(&orders, true, NULL, &asked);
+    check_text(found, "3 order-2, 1 order-1");
+    free(found);
+    evict_all();
+    check_names(&orders, "1 order-1, 3 order-2", 1, NULL);
+    stop();
+}
+
+static int renames_left;
+static void rename_one(void) {
+    if (renames_left == 0) return;
+    bool back = --renames_left % 2 == 0;
+    rename_to(back ? "x" : "cart-1", back ? "order-7" : "x");
+}
+
+/* x is nobody's name who is wanted: that is no reason to ask again. */
+TEST(a_page_is_asked_for_again_only_when_a_stream_was_renamed_into_what_is_wanted) {
+    start_with_names();
+    renames_left = 2;
+    check_names(&orders, "0 order-0, 1 order-1", 1, rename_one);
+    CHECK_INT(renames_left, 1);
+    check_names(&orders, "0 order-0, 1 order-1, 3 order-7", 2, rename_one);
+    CHECK_INT(renames_left, 0);
+    evict_all();
+    rename_to("order-7", "cart-1");
+    renames_left = 1;
+    check_names(&carts, "2 cart-0, 3 cart-1", 2, NULL);
+    stop();
+}
+
+static int restless;
+static void rename_another(void) {
+    char from[32], to[32];
+    snprintf(from, sizeof from, "other-%d", restless);
+    snprintf(to, sizeof to, "order-%d", 100 + restless++);
+    rename_to(from, to);
+}
+
+/* Each page that comes lacks a stream that is an order by then: it ends nevertheless. */
+TEST(who_reads_by_names_does_not_wait_for_an_end_of_renaming) {
+    start_with_names();
+    restless = 0;
+    for (int i = 0; i < 20; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "other-%d", i);
+        append(load(str_c(name)));
+    }
+    model_commit(m);
+    evict_all();
+    unsigned asked;
+    char *found = read_by_names(&orders, false, rename_another, &asked);
+    CHECK_INT(asked, NAMES_ASK_MAX + 1);
+    CHECK_INT(restless, NAMES_ASK_MAX + 1);
+    check_text(found, "0 order-0, 1 order-1, 4 order-100, 5 order-101, 6 order-102, "
+                      "7 order-103, 8 order-104");
+    free(found);
+    stop();
+}
+
+TEST(when_very_many_streams_were_renamed_nothing_is_asked_by_name) {
+    start_with_names();
+    for (int i = 0; i < NAMES_ASKED_MAX + 10; i++) {
+        char from[32], to[32];
+        snprintf(from, sizeof from, "many-%d", i);
+        snprintf(to, sizeof to, "much-%d", i);
+        append(load(str_c(from)));
+        rename_to(from, to);
+    }
+    rename_to("cart-1", "order-2");
+    struct read_range range = {.count_max = 1};
+    struct selector *selector = selector_of(&orders);
+    struct names_asked asked;
+    range.selector = selector;
+    names_ask(m, &range, 0, &asked);
+    CHECK(range.any_name);
+    CHECK_INT(range.renamed_count, 0);
+    names_asked_clear(&asked);
+    selector_unref(selector);
+    check_names(&orders, "0 order-0, 1 order-1, 3 order-2", 1, NULL);
+    stop();
+}
+
+/* The rename is not durable: nobody is told of it, whoever asks. */
+TEST(a_rename_that_is_not_settled_changes_nothing_for_readers_of_the_settled_view) {
+    start_with_names();
+    load(STR("cart-1"));
+    load(STR("order-2"));
+    view = m->decided;
+    rename_to("cart-1", "order-2");
+    check_names(&orders, "0 order-0, 1 order-1", 1, NULL);
+    check_names(&carts, "2 cart-0, 3 cart-1", 1, NULL);
+    view = VIEW_NEWEST;
+    check_names(&orders, "0 order-0, 1 order-1, 3 order-2", 1, NULL);
+    stop();
+}
+
+TEST(a_rename_that_is_taken_back_leaves_the_names_as_they_were) {
+    start_with_names();
+    rename_to("cart-0", "cart-5");
+    load(STR("cart-6"));
+    load(STR("order-5"));
+    model_begin(m);
+    model_rename(m, load(STR("cart-5")), load(STR("order-5")));
+    model_rename(m, load(STR("cart-1")), load(STR("cart-6")));
+    check_names(&orders, "0 order-0, 1 order-1, 2 order-5", 1, NULL);
+    check_names(&carts, "3 cart-6", 1, NULL);
+    model_undo(m);
+    check_names(&orders, "0 order-0, 1 order-1", 1, NULL);
+    check_names(&carts, "2 cart-5, 3 cart-1", 1, NULL);
+    stop();
+}
+
+TEST(what_readers_of_the_log_need_to_know_of_renames_is_forgotten_while_more_goes_on) {
+    hash_seed();
+    start(0);
+    size_t most = 0;
+    append(load(STR("to-and-fro-0")));
+    for (int i = 0; i < 3000; i++) {
+        char from[32], to[32], other[32];
+        snprintf(from, sizeof from, "to-and-fro-%d", i);
+        snprintf(to, sizeof to, "to-and-fro-%d", i + 1);
+        snprintf(other, sizeof other, "other-%d", i);
+        append(load(str_c(other)));
+        model_rename(m, load(str_c(other)), load(str_c(from + 3)));
+        model_rename(m, load(str_c(from)), load(str_c(to)));
+        model_commit(m);
+        if (i % 100 > 0) continue;
+        wait_applied();
+        m->bytes_max = 50000;
+        model_evict(m);
+        most = MAX(most, m->renamed.table.count);
+    }
+    CHECK(most < 500);
     stop();
 }

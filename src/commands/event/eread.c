@@ -152,7 +152,7 @@ enum outcome cmd_eread(struct client *c, const struct request *r) {
     if (parsed && c->wait.unblocked_error && blocking_over(c)) {
         blocking_reply_over(c);
     } else if (parsed) {
-        outcome = pages_names_applied(c, selector) ? run(c, &a, selector) : pages_wait_for_names(c);
+        outcome = run(c, &a, selector);
     }
     selector_unref(selector);
     selector_args_clear(&a.args);

@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "server/server.h"
-#include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/event/reply.h"
@@ -87,7 +86,7 @@ bool pages_read(struct client *c, struct read *r) {
 
 bool pages_names_applied(struct client *c, const struct selector *selector) {
     const struct model *m = &c->srv->model;
-    bool by_name = selector != NULL && selector_looks_at_names(selector);
+    bool by_name = selector_has_names(selector);
     uint64_t last = MIN(m->renamed.frame, c->view);
     if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
     frame_is_applied(c, last);

@@ -11,9 +11,9 @@
 /* Fills r->events with as many as are wanted (r->count, r->bytes_max), and says exactly whether
  * there is more and from where on. false: parked. */
 bool pages_read(struct client *c, struct read *r);
-/* The backend looks for names as it knows them; renaming is rare. Whether it knows those that the
- * view shows, as far as the selector looks at names; else pages_wait_for_names. What is durable
- * will do, on the settled view, which waits for nobody's sync. (EXEC cannot wait for itself.) */
+/* Whether the backend knows the names that the view shows, as far as the selector looks at names:
+ * what is counted there cannot be judged here. Else pages_wait_for_names. (EXEC cannot wait for
+ * itself.) */
 bool pages_names_applied(struct client *c, const struct selector *selector);
 /* Parks the command until then; nobody waits for a database that cannot be written any more. */
 enum outcome pages_wait_for_names(struct client *c);

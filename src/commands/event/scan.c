@@ -190,9 +190,7 @@ enum outcome cmd_epscan(struct client *c, const struct request *r) {
     struct scan s;
     enum outcome outcome = REPLIED;
     if (!arg_partition_or_reply(c, r->argv[1])) return REPLIED;
-    if (parse_scan(c, r, true, &s))
-        outcome =
-            pages_names_applied(c, s.selector) ? run_scan(c, &s, NULL) : pages_wait_for_names(c);
+    if (parse_scan(c, r, true, &s)) outcome = run_scan(c, &s, NULL);
     scan_clear(&s);
     return outcome;
 }

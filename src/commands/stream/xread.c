@@ -249,9 +249,6 @@ static uint64_t *progress_of(struct client *c, const struct xread_args *a,
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
     bool known = true;
-    for (size_t i = 0; i < a->n; i++)
-        if (sources[i].selector != NULL && !pages_names_applied(c, sources[i].selector))
-            return pages_wait_for_names(c);
     if (!need_sources(c, a, sources)) return PARKED;
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
     if (!known || c->wants_newest) return PARKED;

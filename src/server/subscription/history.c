@@ -21,6 +21,7 @@ static void page_read_free(struct page_read *p) {
     store_release(p->srv->store, &p->request);
     if (p->request.status == 0) model_drop_page(&p->srv->model, &p->request.page);
     selector_unref(p->selector);
+    names_asked_clear(&p->names);
     free(p);
 }
 
@@ -56,19 +57,6 @@ void subscription_give_up_reading(struct subscription *s) {
     if (p->done || taken_back) page_read_free(p);
 }
 
-/* The backend looks for names as it knows them (pages_names_applied has the same). */
-static uint64_t last_renaming(const struct model *m) {
-    return MIN(m->renamed.frame, model_settled(m));
-}
-
-static bool names_are_applied(const struct server *srv) {
-    return last_renaming(&srv->model) <= store_applied(srv->store);
-}
-
-static bool selects_names(const struct selector *s) {
-    return s != NULL && (selector_has(s, SELECT_STREAM) || selector_has(s, SELECT_CATEGORY));
-}
-
 static void tell_behind(struct subscription *s) {
     if (!s->caught_up || subscriptions_are_paused(s->srv)) return;
     s->caught_up = false;
@@ -86,6 +74,7 @@ static void begin_reading(struct subscription *s, const struct read_range *range
     p->request.kind = STORE_READ_EVENTS;
     p->request.one_of_many = true;
     p->request.range = *range;
+    names_ask(&srv->model, &p->request.range, s->names_before, &p->names);
     p->request.done = on_page;
     s->reading = p;
     srv->subscriptions.reading++;
@@ -93,29 +82,21 @@ static void begin_reading(struct subscription *s, const struct read_range *range
     store_request(srv->store, &p->request);
 }
 
-static bool knows_names(const struct subscription *s) {
-    return !selects_names(s->selector) || names_are_applied(s->srv);
-}
-
 static void ask_for_page(struct subscription *s, const struct read_range *range) {
     struct server *srv = s->srv;
     struct subscriptions *subs = &srv->subscriptions;
     tell_behind(s);
-    if (!knows_names(s)) {
-        list_append(&subs->for_names, &s->queue);
-        store_flush(srv->store);
-    } else if (subs->reading >= pages_max(srv)) {
+    if (subs->reading >= pages_max(srv))
         list_append(&subs->for_reader, &s->queue);
-    } else {
+    else
         begin_reading(s, range);
-    }
 }
 
 /* While what was found is sent, a reader looks for the next page, if that is all on disk. */
 static void read_ahead(struct subscription *s, const struct read *r) {
     struct model *m = &s->srv->model;
     bool reads_on = r->has_more && r->next < m->log.first && s->window == UINT64_MAX;
-    if (!reads_on || s->has_since || !knows_names(s)) return;
+    if (!reads_on || s->has_since) return;
     if (s->srv->subscriptions.reading >= pages_max(s->srv)) return;
     struct read_range range;
     struct read next = *r;
@@ -129,9 +110,6 @@ static void read_ahead(struct subscription *s, const struct read *r) {
 
 void subscriptions_wake(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
-    if (!list_empty(&subs->for_names) && names_are_applied(srv))
-        while (!list_empty(&subs->for_names))
-            subscription_make_ready(LIST_ENTRY(subs->for_names.next, struct subscription, queue));
     if (!list_empty(&subs->paused) && !subscriptions_are_paused(srv))
         while (!list_empty(&subs->paused))
             subscription_make_ready(LIST_ENTRY(subs->paused.next, struct subscription, queue));
@@ -180,14 +158,13 @@ static size_t count_wanted(const struct subscription *s) {
     return (size_t)MIN(PAGE_EVENTS, MAX(credit, (uint64_t)1));
 }
 
-/* The page that has come, if it is of the log as it is now, of what is wanted next, and selected by
- * the names that streams have now. */
+/* The page that has come, if it is of the log as it is now, and of what is wanted next. (Of names
+ * that streams have now: see model_read.) */
 static const struct page *page_of(const struct subscription *s, const struct page_read *p) {
     const struct model *m = &s->srv->model;
     if (p == NULL || p->generation != m->generation || p->selector != s->selector) return NULL;
     if (p->request.range.start > s->position || s->position > p->request.range.end) return NULL;
-    bool renamed = selects_names(s->selector) && last_renaming(m) > p->request.page.applied;
-    return renamed ? NULL : &p->request.page;
+    return &p->request.page;
 }
 
 /* What it read, or looked at, counts against the turn. */
@@ -208,13 +185,16 @@ static void catch_up(struct subscription *s, struct page_read *p, uint64_t end) 
                      .count = count_wanted(s),
                      .selector = s->selector,
                      .horizon = model_settled(&srv->model),
+                     .names = page != NULL ? &p->names : NULL,
                      .bytes_max = PAGE_BYTES,
                      .work_max = MAX(srv->subscriptions.work, (size_t)1)};
     bool gone = false;
     assert(page == NULL || page->applied <= r.horizon);
     if (!model_read(&srv->model, &r, page, &range)) {
+        if (page != NULL) s->names_before++; /* it lacks a stream that was renamed meanwhile */
         ask_for_page(s, &range);
     } else {
+        s->names_before = 0;
         count_work(s, &r);
         if (page != NULL) read_ahead(s, &r);
         bool all = send_found(s, &r, &gone);

@@ -3,6 +3,7 @@
 #define SERVER_SUBSCRIPTION_INTERNAL_H
 
 #include "server/subscription/subscription.h"
+#include "stream/gone/renamed.h"
 
 /* A page that a reader thread looks for. It outlives its subscription while that is so. */
 struct page_read {
@@ -11,6 +12,7 @@ struct page_read {
     struct server *srv;
     struct selector *selector; /* a reference, for the reader thread */
     uint64_t generation;       /* of the model when asked */
+    struct names_asked names;  /* the range borrows from it */
     bool done;
 };
 

@@ -16,7 +16,6 @@ void subscriptions_init(struct server *srv) {
     list_init(&subs->all);
     list_init(&subs->ready);
     list_init(&subs->paused);
-    list_init(&subs->for_names);
     list_init(&subs->for_reader);
     list_init(&subs->halted);
     list_init(&subs->open);

@@ -118,6 +118,7 @@ struct subscription {
     size_t body_count;
     uint64_t body_cursor;
     struct page_read *reading; /* that was asked for; NULL: none */
+    unsigned names_before;     /* so often it was asked for in vain, see names_ask */
     struct subscription_stream *streams;
     size_t stream_count;
     uint64_t bytes; /* that were written for it */
@@ -136,7 +137,7 @@ struct subscriber {
 struct subscriptions { /* the server's */
     struct hash_table by_id, shapes;
     struct list all; /* oldest first */
-    struct list ready, paused, for_names, for_reader, halted;
+    struct list ready, paused, for_reader, halted;
     struct list open; /* with a message that is being filled */
     struct list due;  /* those that hear of positions; longest ago first */
     struct heap announce;

@@ -51,6 +51,7 @@ void item_free(struct need_item *item) {
         drop_found(item);
     }
     selector_unref(item->selector);
+    names_asked_clear(&item->names);
     free(item->text);
     free(item);
 }

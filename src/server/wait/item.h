@@ -13,6 +13,7 @@
 
 #include "server/client/client.h"
 #include "store/store.h"
+#include "stream/gone/renamed.h"
 
 struct key_walk;
 
@@ -50,6 +51,8 @@ struct need_item {
     struct named *named;   /* NAMED: the same */
     struct store_request request;
     struct selector *selector; /* PAGE, COUNT: a reference, for the reader thread; or NULL */
+    struct names_asked names;  /* PAGE: the range borrows from it */
+    unsigned names_before;     /* PAGE: so often it was asked for in vain */
     char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
     struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
 };

@@ -313,6 +313,7 @@ bool need_read(struct client *c, struct read *r) {
         page = &item->request.page;
         assert(page->applied <= c->view); /* the watermarks are read behind what has been read */
         r->page_end = item->request.range.end;
+        r->names = &item->names;
     }
     struct read_range range;
     if (model_read(m, r, page, &range)) {
@@ -321,7 +322,9 @@ bool need_read(struct client *c, struct read *r) {
         if (r->stream == NULL && r->horizon == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
     }
-    if (item != NULL) { /* of before a flush or a void: once more */
+    unsigned before = 0;
+    if (item != NULL) { /* of before a flush, a void or a rename: once more */
+        before = item->names_before + 1;
         c->need->page_bytes -= item->request.page.bytes;
         item_forget(c->need, item);
     }
@@ -332,6 +335,8 @@ bool need_read(struct client *c, struct read *r) {
     item->used = true;
     hash_insert(&c->need->pages, &item->by_stream, hash_u64(stream_of(r)));
     hash_insert(&c->need->asked, &item->by_key, hash_place(stream_of(r), start, r->count));
+    item->names_before = before;
+    names_ask(m, &range, before, &item->names);
     item->request.range = range;
     if (r->selector != NULL) item->selector = selector_ref(r->selector);
     item->heads = r->heads;

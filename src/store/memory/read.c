@@ -118,6 +118,12 @@ static bool page_full(const struct page *p, const struct read_range *range, size
            (p->count > 0 && p->bytes >= range->bytes_max);
 }
 
+static bool passes(const struct read_range *range, const struct event_record *r, struct str name) {
+    const struct selector *s = range->selector;
+    return s == NULL || (selector_event_passes(s, r) &&
+                         (range_ignores_name(range, r->stream) || selector_name_passes(s, name)));
+}
+
 int memory_read_events(struct backend_conn *c, const struct read_range *range, struct page *out,
                        struct err *err) {
     struct memory_store *m = c->store;
@@ -147,8 +153,7 @@ int memory_read_events(struct backend_conn *c, const struct read_range *range, s
         const struct stream_name *name = m->streams[r->stream]->name;
         out->passed = r->sequence;
         out->passed_recorded = r->recorded;
-        if (range->selector != NULL && !selector_match(range->selector, r, stream_name_str(name)))
-            continue;
+        if (!passes(range, r, stream_name_str(name))) continue;
         if (range->counts)
             out->counted++;
         else

@@ -377,7 +377,7 @@ static bool columns_pass(const struct scan *s) {
 
 /* Whether the stream's name passes: 1 or 0, asked once a stream and page. */
 static int name_passes(struct scan *s, uint64_t number, struct err *err) {
-    if (!selector_looks_at_names(s->selector)) return 1;
+    if (!selector_has_names(s->selector) || range_ignores_name(s->range, number)) return 1;
     struct page_stream *p = page_stream(s->c->r, number);
     if (p->passes < 0) {
         const struct stream_name *n = NULL;

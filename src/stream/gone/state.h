@@ -27,7 +27,10 @@ struct hidden_streams {
 /* renamed.c: streams that were renamed, until nobody has the old name. */
 struct renamed_streams {
     struct hash_table table; /* by stream number */
+    struct list order;       /* by `placed`: whichever was renamed last stands last */
     uint64_t frame;          /* the last that renamed one; 0: none that is not known to all */
+    uint64_t placed;         /* the same, also of what was taken back */
+    uint64_t count;          /* renamings so far, also those that were taken back */
 };
 
 /* erased.c */

@@ -85,17 +85,22 @@ static void on_page(struct store_request *request) {
                          .count = GROUP_SCAN_FOUND_MAX,
                          .selector = scan->selector,
                          .horizon = model_settled(m),
-                         .page_end = request->range.end};
+                         .page_end = request->range.end,
+                         .names = &scan->names};
         struct read_range need;
         struct entry_id passed = {request->page.passed_recorded, request->page.passed};
         if (model_read(m, &r, &request->page, &need)) {
+            scan->names_before = 0;
             note_found(scan, &r, end);
             if (passed.ms != 0) pass(scan, passed);
+        } else {
+            scan->names_before++; /* it lacks a stream that was renamed meanwhile */
         }
         read_clear(&r);
     }
     scan->failed = request->status != 0;
     if (request->status == 0) model_drop_page(m, &request->page);
+    names_asked_clear(&scan->names);
     if (scan->group == NULL) {
         selector_unref(scan->selector);
         free(scan->found);
@@ -111,6 +116,7 @@ static void ask(struct group_scan *scan, const struct read_range *need, uint64_t
     scan->request = (struct store_request){
         .kind = STORE_READ_EVENTS, .one_of_many = true, .range = *need, .done = on_page};
     scan->request.range.bytes_max = PAGE_BYTES;
+    names_ask(m, &scan->request.range, scan->names_before, &scan->names);
     scan->generation = m->generation;
     scan->asked = true;
     scan->asked_end = end;
