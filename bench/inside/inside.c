@@ -14,6 +14,7 @@
 #include "proto/resp.h"
 #include "server/command/command.h"
 #include "server/server.h"
+#include "server/wait/internal.h"
 #include "store/internal.h"
 
 #define SYNC_US  100 /* that a batch takes to become durable: a quick disk's (server/commit.c) */
@@ -135,6 +136,27 @@ void inside_start(struct inside *in, unsigned connections, const char *cache_byt
 
 uint64_t inside_evicted(void) {
     return server.model.log.first;
+}
+
+/* As many clients in EREAD BLOCK would, but for their connections. */
+void inside_wait_in_vain(unsigned n) {
+    static const struct {
+        enum selector_kind kind;
+        const char *end;
+    } nobodys[] = {{SELECT_TYPE, ""},     {SELECT_TYPE, ".*"},   {SELECT_STREAM, "-1"},
+                   {SELECT_STREAM, "-*"}, {SELECT_CATEGORY, ""}, {SELECT_AGGREGATE, ""}};
+    struct live_watcher *watchers = xcalloc(n, sizeof *watchers);
+    for (unsigned i = 0; i < n; i++) {
+        char value[32];
+        struct selector_draft d = {0};
+        snprintf(value, sizeof value, "nothing%u%s", i, nobodys[i % ARRAY_LEN(nobodys)].end);
+        selector_draft_add(&d, nobodys[i % ARRAY_LEN(nobodys)].kind, str_c(value));
+        struct selector *selector = selector_create(&d);
+        selector_draft_clear(&d);
+        watchers[i].from = server.model.next_sequence;
+        live_watch(&server.blocking->live, &server.model, selector, &watchers[i]);
+        selector_unref(selector);
+    }
 }
 
 void request(struct connection *c, const char *const *words, size_t n) {

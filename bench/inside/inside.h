@@ -38,6 +38,8 @@ _Noreturn void die(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void inside_start(struct inside *in, unsigned connections, const char *cache_bytes);
 /* How many events are no longer in memory. */
 uint64_t inside_evicted(void);
+/* So many wait for events, each of another selector that none will match. */
+void inside_wait_in_vain(unsigned n);
 /* Adds a request to what c sends in the next round. */
 void request(struct connection *c, const char *const *words, size_t n);
 #define REQUEST(c, ...)                                                                            \
@@ -58,6 +60,7 @@ void count_finish(uint64_t operations);
 /* The rows: what each counts is in the table of main.c. */
 void count_appends(unsigned depth);
 void count_appends_full(unsigned depth);
+void count_appends_beside_waiters(unsigned depth);
 void count_xadds(unsigned depth);
 void count_multi_appends(void);
 void count_multi_appends_with_ids(unsigned events);
@@ -65,6 +68,7 @@ void count_pages(const char *command);
 void count_groups(unsigned entries);
 void count_grown(const char *what);
 void count_apply(unsigned events);
+void count_apply_with_categories(unsigned n);
 void count_journal(unsigned frames_a_batch);
 
 #endif

@@ -28,6 +28,10 @@ static const struct row {
     {"append-1", "EAPPEND P=1", .of_number = count_appends, 1},
     {"append-16", "EAPPEND P=16", .of_number = count_appends, 16},
     {"append-16-full", "EAPPEND P=16, memory full", .of_number = count_appends_full, 16},
+    {"append-1-waiters", "EAPPEND P=1, 5000 wait in vain",
+     .of_number = count_appends_beside_waiters, 1},
+    {"append-16-waiters", "EAPPEND P=16, 5000 wait in vain",
+     .of_number = count_appends_beside_waiters, 16},
     {"mappend-100", "EMAPPEND of 100, an event", .plain = count_multi_appends},
     {"mappend-ids", "EMAPPEND of 1000 with ids, an event",
      .of_number = count_multi_appends_with_ids, 1000},
@@ -46,6 +50,8 @@ static const struct row {
      .command = "shares"},
     {"journal-50", "journal, 50 frames a batch, an event", .of_number = count_journal, 50},
     {"apply-100k", "apply of 100k, an event", .of_number = count_apply, 100000},
+    {"apply-categories", "the same, streams of 20 categories",
+     .of_number = count_apply_with_categories, 20},
 };
 
 static void print_versions(void) {

@@ -15,10 +15,14 @@
 
 static struct stream_name *names[STREAMS];
 static uint64_t versions[STREAMS], next_sequence;
+static unsigned categories; /* 0: names without a dash */
 
 static struct stream_name *name_of(struct batch *b, uint64_t i) {
-    char text[16];
-    snprintf(text, sizeof text, "s:%04u", (unsigned)i);
+    char text[32];
+    if (categories > 0)
+        snprintf(text, sizeof text, "category%u-%04u", (unsigned)i % categories, (unsigned)i);
+    else
+        snprintf(text, sizeof text, "s:%04u", (unsigned)i);
     if (names[i] != NULL) return names[i];
     names[i] = stream_name_create(i + 1, 1700000000000, str_c(text));
     const struct stream_record *rec = &names[i]->rec;
@@ -39,9 +43,10 @@ static void add_event(struct batch *b, uint64_t id_key) {
                              .entry_seq = sequence + 1,
                              .type = STR("t"),
                              .payload = str_c(payload)};
-    event_id_make(now, name->partition_hash, f.sequence, id_key, &f.event_id);
+    event_id_make(now, partition_hash(&name->partition_key), f.sequence, id_key, &f.event_id);
     struct event *e = event_create(&f, name);
     batch_add(b, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
+    batch_note_category(b, name->category);
     batch_end_frame(b);
 }
 
@@ -81,6 +86,11 @@ void count_apply(unsigned events) {
     maintain(w, true);
     count_end();
     count_finish(events);
+}
+
+void count_apply_with_categories(unsigned n) {
+    categories = n;
+    count_apply(100000);
 }
 
 static int no_replay(struct batch *b, void *arg, struct err *err) {

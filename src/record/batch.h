@@ -44,7 +44,9 @@ enum record_kind {
 struct record {
     const void *body; /* 8-aligned; len bytes */
     uint32_t len;
-    uint8_t kind;
+    uint32_t kind : 8;
+    uint32_t category : 24; /* of an event's stream, as it was called then (category_number);
+                               0: not known, as in what comes from a file */
 };
 
 struct batch {
@@ -91,6 +93,10 @@ void batch_destroy(struct batch *b); /* NULL is fine */
 void *batch_alloc(struct batch *b, size_t n);
 /* Adds a record to the frame being built. body is borrowed until the batch is destroyed. */
 void batch_add(struct batch *b, enum record_kind kind, const void *body, size_t len);
+/* Of the event that was added last. */
+static inline void batch_note_category(struct batch *b, uint32_t category) {
+    b->records[b->record_count - 1].category = category & 0xffffff;
+}
 /* Closes the frame being built (it has at least one record) and returns its number. */
 uint64_t batch_end_frame(struct batch *b);
 /* Drops the records of the frame being built. */

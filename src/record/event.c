@@ -157,7 +157,7 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     n->refs = 1;
     n->resident = NULL;
     partition_key_of(name, &n->partition_key);
-    n->partition_hash = partition_hash(&n->partition_key);
+    n->category = category_number(name);
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)name.len;
@@ -165,6 +165,21 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     memset(n->rec.reserved, 0, sizeof n->rec.reserved);
     memcpy(n->rec.name, name.ptr, name.len);
     return n;
+}
+
+struct str stream_category(struct str name) {
+    const char *dash = name.len > 0 ? memchr(name.ptr, '-', name.len) : NULL;
+    return dash != NULL ? str_of(name.ptr, (size_t)(dash - name.ptr)) : name;
+}
+
+uint32_t category_number(struct str name) {
+    struct str category = stream_category(name);
+    return category.len == name.len ? CATEGORY_NONE : category_number_of(category);
+}
+
+uint32_t category_number_of(struct str category) {
+    uint32_t hash = (uint32_t)(XXH3_64bits(category.ptr, category.len) >> (64 - CATEGORY_BITS));
+    return MAX(hash, (uint32_t)CATEGORY_NONE + 1);
 }
 
 void stream_name_unref(struct stream_name *n) {

@@ -65,7 +65,7 @@ _Static_assert(sizeof(struct stream_record) == 24, "journal format");
 struct stream_name {
     void *resident; /* the loop's: the stream in memory that has this name, or NULL */
     uint32_t refs;
-    uint16_t partition_hash;   /* 16 bits of partition_key, see partition_hash() */
+    uint32_t category;         /* see category_number() */
     struct uuid partition_key; /* UUIDv5 of the name */
     struct stream_record rec;
 };
@@ -147,6 +147,17 @@ void stream_name_unref(struct stream_name *n);
 static inline struct str stream_name_str(const struct stream_name *n) {
     return str_of(n->rec.name, n->rec.name_len);
 }
+
+/* The category of a stream's name: the part before the first '-', or the whole name. */
+struct str stream_category(struct str name);
+/* A number for the category of a stream's name: 24 bits of its hash, for good, as the backend keeps
+ * them. CATEGORY_NONE: the name has no '-', and so a category of its own. */
+#define CATEGORY_BITS    24
+#define CATEGORY_UNKNOWN 0 /* nobody has computed it */
+#define CATEGORY_NONE    1
+uint32_t category_number(struct str name);
+/* The same of a category: that of names which have a '-' behind it. */
+uint32_t category_number_of(struct str category);
 
 /* Views into a record. The uuid getters return NULL when the field is absent. */
 size_t event_record_len(const struct event_record *r); /* fixed part and bytes */

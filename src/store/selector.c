@@ -179,11 +179,6 @@ bool selector_eq(const struct selector *a, const struct selector *b) {
 
 /* --- matching --------------------------------------------------------------- */
 
-struct str stream_category(struct str name) {
-    const char *dash = name.len > 0 ? memchr(name.ptr, '-', name.len) : NULL;
-    return dash != NULL ? str_of(name.ptr, (size_t)(dash - name.ptr)) : name;
-}
-
 static bool is_among(const struct selector_values *v, struct str value) {
     size_t low = 0, high = v->plain;
     while (low < high) {

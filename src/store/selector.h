@@ -69,9 +69,6 @@ void selector_unref(struct selector *s); /* NULL is all right */
 /* NULL is the selector of everything. */
 bool selector_eq(const struct selector *a, const struct selector *b);
 
-/* The category of a stream's name: the part before the first '-', or the whole name. */
-struct str stream_category(struct str name);
-
 /* Any thread. Whether an event passes; name: of its stream, now. */
 bool selector_match(const struct selector *s, const struct event_record *r, struct str name);
 /* Parts of that: whether the kind has no values, or one of them is met. */

@@ -132,9 +132,9 @@ struct event *model_push(struct model *m, struct stream *s, struct event_fields 
     f->version = s->next_version;
     f->recorded = m->recorded;
     if (f->content_hash == NULL) { /* no id of the client's */
-        uint16_t hash =
-            f->partition_key != NULL ? partition_hash(f->partition_key) : s->name->partition_hash;
-        event_id_make(m->recorded, hash, f->sequence, m->id_key, &f->event_id);
+        const struct uuid *key =
+            f->partition_key != NULL ? f->partition_key : &s->name->partition_key;
+        event_id_make(m->recorded, partition_hash(key), f->sequence, m->id_key, &f->event_id);
     }
     struct event *e = event_create(f, s->name);
     e->frame = m->decided + 1;
@@ -144,6 +144,7 @@ struct event *model_push(struct model *m, struct stream *s, struct event_fields 
     if (f->content_hash != NULL) model_add_id(m, e);
     if (m->run.count > 0) model_flush_run(m);
     batch_add(m->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
+    batch_note_category(m->open, s->name->category);
     return e;
 }
 

@@ -638,7 +638,7 @@ static size_t list(struct world *x, const char *pattern, const char *category, s
             previous = n->rec.number;
             CHECK(str_eq(stream_name_str(n), stream_name_str(want)));
             CHECK_INT(n->rec.created, want->rec.created);
-            CHECK_INT(n->partition_hash, want->partition_hash);
+            CHECK_INT(n->category, want->category);
             CHECK(uuid_eq(&n->partition_key, &want->partition_key));
         }
         found += l.count;

@@ -77,7 +77,8 @@ static void *record(struct twins *t, enum record_kind kind, size_t len) {
 }
 
 static size_t name_of(unsigned name, char out[16]) {
-    return (size_t)snprintf(out, 16, "n-%u", name);
+    static const char *const beginnings[] = {"n-", "m-", ""};
+    return (size_t)snprintf(out, 16, "%s%u", beginnings[name % 3], name);
 }
 
 static void put_name(struct twins *t, enum record_kind kind, uint64_t number, enum stream_kind is,
@@ -590,7 +591,7 @@ static void compare_events(const struct event *a, const struct event *b) {
     CHECK_INT(event_record_len(&b->rec), n);
     CHECK(memcmp(&a->rec, &b->rec, n) == 0);
     CHECK(str_eq(stream_name_str(a->name), stream_name_str(b->name)));
-    CHECK_INT(b->name->partition_hash, a->name->partition_hash);
+    CHECK_INT(b->name->category, a->name->category);
 }
 
 static void compare_range(struct twins *t, const struct read_range *range) {
@@ -613,7 +614,10 @@ static void compare_ranges(struct twins *t) {
         {.correlation = {&correlation}},
         {.causation = {&correlation}},
         {.aggregate = {STR("agg")}},
-        {.stream = {STR("n-1*")}},
+        {.stream = {STR("n-*")}},
+        {.stream = {STR("n-0"), STR("1"), STR("m-1*")}},
+        {.category = {STR("m")}},
+        {.category = {STR("n"), STR("2")}, .type = {STR("b.*")}},
         {.since = 1000000 + draw(t->clock - 1000000 + 1)},
         {.until = 1000000 + draw(t->clock - 1000000 + 1)},
     };
@@ -629,7 +633,12 @@ static void compare_ranges(struct twins *t) {
                                    .count_max = draw(2) ? 1000000 : 5,
                                    .bytes_max = SIZE_MAX,
                                    .examined_max = SIZE_MAX,
-                                   .selector = draw(2) ? selectors[draw(7)] : NULL};
+                                   .selector = draw(2) ? selectors[draw(ARRAY_LEN(wanted))] : NULL};
+        uint64_t renamed[] = {1 + draw(t->stream_end / 2 + 1), t->stream_end / 2 + 3};
+        if (draw(3) == 0) {
+            range.renamed = renamed;
+            range.renamed_count = draw(3);
+        }
         compare_range(t, &range);
     }
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++) selector_unref(selectors[i]);

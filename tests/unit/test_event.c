@@ -180,11 +180,27 @@ TEST(a_stream_knows_its_partition) {
     CHECK(uuid_eq(&key, &n->partition_key));
     uuid_format(&key, text);
     CHECK_INT(text[14], '5'); /* version */
-    CHECK_INT(n->partition_hash, partition_hash(&key));
+    CHECK_INT(n->category, category_number(STR("user-9")));
     CHECK(str_eq(stream_name_str(n), STR("user-123")));
     stream_name_ref(n);
     stream_name_unref(n);
     stream_name_unref(n);
+}
+
+/* They stand in the files of stores. */
+TEST(categories_have_numbers_that_stay) {
+    CHECK_INT(category_number(STR("order-1")), 5363536);
+    CHECK(category_number(STR("-")) > CATEGORY_NONE);
+    CHECK_INT(category_number(STR("order")), CATEGORY_NONE);
+    CHECK(category_number(STR("order-1")) == category_number(STR("order-2-3")));
+    CHECK_INT(category_number_of(STR("order")), 5363536);
+    CHECK(category_number(STR("order-1")) != category_number(STR("orders-1")));
+    for (int i = 0; i < 10000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%d-x", i);
+        uint32_t number = category_number(str_c(name));
+        CHECK(number > CATEGORY_NONE && number >> CATEGORY_BITS == 0);
+    }
 }
 
 TEST(a_server_made_id_says_time_hash_and_sequence) {

@@ -42,7 +42,8 @@ static void collected_reset(struct sqlite_writer *w) {
 
 void sqlite_apply_forget(struct sqlite_writer *w) {
     memset(w->types, 0, TYPE_SLOTS * sizeof *w->types);
-    memset(w->blocks, 0, BLOCK_SLOTS * sizeof *w->blocks);
+    memset(w->blocks, 0, TYPE_BLOCK_SLOTS * sizeof *w->blocks);
+    sqlite_categories_forget(w);
 }
 
 void sqlite_apply_free(struct sqlite_writer *w) {
@@ -52,6 +53,7 @@ void sqlite_apply_free(struct sqlite_writer *w) {
     free(w->rows);
     free(w->types);
     free(w->blocks);
+    free(w->categories);
     changes_free(&w->changes);
     purged_clear(&w->purged);
     buf_clear(&w->json);
@@ -151,8 +153,9 @@ static void collect(struct sqlite_writer *w, const struct event_record *e, uint3
     if (e->aggregate_len > 0) side_add(&w->sides[SIDE_AGGREGATE], event_aggregate(e), e->sequence);
 }
 
-static int add_event(struct backend_conn *c, const struct event_record *e,
-                     struct sqlite_state *state, struct err *err) {
+static int add_event(struct backend_conn *c, const struct record *r, struct sqlite_state *state,
+                     struct err *err) {
+    const struct event_record *e = r->body;
     assert(e->sequence == state->s.next_sequence);
     if (e->version > INDEX_VERSION_MAX || e->stream > INDEX_STREAM_MAX)
         return err_set(err, ERR_TOO_LARGE, "version %llu of stream %llu is over the limit of %llu",
@@ -161,6 +164,7 @@ static int add_event(struct backend_conn *c, const struct event_record *e,
     uint32_t type = 0;
     int rc = type_number(c, event_type(e), &type, err);
     if (rc == 0) rc = add_block(c, type, e->sequence >> BLOCK_BITS, err);
+    if (rc == 0) rc = sqlite_add_category(c, r, err);
     if (rc != 0) return rc;
     collect(c->w, e, type);
     state->s.next_sequence++;
@@ -182,7 +186,7 @@ static int flush(struct backend_conn *c, struct sqlite_state *state, struct err 
     collected_reset(c->w);
     sqlite_apply_forget(c->w);
     state->flushes++;
-    state->indexed = 0;
+    state->indexed = state->categorized = 0;
     state->s.next_sequence = 0;
     state->s.next_stream = 1;
     state->s.stream_count = 0;
@@ -195,7 +199,7 @@ static int apply_record(struct backend_conn *c, const struct record *r, struct s
     int rc = 0;
     switch (r->kind) {
     case RECORD_EVENT:
-        return add_event(c, r->body, state, err);
+        return add_event(c, r, state, err);
     case RECORD_FLUSH:
         return flush(c, state, err);
     case RECORD_TIMELINE:
@@ -312,6 +316,7 @@ static int write_state(struct backend_conn *c, const struct sqlite_state *state,
     sqlite_bind_entry(stmt, 10, state->s.entry_seq);
     sqlite_bind_u64(stmt, 11, state->s.next_group);
     sqlite_bind_u64(stmt, 12, state->renames);
+    sqlite_bind_u64(stmt, 13, state->categorized);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc;

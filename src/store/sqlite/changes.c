@@ -189,6 +189,8 @@ static void add_delete(struct changes *c, uint64_t number) {
 static void add_rename(struct changes *c, const struct stream_record *r) {
     struct stream_change *s = stream_of(c, r->number);
     c->renames += !s->made && s->name == NULL;
+    s->renamed = true;
+    s->renamed_again = s->renamed_again || s->name != NULL;
     s->name = r;
 }
 

@@ -21,7 +21,8 @@ struct stream_change {
     const struct value_record *value;
     size_t value_len;
     uint32_t forgotten; /* serial at which its idempotent ids went; 0: they did not */
-    bool made, deleted;
+    bool made, deleted, renamed;
+    bool renamed_again; /* it had another name before that, in the same apply */
 };
 
 struct group_change {

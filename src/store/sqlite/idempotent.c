@@ -229,7 +229,9 @@ int sqlite_prune(struct backend_conn *c, bool all, struct err *err) {
         hash_each(&w->idempotent.table, prune_if_due, &p);
         rc = p.rc;
     }
-    if (rc == 0) rc = sqlite_set_indexed(c, w->state.indexed, err); /* for the epoch */
+    if (rc == 0)
+        rc =
+            sqlite_set_progress(c, w->state.indexed, w->state.categorized, err); /* for the epoch */
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc == 0) return 0;
     sqlite_rollback(c); /* what was pruned in vain, the walk finds again */

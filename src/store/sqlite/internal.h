@@ -19,9 +19,10 @@
 /* The row of table `store`. */
 struct sqlite_state {
     struct store_state s;
-    uint64_t indexed; /* events before it are in stream_index */
-    uint64_t flushes; /* counted, so that readers see that the store began anew */
-    uint64_t renames; /* counted, so that readers see that names mean other streams */
+    uint64_t indexed;     /* events before it are in stream_index */
+    uint64_t flushes;     /* counted, so that readers see that the store began anew */
+    uint64_t categorized; /* events from it on are in category_blocks; 0: all */
+    uint64_t renames;     /* counted, so that readers see that names mean other streams */
 };
 
 /* What an apply collects for one of the tables beside `events`, to write it sorted by key. */
@@ -45,7 +46,7 @@ struct bulk_row {
 
 #define TYPE_SLOTS          1024 /* of the writer's cache of type numbers */
 #define TYPE_CACHED_LEN_MAX 128  /* longer names are looked up each time */
-#define BLOCK_SLOTS         4096 /* of its memory of (type, block) pairs already written */
+#define TYPE_BLOCK_SLOTS    4096 /* of its memory of (type, block) pairs already written */
 
 struct type_slot {
     uint64_t hash;
@@ -100,6 +101,7 @@ struct sqlite_writer {
     struct buf json;        /* of the event whose columns are being read */
     struct type_slot *types;
     uint64_t *blocks;
+    struct categories *categories; /* categories.c's */
 
     /* the merge under way; runs 0: none */
     size_t merge_runs;
@@ -113,6 +115,8 @@ struct sqlite_writer {
     struct purged_set purged; /* of the entries of the index tail */
     bool purge_wanted;        /* there may be rows of what is gone */
     uint64_t purge_turn;      /* the trimmed stream that was purged last */
+    bool moved_wanted;        /* there may be rows in moved_streams */
+    uint64_t sweep_group;     /* of category_blocks, that is looked at next */
     struct idempotent_notes idempotent;
     uint64_t slice_rows; /* for tests: rows of a slice of any of these; 0: as time allows */
 
@@ -121,6 +125,8 @@ struct sqlite_writer {
     int log_copied; /* of these, how many the last checkpoint has seen */
     _Atomic uint64_t stat_indexed, stat_database_bytes, stat_log_bytes;
 };
+
+struct snapshot;
 
 /* Streams by number, bounded: names as they stand in the table, to be copied for pages. */
 #define NAME_SLOTS     8192
@@ -145,6 +151,7 @@ struct type_set {
 };
 
 #define MATCHES_MAX 1024
+#define STREAMS_FEW 64
 
 /* values.c: the sequences that several values of one table name. */
 struct value_merge {
@@ -152,6 +159,43 @@ struct value_merge {
     bool reverse;
     struct value_head *heads; /* one a value; NULL: closed */
     struct heap heap;
+};
+
+/* names.c: what leads to the events of the streams whose names pass. */
+struct names_found {
+    enum {
+        NAMES_ROWS,    /* nothing: every event is looked at */
+        NAMES_STREAMS, /* these streams are all of them */
+        NAMES_BLOCKS,  /* the blocks of these categories and of these streams */
+    } by;
+    uint64_t *streams;
+    size_t stream_count, stream_cap;
+    uint32_t *categories; /* category_number */
+    size_t category_count, category_cap;
+    struct buf text; /* bounds of names */
+};
+
+/* heads.c: the sequences of several streams. */
+struct heads_range {
+    bool reverse;
+    uint64_t start, end; /* sequences, inclusive */
+};
+struct stream_heads {
+    const struct snapshot *snapshot; /* with a view */
+    bool reverse;
+    uint64_t start, range_end;
+    struct stream_cursor *heads;
+    struct heap heap;
+    uint64_t events; /* of all of the streams, whatever the range; at most */
+};
+
+/* blocks.c: the blocks that may hold an event of every kind that is wanted. */
+struct block_search {
+    bool reverse, by_type, by_name;
+    uint64_t end;                           /* the last one that is asked for */
+    uint64_t unbuilt;                       /* blocks below it are not in category_blocks yet */
+    struct block_ahead *types, *categories; /* NULL: closed */
+    uint64_t streak, unchecked, looks;
 };
 
 /* What only a reading connection has. */
@@ -165,6 +209,10 @@ struct sqlite_reader {
     struct page_stream *streams; /* open addressing; size a power of two */
     size_t stream_count, stream_cap;
     struct value_merge values;
+    struct names_found names_found;
+    size_t streams_few; /* so many that ranges of names lead to are read one by one */
+    struct stream_heads heads;
+    struct block_search blocks;
     uint64_t matches[MATCHES_MAX]; /* sequences that a table by value names, of a scan */
 };
 
@@ -264,6 +312,20 @@ int sqlite_read_named(struct backend_conn *r, enum named_class class, struct str
 int sqlite_list_named(struct backend_conn *r, enum named_class class, uint64_t from,
                       size_t count_max, struct named_list *out, struct err *err);
 
+/* --- categories.c --------------------------------------------------------- */
+
+struct categories *sqlite_categories_create(void);
+void sqlite_categories_forget(struct sqlite_writer *w); /* what a failed transaction spoilt */
+/* Of a RECORD_EVENT. */
+int sqlite_add_category(struct backend_conn *w, const struct record *r, struct err *err);
+/* Before the stream gets the name. again: it has had others in the same apply. */
+int sqlite_category_renamed(struct backend_conn *w, uint64_t stream, struct str name, bool again,
+                            struct err *err);
+bool sqlite_categorize_wanted(const struct sqlite_writer *w);
+int sqlite_categorize(struct backend_conn *w, struct err *err); /* a slice, if there is any */
+/* Within a transaction that takes events away: what there is of groups that are empty by now. */
+int sqlite_sweep_categories(struct backend_conn *w, struct err *err);
+
 /* --- purge.c -------------------------------------------------------------- */
 
 /* A slice, when there is anything to do; w->purge_wanted says whether there is more. */
@@ -277,7 +339,8 @@ int sqlite_bulk_register(struct backend_conn *w, struct err *err);
 
 int sqlite_index_rebuild(struct backend_conn *w, struct err *err);
 /* Also checks the epoch: every transaction of the writer does. */
-int sqlite_set_indexed(struct backend_conn *w, uint64_t indexed, struct err *err);
+int sqlite_set_progress(struct backend_conn *w, uint64_t indexed, uint64_t categorized,
+                        struct err *err);
 /* After a write that failed: what is in the WAL is copied to the database, if that goes, so that
  * the WAL is used from its beginning again and need not grow. */
 void sqlite_make_room(struct backend_conn *w);
@@ -358,6 +421,35 @@ int sqlite_values_open(struct backend_conn *r, const struct selector *s, bool re
                        uint64_t start, uint64_t end, struct err *err);
 int sqlite_values_next(struct backend_conn *r, uint64_t *sequence, struct err *err); /* 1; 0: end */
 void sqlite_values_close(struct backend_conn *r);
+
+/* --- names.c, heads.c, blocks.c ------------------------------------------------ */
+
+/* Fills r->names_found for a range of the log. The range's `renamed` are among the streams. */
+int sqlite_names_find(struct backend_conn *r, const struct read_range *range, struct err *err);
+/* When these streams have too many events to be read one by one: what leads to them instead. */
+int sqlite_names_find_blocks(struct backend_conn *r, const struct read_range *range,
+                             struct err *err);
+void sqlite_names_free(struct names_found *f);
+
+/* Begins to list the sequences of the streams' events in the range. One list at a time; the
+ * snapshot, which has a view, is borrowed until it is closed. */
+int sqlite_heads_open(struct backend_conn *r, const struct snapshot *snapshot,
+                      const uint64_t *streams, size_t n, const struct heads_range *range,
+                      struct err *err);
+/* The next one, which stays the next. */
+bool sqlite_heads_first(const struct backend_conn *r, uint64_t *sequence);
+int sqlite_heads_next(struct backend_conn *r, uint64_t *sequence, struct err *err); /* 1; 0: end */
+/* Goes on from this sequence. */
+int sqlite_heads_skip(struct backend_conn *r, uint64_t sequence, struct err *err);
+void sqlite_heads_close(struct backend_conn *r);
+
+/* Begins to search by r->type_set (by_type), by r->names_found and r->heads (by_name). */
+void sqlite_blocks_open(struct backend_conn *r, const struct read_range *range, uint64_t end,
+                        uint64_t categorized, bool by_type, bool by_name);
+/* The nearest one from *block on, which becomes it: 1; 0: there is none; 2: that was enough for one
+ * page, go on from *block. */
+int sqlite_blocks_next(struct backend_conn *r, uint64_t *block, struct err *err);
+void sqlite_blocks_close(struct backend_conn *r);
 
 int sqlite_read_events(struct backend_conn *r, const struct read_range *range, struct page *out,
                        struct err *err);

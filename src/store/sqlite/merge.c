@@ -107,10 +107,12 @@ static int insert_some(struct backend_conn *c, bool *done, struct err *err) {
     return rc;
 }
 
-int sqlite_set_indexed(struct backend_conn *c, uint64_t indexed, struct err *err) {
-    sqlite3_stmt *stmt = c->stmts[SQL_SET_INDEXED];
+int sqlite_set_progress(struct backend_conn *c, uint64_t indexed, uint64_t categorized,
+                        struct err *err) {
+    sqlite3_stmt *stmt = c->stmts[SQL_SET_PROGRESS];
     sqlite_bind_ours(c, stmt);
     sqlite_bind_u64(stmt, 2, indexed);
+    sqlite_bind_u64(stmt, 3, categorized);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc == 0 ? sqlite_check_place(c, err) : rc;
@@ -126,7 +128,8 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) rc = insert_some(c, &done, err);
     /* Every slice writes the row of state, for the epoch that it checks. */
-    if (rc == 0) rc = sqlite_set_indexed(c, done ? end : w->state.indexed, err);
+    if (rc == 0)
+        rc = sqlite_set_progress(c, done ? end : w->state.indexed, w->state.categorized, err);
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc != 0) {
         sqlite_rollback(c);
@@ -201,9 +204,11 @@ int sqlite_maintain(struct backend_conn *c, bool all, bool *more, struct err *er
         rc = merge_slice(c, err);
     }
     if (rc == 0) rc = sqlite_purge(c, err);
+    if (rc == 0) rc = sqlite_categorize(c, err);
     if (rc == 0 && sqlite_prune_wanted(w, all)) rc = sqlite_prune(c, all, err);
     if (rc == 0 && all) rc = sqlite_idempotent_walk(c, err);
-    *more = rc == 0 && (merge_wanted(w, all) || w->purge_wanted || sqlite_prune_wanted(w, all));
+    *more = rc == 0 && (merge_wanted(w, all) || w->purge_wanted || sqlite_categorize_wanted(w) ||
+                        sqlite_prune_wanted(w, all));
     int grown = w->log_pages - w->log_copied;
     if (rc == 0 && (grown >= CHECKPOINT_PAGES || (all && !*more && grown > 0)))
         rc = checkpoint(c, err);

@@ -160,7 +160,10 @@ int sqlite_purge(struct backend_conn *c, struct err *err) {
     int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) rc = purge_some(c, &done, err);
-    if (rc == 0) rc = sqlite_set_indexed(c, w->state.indexed, err); /* for the epoch */
+    if (rc == 0) rc = sqlite_sweep_categories(c, err);
+    if (rc == 0)
+        rc =
+            sqlite_set_progress(c, w->state.indexed, w->state.categorized, err); /* for the epoch */
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
     if (rc != 0) {
         sqlite_rollback(c);

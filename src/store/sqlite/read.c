@@ -38,6 +38,7 @@ void sqlite_reader_free(struct sqlite_reader *r) {
     free(r->type_set.patterns);
     free(r->type_set.numbers);
     free(r->streams);
+    sqlite_names_free(&r->names_found);
     free(r);
 }
 
@@ -105,7 +106,7 @@ struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row) {
     memset(n, 0, sizeof *n);
     n->refs = 1;
     memcpy(&n->partition_key, key, sizeof n->partition_key);
-    n->partition_hash = partition_hash(&n->partition_key);
+    n->category = category_number(str_of(name, len));
     n->rec.number = number;
     n->rec.created = created;
     n->rec.name_len = (uint16_t)len;

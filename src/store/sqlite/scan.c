@@ -3,8 +3,9 @@
  * A scan is a source of candidates in the order asked for, and a loop that looks at each. Sources:
  *
  *   rows     the log, row by row
- *   blocks   the log, only the blocks of 1024 sequences that hold an event of a wanted type
+ *   blocks   the log, only the blocks of 1024 sequences that may hold what is wanted (blocks.c)
  *   value    the log, the sequences that the tables by value (values.c) name
+ *   streams  the log, the sequences of the few streams whose names pass (names.c, heads.c)
  *   index    a stream: versions from stream_index, then from the runs of the tail (they are newer)
  *   matches  a stream: the few of its events that a table by value names
  *
@@ -20,10 +21,13 @@
 
 #include "base/alloc.h"
 
-#define BLOCK_TYPES_MAX 64 /* more wanted types than this: row by row */
+#define TYPES_MAX      1024  /* more wanted types than this: their blocks do not help */
+#define ONE_BY_ONE_MAX 20000 /* events of streams, beside which the blocks of types do not help */
+#define SCATTERED      32    /* one event in so many: streams are rather read by their blocks */
 
 struct scan;
-typedef int next_fn(struct scan *s, struct err *err); /* 1: position and sequence set; 0: no more */
+/* 1: position and sequence set; 0: no more; 2: enough for one page, position says where to go on */
+typedef int next_fn(struct scan *s, struct err *err);
 
 struct scan {
     struct backend_conn *c;
@@ -54,9 +58,6 @@ struct scan {
     /* blocks */
     uint64_t block;
     bool block_open;
-    uint64_t ahead[BLOCK_TYPES_MAX]; /* a type's nearest block that is not passed yet; UINT64_MAX:
-                                        none */
-    bool asked[BLOCK_TYPES_MAX];
 };
 
 /* --- the streams of a page ------------------------------------------------------ */
@@ -130,31 +131,6 @@ static int next_row(struct scan *s, struct err *err) {
 
 /* --- source: blocks ------------------------------------------------------------------ */
 
-/* The nearest block, from s->block on, that holds any wanted type: 1, or 0. */
-static int nearest_block(struct scan *s, struct err *err) {
-    const struct type_set *set = &s->c->r->type_set;
-    bool reverse = s->range->reverse;
-    sqlite3_stmt *stmt = s->c->stmts[reverse ? SQL_BLOCK_BEFORE : SQL_BLOCK_NEXT];
-    uint64_t best = UINT64_MAX;
-    for (size_t i = 0; i < set->count; i++) {
-        bool passed = reverse ? s->ahead[i] > s->block : s->ahead[i] < s->block;
-        if (!s->asked[i] || (s->ahead[i] != UINT64_MAX && passed)) {
-            sqlite3_bind_int64(stmt, 1, set->numbers[i]);
-            sqlite_bind_u64(stmt, 2, s->block);
-            int rc = sqlite_step(s->c, stmt, err);
-            if (rc < 0) return rc;
-            s->ahead[i] = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : UINT64_MAX;
-            s->asked[i] = true;
-            sqlite3_reset(stmt);
-        }
-        if (s->ahead[i] == UINT64_MAX) continue;
-        if (best == UINT64_MAX || (reverse ? s->ahead[i] > best : s->ahead[i] < best))
-            best = s->ahead[i];
-    }
-    s->block = best;
-    return best != UINT64_MAX;
-}
-
 static int next_in_blocks(struct scan *s, struct err *err) {
     for (;;) {
         if (s->block_open) {
@@ -166,9 +142,10 @@ static int next_in_blocks(struct scan *s, struct err *err) {
                 return 0;
             s->block += s->range->reverse ? UINT64_MAX : 1;
         }
-        int rc = nearest_block(s, err);
-        if (rc != 1) return rc;
+        int rc = sqlite_blocks_next(s->c, &s->block, err);
         uint64_t first = s->block << BLOCK_BITS, last = first | ((1u << BLOCK_BITS) - 1);
+        if (rc == 2) s->position = s->range->reverse ? MIN(last, s->end) : MAX(first, s->start);
+        if (rc != 1) return rc;
         if (first > s->end || last < s->start) return 0;
         cursor_open(s, MAX(first, s->start), MIN(last, s->end));
         s->block_open = true;
@@ -186,6 +163,38 @@ static int next_by_value(struct scan *s, struct err *err) {
 static int open_by_value(struct scan *s, struct err *err) {
     s->next = next_by_value;
     return sqlite_values_open(s->c, s->selector, s->range->reverse, s->start, s->end, err);
+}
+
+/* --- source: streams ------------------------------------------------------------------ */
+
+static int next_of_streams(struct scan *s, struct err *err) {
+    int rc = sqlite_heads_next(s->c, &s->sequence, err);
+    s->position = s->sequence;
+    return rc;
+}
+
+/* Reads them together, those of r->names_found. */
+static int open_heads(struct scan *s, struct err *err) {
+    const struct names_found *f = &s->c->r->names_found;
+    struct heads_range range = {s->range->reverse, s->start, s->end};
+    return sqlite_heads_open(s->c, &s->snapshot, f->streams, f->stream_count, &range, err);
+}
+
+/* Finds out what the names that are wanted lead to. *by: streams (one by one), blocks, or rows. */
+static int look_for_names(struct scan *s, bool by_type, int *by, struct err *err) {
+    const struct names_found *f = &s->c->r->names_found;
+    int rc = sqlite_names_find(s->c, s->range, err);
+    if (rc == 0 && f->by != NAMES_ROWS) rc = open_heads(s, err);
+    if (rc == 0 && f->by == NAMES_STREAMS) {
+        uint64_t events = s->c->r->heads.events;
+        bool many = events > (s->end - s->start) / SCATTERED + ONE_BY_ONE_MAX / SCATTERED;
+        if (many || (by_type && events > ONE_BY_ONE_MAX)) {
+            rc = sqlite_names_find_blocks(s->c, s->range, err);
+            if (rc == 0 && f->by != NAMES_ROWS) rc = open_heads(s, err);
+        }
+    }
+    *by = f->by;
+    return rc;
 }
 
 /* --- source: matches ----------------------------------------------------------------- */
@@ -455,6 +464,11 @@ static int run(struct scan *s, struct err *err) {
     if (s->empty) return 0;
     for (;;) {
         int rc = s->next(s, err);
+        if (rc == 2) {
+            out->done = false;
+            out->next = s->position;
+            return 0;
+        }
         if (rc != 1) return rc;
         if ((rc = find(s, err)) < 0) return rc;
         if (rc == 0 && gone++ < examined_max) continue;
@@ -474,6 +488,34 @@ static int run(struct scan *s, struct err *err) {
     }
 }
 
+static int open_of_stream(struct scan *s, bool by_value, struct err *err) {
+    int rc = by_value ? list_matches(s, err) : 0;
+    if (rc == 0) open_index(s);
+    return MIN(rc, 0);
+}
+
+static int open_of_log(struct scan *s, bool by_type, struct err *err) {
+    int by = NAMES_ROWS, rc = 0;
+    by_type = by_type && s->c->r->type_set.count <= TYPES_MAX;
+    bool is_long = s->end - s->start > 1u << BLOCK_BITS; /* else it is not worth looking */
+    if (is_long && selector_has_names(s->selector) && !s->range->any_name)
+        rc = look_for_names(s, by_type, &by, err);
+    if (rc != 0) return rc;
+    if (by == NAMES_STREAMS) {
+        s->next = next_of_streams;
+    } else if (by_type || by == NAMES_BLOCKS) {
+        bool reverse = s->range->reverse;
+        s->block = (reverse ? s->end : s->start) >> BLOCK_BITS;
+        sqlite_blocks_open(s->c, s->range, (reverse ? s->start : s->end) >> BLOCK_BITS,
+                           s->snapshot.state.categorized, by_type, by == NAMES_BLOCKS);
+        s->next = next_in_blocks;
+    } else {
+        cursor_open(s, s->start, s->end);
+        s->next = next_row;
+    }
+    return 0;
+}
+
 static int open_source(struct scan *s, struct err *err) {
     bool by_type = s->selector != NULL && selector_has(s->selector, SELECT_TYPE);
     bool by_value = sqlite_values_wanted(s->selector);
@@ -483,20 +525,8 @@ static int open_source(struct scan *s, struct err *err) {
         if (s->c->r->type_set.count == 0) s->empty = true;
     }
     if (s->empty) return 0;
-    if (s->range->stream != 0) {
-        int rc = by_value ? list_matches(s, err) : 0;
-        if (rc < 0) return rc;
-        if (rc == 0) open_index(s);
-    } else if (by_value) {
-        return open_by_value(s, err);
-    } else if (by_type && s->c->r->type_set.count <= BLOCK_TYPES_MAX) {
-        s->block = (s->range->reverse ? s->end : s->start) >> BLOCK_BITS;
-        s->next = next_in_blocks;
-    } else {
-        cursor_open(s, s->start, s->end);
-        s->next = next_row;
-    }
-    return 0;
+    if (s->range->stream != 0) return open_of_stream(s, by_value, err);
+    return by_value ? open_by_value(s, err) : open_of_log(s, by_type, err);
 }
 
 static int any_hidden(struct scan *s, struct err *err) {
@@ -529,7 +559,8 @@ int sqlite_read_events(struct backend_conn *c, const struct read_range *range, s
     assert(range->start <= range->end);
     assert(range->stream <= INDEX_STREAM_MAX);
     struct scan s = {.c = c, .range = range, .out = out, .selector = range->selector};
-    int rc = sqlite_snapshot_begin(c, range->stream != 0, &s.snapshot, err);
+    bool by_stream = range->stream != 0 || selector_has_names(range->selector);
+    int rc = sqlite_snapshot_begin(c, by_stream, &s.snapshot, err);
     if (rc != 0) return rc;
     out->applied = s.snapshot.state.s.applied;
     rc = clamp(&s, err);
@@ -538,6 +569,8 @@ int sqlite_read_events(struct backend_conn *c, const struct read_range *range, s
     if (rc == 0) rc = run(&s, err);
     page_streams_clear(c->r);
     sqlite_values_close(c);
+    sqlite_heads_close(c);
+    sqlite_blocks_close(c);
     if (s.cursor != NULL) sqlite3_reset(s.cursor);
     if (s.row != NULL) sqlite3_reset(s.row);
     sqlite_snapshot_end(c, &s.snapshot);

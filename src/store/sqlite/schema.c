@@ -213,7 +213,9 @@ static const char step_2[] =
 /* Which server's run wrote last: whether a journal belongs to what is here. */
 static const char step_3[] = "ALTER TABLE store ADD COLUMN run INTEGER NOT NULL DEFAULT 0;";
 
-/* The histories that the store has been on. The first one's id is that of timeline_of_store. */
+/* The histories that the store has been on; the first one's id is that of timeline_of_store. And
+ * where the streams of a category have events (categories.c): `categorized` says how far back that
+ * is noted. */
 static const char step_4[] =
     "DROP VIEW cairn_status;"
 
@@ -244,7 +246,12 @@ static const char step_4[] =
     "CREATE VIEW cairn_checkpoints AS SELECT name, position, timeline, updated,"
     " max((SELECT next_sequence FROM store) - position, 0) AS behind FROM checkpoints;"
     "CREATE VIEW cairn_views AS SELECT name, CAST(value AS TEXT) AS selector FROM named"
-    " WHERE class = 2;";
+    " WHERE class = 2;"
+
+    "CREATE TABLE category_blocks (key INTEGER PRIMARY KEY);"
+    "CREATE TABLE moved_streams (stream INTEGER PRIMARY KEY, next INTEGER NOT NULL);"
+    "ALTER TABLE store ADD COLUMN categorized INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE store SET categorized = next_sequence;";
 
 /* clang-format on */
 
@@ -252,7 +259,8 @@ const char *const sqlite_schema_steps[SCHEMA_VERSION] = {step_1, step_2, step_3,
 
 const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
                                 "DELETE FROM streams; DELETE FROM types; DELETE FROM event_ids;"
-                                "DELETE FROM type_blocks; DELETE FROM correlations;"
+                                "DELETE FROM type_blocks; DELETE FROM category_blocks;"
+                                "DELETE FROM moved_streams; DELETE FROM correlations;"
                                 "DELETE FROM causations; DELETE FROM aggregates;"
                                 "DELETE FROM holes; DELETE FROM strings; DELETE FROM idempotent;"
                                 "DELETE FROM groups; DELETE FROM consumers; DELETE FROM pending;"
@@ -277,11 +285,12 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_COMMIT] = "COMMIT",
     [SQL_STATE] = "SELECT store_id, id_key, epoch, journal_open, flushes, applied, indexed,"
                   " next_sequence, next_stream, stream_count, recorded, entry_ms, entry_seq,"
-                  " next_group, renames, run FROM store",
+                  " next_group, renames, run, categorized FROM store",
     [SQL_SET_STATE] = "UPDATE store SET flushes = ?2, applied = ?3, indexed = ?4,"
                       " next_sequence = ?5, next_stream = ?6, stream_count = ?7, recorded = ?8,"
-                      " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12" IF_OURS,
-    [SQL_SET_INDEXED] = "UPDATE store SET indexed = ?2" IF_OURS,
+                      " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12,"
+                      " categorized = ?13" IF_OURS,
+    [SQL_SET_PROGRESS] = "UPDATE store SET indexed = ?2, categorized = ?3" IF_OURS,
     [SQL_SET_LEFT] = "UPDATE store SET journal_open = ?2, left_as = ?3" IF_OURS,
     [SQL_LEFT] = "SELECT left_as FROM store",
     [SQL_TIMELINES] = "SELECT id, began, created, reason FROM timelines ORDER BY number",
@@ -377,6 +386,14 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_ADD_TYPE] = "INSERT INTO types (name) VALUES (?1) RETURNING number",
     [SQL_ADD_EVENTS] =
         "INSERT OR FAIL INTO events (" EVENT_COLUMNS ") SELECT " EVENT_COLUMNS " FROM bulk_events",
+    [SQL_ADD_CATEGORY_BLOCK] = "INSERT OR IGNORE INTO category_blocks (key) VALUES (?1)",
+    [SQL_DROP_CATEGORY_BLOCKS] = "DELETE FROM category_blocks WHERE key IN (SELECT key"
+                                 " FROM category_blocks WHERE key BETWEEN ?1 AND ?2 LIMIT 4096)",
+    [SQL_SET_MOVED] = "INSERT OR REPLACE INTO moved_streams (stream, next) VALUES (?1, ?2)",
+    [SQL_NEXT_MOVED] = "SELECT stream, next FROM moved_streams ORDER BY stream LIMIT 1",
+    [SQL_END_MOVED] = "DELETE FROM moved_streams WHERE stream = ?1",
+    [SQL_STREAMS_BEFORE] = "SELECT sequence, stream FROM events WHERE sequence < ?1"
+                           " ORDER BY sequence DESC",
     [SQL_ADD_BLOCK] = "INSERT OR IGNORE INTO type_blocks (type, block) VALUES (?1, ?2)",
     [SQL_ADD_CORRELATION] = "INSERT INTO correlations (id, sequence) VALUES (?1, ?2)",
     [SQL_ADD_CAUSATION] = "INSERT INTO causations (id, sequence) VALUES (?1, ?2)",
@@ -449,6 +466,16 @@ const char *const sqlite_sql[SQL_COUNT] = {
                        " ORDER BY block LIMIT 1",
     [SQL_BLOCK_BEFORE] = "SELECT block FROM type_blocks WHERE type = ?1 AND block <= ?2"
                          " ORDER BY block DESC LIMIT 1",
+    [SQL_NEXT_CATEGORY_BLOCK] = "SELECT key FROM category_blocks WHERE key BETWEEN ?1 AND ?2"
+                                " ORDER BY key LIMIT 1",
+    [SQL_CATEGORY_BLOCK_BEFORE] = "SELECT key FROM category_blocks WHERE key BETWEEN ?1 AND ?2"
+                                  " ORDER BY key DESC LIMIT 1",
+    /* CROSS: in this order, or all streams are looked at. */
+    [SQL_MOVED] = "SELECT m.stream, s.name FROM moved_streams m CROSS JOIN streams s"
+                  " ON s.number = m.stream",
+    [SQL_NAME] = "SELECT name FROM streams WHERE number = ?1",
+    [SQL_NAMES_BETWEEN] = "SELECT number, name FROM streams WHERE name >= ?1 AND name < ?2"
+                          " ORDER BY name",
     [SQL_CORRELATION_FORWARD] = BY_VALUE("correlations", "ASC"),
     [SQL_CORRELATION_REVERSE] = BY_VALUE("correlations", "DESC"),
     [SQL_CAUSATION_FORWARD] = BY_VALUE("causations", "ASC"),

@@ -166,6 +166,7 @@ int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct e
     out->s.next_group = (uint64_t)sqlite3_column_int64(stmt, 13);
     out->renames = (uint64_t)sqlite3_column_int64(stmt, 14);
     out->s.run = (uint32_t)sqlite3_column_int64(stmt, 15);
+    out->categorized = (uint64_t)sqlite3_column_int64(stmt, 16);
     sqlite3_reset(stmt);
     return 0;
 }
@@ -275,11 +276,12 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     c->writer = c;
     c->w = xcalloc(1, sizeof *c->w);
     c->w->index_tail = index_tail_create();
-    c->w->purge_wanted = true; /* what an earlier server left */
+    c->w->purge_wanted = c->w->moved_wanted = true; /* what an earlier server left */
     buf_init(&c->w->json, 0);
     buf_init(&c->w->idempotent.walk_producer, 0);
     c->w->types = xcalloc(TYPE_SLOTS, sizeof *c->w->types);
-    c->w->blocks = xcalloc(BLOCK_SLOTS, sizeof *c->w->blocks);
+    c->w->blocks = xcalloc(TYPE_BLOCK_SLOTS, sizeof *c->w->blocks);
+    c->w->categories = sqlite_categories_create();
     keep_private(path);
     rc = sqlite_open_db(&c->db, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (rc != 0) goto fail;
@@ -315,6 +317,8 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
     c->writer = writer;
     c->r = xcalloc(1, sizeof *c->r);
     c->r->names = xcalloc(NAME_SLOTS, sizeof(struct stream_name *));
+    buf_init(&c->r->names_found.text, 0);
+    c->r->streams_few = STREAMS_FEW;
     int rc = sqlite_open_db(&c->db, c->path, SQLITE_OPEN_READWRITE, err);
     if (rc == 0) {
         sqlite3_busy_timeout(c->db, READER_BUSY_MS);

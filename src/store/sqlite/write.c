@@ -33,6 +33,13 @@ static int free_name(struct backend_conn *c, uint64_t number, struct err *err) {
     return sqlite_step(c, stmt, err);
 }
 
+/* As long as it has its old name. */
+static int note_category(struct backend_conn *c, const struct stream_change *s, struct err *err) {
+    if (!s->renamed || s->name->is_string) return 0;
+    struct str name = str_of(s->name->name, s->name->name_len);
+    return sqlite_category_renamed(c, s->number, name, s->renamed_again, err);
+}
+
 static int take_name(struct backend_conn *c, const struct stream_change *s, struct err *err) {
     const struct stream_record *r = s->name;
     struct str name = str_of(r->name, r->name_len);
@@ -137,6 +144,7 @@ static int write_streams(struct backend_conn *c, struct err *err) {
             continue;
         }
         if (s->name == NULL) continue;
+        if ((rc = note_category(c, s, err)) != 0) return rc;
         /* One that moves alone moves to a name that is free by now. */
         if (!s->made && changes->renames > 1 && (rc = free_name(c, s->number, err)) != 0) return rc;
         all[i] = all[named];
