@@ -45,6 +45,21 @@ static uint64_t link_hash(enum selector_kind kind, bool is_glob, struct str valu
     return hash_bytes(value.ptr, value.len) ^ hash_u64((uint64_t)kind * 2 + is_glob + 1);
 }
 
+/* Most events concern nobody: whether a value can be among those of a kind is known from its length
+ * and two of its bytes, without a hash. */
+static inline uint32_t *near_of(struct live *l, enum selector_kind kind, bool is_glob,
+                                struct str value) {
+    size_t near = value.len;
+    if (value.len > 0)
+        near += (uint8_t)value.ptr[value.len - 1] * 7u + (uint8_t)value.ptr[value.len / 2] * 131u;
+    return &l->near[kind][is_glob][near % LIVE_NEAR];
+}
+
+/* Categories have no globs: those of names with a '-' by their number. */
+static inline uint32_t *near_category(struct live *l, uint32_t number) {
+    return &l->near[SELECT_CATEGORY][true][number % LIVE_NEAR];
+}
+
 /* The kind under whose values it stands: where the fewest events look. SELECT_KINDS: none will do,
  * as each has a glob that begins with its star, or no value. */
 static enum selector_kind kind_to_stand_under(const struct selector *s) {
@@ -73,12 +88,14 @@ static struct live_prefixes *prefixes_of(struct live *l, enum selector_kind kind
 
 static void prefix_added(struct live_prefixes *p, size_t len) {
     p->lengths[len]++;
+    if (p->longest == 0 || len < p->shortest) p->shortest = (uint16_t)len;
     if (len > p->longest) p->longest = (uint16_t)len;
 }
 
 static void prefix_gone(struct live_prefixes *p, size_t len) {
     p->lengths[len]--;
     while (p->longest > 0 && p->lengths[p->longest] == 0) p->longest--;
+    while (p->shortest < p->longest && p->lengths[p->shortest] == 0) p->shortest++;
 }
 
 static void link_in(struct live *l, struct live_link *link) {
@@ -87,6 +104,8 @@ static void link_in(struct live *l, struct live_link *link) {
         return;
     }
     hash_insert(&l->links, &link->node, link_hash(link->kind, link->is_glob, link->value));
+    ++*near_of(l, link->kind, link->is_glob, link->value);
+    if (link->kind == SELECT_CATEGORY) ++*near_category(l, category_number_of(link->value));
     if (!link->is_glob) {
         l->plain[link->kind]++;
     } else {
@@ -101,6 +120,8 @@ static void link_out(struct live *l, struct live_link *link) {
         return;
     }
     hash_remove(&l->links, &link->node);
+    --*near_of(l, link->kind, link->is_glob, link->value);
+    if (link->kind == SELECT_CATEGORY) --*near_category(l, category_number_of(link->value));
     if (!link->is_glob) {
         l->plain[link->kind]--;
     } else {
@@ -340,7 +361,7 @@ static void compare(struct look *k, struct live_target *t) {
     list_append(&k->live->matched, &t->matched);
 }
 
-static void look_under(struct look *k, enum selector_kind kind, bool is_glob, struct str value) {
+static void look_up(struct look *k, enum selector_kind kind, bool is_glob, struct str value) {
     struct live *l = k->live;
     uint64_t hash = link_hash(kind, is_glob, value);
     for (struct hash_node *n = hash_first(&l->links, hash); n != NULL;
@@ -351,31 +372,45 @@ static void look_under(struct look *k, enum selector_kind kind, bool is_glob, st
     }
 }
 
-static void look_under_uuid(struct look *k, enum selector_kind kind, const struct uuid *id) {
-    if (id != NULL && k->live->plain[kind] > 0) look_under(k, kind, false, str_of(id, sizeof *id));
+static inline void look_under(struct look *k, enum selector_kind kind, bool is_glob,
+                              struct str value) {
+    if (UNLIKELY(*near_of(k->live, kind, is_glob, value) > 0)) look_up(k, kind, is_glob, value);
 }
 
-static void look_under_text(struct look *k, enum selector_kind kind, struct str text) {
-    if (k->live->plain[kind] > 0) look_under(k, kind, false, text);
+static void look_under_uuid(struct look *k, enum selector_kind kind, const struct uuid *id) {
+    if (id != NULL) look_under(k, kind, false, str_of(id, sizeof *id));
+}
+
+static inline void look_under_text(struct look *k, enum selector_kind kind, struct str text) {
+    look_under(k, kind, false, text);
     if (k->live->globs[kind] == 0) return;
     const struct live_prefixes *p = prefixes_of(k->live, kind);
-    for (size_t len = 1; len <= p->longest && len <= text.len; len++)
+    for (size_t len = p->shortest; len <= p->longest && len <= text.len; len++)
         if (p->lengths[len] > 0) look_under(k, kind, true, str_of(text.ptr, len));
 }
 
-static size_t look_at(struct live *l, const struct event *e, struct str name) {
-    struct look k = {.live = l, .event = e, .name = name, .work = 1};
+static inline void look_under_category(struct look *k, const struct stream_name *name) {
+    if (name->category == CATEGORY_NONE)
+        look_under(k, SELECT_CATEGORY, false, k->name);
+    else if (UNLIKELY(*near_category(k->live, name->category) > 0))
+        look_up(k, SELECT_CATEGORY, false, stream_category(k->name));
+}
+
+static size_t look_at(struct live *l, const struct event *e, const struct stream_name *name) {
+    struct look k = {.live = l, .event = e, .name = stream_name_str(name), .work = 1};
     const struct event_record *r = &e->rec;
     l->looks++;
     LIST_FOR_EACH (it, &l->anything)
         compare(&k, LIST_ENTRY(it, struct live_link, anywhere)->target);
-    look_under_uuid(&k, SELECT_CORRELATION, event_correlation(r));
-    look_under_uuid(&k, SELECT_CAUSATION, event_causation(r));
+    if (l->plain[SELECT_CORRELATION] > 0)
+        look_under_uuid(&k, SELECT_CORRELATION, event_correlation(r));
+    if (l->plain[SELECT_CAUSATION] > 0) look_under_uuid(&k, SELECT_CAUSATION, event_causation(r));
     if (l->plain[SELECT_AGGREGATE] > 0) look_under(&k, SELECT_AGGREGATE, false, event_aggregate(r));
-    if (l->plain[SELECT_CATEGORY] > 0)
-        look_under(&k, SELECT_CATEGORY, false, stream_category(name));
-    look_under_text(&k, SELECT_STREAM, name);
-    look_under_text(&k, SELECT_TYPE, event_type(r));
+    if (l->plain[SELECT_CATEGORY] > 0) look_under_category(&k, name);
+    if (l->plain[SELECT_STREAM] + l->globs[SELECT_STREAM] > 0)
+        look_under_text(&k, SELECT_STREAM, k.name);
+    if (l->plain[SELECT_TYPE] + l->globs[SELECT_TYPE] > 0)
+        look_under_text(&k, SELECT_TYPE, event_type(r));
     return k.work;
 }
 
@@ -429,7 +464,7 @@ bool live_look(struct live *l, struct model *m, size_t work_max) {
         if (e->frame > settled) break;
         if (e->removed && model_hides(m, e, UINT64_MAX, settled)) continue;
         struct stream_name *name = model_name_at(m, e, settled);
-        work += look_at(l, e, stream_name_str(name));
+        work += look_at(l, e, name);
         if (UNLIKELY(!list_empty(&l->hit))) work += tell_hit(l, model_erased(m, e, settled), name);
     }
     wake_matched(l);

@@ -54,21 +54,24 @@ typedef void live_lost_fn(struct live_follower *f, uint64_t position);
 /* Targets by the beginning of a glob. `lengths` says which lengths are in use. */
 struct live_prefixes {
     uint32_t lengths[LIVE_PREFIX_MAX + 1]; /* links of each */
-    uint16_t longest;                      /* none is longer */
+    uint16_t shortest, longest;            /* none is shorter or longer; 0: there is none */
 };
+
+#define LIVE_NEAR 1024
 
 struct live {
     struct hash_table targets; /* by selector */
     struct hash_table links;   /* by kind and value, or kind and beginning of a glob */
     size_t plain[SELECT_KINDS], globs[SELECT_KINDS]; /* links of each kind */
     struct live_prefixes prefixes[2];                /* of streams, of types */
-    struct list anything;                            /* links of targets that stand under nothing */
-    struct list matched;                             /* targets that somebody watches */
-    struct list hit;                                 /* targets whose followers are to be told */
-    struct list woken;                               /* watchers, first come first */
-    uint64_t sequence;                               /* everything before it has been looked at */
-    uint64_t generation;                             /* of the model, that `sequence` belongs to */
-    size_t watchers;                                 /* that are not woken */
+    uint32_t near[SELECT_KINDS][2][LIVE_NEAR]; /* plain ones, globs: links of values like it */
+    struct list anything;                      /* links of targets that stand under nothing */
+    struct list matched;                       /* targets that somebody watches */
+    struct list hit;                           /* targets whose followers are to be told */
+    struct list woken;                         /* watchers, first come first */
+    uint64_t sequence;                         /* everything before it has been looked at */
+    uint64_t generation;                       /* of the model, that `sequence` belongs to */
+    size_t watchers;                           /* that are not woken */
     size_t followers;
     uint64_t looks; /* at events, so far */
     size_t work;    /* of the last live_look: about so many events */
