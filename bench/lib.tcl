@@ -213,6 +213,23 @@ proc memory_mb {server {field VmRSS}} {
     return [expr {$kb / 1024.0}]
 }
 
+# ---- the page cache
+
+# Out of the page cache, by the system if we may, else file by file.
+proc drop_cache {dir} {
+    exec sync
+    if {![catch {write_proc /proc/sys/vm/drop_caches 3}]} { return "page cache dropped" }
+    foreach file [exec find $dir -type f] {
+        exec dd of=$file oflag=nocache conv=notrunc,fdatasync count=0 2>/dev/null
+    }
+    return "files dropped from the page cache"
+}
+proc write_proc {path text} {
+    set f [open $path w]
+    puts $f $text
+    close $f
+}
+
 # ---- processor time, in seconds
 
 # Of all programs that this one has run to their end.

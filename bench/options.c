@@ -18,6 +18,7 @@ static const struct mode modes[] = {
     {.name = "xgroup", .kind = REQUEST_XADD, .x = true, .talk = TALK_GROUP},
     {.name = "xfanout", .kind = REQUEST_XADD, .x = true, .mixed = true, .talk = TALK_FOLLOW},
     {.name = "scan", .kind = REQUEST_SCAN, .read = true},
+    {.name = "follow", .kind = REQUEST_FOLLOW, .read = true},
     {.name = "ping", .kind = REQUEST_PING},
     {.name = "raw", .kind = REQUEST_RAW},
 };
@@ -30,6 +31,7 @@ static const char usage[] =
     "  -d BYTES           payload of an event (100)    --streams N  picked at random (10000)\n"
     "  --mode MODE        append mappend xadd xadd-multi read xrange ping, mixed xmixed\n"
     "                     (append and read, or xadd and xrange, at once), scan (EPSCAN of all),\n"
+    "                     follow (EREAD of all, with FIELDS: as many events as COUNT divides),\n"
     "                     xgroup (XREADGROUP, XACK), xfanout (XADD to --readers that XREAD BLOCK), "
     "or\n"
     "                     --mode raw 'COMMAND with {stream} {payload} {n} {uuid}'\n"
@@ -260,6 +262,7 @@ void options_parse(struct options *o, int argc, char **argv) {
     o->spec.stamped = o->mode->talk == TALK_FOLLOW;
     if (o->spec.stamped && o->spec.payload_bytes < REQUEST_STAMP_DIGITS)
         die("--mode xfanout needs payloads of 20 bytes or more", "");
-    bool ends = o->mode->kind == REQUEST_SCAN || o->mode->talk == TALK_GROUP;
+    bool ends = o->mode->kind == REQUEST_SCAN || o->mode->kind == REQUEST_FOLLOW ||
+                o->mode->talk == TALK_GROUP;
     if (o->requests == 0 && o->load.seconds <= 0 && !ends) o->load.seconds = 5;
 }

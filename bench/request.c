@@ -161,6 +161,22 @@ static void build_scan(struct request *r, struct piece *p) {
     piece_arg(p, count);
 }
 
+/* The same with EREAD, whose events are arrays of what a consumer needs. */
+static void build_follow(struct request *r, struct piece *p) {
+    char count[16];
+    snprintf(count, sizeof count, "%u", r->spec->count);
+    piece_header(p, '*', 7);
+    piece_arg(p, "EREAD");
+    piece_arg(p, "FROM");
+    piece_header(p, '$', NUMBER_DIGITS);
+    add_patch(r, p->len, PATCH_POSITION);
+    piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
+    piece_arg(p, "COUNT");
+    piece_arg(p, count);
+    piece_arg(p, "FIELDS");
+    piece_arg(p, "partition_sequence,stream_id,event_name,payload");
+}
+
 static int build(struct request *r, struct piece *p, const char *payload) {
     const struct request_spec *spec = r->spec;
 
@@ -199,6 +215,9 @@ static int build(struct request *r, struct piece *p, const char *payload) {
         break;
     case REQUEST_SCAN:
         build_scan(r, p);
+        break;
+    case REQUEST_FOLLOW:
+        build_follow(r, p);
         break;
     case REQUEST_PING:
         piece_header(p, '*', 1);

@@ -17,7 +17,8 @@ enum request_kind {
     REQUEST_XADD_MULTI,
     REQUEST_READ,
     REQUEST_XRANGE,
-    REQUEST_SCAN, /* EPSCAN page after page */
+    REQUEST_SCAN,   /* EPSCAN page after page */
+    REQUEST_FOLLOW, /* the same with EREAD and FIELDS */
     REQUEST_PING,
     REQUEST_RAW,
 };

@@ -24,12 +24,13 @@ void role_expect(struct role *role, bool full_parse) {
         break;
     case REQUEST_READ:
     case REQUEST_SCAN:
+    case REQUEST_FOLLOW:
     case REQUEST_XRANGE:
         s->expect = role->spec.kind == REQUEST_XRANGE ? "*" : "*%";
         s->nil_is_error = true;
         s->list = true;
         s->list_nested = role->spec.kind != REQUEST_XRANGE;
-        role->until_empty = role->spec.kind == REQUEST_SCAN;
+        role->until_empty = role->spec.kind == REQUEST_SCAN || role->spec.kind == REQUEST_FOLLOW;
         break;
     case REQUEST_PING:
         s->expect = "+";
