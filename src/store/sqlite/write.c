@@ -35,7 +35,7 @@ static int free_name(struct backend_conn *c, uint64_t number, struct err *err) {
 
 /* As long as it has its old name. */
 static int note_category(struct backend_conn *c, const struct stream_change *s, struct err *err) {
-    if (!s->renamed || s->name->is_string) return 0;
+    if (!s->renamed || s->name->kind != KIND_STREAM) return 0;
     struct str name = str_of(s->name->name, s->name->name_len);
     return sqlite_category_renamed(c, s->number, name, s->renamed_again, err);
 }
