@@ -359,6 +359,13 @@ proc run_G23 {} {
         talk_each 0 20000 100 { list XADD s$i * v x }
     }
 }
+proc run_G24 {} {
+    growth G24 "ECHECKPOINT SET of any, by checkpoints" -prepare {
+        talk_each 0 $n 2000 { list ECHECKPOINT SET consumer-$i 0 }
+    } -operate {
+        talk_each 0 20000 100 { list ECHECKPOINT SET consumer-[dice $n] 0 }
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]
