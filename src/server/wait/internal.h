@@ -82,8 +82,8 @@ struct blocked {
     bool in_group; /* XREADGROUP: what it gets is pending from then on */
     bool hurries;  /* blocking_on.hurries */
     uint64_t min_idle;
-    bool listens;               /* for events of a selector, by blocking_listen */
-    bool on_checkpoint;         /* for a checkpoint: */
+    bool listens;       /* for events of a selector, by blocking_listen */
+    bool on_checkpoint; /* for a checkpoint: */
     struct named_watcher named;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
