@@ -49,12 +49,13 @@ static void drop_told(void *item) {
 }
 
 void reply_text_pending(struct reply_text *t, const struct cgroup *g, const struct pending_entry *e,
-                        int64_t time) {
+                        int64_t time, struct consumer **owner) {
     static const struct reply_item_kind kind = {sizeof(struct told), put_told, drop_told};
-    struct consumer *owner = cgroup_consumer_at(g, e->consumer);
-    struct told p = {e->id, owner, time, deliveries_shown(e->deliveries)};
+    if (*owner == NULL || (*owner)->number != e->consumer)
+        *owner = cgroup_consumer_at(g, e->consumer);
+    struct told p = {e->id, *owner, time, deliveries_shown(e->deliveries)};
     size_t len = told_len(&p) + resp_bulk_len(owner_name(&p).len);
-    if (owner != NULL) consumer_ref(owner);
+    if (*owner != NULL) consumer_ref(*owner);
     *(struct told *)reply_text_item(t, &kind, len) = p;
 }
 

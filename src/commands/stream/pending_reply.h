@@ -6,9 +6,10 @@
 #include "server/client/reply_text.h"
 #include "stream/group/cgroup.h"
 
-/* [id, owner, time, deliveries]; `time` is what the command tells of it. Nobody's owner is "". */
+/* [id, owner, time, deliveries]; `time` is what the command tells of it. Nobody's owner is "".
+ * *owner: that of the entry before, or NULL: mostly it is the same. */
 void reply_text_pending(struct reply_text *t, const struct cgroup *g, const struct pending_entry *e,
-                        int64_t time);
+                        int64_t time, struct consumer **owner);
 /* The same without the owner, for a list of his. */
 void reply_text_pending_of_one(struct reply_text *t, const struct pending_entry *e, int64_t time);
 /* [name, "count"] */

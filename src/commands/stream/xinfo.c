@@ -153,11 +153,12 @@ static void put_pending(struct reply_draft *d, const struct cgroup *g, uint32_t 
     reply_bulk_c(d->c, "pending");
     reply_array(d->c, n);
     struct reply_text *t = reply_draft_text(d);
+    struct consumer *owner = NULL;
     while (n-- > 0 && !reply_draft_is_over(d)) {
         const struct pending_entry *e = pending_next(&at);
         int64_t delivered = (int64_t)pending_delivered(e);
         if (consumer == PENDING_ALL)
-            reply_text_pending(t, g, e, delivered);
+            reply_text_pending(t, g, e, delivered, &owner);
         else
             reply_text_pending_of_one(t, e, delivered);
     }

@@ -95,13 +95,14 @@ static size_t note_pending(struct client *c, const struct cgroup *g, const struc
                            uint32_t consumer, struct reply_text *t) {
     size_t n = 0;
     const struct pending_entry *e;
+    struct consumer *owner = NULL;
     struct pending_cursor at = pending_seek(&g->pending, consumer, a->start);
     while (n < a->count && t->bytes <= c->srv->config.reply_bytes_max &&
            (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
         if (!matches(c, a, e)) continue;
         bool owned = e->consumer != PENDING_UNOWNED;
         int64_t idle = owned ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1;
-        reply_text_pending(t, g, e, idle);
+        reply_text_pending(t, g, e, idle, &owner);
         n++;
     }
     return n;
