@@ -202,7 +202,7 @@ with_server {} {
             {* BATCH 1001} {*BATCH must be between 1 and 1000}
             {* NAME ""} {*invalid NAME*}
             {* FIELDS nope} {*unknown field 'nope'*}
-            {* COUNT 1} {*unexpected string 'COUNT': expected FROM, WINDOW, BATCH, NAME, FIELDS, STREAM, CATEGORY, *}
+            {* COUNT 1} {*unexpected string 'COUNT': expected FROM, WINDOW, BATCH, CHECKPOINT, NAME, FIELDS, STREAM, CATEGORY, *}
             {* TYPE} {*end of input: expected a value for TYPE}
             {"" TYPE t} {*STREAM cannot be empty}
             {* FROM CHECKPOINT none} {NOTFOUND checkpoint 'none' does not exist*}

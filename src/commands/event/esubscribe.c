@@ -3,8 +3,10 @@
 #include "server/server.h"
 #include "server/stats/info.h"
 #include "server/subscription/subscription.h"
+#include "server/wait/need.h"
 #include "stream/read.h"
 #include "commands/event/args.h"
+#include "commands/event/checkpoint.h"
 #include "commands/event/family.h"
 #include "commands/event/from.h"
 #include "commands/event/pages.h"
@@ -17,19 +19,18 @@
 #define BATCH_MAX      1000
 #define NAME_MAX_BYTES 512
 
-enum own_word { OWN_WINDOW, OWN_BATCH, OWN_NAME, OWN_FIELDS, OWN_WORDS };
+enum own_word { OWN_WINDOW, OWN_BATCH, OWN_CHECKPOINT, OWN_NAME, OWN_FIELDS, OWN_WORDS };
 
 static const struct str own_words[OWN_WORDS] = {
-    [OWN_WINDOW] = {"WINDOW", 6},
-    [OWN_BATCH] = {"BATCH", 5},
-    [OWN_NAME] = {"NAME", 4},
+    [OWN_WINDOW] = {"WINDOW", 6},          [OWN_BATCH] = {"BATCH", 5},
+    [OWN_CHECKPOINT] = {"CHECKPOINT", 10}, [OWN_NAME] = {"NAME", 4},
     [OWN_FIELDS] = {"FIELDS", 6},
 };
 
 struct esubscribe {
     struct from_arg from;
     uint64_t window, batch;
-    struct str name;
+    struct str name, checkpoint; /* checkpoint.ptr NULL: none */
     struct selector_args args;
     struct chosen_fields chosen;
     unsigned seen;
@@ -64,6 +65,9 @@ static bool own_or_reply(struct client *c, struct esubscribe *a, enum own_word w
         return number_or_reply(c, value, "WINDOW", WINDOW_MAX, &a->window);
     case OWN_BATCH:
         return number_or_reply(c, value, "BATCH", BATCH_MAX, &a->batch);
+    case OWN_CHECKPOINT:
+        a->checkpoint = value;
+        return checkpoint_name_or_reply(c, value);
     case OWN_NAME:
         return name_or_reply(c, value, &a->name);
     case OWN_FIELDS:
@@ -89,8 +93,8 @@ static bool word_or_reply(struct client *c, const struct request *r, size_t *at,
     if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, &a->from);
     if (selecting == SELECTOR_WORD_COUNT && own == OWN_WORDS) {
         reply_error(c,
-                    "INVALIDARG unexpected string '%.*s': expected FROM, WINDOW, BATCH, NAME, "
-                    "FIELDS, " SELECTOR_WORDS " or end of input",
+                    "INVALIDARG unexpected string '%.*s': expected FROM, WINDOW, BATCH, "
+                    "CHECKPOINT, NAME, FIELDS, " SELECTOR_WORDS " or end of input",
                     (int)MIN(word.len, (size_t)64), word.ptr);
         return false;
     }
@@ -129,6 +133,9 @@ static enum outcome subscribe(struct client *c, struct esubscribe *a, struct sel
                                      .wire = &push_wire};
     if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
     if (!from_known(c, &a->from)) return PARKED;
+    if (a->checkpoint.ptr != NULL &&
+        !need_named(c, NAMED_CHECKPOINT, a->checkpoint, &wish.checkpoint))
+        return PARKED;
     if (!from_position_or_reply(c, &a->from, head, &wish.position)) return REPLIED;
     if (!pages_may_wait_or_reply(c, selector) || !push_allowed_or_reply(c)) return REPLIED;
     wish.shape = push_wire_shape(c, &a->chosen);
@@ -143,7 +150,7 @@ static enum outcome subscribe(struct client *c, struct esubscribe *a, struct sel
 }
 
 /* ESUBSCRIBE pattern [FROM <START | NEW | position | TIME ms | CHECKPOINT name [ELSE ...]>]
- * [WINDOW n] [BATCH n] [NAME text] [FIELDS a,b,...] [selector] */
+ * [WINDOW n] [BATCH n] [CHECKPOINT name] [NAME text] [FIELDS a,b,...] [selector] */
 enum outcome cmd_esubscribe(struct client *c, const struct request *r) {
     struct esubscribe a;
     enum outcome outcome = REPLIED;
@@ -168,8 +175,12 @@ static struct subscription *find_or_reply(struct client *c, struct str text) {
         return NULL;
     }
     struct subscription *s = subscription_find(c, &id);
-    if (s == NULL) reply_error(c, "NOTFOUND subscription not found");
-    return s;
+    if (s != NULL) return s;
+    if (subscription_was_taken(c->srv, &id))
+        reply_error(c, "STALE a newer subscription has the checkpoint of this one");
+    else
+        reply_error(c, "NOTFOUND subscription not found");
+    return NULL;
 }
 
 /* EUNSUBSCRIBE <id | *>, EUNSUB <id | *> */
@@ -185,12 +196,25 @@ enum outcome cmd_eunsubscribe(struct client *c, const struct request *r) {
     return REPLIED;
 }
 
+/* The reply waits until it is durable. */
+static bool move_checkpoint_or_reply(struct client *c, struct subscription *s, uint64_t cursor) {
+    if (c->srv->exec.client == c) {
+        reply_error(c, "ERR EACK of a subscription with CHECKPOINT cannot be in a transaction: use "
+                       "ECHECKPOINT SET");
+        return false;
+    }
+    if (!server_writable_or_reply(c, CMD_WRITE)) return false;
+    if (subscription_move_checkpoint(s, cursor)) client_commit(c);
+    return true;
+}
+
 /* EACK id cursor */
 enum outcome cmd_eack(struct client *c, const struct request *r) {
     uint64_t cursor;
     struct subscription *s = find_or_reply(c, r->argv[1]);
     if (s == NULL) return REPLIED;
     if (!arg_u64_or_reply(c, r->argv[2], "cursor", &cursor)) return REPLIED;
+    if (s->checkpoint != NULL && !move_checkpoint_or_reply(c, s, cursor)) return REPLIED;
     subscription_acknowledge(s, cursor);
     reply_ok(c);
     return REPLIED;

@@ -75,7 +75,7 @@ struct command event_commands[] = {
         "Returns the events of the store from a position on, or waits for some."),
     ROW("esubscribe", cmd_esubscribe, 2, 0, CMD_SETTLED | ALONE | CMD_SUBSCRIBES, "event",
         "pattern [" FROM_SYNTAX
-        "] [WINDOW events] [BATCH events] [NAME name]" FIELDS SELECTOR_SYNTAX,
+        "] [WINDOW events] [BATCH events] [CHECKPOINT name] [NAME name]" FIELDS SELECTOR_SYNTAX,
         "Pushes the events of the store from a position on, and those that come."),
     ROW("eunsubscribe", cmd_eunsubscribe, 2, 2, NO_DATA | FAST | ALONE | CMD_SUBSCRIBES, "event",
         "<subscription-id | *>", "Ends a subscription of the connection, or all of them."),

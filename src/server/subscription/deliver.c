@@ -190,7 +190,7 @@ void subscription_send(struct subscription *s, const struct event *e,
     uint64_t cursor = s->wire->counts ? s->sent : e->rec.sequence;
     if (s->window != UINT64_MAX && !s->wire->counts) note_unacked(s, e->rec.sequence);
     s->sent++;
-    s->told = e->rec.sequence + 1;
+    s->told = s->sent_up_to = e->rec.sequence + 1;
     s->srv->subscriptions.delivered++;
     if (s->batch == 0) {
         struct buf *out = client_push(s->client);

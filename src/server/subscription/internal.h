@@ -52,6 +52,16 @@ void push_shape_unref(struct server *srv, struct push_shape *shape);
 struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
                             const struct stream_name *name);
 
+/* checkpoint.c */
+/* It is this one's from now on; whoever had it ends. */
+void subscription_take_checkpoint(struct subscription *s, struct named *n);
+void subscription_leave_checkpoint(struct subscription *s);
+void subscription_checkpoint_voided(struct subscription *s); /* if it has one */
+/* Everything before the position is sent, or not for it: moves the checkpoint there, in a frame of
+ * its own, now and then, if all that was sent is acknowledged. false: not now. */
+bool subscription_move_over(struct subscription *s, uint64_t position);
+void subscriptions_forget_taken(struct subscriptions *subs);
+
 /* history.c */
 /* Sends what there is, a portion, from its position on. */
 void subscription_go_on(struct subscription *s);

@@ -13,6 +13,9 @@ void subscriptions_init(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
     hash_init(&subs->by_id);
     hash_init(&subs->shapes);
+    hash_init(&subs->by_checkpoint);
+    hash_init(&subs->taken);
+    list_init(&subs->taken_order);
     list_init(&subs->all);
     list_init(&subs->ready);
     list_init(&subs->paused);
@@ -30,6 +33,7 @@ void subscriptions_clear(struct server *srv) {
     assert(subs->count == 0);
     hash_clear(&subs->by_id);
     hash_clear(&subs->shapes);
+    subscriptions_forget_taken(subs);
     heap_clear(&subs->announce);
 }
 
@@ -142,6 +146,7 @@ struct subscription *subscription_create(struct client *c, const struct subscrip
     list_init(&s->open);
     buf_init(&s->bodies, 0);
     register_it(s);
+    if (w->checkpoint != NULL) subscription_take_checkpoint(s, w->checkpoint);
     subscription_keeps(s, sizeof *s + (w->selector != NULL ? w->selector->size : 0));
     copy_streams(s, w->streams, w->stream_count);
     /* Its reply, and what that says, may have to wait for the disk; what stands before it, too. */
@@ -157,6 +162,7 @@ void subscription_destroy(struct subscription *s) {
     struct subscriber *of = s->client->subscriber;
     struct live *l = blocking_live(s->srv);
     subscription_give_up_reading(s);
+    subscription_leave_checkpoint(s);
     live_unfollow(l, &s->follower);
     live_drop(l, s->target);
     heap_remove(&subs->announce, &s->announce);
@@ -275,6 +281,7 @@ void subscriptions_voided(struct server *srv, bool was_told) {
         struct subscription *s = LIST_ENTRY(it, struct subscription, all);
         bool elsewhere = s->flushes != subs->flushes; /* its positions are of before the FLUSHALL */
         if (!elsewhere) s->position = MAX(s->first, MIN(s->position, end));
+        if (s->checkpoint != NULL) subscription_checkpoint_voided(s);
     }
     if (subs->flush_frame == 0 || subs->flush_frame <= durable) return;
     subs->flush_frame = 0;
@@ -363,9 +370,11 @@ void subscriptions_cron(struct server *srv) {
         list_remove(&s->due);
         list_append(&subs->due, &s->due);
         bool waits = s->state == SUBSCRIPTION_WAITING_FOR_CREDIT ||
-                     s->state == SUBSCRIPTION_WAITING_FOR_SOCKET || heap_contains(&s->announce);
+                     s->state == SUBSCRIPTION_WAITING_FOR_SOCKET;
         uint64_t position = subscription_position(s);
-        if (waits || position <= s->told || s->flushes != subs->flushes) continue;
+        if (s->flushes != subs->flushes || heap_contains(&s->announce)) continue;
+        if (s->checkpoint != NULL) told += subscription_move_over(s, position);
+        if (waits || position <= s->told) continue;
         if (client_unread(s->client) >= subscriber_allowance(s->client)) continue;
         subscription_notify(s, NOTICE_POSITION, position);
         told++;

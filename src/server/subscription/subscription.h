@@ -75,6 +75,7 @@ struct subscription_wish {
     uint64_t window;      /* events that are sent and not acknowledged; UINT64_MAX: no limit */
     size_t batch;         /* events of one message; 0: one each, without a frame around it */
     struct str name;
+    struct named *checkpoint; /* loaded; NULL: none */
     const struct subscription_wire *wire;
     struct push_shape *shape; /* takes over the reference */
     /* Ascending by name; copied. none: of all streams, every version. */
@@ -119,6 +120,11 @@ struct subscription {
     uint64_t body_cursor;
     struct page_read *reading; /* that was asked for; NULL: none */
     unsigned names_before;     /* so often it was asked for in vain, see names_ask */
+    /* With a checkpoint (pinned): positions behind the last event that was sent, and behind what is
+     * acknowledged, which is where it stands; when it was moved, monotonic. */
+    struct named *checkpoint;       /* NULL: none */
+    struct hash_node by_checkpoint; /* subscriptions.by_checkpoint */
+    uint64_t sent_up_to, acked_up_to, moved_ms;
     struct subscription_stream *streams;
     size_t stream_count;
     uint64_t bytes; /* that were written for it */
@@ -135,8 +141,10 @@ struct subscriber {
 };
 
 struct subscriptions { /* the server's */
-    struct hash_table by_id, shapes;
-    struct list all; /* oldest first */
+    struct hash_table by_id, shapes, by_checkpoint;
+    struct hash_table taken; /* checkpoint.c's: the ids of those whose checkpoint another one has */
+    struct list taken_order; /* longest ago first */
+    struct list all;         /* oldest first */
     struct list ready, paused, for_reader, halted;
     struct list open; /* with a message that is being filled */
     struct list due;  /* those that hear of positions; longest ago first */
@@ -183,6 +191,11 @@ void subscription_destroy(struct subscription *s);
 /* Everything up to the cursor is handled. A lower one than before changes nothing, a higher one
  * than was sent is the last that was. */
 void subscription_acknowledge(struct subscription *s, uint64_t cursor);
+/* Of one with a checkpoint: moves that, too, in the frame being built. false: there is nothing to
+ * change. */
+bool subscription_move_checkpoint(struct subscription *s, uint64_t cursor);
+/* Whether one of this id has ended since another one has its checkpoint. */
+bool subscription_was_taken(const struct server *srv, const struct uuid *id);
 /* Everything before this sequence was sent, or is not for it. */
 uint64_t subscription_position(const struct subscription *s);
 uint64_t subscription_in_flight(const struct subscription *s); /* events; 0 without a window */
