@@ -196,7 +196,7 @@ with_server {} {
             {* FROM x} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got 'x'}
             {* FROM 999} {*position 999 is beyond the head, 32}
             {* WINDOW} {*end of input: expected a value for WINDOW}
-            {* WINDOW 0} {*WINDOW must be between 1 and 1000000}
+            {* WINDOW 0} {*WINDOW must be between 1 and 100000}
             {* WINDOW x} {*invalid WINDOW: 'x' is not a number}
             {* WINDOW 1 WINDOW 1} {*WINDOW already specified}
             {* BATCH 1001} {*BATCH must be between 1 and 1000}
@@ -370,6 +370,60 @@ with_server {cache-bytes 1mb apply-delay-ms 0} {
         }
         foreach c $stuck { $c close }
         r CONFIG SET subscriptions-bytes-max 128mb subscription-bytes 256kb
+    }
+}
+
+# What is bounded, whatever is subscribed to; and nobody starves beside others.
+with_server {subscription-bytes 64kb subscriptions-bytes-max 1mb} {
+    proc unread {} { return [info_field [srv default_client] subscription_bytes_unread subscriptions] }
+    test "Nothing of a subscription comes behind the reply that ends it" {
+        with_clients c {
+            foreach last {{EUNSUBSCRIBE *} RESET} {
+                subscribe $c *
+                $c push
+                # The event and the end of the wait come in the same turn of the loop.
+                $c write "[resp_command EAPPEND s t][resp_command WAITAOF 1 0 0][resp_command {*}$last]"
+                foreach i {1 2 3} { $c read }
+                assert [$c silent] $last
+                assert_equal 1 [llength [rest_of $c]] $last
+                set [info object namespace $c]::pushes {}
+            }
+        }
+    }
+    test "A large event goes to one slow reader at a time, above the bound of all" {
+        set head [field [r EREAD FROM NEW] head]
+        set readers [lmap i [range 0 30] {new_client}]
+        foreach c $readers { subscribe $c big FIELDS payload }
+        r EAPPEND big t PAYLOAD [string repeat x 7000000]
+        wait_for "them to be stuck" {[lsearch -all -exact [subscription_states] waiting-for-socket] >= 20 || [unread] > 40000000}
+        assert {[unread] < 40000000} "[unread] bytes are not read"
+        foreach c $readers {
+            assert_equal 7000000 [string length [lindex [next_of $c event] 3 0]]
+            $c close
+        }
+    }
+    test "Messages that are being filled count, too" {
+        with_clients c {
+            for {set i 0} {$i < 50} {incr i} { subscribe $c big BATCH 100 FIELDS payload }
+            set most 0
+            r EAPPEND big t PAYLOAD [string repeat x 1000000]
+            wait_for "them to be stuck" {[set most [unread]] > 10000000 || [lsearch -exact [subscription_states] waiting-for-socket] >= 0}
+            assert {$most < 10000000} "$most bytes are not read"
+            for {set i 0} {$i < 50} {incr i} { assert_equal 1000000 [string length [lindex [next_of $c events] 3 0 0]] }
+        }
+    }
+    test "Subscriptions of one connection that reads slowly take turns" {
+        append_events [srv default_client] many 3000 t METADATA [string repeat x 8000]
+        with_clients c {
+            foreach name {a b} { subscribe $c many FROM START FIELDS partition_sequence,metadata; set of($id) $name }
+            wait_for "both to wait" {[subscription_states] eq {waiting-for-socket waiting-for-socket}}
+            foreach name {a b} { set count($name) 0 }
+            while {$count(a) < 3000 && $count(b) < 3000} {
+                set push [$c push]
+                if {[lindex $push 0] eq "event"} { incr count($of([lindex $push 1])) }
+            }
+            assert {min($count(a), $count(b)) > 1000} "$count(a), $count(b)"
+        }
     }
 }
 

@@ -23,10 +23,15 @@ static bool unexpected(struct client *c, bool end, const char *expected) {
 
 enum from_what { FROM_LATEST, FROM_NUMBER, FROM_MAP };
 
+struct pair {
+    struct str name;
+    uint64_t number;
+};
+
 struct tail {
     enum from_what what;
-    uint64_t number;         /* FROM n */
-    const struct str *pairs; /* FROM MAP: name=number */
+    uint64_t number;    /* FROM n */
+    struct pair *pairs; /* FROM MAP: ascending, each name once: the first that was given */
     size_t pair_count;
     bool has_default;
     uint64_t otherwise; /* DEFAULT n */
@@ -42,17 +47,33 @@ static bool split_pair(struct str pair, struct str *name, uint64_t *number) {
     return str_to_u64(str_of(equals + 1, pair.len - len - 1), number);
 }
 
+/* Of those with the same name the first that was given: its name stands before theirs. */
+static int compare_pairs(const void *a, const void *b) {
+    const struct pair *x = a, *y = b;
+    int order = str_cmp(x->name, y->name);
+    return order != 0 ? order : (x->name.ptr > y->name.ptr) - (x->name.ptr < y->name.ptr);
+}
+
+static void sort_pairs(struct tail *t) {
+    size_t kept = 0;
+    qsort(t->pairs, t->pair_count, sizeof *t->pairs, compare_pairs);
+    for (size_t i = 0; i < t->pair_count; i++)
+        if (kept == 0 || !str_eq(t->pairs[i].name, t->pairs[kept - 1].name))
+            t->pairs[kept++] = t->pairs[i];
+    t->pair_count = kept;
+}
+
 static bool map_or_reply(struct client *c, const struct request *r, size_t *at, const char *what,
                          struct tail *t) {
-    struct str name;
-    uint64_t number;
+    struct pair pair;
     t->what = FROM_MAP;
-    t->pairs = r->argv + *at;
-    while (*at < r->argc && split_pair(r->argv[*at], &name, &number)) {
-        t->pair_count++;
+    t->pairs = xmalloc((r->argc - *at + 1) * sizeof *t->pairs);
+    while (*at < r->argc && split_pair(r->argv[*at], &pair.name, &pair.number)) {
+        t->pairs[t->pair_count++] = pair;
         (*at)++;
     }
     if (t->pair_count == 0) return unexpected(c, *at >= r->argc, what);
+    sort_pairs(t);
     if (*at >= r->argc || !arg_is(r->argv[*at], STR("DEFAULT"))) return true;
     (*at)++;
     if (*at >= r->argc || !str_to_u64(r->argv[*at], &t->otherwise))
@@ -110,9 +131,15 @@ static bool tail_or_reply(struct client *c, const struct request *r, size_t at, 
 static bool begins_at(const struct tail *t, struct str name, uint64_t *number) {
     *number = t->number;
     if (t->what != FROM_MAP) return t->what == FROM_NUMBER;
-    for (size_t i = 0; i < t->pair_count; i++) {
-        struct str of;
-        if (split_pair(t->pairs[i], &of, number) && str_eq(of, name)) return true;
+    for (size_t low = 0, high = t->pair_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_cmp(t->pairs[middle].name, name);
+        *number = t->pairs[middle].number;
+        if (order == 0) return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     *number = t->otherwise;
     return t->has_default;
@@ -185,13 +212,14 @@ static bool partitions_or_reply(struct client *c, struct str arg) {
 /* EPSUB <* | partition[,partition ...]> [FROM <LATEST | n | MAP p=n [p=n ...] [DEFAULT n]>]
  * [WINDOW n] */
 enum outcome cmd_epsub(struct client *c, const struct request *r) {
-    struct tail t;
-    if (!speaks_resp3_or_reply(c) || !partitions_or_reply(c, r->argv[1]) ||
-        !tail_or_reply(c, r, 2, "partition id sequence value", &t))
-        return REPLIED;
-    struct subscription_wish wish = {0};
-    if (!begins_at(&t, STR("0"), &wish.position)) wish.position = head_of(c);
-    subscribe(c, &wish, &t);
+    struct tail t = {0};
+    if (speaks_resp3_or_reply(c) && partitions_or_reply(c, r->argv[1]) &&
+        tail_or_reply(c, r, 2, "partition id sequence value", &t)) {
+        struct subscription_wish wish = {0};
+        if (!begins_at(&t, STR("0"), &wish.position)) wish.position = head_of(c);
+        subscribe(c, &wish, &t);
+    }
+    free(t.pairs);
     return REPLIED;
 }
 
@@ -278,7 +306,7 @@ static bool selector_of_names_or_reply(struct client *c, struct esub *e, struct 
 /* ESUB stream [PARTITION_KEY uuid] [stream [PARTITION_KEY uuid] ...] [FROM <LATEST | version | MAP
  * stream=version [stream=version ...] [DEFAULT version]>] [WINDOW n] */
 enum outcome cmd_esub(struct client *c, const struct request *r) {
-    struct tail t;
+    struct tail t = {0};
     size_t at = 1;
     struct esub e = {.streams =
                          xcalloc(MIN(r->argc, (size_t)SELECTOR_VALUES_MAX), sizeof *e.streams)};
@@ -297,5 +325,6 @@ enum outcome cmd_esub(struct client *c, const struct request *r) {
     selector_unref(selector);
     buf_clear(&e.quoted);
     free(e.streams);
+    free(t.pairs);
     return REPLIED;
 }

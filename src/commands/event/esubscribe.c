@@ -15,7 +15,7 @@
 #include "commands/event/selector_args.h"
 #include "commands/families.h"
 
-#define WINDOW_MAX     1000000
+#define WINDOW_MAX     100000
 #define BATCH_MAX      1000
 #define NAME_MAX_BYTES 512
 

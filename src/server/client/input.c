@@ -4,6 +4,7 @@
 #include "server/client/input.h"
 
 #include "base/log.h"
+#include "server/client/push.h"
 #include "server/command/command.h"
 #include "server/server.h"
 
@@ -64,6 +65,7 @@ size_t input_run(struct client *c, const char *data, size_t len, bool *more) {
     size_t at = 0;
     int budget = COMMANDS_PER_TURN;
     *more = false;
+    if (UNLIKELY(c->push != NULL)) client_merge_pushes(c); /* it came before what is replied now */
     while (at < len && may_run(c)) {
         if (budget-- <= 0) {
             *more = true;

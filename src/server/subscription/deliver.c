@@ -8,6 +8,7 @@
 #include "server/wait/blocking.h"
 
 #define SCARCE_BYTES  ((size_t)16 << 10) /* that a connection may leave unread all the same */
+#define TURN_MS       5000 /* for somebody who was sent a large event above the bound to take it */
 #define SHAPE_KEEP    ((size_t)64 << 10) /* of the buffer of a shape */
 #define BYTES_OF_WORK 1024               /* that are written are like an event that is looked at */
 #define SHAPE_HOW_MAX 64
@@ -75,17 +76,40 @@ bool subscriptions_are_paused(const struct server *srv) {
     return srv->pause.until_ms > srv->clock.now_ms && !srv->pause.writes_only;
 }
 
-/* Everybody may have little, whatever the others hold: nobody waits for somebody else to read. */
-size_t subscriber_allowance(const struct client *c) {
-    const struct server *srv = c->srv;
-    bool scarce =
-        srv->subscriptions.bytes > srv->config.subscriptions_bytes_max || share_is_over(srv);
-    size_t most = srv->config.subscription_bytes;
-    return scarce ? MIN(most, SCARCE_BYTES) : most;
+/* Whether all connections together hold too much, with so many bytes more. */
+static bool is_scarce(const struct server *srv, size_t bytes) {
+    const struct subscriptions *subs = &srv->subscriptions;
+    return subs->bytes + subs->open_bytes + bytes > srv->config.subscriptions_bytes_max ||
+           share_is_over(srv);
 }
 
-static bool has_room(const struct subscription *s) {
-    return client_unread(s->client) + s->bodies.len < subscriber_allowance(s->client);
+/* Everybody may have little, whatever the others hold: nobody waits for somebody else to read. */
+size_t subscriber_allowance(const struct client *c) {
+    size_t most = c->srv->config.subscription_bytes;
+    return is_scarce(c->srv, 0) ? MIN(most, SCARCE_BYTES) : most;
+}
+
+bool subscription_has_room(const struct subscription *s) {
+    const struct client *c = s->client;
+    return client_unread(c) + c->subscriber->open < subscriber_allowance(c);
+}
+
+/* Above the bound of all, large events are sent to one connection at a time: it has its turn until
+ * it has taken that, or some seconds. */
+bool subscriptions_turn_is_free(struct server *srv) {
+    const struct subscriptions *subs = &srv->subscriptions;
+    if (!is_scarce(srv, 0) || subs->turn_of == 0) return true;
+    const struct client *c = server_client_by_id(srv, subs->turn_of);
+    return c == NULL || client_unread(c) < SCARCE_BYTES ||
+           srv->clock.now_ms - subs->turn_ms > TURN_MS;
+}
+
+static bool takes_turn(struct subscription *s) {
+    struct subscriptions *subs = &s->srv->subscriptions;
+    if (!subscriptions_turn_is_free(s->srv)) return false;
+    subs->turn_of = s->client->id;
+    subs->turn_ms = s->srv->clock.now_ms;
+    return true;
 }
 
 static void wait_on(struct subscription *s, struct list *where, enum subscription_state state) {
@@ -94,14 +118,29 @@ static void wait_on(struct subscription *s, struct list *where, enum subscriptio
     list_append(where, &s->queue);
 }
 
-bool subscription_may_send(struct subscription *s) {
+/* Behind those that were sent nothing for longer: they are woken together, and the first may fill
+ * what room there is. */
+static void wait_for_socket(struct subscription *s) {
+    struct list *waiting = &s->client->subscriber->waiting, *before;
+    subscription_set_state(s, SUBSCRIPTION_WAITING_FOR_SOCKET);
+    list_remove(&s->queue);
+    before = waiting->prev;
+    while (before != waiting && LIST_ENTRY(before, struct subscription, queue)->served > s->served)
+        before = before->prev;
+    list_insert_between(&s->queue, before, before->next);
+}
+
+bool subscription_may_send(struct subscription *s, size_t bytes) {
+    bool large = bytes > SCARCE_BYTES && is_scarce(s->srv, bytes);
     if (subscriptions_are_paused(s->srv)) {
         wait_on(s, &s->srv->subscriptions.paused, SUBSCRIPTION_CATCHING_UP);
     } else if (s->sent - s->acked >= s->window) {
         list_remove(&s->queue);
         subscription_set_state(s, SUBSCRIPTION_WAITING_FOR_CREDIT);
-    } else if (!has_room(s)) {
-        wait_on(s, &s->client->subscriber->waiting, SUBSCRIPTION_WAITING_FOR_SOCKET);
+    } else if (!subscription_has_room(s)) {
+        wait_for_socket(s);
+    } else if (UNLIKELY(large) && !takes_turn(s)) {
+        wait_on(s, &s->srv->subscriptions.for_turn, SUBSCRIPTION_WAITING_FOR_SOCKET);
     } else {
         return true;
     }
@@ -180,6 +219,8 @@ void subscription_close_batch(struct subscription *s) {
     size_t before = out->len;
     s->wire->events(out, s, s->body_cursor, s->body_count, buf_str(&s->bodies));
     wrote(s, out->len - before);
+    s->client->subscriber->open -= s->bodies.len;
+    s->srv->subscriptions.open_bytes -= s->bodies.len;
     s->body_count = 0;
     buf_clear(&s->bodies);
 }
@@ -191,7 +232,7 @@ void subscription_send(struct subscription *s, const struct event *e,
     if (s->window != UINT64_MAX && !s->wire->counts) note_unacked(s, e->rec.sequence);
     s->sent++;
     s->told = s->sent_up_to = e->rec.sequence + 1;
-    s->srv->subscriptions.delivered++;
+    s->served = ++s->srv->subscriptions.delivered;
     if (s->batch == 0) {
         struct buf *out = client_push(s->client);
         size_t before = out->len;
@@ -200,6 +241,8 @@ void subscription_send(struct subscription *s, const struct event *e,
         return;
     }
     buf_put_str(&s->bodies, body);
+    s->client->subscriber->open += body.len;
+    s->srv->subscriptions.open_bytes += body.len;
     s->body_count++;
     s->body_cursor = cursor;
     if (s->body_count >= s->batch)
@@ -226,7 +269,7 @@ bool subscription_tell(struct live_follower *f, struct event *e, struct stream_n
     struct subscription *s = CONTAINER_OF(f, struct subscription, follower);
     if (!subscription_wants(s, e, name)) return true;
     s->position = e->rec.sequence;
-    if (!subscription_may_send(s)) return false;
+    if (!subscription_may_send(s, e->size)) return false;
     subscription_send(s, e, name);
     if (LIKELY(!s->has_since)) return true;
     s->position++; /* it changes its selector, and goes on with that */

@@ -110,6 +110,8 @@ static void read_ahead(struct subscription *s, const struct read *r) {
 
 void subscriptions_wake(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
+    if (!list_empty(&subs->for_turn) && subscriptions_turn_is_free(srv))
+        subscription_make_ready(LIST_ENTRY(subs->for_turn.next, struct subscription, queue));
     if (!list_empty(&subs->paused) && !subscriptions_are_paused(srv))
         while (!list_empty(&subs->paused))
             subscription_make_ready(LIST_ENTRY(subs->paused.next, struct subscription, queue));
@@ -139,13 +141,13 @@ static bool send_found(struct subscription *s, const struct read *r, bool *gone)
         struct stream_name *name = model_name_at(m, e, r->horizon);
         if (!subscription_wants(s, e, name)) continue;
         s->position = e->rec.sequence;
-        if (client_unread(c) + s->bodies.len >= subscriber_allowance(c)) {
+        if (!subscription_has_room(s)) {
             subscription_close_batch(s);
             client_flush(c);
             if ((*gone = c->closing)) return false;
         }
         list_remove(&s->queue);
-        if (!subscription_may_send(s)) return false;
+        if (!subscription_may_send(s, e->size)) return false;
         subscription_send(s, e, name);
         if (UNLIKELY(s->has_since)) subscription_found(s);
     }
@@ -225,7 +227,7 @@ void subscription_go_on(struct subscription *s) {
         log_warning_seldom(60000, "subscription: its events cannot be read: %s",
                            p->request.err.text);
         subscription_end(s, "unreadable");
-    } else if (subscription_may_send(s)) {
+    } else if (subscription_may_send(s, 0)) {
         if (UNLIKELY(s->has_since && s->sent > 0)) subscription_found(s);
         if (s->position >= end)
             go_live(s);

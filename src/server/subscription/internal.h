@@ -29,8 +29,13 @@ void subscription_end(struct subscription *s, const char *reason);
 void subscription_found(struct subscription *s);
 
 /* deliver.c */
-/* Whether it may be sent an event now: false: it was put where it waits for that. */
-bool subscription_may_send(struct subscription *s);
+/* Whether it may be sent an event of about so many bytes now: false: it was put where it waits for
+ * that. */
+bool subscription_may_send(struct subscription *s, size_t bytes);
+/* Whether its connection has taken enough of what was written for it. */
+bool subscription_has_room(const struct subscription *s);
+/* Whether a large event may be sent to somebody of those that wait for that. */
+bool subscriptions_turn_is_free(struct server *srv);
 /* Whether it is for this one, besides what the selector says. */
 bool subscription_wants(const struct subscription *s, const struct event *e,
                         const struct stream_name *name);

@@ -8,6 +8,7 @@
 #include "stream/read.h"
 
 #define ENDED_A_TURN 1000
+#define RING_KEEP    1024 /* unacknowledged events that there stays room for */
 
 void subscriptions_init(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
@@ -21,6 +22,7 @@ void subscriptions_init(struct server *srv) {
     list_init(&subs->paused);
     list_init(&subs->for_reader);
     list_init(&subs->halted);
+    list_init(&subs->for_turn);
     list_init(&subs->open);
     list_init(&subs->due);
     struct live *l = blocking_live(srv);
@@ -174,6 +176,8 @@ void subscription_destroy(struct subscription *s) {
     list_remove(&s->open);
     subs->count--;
     subs->states[s->state]--;
+    of->open -= s->bodies.len;
+    subs->open_bytes -= s->bodies.len;
     push_shape_unref(s->srv, s->shape);
     selector_unref(s->selector);
     selector_unref(s->then);
@@ -246,8 +250,18 @@ static uint64_t acknowledged_by(const struct subscription *s, uint64_t cursor) {
     return acked;
 }
 
+static void drop_ring(struct subscription *s) {
+    size_t bytes = s->unacked_cap * sizeof *s->unacked;
+    s->kept -= bytes;
+    s->client->subscriber->kept -= bytes;
+    free(s->unacked);
+    s->unacked = NULL;
+    s->unacked_cap = 0;
+}
+
 void subscription_acknowledge(struct subscription *s, uint64_t cursor) {
     s->acked = acknowledged_by(s, cursor);
+    if (s->acked == s->sent && s->unacked_cap > RING_KEEP) drop_ring(s);
     if (s->state == SUBSCRIPTION_WAITING_FOR_CREDIT && s->sent - s->acked < s->window)
         subscription_make_ready(s);
 }
@@ -290,11 +304,6 @@ void subscriptions_voided(struct server *srv, bool was_told) {
         subscription_make_ready(LIST_ENTRY(subs->halted.next, struct subscription, queue));
 }
 
-void subscriptions_emptied(struct server *srv) {
-    srv->subscriptions.flushes++;
-    srv->subscriptions.flush_frame = srv->model.flushed.frame;
-}
-
 /* Those of before the FLUSHALL, or the void, end, the oldest first. */
 static void end_flushed(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
@@ -327,12 +336,19 @@ static bool flush_is_settled(const struct server *srv) {
     return frame != 0 && frame <= model_settled(&srv->model);
 }
 
+void subscriptions_emptied(struct server *srv) {
+    while (flush_is_settled(srv)) end_flushed(srv); /* of the last time */
+    srv->subscriptions.flushes++;
+    srv->subscriptions.flush_frame = srv->model.flushed.frame;
+}
+
 void subscriptions_run(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
     if (LIKELY(subs->count == 0 && subs->flush_frame == 0 && !subs->rewound)) return;
     const struct live *l = blocking_live(srv);
     size_t looked = l->watchers + l->followers > 0 ? l->work : 0;
-    subs->work = LIVE_LOOKS_A_TURN - MIN(looked, LIVE_LOOKS_A_TURN);
+    /* One event that is told to very many takes more than its portion: those who catch up go on. */
+    subs->work = LIVE_LOOKS_A_TURN - MIN(looked, LIVE_LOOKS_A_TURN / 5 * 4);
     while (!list_empty(&subs->open))
         subscription_close_batch(LIST_ENTRY(subs->open.next, struct subscription, open));
     if (UNLIKELY(flush_is_settled(srv))) end_flushed(srv);

@@ -127,14 +127,17 @@ struct subscription {
     uint64_t sent_up_to, acked_up_to, moved_ms;
     struct subscription_stream *streams;
     size_t stream_count;
-    uint64_t bytes; /* that were written for it */
-    uint64_t kept;  /* bytes: its part of subscriber.kept */
-    char *name;     /* NULL: none */
+    uint64_t bytes;  /* that were written for it */
+    uint64_t served; /* subscriptions.delivered, when it was sent something last */
+    uint64_t kept;   /* bytes: its part of subscriber.kept */
+    char *name;      /* NULL: none */
 };
 
 /* What a connection's subscriptions share. */
 struct subscriber {
-    struct list subscriptions, waiting; /* waiting: those that wait for the socket */
+    struct list subscriptions;
+    struct list waiting; /* for the socket: who was sent something longest ago is first */
+    size_t open;         /* bytes of messages that are being filled */
     size_t count;
     uint64_t counted; /* bytes that it has not taken, as of the last time */
     uint64_t kept;    /* bytes that are kept for its subscriptions */
@@ -146,11 +149,15 @@ struct subscriptions { /* the server's */
     struct list taken_order; /* longest ago first */
     struct list all;         /* oldest first */
     struct list ready, paused, for_reader, halted;
-    struct list open; /* with a message that is being filled */
-    struct list due;  /* those that hear of positions; longest ago first */
+    struct list for_turn; /* that have a large event before them, while too much is not taken */
+    uint64_t turn_of;     /* id of the connection that was sent one all the same; 0: none */
+    uint64_t turn_ms;     /* since when, monotonic */
+    struct list open;     /* with a message that is being filled */
+    struct list due;      /* those that hear of positions; longest ago first */
     struct heap announce;
     uint64_t states[SUBSCRIPTION_STATES];
     uint64_t count, bytes;         /* not taken, of all connections */
+    uint64_t open_bytes;           /* of messages that are being filled */
     unsigned reading;              /* pages */
     uint64_t turn;                 /* a number for each turn of the loop */
     uint64_t flushes, flush_frame; /* that is not settled; 0: none */
