@@ -268,6 +268,20 @@ TEST(many_streams_on_their_way_to_a_category_are_found_by_walking) {
     close_world(x);
 }
 
+/* Neither goes through all streams. */
+TEST(names_and_streams_on_their_way_are_looked_up) {
+    struct world *x = open_world();
+    char text[512];
+    const enum sql statements[] = {SQL_MOVED, SQL_NAMES_BETWEEN, SQL_NAME};
+    for (size_t i = 0; i < ARRAY_LEN(statements); i++) {
+        snprintf(text, sizeof text, "EXPLAIN QUERY PLAN %s", sqlite_sql[statements[i]]);
+        const char *plan = sql_rows(DB, text);
+        CHECK(strstr(plan, "SCAN s") == NULL);
+        CHECK(strstr(plan, "SEARCH s") != NULL);
+    }
+    close_world(x);
+}
+
 /* --- stores of before ------------------------------------------------------------------- */
 
 TEST(a_store_that_had_no_blocks_of_categories_gets_them_in_portions_and_is_read_meanwhile) {

@@ -498,8 +498,9 @@ static int open_of_log(struct scan *s, bool by_type, struct err *err) {
     int by = NAMES_ROWS, rc = 0;
     by_type = by_type && s->c->r->type_set.count <= TYPES_MAX;
     bool is_long = s->end - s->start > 1u << BLOCK_BITS; /* else it is not worth looking */
-    if (is_long && selector_has_names(s->selector) && !s->range->any_name)
-        rc = look_for_names(s, by_type, &by, err);
+    bool by_name = s->selector != NULL && (selector_has(s->selector, SELECT_STREAM) ||
+                                           selector_has(s->selector, SELECT_CATEGORY));
+    if (is_long && by_name && !s->range->any_name) rc = look_for_names(s, by_type, &by, err);
     if (rc != 0) return rc;
     if (by == NAMES_STREAMS) {
         s->next = next_of_streams;

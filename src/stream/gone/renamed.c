@@ -110,10 +110,12 @@ void renamed_clear(struct model *m) {
     m->renamed.frame = m->renamed.placed = 0;
 }
 
-/* Where all of the log tail is newer than the renaming, and every page that may come. */
+/* Where all of the log tail is newer than the renaming, and every page that may come, and no erased
+ * event is kept. */
 void model_forget_renamed(struct model *m) {
     struct renamed_streams *all = &m->renamed;
     if (list_empty(&all->order)) return;
+    if (m->erased.table.count > 0) return; /* these have the names of then, too */
     uint64_t passed = store_floor(m->store);
     if (m->log.first < m->next_sequence)
         passed = MIN(passed, model_event(m, m->log.first)->frame - 1);

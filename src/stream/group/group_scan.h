@@ -34,7 +34,7 @@ struct group_scan {
     bool asked; /* a reader is at work: */
     uint64_t generation;
     uint64_t asked_end;
-    unsigned names_before; /* so often it was asked for in vain, by names */
+    unsigned names_before;    /* so often it was asked for in vain, by names */
     struct names_asked names; /* the request borrows from it */
     struct store_request request;
     struct list node; /* model.scans, while asked; model.scanned, when it has come */
