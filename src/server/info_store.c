@@ -82,6 +82,7 @@ void info_journal(struct server *srv, struct buf *out) {
     info_put_u64(out, "journal_segments", st.journal_segments);
     info_put_u64(out, "journal_groups", st.journal_batches);
     info_put_u64(out, "journal_syncs", st.journal_syncs);
+    info_put_u64(out, "journal_syncing", st.journal_syncing);
     info_put_u64(out, "journal_sync_usec", st.journal_sync_us);
     buf_printf(out, "journal_usec_per_sync:%.1f\r\n",
                st.journal_syncs > 0 ? (double)st.journal_sync_us / (double)st.journal_syncs : 0.0);

@@ -472,6 +472,7 @@ void store_read_stats(struct store *s, struct store_stats *out) {
     s->backend->stats(s->writer, &out->backend);
     pthread_mutex_lock(&s->lock);
     snprintf(out->apply_error, sizeof out->apply_error, "%s", s->apply_error);
+    out->journal_syncing = s->syncs;
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -166,6 +166,7 @@ uint64_t store_floor(const struct store *s);
 struct store_stats {
     struct backend_stats backend;
     uint64_t journal_bytes, journal_segments, journal_syncs, journal_batches, journal_sync_us;
+    unsigned journal_syncing; /* syncs under way */
     uint64_t journal_rewrites, journal_failures, apply_count, apply_retries, apply_us;
     uint64_t reads, disk_free;
     uint64_t backup_done, backup_total;

@@ -152,9 +152,11 @@ static void load_done(struct store_request *r) {
         load_failed(load);
         return;
     }
-    /* While it was asked for everything was flushed: what the backend had before does not count.
-     * (The request itself kept the flush from being forgotten.) */
-    if (load->generation != m->generation && m->flushed.frame != 0) r->head.exists = false;
+    /* Everything was flushed, while it was asked for or before: what the backend had until then does
+     * not count. (The request itself kept the flush from being forgotten.) */
+    if (m->flushed.frame != 0 &&
+        (load->generation != m->generation || r->applied < m->flushed.frame))
+        r->head.exists = false;
     load->progress = (struct install_progress){0};
     load->install_generation = m->generation;
     if (!load_install(load, &work)) list_append(&m->installing, &load->installing);

@@ -20,7 +20,13 @@ set ::database_syncs "match *.db *.db-wal"
 set ::held_syncs $::journal_syncs
 set ::views_round 0
 
-proc hold_syncs {} { fault "$::held_syncs\nhold sync" }
+# A sync of before would be held in place of the one that is meant, and a write may wait for it: one for which no reply waited
+# (a delivery), or one that a later sync, of the other thread, has overtaken.
+proc hold_syncs {} {
+    wait_for "all of before to be durable" {[journal_info durable_frame] == [journal_info decided_frame]}
+    wait_for "the syncs of before to be over" {[journal_info journal_syncing] == 0}
+    fault "$::held_syncs\nhold sync"
+}
 # What is held stays so; of what comes now not even the write begins.
 proc hold_what_follows {} { fault "$::held_syncs\nhold sync go 0\nhold write go 0" }
 # What was held when hold_what_follows was said goes on, what came afterwards does not.

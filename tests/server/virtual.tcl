@@ -653,6 +653,27 @@ with_server {} {
     }
 }
 
+with_server {store sqlite:./cairn.db enable-flush yes} {
+    test "FLUSHALL drops a group that is not in memory, also while the database still has it" {
+        r EAPPEND order-1 t
+        r XGROUP CREATE @all g 0
+        r XREADGROUP GROUP g c STREAMS @all >
+        r ESYNC
+        srv restart
+        set hold [hold_database [srv db]]
+        r FLUSHALL
+        assert_equal {} [r XINFO GROUPS @all]
+        assert_match "NOGROUP *" [r err XREADGROUP GROUP g c STREAMS @all >]
+        assert_equal OK [r XGROUP CREATE @all g 0]
+        assert_equal {} [r XPENDING @all g - + 10]
+        release_database $hold
+        r EAPPEND order-2 t
+        assert_equal {order-2} [stream_names [entries_of [r XREADGROUP GROUP g c STREAMS @all >]]]
+        srv restart
+        assert_equal {1} [lmap g [r XINFO GROUPS @all] {dict get $g pending}]
+    }
+}
+
 source -encoding utf-8 [file join $::top tests lib page.tcl]
 set ::page docs/subscriptions.md
 set ::here {}
