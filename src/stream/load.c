@@ -152,8 +152,8 @@ static void load_done(struct store_request *r) {
         load_failed(load);
         return;
     }
-    /* Everything was flushed, while it was asked for or before: what the backend had until then does
-     * not count. (The request itself kept the flush from being forgotten.) */
+    /* Everything was flushed, while it was asked for or before: what the backend had until then
+     * does not count. (The request itself kept the flush from being forgotten.) */
     if (m->flushed.frame != 0 &&
         (load->generation != m->generation || r->applied < m->flushed.frame))
         r->head.exists = false;

@@ -90,7 +90,7 @@ with_server {} {
         } {
             assert_equal $text [r err ECHECKPOINT {*}$words] $words
         }
-        assert_match {*SET <name> <position>*} [join [r ECHECKPOINT HELP]]
+        assert_match {*SET <name> <position\[@timeline\]>*} [join [r ECHECKPOINT HELP]]
     }
     test "Checkpoints are there after a restart and after a crash, as they were answered" {
         set all [lsort [names r]]

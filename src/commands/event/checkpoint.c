@@ -287,7 +287,7 @@ enum outcome cmd_echeckpoint_help(struct client *c, const struct request *r) {
         "    Show where it stands, and how far that is behind.",
         "LIST <cursor> [MATCH <pattern>] [COUNT <count>]",
         "    Iterate over the checkpoints.",
-        "SET <name> <position> [IF <position|NONE>]",
+        "SET <name> <position[@timeline]> [IF <position|NONE>]",
         "    Set it to the sequence to go on from. With IF only where it stands there.",
         "WAIT <name> <sequence> <milliseconds>",
         "    Wait until it is beyond a sequence.",

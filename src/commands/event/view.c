@@ -24,9 +24,8 @@ static bool name_or_reply(struct client *c, struct str name) {
 static bool unused_or_reply(struct client *c, struct str name, const struct named *n, bool force) {
     if (force || n->users == 0) return true;
     reply_error(c,
-                "INUSE view '%.*s' is in use by %u: subscriptions, or groups on @view:%.*s. Add "
-                "FORCE",
-                (int)name.len, name.ptr, n->users, (int)name.len, name.ptr);
+                "INUSE view '%.*s' is in use by %u: subscriptions (ESUBS LIST). Add FORCE",
+                (int)name.len, name.ptr, n->users);
     return false;
 }
 
