@@ -195,9 +195,9 @@ bool model_read(struct model *m, struct read *r, const struct page *page, struct
     uint64_t high = MIN(r->end, seen_end - 1);
     /* What memory has to say: all it has, or beside a page only what the page cannot know. */
     uint64_t from = page != NULL ? view_beyond(&v, page->applied) : v.first;
-    if (page != NULL && r->page_end != 0 && r->page_end < high) {
-        if (v.first <= r->page_end + 1) {
-            from = MIN(from, r->page_end + 1);
+    if (page != NULL && r->page_end != 0 && r->page_end <= high) {
+        if (v.first <= r->page_end) {
+            from = MIN(from, r->page_end);
         } else { /* evicted since: the page is too short */
             page = NULL;
             from = v.first;

@@ -22,8 +22,8 @@ struct read {
     size_t count;
     struct selector *selector; /* borrowed; NULL: every event */
     uint64_t horizon;          /* last frame that is seen; VIEW_NEWEST: all that is decided */
-    uint64_t page_end; /* with a page: the last position that it was asked for; what was added since
-                          is in memory, or is not seen. 0: `end` */
+    uint64_t page_end; /* with a page: the first position that it was not asked for; what was added
+                          since is in memory, or is not seen. 0: it was asked for up to `end` */
     const struct names_asked
         *names;   /* with a page of the log: what it was asked for with; NULL: nothing special */
     size_t ahead; /* ask for a page of so many events at least */

@@ -540,6 +540,23 @@ with_server {enable-debug-command yes slowlog-log-slower-than 0} {
             assert_equal {0 1} [lmap e [$c EXEC] { field $e stream_version }]
         }
     }
+    test "A group skips nothing when EXEC has to load, whatever else looks at the stream" {
+        for {set i 1} {$i <= 11} {incr i} { r XADD cold-group $i-1 a b }
+        r XGROUP CREATE cold-group g 0
+        r XREADGROUP GROUP g c COUNT 4 STREAMS cold-group >
+        foreach {position id} {4-1 5-1 0-0 1-1} {
+            r XGROUP SETID cold-group g $position
+            r ESYNC
+            srv restart
+            r MULTI
+            r XREADGROUP GROUP g c COUNT 1 STREAMS cold-group >
+            r XINFO GROUPS cold-group
+            r XRANGE cold-group - + COUNT 1
+            lassign [r EXEC] delivered groups
+            assert_equal $id [lindex $delivered 0 1 0 0] "behind $position"
+            assert_equal $id [field [lindex $groups 0] last-delivered-id]
+        }
+    }
     test "Errors in an EXEC that has to load are counted once" {
         append_events [srv default_client] cold-errors 20
         r SET text x

@@ -1148,7 +1148,7 @@ TEST(a_page_that_ends_before_memory_begins_is_not_enough) {
     CHECK(!model_read(m, &r, NULL, &q.range));
     ask(&q);
     r.end = 9;
-    r.page_end = 4;
+    r.page_end = 5;
     struct read_range range;
     CHECK(!model_read(m, &r, &q.page, &range));
     CHECK_INT(range.start, 0);
@@ -1189,7 +1189,7 @@ static char *read_by_names(const struct wanted *wanted, bool reverse, void (*mea
         q = (struct store_request){.kind = STORE_READ_EVENTS, .range = range};
         ask(&q);
         r.names = &names;
-        r.page_end = range.end;
+        r.page_end = range.end + 1;
         if (meanwhile != NULL) meanwhile();
     }
     struct buf out;

@@ -23,8 +23,7 @@ static bool name_or_reply(struct client *c, struct str name) {
 /* Who selects by it: whoever keeps a selector that was made from it has called named_view_use. */
 static bool unused_or_reply(struct client *c, struct str name, const struct named *n, bool force) {
     if (force || n->users == 0) return true;
-    reply_error(c,
-                "INUSE view '%.*s' is in use by %u: subscriptions (ESUBS LIST). Add FORCE",
+    reply_error(c, "INUSE view '%.*s' is in use by %u: subscriptions (ESUBS LIST). Add FORCE",
                 (int)name.len, name.ptr, n->users);
     return false;
 }

@@ -261,7 +261,8 @@ static bool covers(const struct need_item *item, const struct read *r) {
     const struct page *page = &item->request.page;
     if (!r->goes_on || item->used || !item->done || item->request.status != 0) return false;
     if (item->asked_start > r->start || item->asked_end > r->end) return false;
-    return r->reverse ? item->asked_end == r->end : page->done || page->next > r->start;
+    if (r->reverse) return item->asked_end == r->end;
+    return item->asked_end >= r->start && (page->done || page->next > r->start);
 }
 
 static uint64_t stream_of(const struct read *r) {
@@ -312,7 +313,7 @@ bool need_read(struct client *c, struct read *r) {
         /* The page is of the range as it was when it was asked for. */
         page = &item->request.page;
         assert(page->applied <= c->view); /* the watermarks are read behind what has been read */
-        r->page_end = item->request.range.end;
+        r->page_end = item->request.range.end + 1;
         r->names = &item->names;
     }
     struct read_range range;

@@ -85,7 +85,7 @@ static void on_page(struct store_request *request) {
                          .count = GROUP_SCAN_FOUND_MAX,
                          .selector = scan->selector,
                          .horizon = model_settled(m),
-                         .page_end = request->range.end,
+                         .page_end = request->range.end + 1,
                          .names = &scan->names};
         struct read_range need;
         struct entry_id passed = {request->page.passed_recorded, request->page.passed};
