@@ -146,6 +146,13 @@ static void build_read(struct request *r, struct piece *p, const char *command) 
     piece_arg(p, count);
 }
 
+/* A position, which is put in when the request is sent. */
+static void add_position(struct request *r, struct piece *p) {
+    piece_header(p, '$', NUMBER_DIGITS);
+    add_patch(r, p->len, PATCH_POSITION);
+    piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
+}
+
 /* Pages of the whole store; the n-th request begins at n times COUNT, as sequences have no gaps. */
 static void build_scan(struct request *r, struct piece *p) {
     char count[16];
@@ -153,9 +160,7 @@ static void build_scan(struct request *r, struct piece *p) {
     piece_header(p, '*', 6);
     piece_arg(p, "EPSCAN");
     piece_arg(p, "0");
-    piece_header(p, '$', NUMBER_DIGITS);
-    add_patch(r, p->len, PATCH_POSITION);
-    piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
+    add_position(r, p);
     piece_arg(p, "+");
     piece_arg(p, "COUNT");
     piece_arg(p, count);
@@ -168,9 +173,7 @@ static void build_follow(struct request *r, struct piece *p) {
     piece_header(p, '*', 7);
     piece_arg(p, "EREAD");
     piece_arg(p, "FROM");
-    piece_header(p, '$', NUMBER_DIGITS);
-    add_patch(r, p->len, PATCH_POSITION);
-    piece_add(p, "000000000000\r\n", NUMBER_DIGITS + 2);
+    add_position(r, p);
     piece_arg(p, "COUNT");
     piece_arg(p, count);
     piece_arg(p, "FIELDS");

@@ -2,39 +2,12 @@
  * store. */
 #include "unit.h"
 
-#include <poll.h>
-
-#include "base/hash.h"
 #include "stream/append.h"
 #include "stream/live.h"
+#include "model_world.h"
 #include "selectors.h"
 
-static struct model model, *m = &model;
-static struct store *store;
 static struct live live, *l = &live;
-static struct err err;
-
-static void on_durable(struct batch *b, void *arg) {
-    UNUSED(arg);
-    model_durable(m, b);
-}
-static void on_applied(uint64_t frame, void *arg) {
-    UNUSED(frame);
-    UNUSED(arg);
-}
-static void on_voided(const char *why, void *arg) {
-    UNUSED(why);
-    UNUSED(arg);
-}
-static void on_resumed(void *arg) {
-    UNUSED(arg);
-}
-
-static void turn(void) {
-    struct pollfd p = {.fd = store_fd(store), .events = POLLIN};
-    poll(&p, 1, 100);
-    store_poll(store);
-}
 
 /* ---- followers that note what they are told ---- */
 
@@ -71,8 +44,6 @@ static void start(void) {
                                   .reader_count = 1};
     hash_seed();
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided,
-                                        on_resumed, on_resumed, NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     model_init(m, store, 1u << 30, false);
     model_tick(m, 1700000000000);
@@ -88,26 +59,8 @@ static void stop(void) {
     model_clear(m);
 }
 
-static int wakes;
-static void on_wake(struct waiter *w, int status, const struct err *e) {
-    UNUSED(w);
-    UNUSED(e);
-    CHECK_INT(status, 0);
-    wakes++;
-}
-
-static struct stream *load(struct str name) {
-    struct stream *s = model_stream(m, name);
-    if (s != NULL) return s;
-    struct waiter w = {.wake = on_wake};
-    wakes = 0;
-    model_load_stream(m, name, &w);
-    while (wakes == 0) turn();
-    return model_stream(m, name);
-}
-
 static void append(const char *stream, const char *type) {
-    struct stream *s = load(str_c(stream));
+    struct stream *s = load_stream(str_c(stream));
     struct append a = {.stream = s, .stream_name = str_c(stream)};
     a.fields.type = str_c(type);
     a.fields.payload = STR("{}");
@@ -115,11 +68,6 @@ static void append(const char *stream, const char *type) {
     model_append(m, &a, 1, &result);
     CHECK_INT(result.status, APPEND_OK);
     model_commit(m);
-}
-
-static void settle(void) {
-    model_submit(m);
-    while (store_durable(store) < m->decided) turn();
 }
 
 static void look(void) {
@@ -158,7 +106,7 @@ TEST(followers_hear_of_what_is_durable_in_order_once_and_share_a_target) {
     append("cart-1", "paid");
     look();
     CHECK_INT(all.count, 0); /* nothing is durable yet */
-    settle();
+    wait_durable();
     look();
     CHECK_INT(a.count, 2);
     CHECK_INT(a.told[0], 0);
@@ -167,7 +115,7 @@ TEST(followers_hear_of_what_is_durable_in_order_once_and_share_a_target) {
     CHECK_INT(all.count, 4);
     CHECK_INT(live_position(l, &a.follower), 4);
     append("order-1", "paid");
-    settle();
+    wait_durable();
     look();
     CHECK_INT(a.told[a.count - 1], 4);
     CHECK_INT(all.count, 5);
@@ -186,7 +134,7 @@ TEST(who_does_not_take_an_event_follows_no_more_and_may_come_back) {
     follow(&a, t, 0);
     follow(&b, t, 0);
     for (int i = 0; i < 3; i++) append("s", "t");
-    settle();
+    wait_durable();
     look();
     CHECK_INT(a.count, 1);
     CHECK(!live_follows(&a.follower));
@@ -195,7 +143,7 @@ TEST(who_does_not_take_an_event_follows_no_more_and_may_come_back) {
     CHECK_INT(l->followers, 0);
     CHECK(!live_is_behind(l, m));
     append("s", "t"); /* nobody hears of it */
-    settle();
+    wait_durable();
     a.takes = 3;
     follow(&a, t, 3);
     CHECK(live_is_behind(l, m));
@@ -216,7 +164,7 @@ TEST(a_look_takes_a_portion_and_followers_count) {
         follow(&s[i], t, 0);
     }
     for (int i = 0; i < 30; i++) append("s", "t");
-    settle();
+    wait_durable();
     int looks = 1;
     for (; !live_look(l, m, 100); looks++) CHECK(l->work <= 100 + N + 1);
     CHECK(looks >= 30 * N / 100);
@@ -232,11 +180,11 @@ TEST(what_left_memory_or_was_flushed_is_lost_from_where_it_was_looked_at) {
     struct live_target *t = hold((struct wanted){0});
     follow(&a, t, 0);
     for (int i = 0; i < 5; i++) append("s", "t");
-    settle();
+    wait_durable();
     look();
     follow(&ahead, t, 7);
     for (int i = 0; i < 5; i++) append("s", "t");
-    settle();
+    wait_durable();
     while (store_applied(store) < m->decided) {
         store_flush(store);
         turn();
@@ -258,7 +206,7 @@ TEST(what_left_memory_or_was_flushed_is_lost_from_where_it_was_looked_at) {
     CHECK_INT(a.lost_at, 10);
     model_flush(m);
     append("new", "t");
-    settle();
+    wait_durable();
     follow(&a, t, 0); /* the numbers begin again; it is another event */
     look();
     CHECK_INT(a.count, 6);
@@ -277,12 +225,12 @@ TEST(watchers_and_followers_of_a_target_do_not_disturb_each_other) {
     follow(&a, t, 0);
     live_watch(l, m, s, &w);
     append("s", "t");
-    settle();
+    wait_durable();
     look();
     CHECK_INT(a.count, 1);
     CHECK(list_empty(&l->woken)); /* it waits for what comes behind */
     append("s", "t");
-    settle();
+    wait_durable();
     look();
     CHECK_INT(a.count, 2);
     CHECK(!list_empty(&l->woken));

@@ -8,30 +8,24 @@
  *
  * "As it was" is a text that says all of it. */
 #include "unit.h"
-#include "selectors.h"
-
-#include <poll.h>
 
 #include "base/alloc.h"
 #include "base/buf.h"
-#include "base/hash.h"
 #include "record/fields.h"
 #include "store/internal.h"
 #include "stream/append.h"
 #include "stream/group/cgroup.h"
 #include "stream/entry.h"
 #include "stream/ids/idempotent.h"
-#include "stream/internal.h"
 #include "stream/read.h"
 #include "stream/gone/remove.h"
+#include "model_world.h"
+#include "selectors.h"
 
 #define NAMES        8
 #define VIRTUAL_NAME 7       /* the last of them */
 #define NEVER_MS     3600000 /* a delay of the applier: nothing is applied by itself */
 
-static struct model model, *m = &model;
-static struct store *store;
-static struct err err;
 static uint64_t now_ms = 1700000000000;
 
 static struct str name_of(uint64_t i) {
@@ -42,26 +36,6 @@ static struct str name_of(uint64_t i) {
 
 /* ---- the store ---- */
 
-static void on_durable(struct batch *b, void *arg) {
-    UNUSED(arg);
-    model_durable(m, b);
-}
-static void on_applied(uint64_t frame, void *arg) {
-    UNUSED(frame);
-    UNUSED(arg);
-}
-static void on_voided(const char *why, void *arg) {
-    UNUSED(why);
-    UNUSED(arg);
-}
-static void on_resumed(void *arg) {
-    UNUSED(arg);
-}
-
-static void on_apply_failed(void *arg) {
-    UNUSED(arg);
-}
-
 static void start(uint64_t apply_delay_ms) {
     struct store_config config = {.url = "sqlite:test.db",
                                   .durability = DURABILITY_JOURNAL,
@@ -71,8 +45,6 @@ static void start(uint64_t apply_delay_ms) {
                                   .apply_urgent_bytes = 1u << 30,
                                   .reader_count = 1};
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
-                                        on_resumed, on_apply_failed, NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     model_init(m, store, 1u << 30, false);
     model_tick(m, now_ms);
@@ -84,45 +56,6 @@ static void stop(void) {
     if (store_close(store, &err) != 0) fprintf(stderr, "  %s\n", err.text);
     CHECK(err.text[0] == '\0');
     model_clear(m);
-}
-
-static void turn(void) {
-    struct pollfd p = {.fd = store_fd(store), .events = POLLIN};
-    poll(&p, 1, 100);
-    store_poll(store);
-}
-
-static void wait_durable(void) {
-    model_submit(m);
-    while (store_durable(store) < m->decided) turn();
-}
-
-static void wait_applied(void) {
-    wait_durable();
-    while (store_applied(store) < m->decided) {
-        store_flush(store);
-        turn();
-    }
-}
-
-static int wakes;
-static void on_wake(struct waiter *w, int status, const struct err *e) {
-    UNUSED(w);
-    if (status != 0) fprintf(stderr, "  %s\n", e->text);
-    CHECK_INT(status, 0);
-    wakes++;
-}
-
-static struct stream *load(struct str name) {
-    struct stream *s = model_stream(m, name);
-    if (s != NULL) return s;
-    struct waiter w = {.wake = on_wake};
-    wakes = 0;
-    model_load_stream(m, name, &w);
-    while (wakes == 0) turn();
-    s = model_stream(m, name);
-    CHECK(s != NULL);
-    return s;
 }
 
 static struct named *load_named(enum named_class class, struct str name) {
@@ -265,7 +198,7 @@ static char *say_all(void) {
         say_named(&out, "view", named_find(m, NAMED_VIEW, name_of(i)));
     }
     for (uint64_t i = 0; i < NAMES; i++) {
-        say_stream(&out, model_stream_at(m, load(name_of(i)), view));
+        say_stream(&out, model_stream_at(m, load_stream(name_of(i)), view));
         model_drop_views(m);
     }
     bool newest = view == VIEW_NEWEST;
@@ -437,7 +370,7 @@ static void change(void) {
         change_named(name_of(draw(NAMES)));
         return;
     }
-    struct stream *s = load(name_of(draw(NAMES)));
+    struct stream *s = load_stream(name_of(draw(NAMES)));
     now_ms += draw(3);
     model_tick(m, now_ms);
     if (stream_name_str(s->name).ptr[0] == '@') {
@@ -498,7 +431,7 @@ static void change(void) {
         model_set_last_id(m, s, last, draw(2) ? UINT64_MAX : s->next_version + draw(9),
                           draw(2) ? &deleted : NULL);
     } else if (what < 97) {
-        struct stream *to = load(name_of(draw(VIRTUAL_NAME)));
+        struct stream *to = load_stream(name_of(draw(VIRTUAL_NAME)));
         if (to == s) return;
         if (to->state == STREAM_LIVE) model_delete(m, to);
         model_rename(m, s, to);
@@ -786,22 +719,22 @@ static size_t count_formers(void) {
 TEST(a_name_that_goes_to_and_fro_in_a_batch_is_remembered_once) {
     hash_seed();
     start(0);
-    append(load(name_of(0)));
+    append(load_stream(name_of(0)));
     model_commit(m);
     wait_durable();
     view = store_durable(store);
     for (int i = 0; i < 1000; i++) {
-        model_rename(m, load(name_of(i % 2)), load(name_of((i + 1) % 2)));
+        model_rename(m, load_stream(name_of(i % 2)), load_stream(name_of((i + 1) % 2)));
         model_commit(m);
         CHECK_INT(count_formers(), 2);
-        CHECK_INT(model_stream_at(m, load(name_of(0)), view)->next_version, 1);
-        CHECK_INT(model_stream_at(m, load(name_of(1)), view)->state, STREAM_ABSENT);
+        CHECK_INT(model_stream_at(m, load_stream(name_of(0)), view)->next_version, 1);
+        CHECK_INT(model_stream_at(m, load_stream(name_of(1)), view)->state, STREAM_ABSENT);
         model_drop_views(m);
     }
-    model_delete(m, load(name_of(0))); /* which has it now, as in the beginning */
+    model_delete(m, load_stream(name_of(0))); /* which has it now, as in the beginning */
     model_commit(m);
     CHECK_INT(count_formers(), 2);
-    CHECK_INT(model_stream_at(m, load(name_of(0)), view)->next_version, 1);
+    CHECK_INT(model_stream_at(m, load_stream(name_of(0)), view)->next_version, 1);
     view = VIEW_NEWEST;
     model_drop_views(m);
     wait_durable();
@@ -813,11 +746,11 @@ TEST(a_name_that_goes_to_and_fro_in_a_batch_is_remembered_once) {
 TEST(what_a_transaction_that_is_taken_back_had_appended_no_view_has) {
     hash_seed();
     start(0);
-    struct stream *s = load(name_of(0));
+    struct stream *s = load_stream(name_of(0));
     append(s);
     model_commit(m);
     evict_all();
-    s = load(name_of(0)); /* its event is on disk only */
+    s = load_stream(name_of(0)); /* its event is on disk only */
     struct entry_id last = stream_last_id(s);
     model_tick(m, now_ms += 5);
     model_begin(m);
@@ -837,12 +770,12 @@ TEST(what_a_transaction_that_is_taken_back_had_appended_no_view_has) {
 TEST(what_is_kept_for_readers_goes_a_bounded_amount_at_a_time) {
     hash_seed();
     start(0);
-    struct stream *s = load(name_of(0));
+    struct stream *s = load_stream(name_of(0));
     for (int i = 0; i < 40000; i++) append(s);
     model_trim(m, s, s->next_version);
     model_commit(m);
-    append(load(name_of(1)));
-    model_delete(m, load(name_of(1)));
+    append(load_stream(name_of(1)));
+    model_delete(m, load_stream(name_of(1)));
     model_commit(m);
     wait_durable();
     CHECK_INT(s->tail_count, 40000);
@@ -901,7 +834,7 @@ static struct uuid ids[2 * IDS + 1];
 
 static void append_ids(size_t first, size_t n) {
     for (size_t i = first; i < first + n; i++) {
-        struct stream *s = load(name_of(i % NAMES));
+        struct stream *s = load_stream(name_of(i % NAMES));
         struct append a = {.stream = s, .stream_name = stream_name_str(s->name), .has_id = true};
         random_bytes(&ids[i], sizeof ids[i]);
         a.fields.event_id = ids[i];
@@ -1001,9 +934,9 @@ TEST(a_stop_while_streams_are_loaded_is_clean) {
     hash_seed();
     start(0);
     for (int i = 0; i < LOADS; i++) {
-        append(load(name_of(i)));
+        append(load_stream(name_of(i)));
         model_commit(m);
-        change_group(load(name_of(i))); /* so that its head has more than numbers */
+        change_group(load_stream(name_of(i))); /* so that its head has more than numbers */
         model_commit(m);
     }
     stop();
@@ -1022,7 +955,7 @@ TEST(a_stop_while_streams_are_loaded_is_clean) {
 TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot) {
     hash_seed();
     start(0);
-    append(load(name_of(0)));
+    append(load_stream(name_of(0)));
     model_commit(m);
     wait_applied();
     CHECK(list_empty(store_batches(store)));
@@ -1030,7 +963,7 @@ TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot
                               .range = {.end = UINT64_MAX, .count_max = 10, .bytes_max = 1000}};
     ask(&q);
     uint64_t first = m->decided + 1;
-    append(load(name_of(1)));
+    append(load_stream(name_of(1)));
     model_commit(m);
     CHECK_INT(m->decided, first);
     wait_applied();
@@ -1047,11 +980,11 @@ TEST(groups_that_are_applied_stay_as_long_as_somebody_looks_at_an_older_snapshot
 TEST(what_is_kept_of_a_page_is_as_erased_as_it_was) {
     hash_seed();
     start(0);
-    struct stream *s = load(name_of(0));
+    struct stream *s = load_stream(name_of(0));
     for (int i = 0; i < 5; i++) append(s);
     model_commit(m);
     evict_all();
-    s = load(name_of(0));
+    s = load_stream(name_of(0));
     struct read r = {.stream = s, .end = UINT64_MAX, .count = 100, .horizon = UINT64_MAX};
     struct store_request q = {.kind = STORE_READ_EVENTS};
     CHECK(!model_read(m, &r, NULL, &q.range));
@@ -1078,7 +1011,7 @@ TEST(what_is_kept_of_a_page_is_as_erased_as_it_was) {
 TEST(what_a_transaction_adds_beyond_the_ids_of_a_producer_can_be_taken_back) {
     hash_seed();
     start(0);
-    struct stream *s = load(STR("jobs"));
+    struct stream *s = load_stream(STR("jobs"));
     struct entry_id id = {1, 0}, out;
     model_create_stream(m, s);
     model_idempotent_add(m, s, STR("p"), STR("kept"), 2, id);
@@ -1114,14 +1047,14 @@ TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_go
     for (int i = 0; i < 5000; i++) {
         char name[32];
         snprintf(name, sizeof name, "temporary-%d", i);
-        struct stream *s = load(str_c(name));
+        struct stream *s = load_stream(str_c(name));
         struct entry_add add = {.fields = fields, .count = 2};
         CHECK_INT(model_add_entry(m, s, &add), ENTRY_OK);
         model_commit(m);
         model_delete(m, s);
         model_commit(m);
-        model_set_string(m, load(STR("string")), STR("x"));
-        model_delete(m, load(STR("string")));
+        model_set_string(m, load_stream(STR("string")), STR("x"));
+        model_delete(m, load_stream(STR("string")));
         model_commit(m);
         if (i % 100 > 0) continue;
         wait_applied();
@@ -1138,11 +1071,11 @@ TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_go
 TEST(a_page_that_ends_before_memory_begins_is_not_enough) {
     hash_seed();
     start(0);
-    struct stream *s = load(name_of(0));
+    struct stream *s = load_stream(name_of(0));
     for (int i = 0; i < 10; i++) append(s);
     model_commit(m);
     evict_all();
-    s = load(name_of(0));
+    s = load_stream(name_of(0));
     struct read r = {.stream = s, .end = 4, .count = 100, .horizon = UINT64_MAX};
     struct store_request q = {.kind = STORE_READ_EVENTS};
     CHECK(!model_read(m, &r, NULL, &q.range));
@@ -1162,7 +1095,7 @@ TEST(a_page_that_ends_before_memory_begins_is_not_enough) {
 /* ---- the log by names, while they change ---- */
 
 static void rename_to(const char *from, const char *to) {
-    model_rename(m, load(str_c(from)), load(str_c(to)));
+    model_rename(m, load_stream(str_c(from)), load_stream(str_c(to)));
     model_commit(m);
 }
 
@@ -1233,7 +1166,7 @@ static void start_with_names(void) {
     static const char *const names[] = {"order-0", "order-1", "cart-0", "cart-1"};
     hash_seed();
     start(NEVER_MS);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) append(load(str_c(names[i])));
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) append(load_stream(str_c(names[i])));
     model_commit(m);
     evict_all();
     view = VIEW_NEWEST;
@@ -1296,7 +1229,7 @@ TEST(who_reads_by_names_does_not_wait_for_an_end_of_renaming) {
     for (int i = 0; i < 20; i++) {
         char name[32];
         snprintf(name, sizeof name, "other-%d", i);
-        append(load(str_c(name)));
+        append(load_stream(str_c(name)));
     }
     model_commit(m);
     evict_all();
@@ -1316,7 +1249,7 @@ TEST(when_very_many_streams_were_renamed_nothing_is_asked_by_name) {
         char from[32], to[32];
         snprintf(from, sizeof from, "many-%d", i);
         snprintf(to, sizeof to, "much-%d", i);
-        append(load(str_c(from)));
+        append(load_stream(str_c(from)));
         rename_to(from, to);
     }
     rename_to("cart-1", "order-2");
@@ -1336,8 +1269,8 @@ TEST(when_very_many_streams_were_renamed_nothing_is_asked_by_name) {
 /* The rename is not durable: nobody is told of it, whoever asks. */
 TEST(a_rename_that_is_not_settled_changes_nothing_for_readers_of_the_settled_view) {
     start_with_names();
-    load(STR("cart-1"));
-    load(STR("order-2"));
+    load_stream(STR("cart-1"));
+    load_stream(STR("order-2"));
     view = m->decided;
     rename_to("cart-1", "order-2");
     check_names(&orders, "0 order-0, 1 order-1", 1, NULL);
@@ -1350,11 +1283,11 @@ TEST(a_rename_that_is_not_settled_changes_nothing_for_readers_of_the_settled_vie
 TEST(a_rename_that_is_taken_back_leaves_the_names_as_they_were) {
     start_with_names();
     rename_to("cart-0", "cart-5");
-    load(STR("cart-6"));
-    load(STR("order-5"));
+    load_stream(STR("cart-6"));
+    load_stream(STR("order-5"));
     model_begin(m);
-    model_rename(m, load(STR("cart-5")), load(STR("order-5")));
-    model_rename(m, load(STR("cart-1")), load(STR("cart-6")));
+    model_rename(m, load_stream(STR("cart-5")), load_stream(STR("order-5")));
+    model_rename(m, load_stream(STR("cart-1")), load_stream(STR("cart-6")));
     check_names(&orders, "0 order-0, 1 order-1, 2 order-5", 1, NULL);
     check_names(&carts, "3 cart-6", 1, NULL);
     model_undo(m);
@@ -1367,15 +1300,15 @@ TEST(what_readers_of_the_log_need_to_know_of_renames_is_forgotten_while_more_goe
     hash_seed();
     start(0);
     size_t most = 0;
-    append(load(STR("to-and-fro-0")));
+    append(load_stream(STR("to-and-fro-0")));
     for (int i = 0; i < 3000; i++) {
         char from[32], to[32], other[32];
         snprintf(from, sizeof from, "to-and-fro-%d", i);
         snprintf(to, sizeof to, "to-and-fro-%d", i + 1);
         snprintf(other, sizeof other, "other-%d", i);
-        append(load(str_c(other)));
-        model_rename(m, load(str_c(other)), load(str_c(from + 3)));
-        model_rename(m, load(str_c(from)), load(str_c(to)));
+        append(load_stream(str_c(other)));
+        model_rename(m, load_stream(str_c(other)), load_stream(str_c(from + 3)));
+        model_rename(m, load_stream(str_c(from)), load_stream(str_c(to)));
         model_commit(m);
         if (i % 100 > 0) continue;
         wait_applied();

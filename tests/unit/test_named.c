@@ -2,30 +2,7 @@
  * woken when a checkpoint has come far enough. (test_model.c has them among random changes.) */
 #include "unit.h"
 
-#include <poll.h>
-
-#include "base/hash.h"
-#include "stream/internal.h"
-
-static struct model model, *m = &model;
-static struct store *store;
-static struct err err;
-
-static void on_durable(struct batch *b, void *arg) {
-    UNUSED(arg);
-    model_durable(m, b);
-}
-static void on_applied(uint64_t frame, void *arg) {
-    UNUSED(frame);
-    UNUSED(arg);
-}
-static void on_voided(const char *why, void *arg) {
-    UNUSED(why);
-    UNUSED(arg);
-}
-static void on_event(void *arg) {
-    UNUSED(arg);
-}
+#include "model_world.h"
 
 static void start(uint64_t apply_delay_ms, size_t cache_bytes) {
     struct store_config config = {.url = "sqlite:test.db",
@@ -36,8 +13,6 @@ static void start(uint64_t apply_delay_ms, size_t cache_bytes) {
                                   .apply_urgent_bytes = 1u << 30,
                                   .reader_count = 1};
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied, on_voided,
-                                        on_event,   on_event,   NULL};
     CHECK(store_start(store, &callbacks, &err) == 0);
     model_init(m, store, cache_bytes, false);
     model_tick(m, 1700000000000);
@@ -47,33 +22,6 @@ static void stop(void) {
     model_submit(m);
     CHECK(store_close(store, &err) == 0);
     model_clear(m);
-}
-
-static void turn(void) {
-    struct pollfd p = {.fd = store_fd(store), .events = POLLIN};
-    poll(&p, 1, 100);
-    store_poll(store);
-}
-
-static void wait_durable(void) {
-    model_submit(m);
-    while (store_durable(store) < m->decided) turn();
-}
-
-static void wait_applied(void) {
-    wait_durable();
-    while (store_applied(store) < m->decided) {
-        store_flush(store);
-        turn();
-    }
-}
-
-static int wakes;
-static void on_wake(struct waiter *w, int status, const struct err *e) {
-    UNUSED(w);
-    UNUSED(e);
-    CHECK_INT(status, 0);
-    wakes++;
 }
 
 static struct named *load(const char *name) {

@@ -55,24 +55,18 @@ static bool fields_or_reply(struct client *c, struct str value, struct eread *a)
 
 /* One word with its value, at argv[*at]. */
 static bool word_or_reply(struct client *c, const struct request *r, size_t *at, struct eread *a) {
-    struct str word = r->argv[(*at)++];
+    struct str word = r->argv[*at];
     enum selector_word selecting = selector_word_of(word);
     bool count = arg_is(word, STR("COUNT")), block = arg_is(word, STR("BLOCK")),
          fields = arg_is(word, STR("FIELDS"));
-    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, &a->from);
-    if (selecting == SELECTOR_WORD_COUNT && !count && !block && !fields) {
-        reply_error(c,
-                    "INVALIDARG unexpected string '%.*s': expected FROM, COUNT, BLOCK, "
-                    "FIELDS, " SELECTOR_WORDS " or end of input",
-                    (int)MIN(word.len, (size_t)64), word.ptr);
-        return false;
+    if (arg_is(word, STR("FROM"))) {
+        (*at)++;
+        return from_or_reply(c, r, at, &a->from);
     }
-    if (*at >= r->argc) {
-        reply_error(c, "INVALIDARG unexpected end of input: expected a value for %.*s",
-                    (int)MIN(word.len, (size_t)64), word.ptr);
+    bool known = selecting != SELECTOR_WORD_COUNT || count || block || fields;
+    struct str value;
+    if (!selecting_word_or_reply(c, r, at, known, "FROM, COUNT, BLOCK, FIELDS", &value))
         return false;
-    }
-    struct str value = r->argv[(*at)++];
     if (count) return count_or_reply(c, value, a);
     if (block) return block_or_reply(c, value, a);
     if (fields) return fields_or_reply(c, value, a);

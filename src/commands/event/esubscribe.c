@@ -87,23 +87,18 @@ static enum own_word own_word_of(struct str arg) {
 /* One word with its value, at argv[*at]. */
 static bool word_or_reply(struct client *c, const struct request *r, size_t *at,
                           struct esubscribe *a) {
-    struct str word = r->argv[(*at)++];
+    struct str word = r->argv[*at];
     enum selector_word selecting = selector_word_of(word);
     enum own_word own = own_word_of(word);
-    if (arg_is(word, STR("FROM"))) return from_or_reply(c, r, at, &a->from);
-    if (selecting == SELECTOR_WORD_COUNT && own == OWN_WORDS) {
-        reply_error(c,
-                    "INVALIDARG unexpected string '%.*s': expected FROM, WINDOW, BATCH, "
-                    "CHECKPOINT, NAME, FIELDS, " SELECTOR_WORDS " or end of input",
-                    (int)MIN(word.len, (size_t)64), word.ptr);
-        return false;
+    if (arg_is(word, STR("FROM"))) {
+        (*at)++;
+        return from_or_reply(c, r, at, &a->from);
     }
-    if (*at >= r->argc) {
-        reply_error(c, "INVALIDARG unexpected end of input: expected a value for %.*s",
-                    (int)MIN(word.len, (size_t)64), word.ptr);
+    bool known = selecting != SELECTOR_WORD_COUNT || own != OWN_WORDS;
+    struct str value;
+    if (!selecting_word_or_reply(c, r, at, known, "FROM, WINDOW, BATCH, CHECKPOINT, NAME, FIELDS",
+                                 &value))
         return false;
-    }
-    struct str value = r->argv[(*at)++];
     return own != OWN_WORDS ? own_or_reply(c, a, own, value)
                             : selector_value_or_reply(c, &a->args, selecting, value);
 }

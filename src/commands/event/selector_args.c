@@ -29,6 +29,25 @@ enum selector_word selector_word_of(struct str arg) {
     return w;
 }
 
+bool selecting_word_or_reply(struct client *c, const struct request *r, size_t *at, bool known,
+                             const char *own, struct str *value) {
+    struct str word = r->argv[(*at)++];
+    int len = (int)MIN(word.len, (size_t)64);
+    if (known && *at < r->argc) {
+        *value = r->argv[(*at)++];
+        return true;
+    }
+    if (known)
+        reply_error(c, "INVALIDARG unexpected end of input: expected a value for %.*s", len,
+                    word.ptr);
+    else
+        reply_error(c,
+                    "INVALIDARG unexpected string '%.*s': expected %s, " SELECTOR_WORDS
+                    " or end of input",
+                    len, word.ptr, own);
+    return false;
+}
+
 struct str selector_word_name(enum selector_word word) {
     return words[word].name;
 }

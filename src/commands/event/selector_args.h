@@ -12,6 +12,7 @@
 #define COMMANDS_EVENT_SELECTOR_ARGS_H
 
 #include "server/client/client.h"
+#include "server/command/command.h"
 #include "store/selector.h"
 
 #define SELECTOR_SYNTAX                                                                            \
@@ -51,6 +52,11 @@ enum selector_word selector_word_of(struct str arg);
 struct str selector_word_name(enum selector_word word); /* ends with NUL */
 /* SELECT_KINDS: it is no kind of values. */
 enum selector_kind selector_word_kind(enum selector_word word);
+/* The word at argv[*at], of a command that selects and has words of its own, `own`; all of them
+ * take one value, which is in *value, and *at behind it. false: the word is not known, or there is
+ * no value, which was replied (-INVALIDARG). */
+bool selecting_word_or_reply(struct client *c, const struct request *r, size_t *at, bool known,
+                             const char *own, struct str *value);
 /* Adds a value, which stays the caller's until selector_create. false: it is not one of that word,
  * or there are too many, which was replied (-INVALIDARG). */
 bool selector_value_or_reply(struct client *c, struct selector_args *a, enum selector_word word,

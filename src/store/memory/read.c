@@ -10,25 +10,16 @@ static struct stream_name *copy_name(const struct stream_name *n) {
 }
 
 static struct event *copy_event(const struct event_record *r, struct stream_name *name) {
-    struct event_fields f = {
-        .sequence = r->sequence,
-        .version = r->version,
-        .timestamp = r->timestamp,
-        .recorded = r->recorded,
-        .entry_ms = r->entry_ms,
-        .entry_seq = r->entry_seq,
-        .event_id = r->event_id,
-        .partition_key = event_partition_key(r),
-        .transaction = event_transaction(r),
-        .correlation = event_correlation(r),
-        .causation = event_causation(r),
-        .content_hash = event_content_hash(r),
-        .type = event_type(r),
-        .aggregate = event_aggregate(r),
-        .metadata = event_metadata(r),
-        .payload = event_payload(r),
-        .flags = (uint16_t)(r->flags & (EVENT_FIELDS | EVENT_ERASED)),
-    };
+    struct event_fields f = event_place(r);
+    f.partition_key = event_partition_key(r);
+    f.transaction = event_transaction(r);
+    f.correlation = event_correlation(r);
+    f.causation = event_causation(r);
+    f.content_hash = event_content_hash(r);
+    f.type = event_type(r);
+    f.aggregate = event_aggregate(r);
+    f.metadata = event_metadata(r);
+    f.payload = event_payload(r);
     return event_create(&f, name);
 }
 
