@@ -201,6 +201,34 @@ with_server {} {
         assert_equal {TYPE other} [r EVIEW GET v7]
         assert_equal "" [r EVIEW GET v8]
     }
+    test "One selection may name a hundred of them" {
+        set words {}
+        for {set i 10} {$i < 110} {incr i} { lappend words VIEW v$i }
+        assert_equal 0 [field [r EREAD FROM START {*}$words] has_more]
+        assert_equal "INVALIDARG too many views: a selection has at most 100" [r err EREAD FROM START {*}$words VIEW v110]
+        # The same one again is not one more.
+        assert_equal 0 [field [r EREAD FROM START {*}$words VIEW v10] has_more]
+    }
+}
+
+with_server {} {
+    test "All of them take 64 MiB at most" {
+        # 120 types of 512 bytes each: 61 KiB and some.
+        set words {}
+        for {set i 0} {$i < 120} {incr i} { lappend words TYPE [string repeat x 500][format %012d $i] }
+        set refused ""
+        for {set at 0} {$at < 1200 && $refused eq ""} {incr at 50} {
+            set commands {}
+            for {set i $at} {$i < $at + 50} {incr i} { lappend commands [list EVIEW SET v$i {*}$words] }
+            foreach reply [pipeline r $commands] {
+                if {[lindex $reply 0] eq "error"} { set refused [lindex $reply 1] }
+            }
+        }
+        assert_equal "TOOLARGE all views together can take 67108864 bytes" $refused
+        r EVIEW DEL v0
+        assert_equal OK [r EVIEW SET again {*}$words]
+        assert_match "TOOLARGE all views*" [r err EVIEW SET more {*}$words]
+    }
 }
 
 with_faulty_server {} {
