@@ -128,6 +128,7 @@ void named_init(struct model *m) {
     list_init(&all->present);
     list_init(&all->absent);
     list_init(&all->order);
+    list_init(&all->waiting);
     list_init(&all->woken);
     store_take_views(m->store, &views);
     for (size_t i = 0; i < views.count; i++) {
@@ -304,6 +305,13 @@ void named_set(struct model *m, struct named *n, struct str value) {
     }
 }
 
+void named_set_checkpoint(struct model *m, struct named *n, uint64_t position) {
+    struct checkpoint_value v = {.position = position,
+                                 .updated = m->recorded,
+                                 .timeline = timelines_current(&m->timelines)->id};
+    named_set(m, n, str_of(&v, sizeof v));
+}
+
 struct named *named_view(struct model *m, struct str name) {
     struct named *n = named_find(m, NAMED_VIEW, name);
     if (n != NULL) return n;
@@ -326,12 +334,13 @@ void named_view_unuse(struct model *m, struct named *view) {
 
 /* ---- watching ---- */
 
-void named_watch(struct named *n, uint64_t sequence, struct named_watcher *w) {
+void named_watch(struct model *m, struct named *n, uint64_t sequence, struct named_watcher *w) {
     assert(w->named == NULL);
     if (n->watchers == NULL) n->watchers = xcalloc(1, sizeof *n->watchers);
     w->named = n;
     named_pin(n);
-    list_init(&w->woken);
+    w->emptied = false;
+    list_append(&m->named.waiting, &w->node);
     heap_set(n->watchers, &w->by, sequence);
 }
 
@@ -339,7 +348,7 @@ void named_unwatch(struct named_watcher *w) {
     struct named *n = w->named;
     if (n == NULL) return;
     w->named = NULL;
-    list_remove(&w->woken);
+    list_remove(&w->node);
     if (n->watchers != NULL) heap_remove(n->watchers, &w->by); /* it goes with the last in it */
     if (n->watchers != NULL && n->watchers->count == 0) {
         heap_clear(n->watchers);
@@ -358,7 +367,19 @@ static void wake_watchers(struct model *m, struct named *n, uint64_t durable) {
     while ((first = heap_first(n->watchers)) != NULL && first->key < checkpoint.position) {
         struct named_watcher *w = CONTAINER_OF(first, struct named_watcher, by);
         heap_remove(n->watchers, first);
-        list_append(&m->named.woken, &w->woken);
+        list_remove(&w->node);
+        list_append(&m->named.woken, &w->node);
+    }
+}
+
+void named_emptied(struct model *m) {
+    struct list *waiting = &m->named.waiting;
+    while (!list_empty(waiting)) {
+        struct named_watcher *w = LIST_ENTRY(waiting->next, struct named_watcher, node);
+        heap_remove(w->named->watchers, &w->by);
+        w->emptied = true;
+        list_remove(&w->node);
+        list_append(&m->named.woken, &w->node);
     }
 }
 

@@ -56,14 +56,15 @@ struct named {
 struct named_watcher {
     struct heap_node by; /* named.watchers, by the sequence */
     struct named *named; /* pinned; NULL: he does not wait */
-    struct list woken;   /* named_values.woken */
+    struct list node;    /* named_values.waiting, or, once it is so far, .woken */
+    bool emptied;        /* woken by named_emptied: what he waits for was of another history */
 };
 
 struct named_values {
     struct hash_table tables[NAMED_CLASSES];
     struct list present, absent; /* that may be evicted; the clock hand at the front */
     struct list order;           /* versions that are not durable, as they came */
-    struct list woken;           /* watchers, first come first */
+    struct list waiting, woken;  /* watchers, first come first */
     size_t absent_count;
     size_t bytes;          /* of all, which are also in the model's account */
     size_t view_count;     /* that exist, as of the newest */
@@ -118,9 +119,14 @@ struct named *named_view(struct model *m, struct str name);
 struct named *named_view_use(struct model *m, struct str name);
 void named_view_unuse(struct model *m, struct named *view);
 
+/* Sets a checkpoint: to that position of the present timeline, now. In the frame being built. */
+void named_set_checkpoint(struct model *m, struct named *n, uint64_t position);
+
 /* w waits for the checkpoint n to be beyond the sequence. The caller has looked at what is durable.
  */
-void named_watch(struct named *n, uint64_t sequence, struct named_watcher *w);
+void named_watch(struct model *m, struct named *n, uint64_t sequence, struct named_watcher *w);
+/* The log begins at 0 again, or has lost its end: all who wait are woken, and told so. */
+void named_emptied(struct model *m);
 /* He waits no more, or was woken and is dealt with. */
 void named_unwatch(struct named_watcher *w);
 /* What has become durable: forgets what was before, puts watchers on named_values.woken. A bounded

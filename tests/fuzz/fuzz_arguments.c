@@ -183,12 +183,29 @@ static bool is_empty(const struct model *m) {
            m->bytes <= m->known.filter.bytes;
 }
 
+/* FLUSHALL keeps views. */
+static void put_view_deletion(struct hash_node *h, void *requests) {
+    static const struct str words[] = {STR("EVIEW"), STR("DEL"), STR("FORCE")};
+    struct buf *out = requests;
+    buf_printf(out, "*4\r\n");
+    for (int i = 0; i < 2; i++) put_word(out, words[i]);
+    put_word(out, named_name(CONTAINER_OF(h, struct named, node)));
+    put_word(out, words[2]);
+}
+static void delete_views(int fd) {
+    struct buf requests;
+    buf_init(&requests, 0);
+    hash_each(&server.model.named.tables[NAMED_VIEW], put_view_deletion, &requests);
+    send_requests(fd, &requests);
+}
+
 /* Everything goes: what is still counted then was leaked. A reader that still looks at the time
  * before keeps it for a while, and makes another FLUSHALL wait. */
 static void flush_all(void) {
     struct model *m = &server.model;
     int fd = connect_pair();
     size_t max = m->bytes_max;
+    delete_views(fd);
     send_piece(fd, (const uint8_t *)"FLUSHALL\r\n", 10);
     m->bytes_max = 0;
     for (int i = 0; i < PASSES_MAX && !is_empty(m); i++) {

@@ -21,6 +21,15 @@ proc check_exists {names words reply} {
 proc check_mget {names words reply} {
     expect [lmap name $names {if {[key_type $name] eq "string"} {dict get $::strings $name} else {string cat ""}}] $reply [shorten $words]
 }
+# One that may wait keeps what `$` was when it asked, and reads as of later, also when it waited only for the disk: what
+# it is told of such a key then is of two moments, as it should be.
+proc random_xread_beside {} {
+    while 1 {
+        set reading [random_xread]
+        set words [lindex $reading 0]
+        if {"BLOCK" ni $words || "\$" ni $words} { return $reading }
+    }
+}
 # Cheap to compare, because each is compared with many moments.
 proc random_reading_beside {} {
     set name [random_entry_name]
@@ -32,7 +41,7 @@ proc random_reading_beside {} {
         3 { return [list [list EINFO $name] [list check_info $name]] }
         4 { return [scan_command $name - + [rand_below 2] [pick {1 10 50}] {}] }
         5 - 6 { return [scan_command "" [expr {max(0, $size - 10)}] + 0 50 {}] }
-        7 - 8 { return [random_xread] }
+        7 - 8 { return [random_xread_beside] }
         9 { return [random_range] }
         10 { return [list [list XLEN $name] [list check_xlen $name]] }
         11 { return [random_key_read] }

@@ -75,8 +75,9 @@ with_server {} {
     test "Each error names what was expected" {
         foreach {words text} {
             {SET a} "ERR wrong number of arguments for 'echeckpoint|set' command"
-            {SET a x} "INVALIDARG invalid position: 'x' is not a number"
-            {SET a -1} "INVALIDARG invalid position: '-1' is not a number"
+            {SET a x} "INVALIDARG invalid position: 'x' is not a number (or one with @ and the 8 hexadecimal digits of a timeline)"
+            {SET a -1} "INVALIDARG invalid position: '-1' is not a number (or one with @ and the 8 hexadecimal digits of a timeline)"
+            {SET a 5@zz} "INVALIDARG invalid position: '5@zz' is not a number (or one with @ and the 8 hexadecimal digits of a timeline)"
             {SET a 1 IFF 2} "INVALIDARG unexpected string 'IFF': expected IF or end of input"
             {SET a 1 IF} "INVALIDARG unexpected end of input: expected a position or NONE behind IF"
             {SET a 1 IF some} "INVALIDARG invalid IF: 'some' is not a number"
@@ -264,6 +265,19 @@ with_server {enable-flush yes} {
         srv crash
         assert_equal {{} 0} [list [position a] [position b]]
         assert_equal b [names r]
+    }
+    test "FLUSHALL ends WAIT: what it waits for was of another history" {
+        with_clients {c d} {
+            $c send ECHECKPOINT WAIT b 7 0
+            $d send ECHECKPOINT WAIT none 3 3600000
+            wait_for "both wait" {[blocked] == 2}
+            r FLUSHALL
+            foreach waiting [list $c $d] {
+                assert_match "TIMELINE the history of the store has changed while this waited: FLUSHALL *" [lindex [$waiting read_typed] 1]
+            }
+            assert_equal 0 [r ECHECKPOINT WAIT b 7 1]
+        }
+        r ECHECKPOINT SET b 0
     }
     test "A backup has them" {
         append_events r s 3

@@ -31,7 +31,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0 enable-flush yes} 
             assert_equal {0 1 2} [cursors $c 3]
             assert_equal "" [r ECHECKPOINT GET p]
             assert_equal OK [$c EACK $id 1]
-            assert_equal 2 [position p]
+            assert_equal [list 2 [info_field r timeline store]] [list [position p] [field [r ECHECKPOINT GET p] timeline]]
             assert_equal {3 4} [cursors $c 2]
             assert_equal OK [$c EACK $id 0]
             assert_equal 2 [position p]

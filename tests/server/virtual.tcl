@@ -653,6 +653,24 @@ with_server {} {
     }
 }
 
+with_server {enable-flush yes apply-delay-ms 60000} {
+    test "What was removed or flushed does not count, though the database has it still" {
+        for {set i 0} {$i < 6} {incr i} { r XADD order-1 $i-1 a b }
+        r XADD cart-1 1-1 a b
+        r ESYNC
+        r XDEL order-1 2-1 3-1
+        assert_equal {4 4} [list [r XLEN @category:order] [r XLEN order-1]]
+        assert_equal 5 [r XLEN @all]
+        r XTRIM order-1 MAXLEN 1
+        assert_equal {1 2} [list [r XLEN @stream:order-*] [dict get [r XINFO STREAM @all] length]]
+        r DEL cart-1
+        assert_equal 1 [r XLEN @all]
+        r ESYNC
+        r FLUSHALL
+        for {set i 0} {$i < 3} {incr i} { r XADD order-2 $i-1 a b }
+        assert_equal {3 3} [list [r XLEN @all] [llength [r XRANGE @all - +]]]
+    }
+}
 with_server {store sqlite:./cairn.db enable-flush yes} {
     test "FLUSHALL drops a group that is not in memory, also while the database still has it" {
         r EAPPEND order-1 t

@@ -156,7 +156,7 @@ TEST(names_that_do_not_exist_are_remembered_in_bounds) {
 
 static size_t woken(struct named_watcher **out) {
     size_t n = 0;
-    LIST_FOR_EACH (it, &m->named.woken) out[n++] = LIST_ENTRY(it, struct named_watcher, woken);
+    LIST_FOR_EACH (it, &m->named.woken) out[n++] = LIST_ENTRY(it, struct named_watcher, node);
     return n;
 }
 
@@ -164,8 +164,8 @@ TEST(who_watches_is_woken_when_the_checkpoint_is_beyond_and_that_is_durable) {
     hash_seed();
     start(0, 1 << 20);
     struct named_watcher w[4] = {0}, *by[4];
-    named_watch(load("c"), 30, &w[3]);
-    for (uint64_t i = 0; i < 3; i++) named_watch(load("c"), 10 + i, &w[i]);
+    named_watch(m, load("c"), 30, &w[3]);
+    for (uint64_t i = 0; i < 3; i++) named_watch(m, load("c"), 10 + i, &w[i]);
     set("c", 12);
     named_settle(m);
     CHECK_INT(woken(by), 0);
@@ -184,7 +184,7 @@ TEST(who_watches_is_woken_when_the_checkpoint_is_beyond_and_that_is_durable) {
     CHECK_INT(woken(by), 1);
     CHECK(by[0] == &w[2]);
     named_unwatch(&w[2]);
-    for (uint64_t i = 0; i < 3; i++) named_watch(load("c"), i, &w[i]);
+    for (uint64_t i = 0; i < 3; i++) named_watch(m, load("c"), i, &w[i]);
     set("c", 41);
     wait_durable();
     named_settle(m);
@@ -192,6 +192,25 @@ TEST(who_watches_is_woken_when_the_checkpoint_is_beyond_and_that_is_durable) {
     for (int i = 0; i < 3; i++) named_unwatch(&w[i]);
     CHECK_INT(load("c")->pins, 0);
     CHECK(load("c")->watchers == NULL);
+    stop();
+}
+
+TEST(who_watches_what_a_flush_takes_is_woken_and_told_so) {
+    hash_seed();
+    start(0, 1 << 20);
+    struct named_watcher w[3] = {0}, *by[3];
+    for (uint64_t i = 0; i < 3; i++) named_watch(m, load(i < 2 ? "c" : "none"), 5 * i, &w[i]);
+    set("c", 1);
+    wait_durable();
+    named_settle(m);
+    CHECK_INT(woken(by), 1);
+    CHECK(by[0] == &w[0]);
+    named_emptied(m);
+    CHECK_INT(woken(by), 3);
+    CHECK(!w[0].emptied && w[1].emptied && w[2].emptied);
+    for (int i = 0; i < 3; i++) named_unwatch(&w[i]);
+    CHECK_INT(woken(by), 0);
+    CHECK_INT(load("c")->pins, 0);
     stop();
 }
 

@@ -45,12 +45,16 @@ struct position checkpoint_position(const struct model *m, const struct checkpoi
 /* ---- SET ---- */
 
 /* n or n@timeline; of the present one then. */
-static bool position_argument_or_reply(struct client *c, struct str arg,
-                                       struct checkpoint_value *v) {
+static bool position_argument_or_reply(struct client *c, struct str arg, uint64_t *position) {
     struct position p;
-    if (!position_parse(arg, &p)) return arg_u64_or_reply(c, arg, "position", &v->position);
-    v->position = p.sequence;
-    v->timeline = timelines_current(&c->srv->model.timelines)->id;
+    if (!position_parse(arg, &p)) {
+        reply_error(c,
+                    "INVALIDARG invalid position: '" STR_FMT "' is not a number (or one with @ and "
+                    "the 8 hexadecimal digits of a timeline)",
+                    (int)MIN(arg.len, (size_t)64), arg.ptr);
+        return false;
+    }
+    *position = p.sequence;
     return position_or_reply(c, &p);
 }
 
@@ -91,16 +95,18 @@ enum outcome cmd_echeckpoint_set(struct client *c, const struct request *r) {
     struct model *m = &c->srv->model;
     struct str name = r->argv[2];
     struct condition condition;
-    struct checkpoint_value was = {0}, v = {.updated = m->recorded};
+    struct checkpoint_value was = {0};
+    uint64_t position;
     struct named *n;
-    if (!checkpoint_name_or_reply(c, name) || !position_argument_or_reply(c, r->argv[3], &v) ||
+    if (!checkpoint_name_or_reply(c, name) ||
+        !position_argument_or_reply(c, r->argv[3], &position) ||
         !condition_or_reply(c, r, &condition))
         return REPLIED;
     if (!need_named(c, NAMED_CHECKPOINT, name, &n)) return PARKED;
-    if (v.position > m->next_sequence) {
+    if (position > m->next_sequence) {
         client_tells(c, m->decided);
         reply_error(c, "INVALIDARG position %llu is beyond the head, %llu",
-                    (unsigned long long)v.position, (unsigned long long)m->next_sequence);
+                    (unsigned long long)position, (unsigned long long)m->next_sequence);
         return REPLIED;
     }
     bool exists = checkpoint_at(m, n, VIEW_NEWEST, &was);
@@ -109,7 +115,7 @@ enum outcome cmd_echeckpoint_set(struct client *c, const struct request *r) {
         reply_stale(c, name, exists, was.position);
         return REPLIED;
     }
-    named_set(m, n, str_of(&v, sizeof v));
+    named_set_checkpoint(m, n, position);
     client_commit(c);
     reply_ok(c);
     return REPLIED;
@@ -263,6 +269,10 @@ enum outcome cmd_echeckpoint_wait(struct client *c, const struct request *r) {
         return REPLIED;
     if (blocking_over(c) && c->wait.unblocked_error) {
         blocking_reply_over(c);
+        return REPLIED;
+    }
+    if (blocking_emptied(c)) {
+        blocking_reply_emptied(c);
         return REPLIED;
     }
     if (!need_named(c, NAMED_CHECKPOINT, r->argv[2], &n)) return PARKED;

@@ -99,9 +99,7 @@ static enum outcome run(struct client *c, struct eread *a, struct selector *sele
     bool listened = blocking_listened(c, &from), again = listened || need_kept(c, &from);
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (blocking_emptied(c)) {
-        reply_error(c, "TIMELINE the history of the store has changed while this waited: FLUSHALL "
-                       "emptied it, or the disk refused its end (durability interval). Ask again, "
-                       "with the timeline behind the position (position@timeline), or FROM START");
+        blocking_reply_emptied(c);
         return REPLIED;
     }
     if (!again && !from_known(c, &a->from)) return PARKED;

@@ -84,17 +84,18 @@ bool pages_read(struct client *c, struct read *r) {
     return known;
 }
 
-bool pages_names_applied(struct client *c, const struct selector *selector) {
+bool pages_may_count(struct client *c, const struct selector *selector) {
     const struct model *m = &c->srv->model;
-    bool by_name = selector_has_names(selector);
-    uint64_t last = MIN(m->renamed.frame, c->view);
-    if (!by_name || last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
+    uint64_t last = MAX(m->hidden.frame, m->flushed.frame);
+    if (selector_has_names(selector)) last = MAX(last, m->renamed.frame);
+    last = MIN(last, c->view);
+    if (last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
     frame_is_applied(c, last);
     c->wait.frame = last; /* it may have waited for an earlier one, or for events, before */
     return false;
 }
 
-enum outcome pages_wait_for_names(struct client *c) {
+enum outcome pages_wait_to_count(struct client *c) {
     return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
 }
 

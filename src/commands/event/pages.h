@@ -11,12 +11,12 @@
 /* Fills r->events with as many as are wanted (r->count, r->bytes_max), and says exactly whether
  * there is more and from where on. false: parked. */
 bool pages_read(struct client *c, struct read *r);
-/* Whether the backend knows the names that the view shows, as far as the selector looks at names:
- * what is counted there cannot be judged here. Else pages_wait_for_names. (EXEC cannot wait for
- * itself.) */
-bool pages_names_applied(struct client *c, const struct selector *selector);
+/* Whether the backend can count for the view: it knows what was removed and flushed, and, as far as
+ * the selector looks at names, renamed; what it counts cannot be judged here. Else
+ * pages_wait_to_count. (EXEC cannot wait for itself.) */
+bool pages_may_count(struct client *c, const struct selector *selector);
 /* Parks the command until then; nobody waits for a database that cannot be written any more. */
-enum outcome pages_wait_for_names(struct client *c);
+enum outcome pages_wait_to_count(struct client *c);
 /* Whether it may be waited for: what it takes to compare an event with all that somebody waits for
  * is bounded. false: replied. */
 bool pages_may_wait_or_reply(struct client *c, const struct selector *selector);

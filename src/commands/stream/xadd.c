@@ -188,8 +188,8 @@ static enum outcome count_of_log(struct client *c, struct str name) {
     struct selector *selector = virtual_selector(name);
     uint64_t count;
     enum outcome outcome = REPLIED;
-    if (!pages_names_applied(c, selector))
-        outcome = pages_wait_for_names(c);
+    if (!pages_may_count(c, selector))
+        outcome = pages_wait_to_count(c);
     else if (!need_count(c, selector, &count))
         outcome = PARKED;
     else

@@ -319,7 +319,7 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
                              uint64_t count) {
     struct selector *selector = virtual_selector(name);
     struct log_facts f = {0};
-    bool fits = true, known = false, named = pages_names_applied(c, selector);
+    bool fits = true, known = false, named = pages_may_count(c, selector);
     if (named) known = need_facts(c, selector, full, count, &f, &fits);
     if (known && !fits) {
         reply_too_long(c, FULL_ADVICE);
@@ -335,7 +335,7 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
     }
     entry_list_clear(&f.list);
     selector_unref(selector);
-    if (!named) return pages_wait_for_names(c);
+    if (!named) return pages_wait_to_count(c);
     return known ? REPLIED : PARKED;
 }
 

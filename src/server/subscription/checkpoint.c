@@ -83,11 +83,10 @@ void subscription_leave_checkpoint(struct subscription *s) {
 /* In the frame being built. */
 static void set(struct subscription *s, uint64_t position) {
     struct model *m = &s->srv->model;
-    struct checkpoint_value v = {.position = position, .updated = m->recorded};
     s->acked_up_to = position;
     s->sent_up_to = MAX(s->sent_up_to, position);
     s->moved_ms = s->srv->clock.now_ms;
-    named_set(m, s->checkpoint, str_of(&v, sizeof v));
+    named_set_checkpoint(m, s->checkpoint, position);
 }
 
 bool subscription_move_checkpoint(struct subscription *s, uint64_t cursor) {

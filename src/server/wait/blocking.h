@@ -64,10 +64,11 @@ bool blocking_may_listen(const struct client *c, const struct selector *selector
 /* Parks the command until the checkpoint is beyond the sequence and that is durable; the caller has
  * looked. Call it as the last thing before returning PARKED, on every run. timeout_ms as above. */
 void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64_t timeout_ms);
-/* FLUSHALL, or the end of the log is gone: who listens hears of it, and blocking_emptied says so
- * when his command runs again. */
+/* FLUSHALL, or the end of the log is gone: who listens, or waits for a checkpoint, hears of it, and
+ * blocking_emptied says so when his command runs again. */
 void blocking_log_emptied(struct server *srv);
 bool blocking_emptied(const struct client *c);
+void blocking_reply_emptied(struct client *c); /* the error, then */
 /* What is told of what becomes visible: for others who want to hear of it. */
 struct live *blocking_live(const struct server *srv);
 /* What is kept for its wait, bytes. */

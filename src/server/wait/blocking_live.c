@@ -55,7 +55,14 @@ void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint6
 
 bool blocking_emptied(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
-    return w != NULL && w->listens && w->watches[0].live.emptied;
+    return w != NULL &&
+           ((w->listens && w->watches[0].live.emptied) || (w->on_checkpoint && w->named.emptied));
+}
+
+void blocking_reply_emptied(struct client *c) {
+    reply_error(c, "TIMELINE the history of the store has changed while this waited: FLUSHALL "
+                   "emptied it, or the disk refused its end (durability interval). Ask again, "
+                   "with the timeline behind the position (position@timeline), or FROM START");
 }
 
 bool blocking_may_listen(const struct client *c, const struct selector *selector) {
@@ -64,6 +71,7 @@ bool blocking_may_listen(const struct client *c, const struct selector *selector
 
 void blocking_log_emptied(struct server *srv) {
     live_emptied(&srv->blocking->live);
+    named_emptied(&srv->model);
 }
 
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,

@@ -9,7 +9,7 @@
 void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64_t timeout_ms) {
     struct blocked *w = blocked_of(c);
     named_unwatch(&w->named);
-    named_watch(n, sequence, &w->named); /* which pins it */
+    named_watch(&c->srv->model, n, sequence, &w->named); /* which pins it */
     if (c->need != NULL) need_finish(c);
     if (!w->on_checkpoint) blocked_begin(c, w, timeout_ms);
     w->on_checkpoint = true;
@@ -25,8 +25,8 @@ void blocking_serve_named(struct server *srv) {
     struct list *woken = &srv->model.named.woken;
     named_settle(&srv->model);
     for (size_t n = 0; n < WOKEN_A_TURN && !list_empty(woken); n++) {
-        struct named_watcher *w = LIST_ENTRY(woken->next, struct named_watcher, woken);
-        list_remove(&w->woken);
+        struct named_watcher *w = LIST_ENTRY(woken->next, struct named_watcher, node);
+        list_remove(&w->node);
         blocked_run(CONTAINER_OF(w, struct blocked, named)->client);
     }
 }
