@@ -325,14 +325,29 @@ with_server {} {
         assert_equal {4 5} [sequences_of $entries]
         assert_equal {} [r XREADGROUP GROUP saga w1 STREAMS @category:order >]
     }
-    test "XINFO shows groups and consumers; nobody counts their lag" {
+    test "XINFO shows groups and consumers; their lag is known once they have looked at everything" {
         set saga [lindex [r XINFO GROUPS @category:order] 1]
-        assert_equal {saga {} {}} [lmap k {name entries-read lag} {dict get $saga $k}]
+        assert_equal {saga {} 0} [lmap k {name entries-read lag} {dict get $saga $k}]
         assert_equal 2 [dict get [r XINFO STREAM @category:order] groups]
         assert_equal [dict get [r XINFO STREAM @category:order] last-generated-id] [dict get $saga last-delivered-id]
         assert {"w1" in [lmap one [r XINFO CONSUMERS @category:order saga] {dict get $one name}]}
-        assert_equal {} [dict get [r XGROUP STATS @category:order saga] backlog]
+        assert_equal 0 [dict get [r XGROUP STATS @category:order saga] backlog]
         assert {[r MEMORY USAGE @category:order] > 0}
+    }
+    test "The lag of a group is null while there is something that it has not looked at" {
+        r XGROUP CREATE @category:lag g $
+        foreach n {1 2 3} { r EAPPEND lag-1 t }
+        assert_equal {} [dict get [lindex [r XINFO GROUPS @category:lag] 0] lag]
+        r XREADGROUP GROUP g w COUNT 1 STREAMS @category:lag >
+        assert_equal {} [dict get [lindex [r XINFO GROUPS @category:lag] 0] lag]
+        r XREADGROUP GROUP g w STREAMS @category:lag >
+        assert_equal 0 [dict get [lindex [r XINFO GROUPS @category:lag] 0] lag]
+        r EAPPEND other-1 t
+        assert_equal {} [dict get [r XGROUP STATS @category:lag g] backlog]
+        assert_equal {} [r XREADGROUP GROUP g w STREAMS @category:lag >]
+        assert_equal 0 [dict get [r XGROUP STATS @category:lag g] backlog]
+        r DEL lag-1 other-1
+        r XGROUP DESTROY @category:lag g
     }
     test "SETID goes back and ahead, by id and by time" {
         r XGROUP SETID @category:order late 0
@@ -653,6 +668,19 @@ with_server {} {
     }
 }
 
+with_server {} {
+    test "The lag of a group counts what it has found on disk and not delivered" {
+        for {set i 0} {$i < 5} {incr i} { r EAPPEND order-$i t }
+        r ESYNC
+        srv restart
+        r XGROUP CREATE @category:order g 0
+        foreach left {4 3} {
+            r XREADGROUP GROUP g w COUNT 1 STREAMS @category:order >
+            assert_equal $left [dict get [lindex [r XINFO GROUPS @category:order] 0] lag]
+            assert_equal $left [dict get [r XGROUP STATS @category:order g] backlog]
+        }
+    }
+}
 with_server {enable-flush yes apply-delay-ms 60000} {
     test "What was removed or flushed does not count, though the database has it still" {
         for {set i 0} {$i < 6} {incr i} { r XADD order-1 $i-1 a b }

@@ -7,6 +7,7 @@
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/shared.h"
 
 /* The first entry that the group was not given: *first NULL when it has been given all. cursor: as
@@ -15,7 +16,7 @@ static bool need_backlog(struct client *c, struct cgroup *g, uint64_t *cursor,
                          struct event **first) {
     struct stream *s = g->stream;
     *first = NULL;
-    if (stream_is_virtual(s)) return true; /* nobody counts it */
+    if (stream_is_virtual(s)) return true; /* group_scan_backlog */
     if (!need_position(c, g, s, cursor)) return false;
     if (cgroup_backlog(g, *cursor) == 0) return true;
     uint64_t from = MAX(*cursor, stream_first_version(s));
@@ -45,6 +46,20 @@ static void put_age(struct client *c, const char *field, bool any, uint64_t at_m
         reply_null(c);
 }
 
+static void put_backlog(struct client *c, const struct cgroup *g, uint64_t cursor) {
+    uint64_t backlog = 0;
+    bool known = true;
+    if (stream_is_virtual(g->stream))
+        known = group_scan_backlog(g, log_head(c, VIEW_NEWEST), &backlog);
+    else
+        backlog = cgroup_backlog(g, cursor);
+    reply_bulk_c(c, "backlog");
+    if (known)
+        reply_int(c, (int64_t)backlog);
+    else
+        reply_null(c);
+}
+
 static void put_group(struct client *c, struct cgroup *g) {
     const struct pending_entry *oldest = pending_oldest(&g->pending);
     uint64_t cursor = 0;
@@ -55,12 +70,7 @@ static void put_group(struct client *c, struct cgroup *g) {
     reply_bulk_c(c, "name");
     reply_bulk(c, g->name);
     put_int(c, "consumers", g->consumer_count);
-    if (stream_is_virtual(g->stream)) {
-        reply_bulk_c(c, "backlog");
-        reply_null(c);
-    } else {
-        put_int(c, "backlog", cgroup_backlog(g, cursor));
-    }
+    put_backlog(c, g, cursor);
     put_age(c, "backlog-oldest-ms", first != NULL, first != NULL ? first->rec.recorded : 0);
     put_int(c, "pending", pending_count(&g->pending));
     put_age(c, "pending-oldest-ms", oldest != NULL, oldest != NULL ? oldest->delivered_ms : 0);

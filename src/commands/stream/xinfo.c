@@ -61,12 +61,18 @@ static void put_entries_read(struct client *c, const struct cgroup *g) {
         reply_null(c);
 }
 
-static void put_lag(struct client *c, const struct cgroup *g, const struct event *first) {
-    uint64_t lag;
+static bool lag_of(struct client *c, const struct cgroup *g, const struct event *first,
+                   uint64_t *lag) {
+    if (stream_is_virtual(g->stream)) return group_scan_backlog(g, log_head(c, VIEW_NEWEST), lag);
     struct entry_id id;
     if (first != NULL) id = event_entry_id(first);
+    return cgroup_lag(g, first != NULL ? &id : NULL, lag);
+}
+
+static void put_lag(struct client *c, const struct cgroup *g, const struct event *first) {
+    uint64_t lag;
     reply_bulk_c(c, "lag");
-    if (cgroup_lag(g, first != NULL ? &id : NULL, &lag))
+    if (lag_of(c, g, first, &lag))
         reply_int(c, (int64_t)lag);
     else
         reply_null(c);

@@ -160,10 +160,16 @@ bool group_scan_has(const struct group_scan *scan, uint64_t head) {
            entry_id_cmp(scan->last, scan->group->last) == 0;
 }
 
-bool group_scan_is_at(const struct cgroup *g, uint64_t head) {
+bool group_scan_backlog(const struct cgroup *g, uint64_t head, uint64_t *n) {
     const struct group_scan *scan = g->scan;
-    return scan != NULL && scan->placed && scan->count == 0 && scan->looked >= head &&
+    *n = scan != NULL ? scan->count : 0;
+    return scan != NULL && scan->placed && scan->looked >= head &&
            entry_id_cmp(scan->last, g->last) == 0;
+}
+
+bool group_scan_is_at(const struct cgroup *g, uint64_t head) {
+    uint64_t backlog;
+    return group_scan_backlog(g, head, &backlog) && backlog == 0;
 }
 
 /* ---- the position ---- */

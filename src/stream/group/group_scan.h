@@ -55,6 +55,9 @@ void group_scan_take(struct group_scan *scan, uint32_t n);
 void group_scan_follow(struct group_scan *scan);
 /* Whether it continues the group's position, and has found something that is below `head`. */
 bool group_scan_has(const struct group_scan *scan, uint64_t head);
+/* How many selected events below `head` the group was not given (such as were removed since count).
+ * false: not all of them were looked at yet; nobody knows. */
+bool group_scan_backlog(const struct cgroup *g, uint64_t head, uint64_t *n);
 /* Whether the group was given everything below `head`. */
 bool group_scan_is_at(const struct cgroup *g, uint64_t head);
 /* Whether the position lies far enough behind what was looked at to be recorded. */
