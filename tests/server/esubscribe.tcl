@@ -264,7 +264,7 @@ with_server {} {
             subscribe $d nothing-*
             set id [$c CLIENT ID]
             assert_match "* ssub=0 esub=2 *" [r CLIENT LIST ID $id]
-            assert_match "* ssub=0 esub=0 *" [r CLIENT INFO]
+            assert_match "* ssub=0 multi=* *" [r CLIENT INFO]
             wait_for "their states" {[lsort [subscription_states]] eq {live live waiting-for-credit}}
             assert_equal {3 2 1 0} [lmap f {subscriptions subscriptions_live subscriptions_waiting_for_credit subscriptions_catching_up} {
                 info_field [srv default_client] $f subscriptions

@@ -668,6 +668,75 @@ with_server {} {
     }
 }
 
+foreach {how moved} {"SETID back" {r XGROUP SETID @category:order g 0} "DESTROY and CREATE" {
+    r MULTI
+    r XGROUP DESTROY @category:order g
+    r XGROUP CREATE @category:order g 0
+    r EXEC
+}} {
+    with_server {} {
+        test "Whoever still waits is given the next of them, when the group goes back ($how)" {
+            for {set i 0} {$i < 5} {incr i} { r EAPPEND order-$i t }
+            r XGROUP CREATE @category:order g $
+            with_clients {a b} {
+                foreach c [list $a $b] {
+                    $c send XREADGROUP GROUP g w COUNT 1 BLOCK 0 STREAMS @category:order >
+                    incr waiting
+                    wait_for "it waits" {[blocked] == $waiting}
+                }
+                unset waiting
+                uplevel #0 $moved
+                set first [$a read]
+                set told [list [sequences_of [entries_of $first]]]
+                lappend told [sequences_of [entries_of [$b read]]]
+                r EAPPEND order-9 t
+                lappend told {*}[lmap e [read_all_new r @category:order g w] {set e}]
+                assert_equal {0 1 2 3 4 5} $told
+            }
+        }
+    }
+}
+with_server {} {
+    test "What a transaction saw and took back is delivered afterwards" {
+        for {set i 0} {$i < 6} {incr i} { r EAPPEND order-0 t }
+        r XGROUP CREATE @category:order g 0
+        r ECHECKPOINT SET p 1
+        r ESYNC
+        srv restart
+        assert_equal 0 [sequences_of [entries_of [r XREADGROUP GROUP g w COUNT 1 STREAMS @category:order >]]]
+        foreach change {{RENAME order-0 x-0} {DEL order-0} {XTRIM order-0 MAXLEN 0}} {
+            r MULTI
+            r {*}$change
+            r XREADGROUP GROUP g w STREAMS @category:order >
+            r ECHECKPOINT SET p 2 IF 5
+            assert_match "STALE *" [r err EXEC]
+        }
+        assert_equal {1 2 3 4 5} [read_all_new r @category:order g w]
+    }
+    test "A transaction that removes what the group has found is given what comes behind it" {
+        r XADD order-1 * a b
+        r XGROUP SETID @category:order g 0
+        r ESYNC
+        srv restart
+        assert_equal 0 [sequences_of [entries_of [r XREADGROUP GROUP g w COUNT 1 STREAMS @category:order >]]]
+        r MULTI
+        r DEL order-0
+        r XREADGROUP GROUP g w COUNT 2 STREAMS @category:order >
+        assert_equal 6 [sequences_of [entries_of [lindex [r EXEC] 1]]]
+        r EAPPEND order-0 t
+        assert_equal 7 [read_all_new r @category:order g w]
+    }
+    test "XCLAIM of much replies what is of the log, too" {
+        r XGROUP CREATE @category:big g 0
+        for {set i 0} {$i < 3} {incr i} { r XADD big-$i * a [string repeat x 600000] }
+        for {set ids {}} {[llength $ids] < 3} {} {
+            lappend ids {*}[entry_ids [entries_of [r XREADGROUP GROUP g w STREAMS @category:big >]]]
+        }
+        set claimed [r XCLAIM @category:big g v 0 {*}$ids]
+        assert_equal $ids [entry_ids $claimed]
+        assert_equal {big-0 big-1 big-2} [stream_names $claimed]
+    }
+}
 with_server {} {
     test "The lag of a group counts what it has found on disk and not delivered" {
         for {set i 0} {$i < 5} {incr i} { r EAPPEND order-$i t }

@@ -52,12 +52,13 @@ void client_describe(const struct client *c, struct buf *out) {
         (ull)(srv->clock.now_ms - c->created_ms) / 1000,
         (ull)(srv->clock.now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
     const struct transaction *t = c->transaction;
-    buf_printf(out,
-               " sub=0 psub=0 ssub=0 esub=%zu multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=0 "
-               "multi-mem=%zu",
-               subscriptions_of(c), transaction_open(c) ? (int)t->count : -1,
-               transaction_watch_count(c), c->in.len - c->in_at, c->in.cap - c->in.len,
-               t != NULL ? t->bytes : 0);
+    size_t subscriptions = subscriptions_of(c);
+    buf_printf(out, " sub=0 psub=0 ssub=0");
+    if (subscriptions > 0)
+        buf_printf(out, " esub=%zu", subscriptions); /* Redis has no such field */
+    buf_printf(out, " multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",
+               transaction_open(c) ? (int)t->count : -1, transaction_watch_count(c),
+               c->in.len - c->in_at, c->in.cap - c->in.len, t != NULL ? t->bytes : 0);
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=0 omem=%zu tot-mem=%llu events=%s%s cmd=%s",
                c->out.cap, c->out.cap, client_out_pending(c), c->out.cap > 16384 ? c->out.cap : 0,
                (ull)client_total_memory(c), c->reading ? "r" : "", c->want_write ? "w" : "",

@@ -22,12 +22,12 @@ static bool is_due(const struct client *c, const struct group_source *src, const
            selector_match(src->selector, &e->rec, stream_name_str(model_name_at(m, e, src->view)));
 }
 
-/* What the scan has found, by sequence. */
+/* What the scan has found beyond what was taken, by sequence. */
 static bool find_found(struct client *c, struct group_source *src, struct budget *budget,
                        const struct group_scan *scan, uint64_t most) {
-    const uint64_t *sequences = scan->found + scan->head;
-    uint64_t head = log_head(c, src->view);
-    size_t n = (size_t)MIN(MIN(most, budget->entries), (uint64_t)scan->count), found = 0;
+    const uint64_t *sequences = scan->found + scan->head + src->taken;
+    uint64_t head = log_head(c, src->view), left = scan->count - src->taken;
+    size_t n = (size_t)MIN(MIN(most, budget->entries), left), found = 0;
     while (n > 0 && sequences[n - 1] >= head) n--;
     if (n == 0) return true;
     struct event **events = xmalloc(n * sizeof *events);
@@ -62,8 +62,20 @@ static bool find_next(struct client *c, struct group_source *src, struct budget 
     while (early < l->count && !is_due(c, src, l->events[early])) early++;
     l->count -= early;
     if (early > 0) memmove(l->events, l->events + early, l->count * sizeof *l->events);
-    if (l->count == 0 && !in_exec) group_scan_skip(scan, src->next);
+    if (l->count == 0 && !in_exec) group_scan_skip(scan, scan->looked, src->next);
     return true;
+}
+
+/* In EXEC, which may be taken back: the scan stays as it is. */
+static bool find_in_exec(struct client *c, struct group_source *src, struct budget *budget,
+                         struct group_scan *scan, uint64_t most) {
+    uint32_t before;
+    do {
+        before = src->taken;
+        if (!find_found(c, src, budget, scan, most)) return false;
+    } while (src->list.count == 0 && src->taken > before);
+    if (src->list.count > 0 || src->taken < scan->count) return true;
+    return find_next(c, src, budget, scan, most, true);
 }
 
 bool group_find_in_log(struct client *c, const struct xread_args *a, struct group_source *src,
@@ -79,9 +91,14 @@ bool group_find_in_log(struct client *c, const struct xread_args *a, struct grou
         group_scan_place(scan, place);
     }
     uint64_t most = a->count - MIN(a->count, (uint64_t)src->again_count);
-    bool here = scan->count == 0 && (in_exec || (!scan->asked && scan->looked >= m->log.first));
-    if (!here && !in_exec) group_scan_step(scan, src->view);
-    bool known = here ? find_next(c, src, budget, scan, most, in_exec)
+    if (in_exec) {
+        if (!find_in_exec(c, src, budget, scan, most)) return false;
+        src->unfinished = src->list.count == 0 && src->taken < scan->count;
+        return true;
+    }
+    bool here = scan->count == 0 && !scan->asked && scan->looked >= m->log.first;
+    if (!here) group_scan_step(scan, src->view);
+    bool known = here ? find_next(c, src, budget, scan, most, false)
                       : find_found(c, src, budget, scan, most);
     if (!known) return false;
     if (src->list.count > 0) return true;
@@ -104,6 +121,6 @@ void group_deliver_of_log(struct client *c, const struct xread_args *a, struct g
     if (l->count == 0) return;
     cgroup_set_position(m, g, event_log_id(l->events[l->count - 1]), -1);
     group_scan_take(scan, src->taken);
-    if (src->taken == 0) group_scan_skip(scan, src->next);
+    if (src->taken == 0) group_scan_skip(scan, scan->looked, src->next);
     group_scan_follow(scan);
 }

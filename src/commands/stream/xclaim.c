@@ -211,7 +211,8 @@ static void reply_all_claimed(struct client *c, const struct claim *claim,
     }
     struct event **events = xmalloc(n * sizeof(struct event *));
     for (size_t i = 0; i < n; i++) events[i] = list[i].event;
-    long_reply(c, events, n, reply_entry);
+    bool of_log = stream_is_virtual(claim->group->stream);
+    long_reply(c, events, n, of_log ? reply_log_entry_late : reply_entry);
     free(events);
 }
 

@@ -35,7 +35,11 @@ void blocked_scan(struct server *srv, struct blocked_set *set) {
     struct blocking *b = srv->blocking;
     struct group_scan *scan = scan_of(srv, set);
     if (scan != NULL) scan->waited = true;
-    if (list_linked(&set->scanning) || live_is_watching(&set->watch.live)) return;
+    if (list_linked(&set->scanning)) return;
+    if (live_is_watching(&set->watch.live)) {
+        if (scan != NULL && scan->looked >= set->watched_from) return;
+        live_unwatch(&srv->blocking->live, &set->watch.live); /* it has begun again, before that */
+    }
     if (scan == NULL || !scan->asked) list_append(&b->scanning, &set->scanning);
 }
 
@@ -68,14 +72,15 @@ bool blocked_scan_has(struct server *srv, const struct blocked_set *set) {
 /* At the head: what comes is looked at for all who wait for the same, once. */
 static void wait_for_events(struct server *srv, struct blocked_set *set, uint64_t from) {
     set->watch.set = set;
-    set->watch.live.from = from;
+    set->watch.live.from = set->watched_from = from;
     set->watch.live.emptied = false;
     live_watch(&srv->blocking->live, &srv->model, set->selector, &set->watch.live);
 }
 
 void blocked_scan_woken(struct server *srv, struct blocked_set *set) {
     struct group_scan *scan = scan_of(srv, set);
-    if (scan != NULL && !set->watch.live.emptied) group_scan_skip(scan, set->watch.live.from);
+    if (scan != NULL && !set->watch.live.emptied)
+        group_scan_skip(scan, set->watched_from, set->watch.live.from);
     if (!list_linked(&set->scanning)) list_append(&srv->blocking->scanning, &set->scanning);
 }
 

@@ -54,7 +54,8 @@ struct blocked_set {
     struct selector *selector;
     size_t hurried;
     struct blocked_watch watch;
-    struct list scanning; /* blocking.scanning */
+    uint64_t watched_from; /* where that began: the scan had looked at all before */
+    struct list scanning;  /* blocking.scanning */
     size_t group_len;
     char group[];
 };

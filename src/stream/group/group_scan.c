@@ -47,9 +47,9 @@ static void pass(struct group_scan *scan, struct entry_id id) {
     if (scan->count == 0 && entry_id_cmp(id, scan->passed) > 0) scan->passed = id;
 }
 
-void group_scan_skip(struct group_scan *scan, uint64_t sequence) {
+void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence) {
     const struct model *m = scan->model;
-    if (!scan->placed || scan->asked || sequence <= scan->looked) return;
+    if (!scan->placed || scan->asked || scan->looked < from || sequence <= scan->looked) return;
     scan->looked = sequence;
     if (sequence <= m->log.first || sequence > m->next_sequence) return;
     const struct event *e = model_event(m, sequence - 1);
@@ -62,12 +62,21 @@ static void note_found(struct group_scan *scan, const struct read *r, uint64_t e
     scan->head = 0;
     for (size_t i = 0; i < r->found; i++) scan->found[scan->count++] = r->events[i]->rec.sequence;
     if (scan->count == 0)
-        group_scan_skip(scan, r->has_more ? r->next : end);
+        group_scan_skip(scan, scan->looked, r->has_more ? r->next : end);
     else
         scan->looked = r->has_more ? r->next : end;
 }
 
 /* ---- a reader's part ---- */
+
+/* No request of it is outstanding. */
+static void destroy(struct group_scan *scan) {
+    list_remove(&scan->node);
+    names_asked_clear(&scan->names);
+    selector_unref(scan->selector);
+    free(scan->found);
+    free(scan);
+}
 
 static void on_page(struct store_request *request) {
     struct group_scan *scan = CONTAINER_OF(request, struct group_scan, request);
@@ -102,9 +111,7 @@ static void on_page(struct store_request *request) {
     if (request->status == 0) model_drop_page(m, &request->page);
     names_asked_clear(&scan->names);
     if (scan->group == NULL) {
-        selector_unref(scan->selector);
-        free(scan->found);
-        free(scan);
+        destroy(scan);
         return;
     }
     list_append(&m->scanned, &scan->node);
@@ -195,13 +202,6 @@ bool group_scan_record(struct group_scan *scan) {
 }
 
 /* ---- the end ---- */
-
-static void destroy(struct group_scan *scan) {
-    list_remove(&scan->node);
-    selector_unref(scan->selector);
-    free(scan->found);
-    free(scan);
-}
 
 void group_scan_drop(struct group_scan *scan) {
     if (scan == NULL) return;

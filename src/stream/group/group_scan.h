@@ -47,8 +47,9 @@ void group_scan_place(struct group_scan *scan, uint64_t sequence);
 /* Looks on, as of the frame `view`, when nothing is found: a bounded amount. What is not in memory
  * is asked for; then it goes on model.scanned when it has come. */
 void group_scan_step(struct group_scan *scan, uint64_t view);
-/* Everything below the sequence was looked at elsewhere, in vain. */
-void group_scan_skip(struct group_scan *scan, uint64_t sequence);
+/* Everything from `from` up to below the sequence was looked at elsewhere, in vain: of use when the
+ * scan has looked at all before that. (It may have begun again meanwhile, further back.) */
+void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence);
 /* The first so many of what was found are delivered, or need not be. The caller moves the group's
  * position, and says so with group_scan_follow. */
 void group_scan_take(struct group_scan *scan, uint32_t n);
