@@ -738,6 +738,45 @@ with_server {} {
     }
 }
 with_server {} {
+    test "What a reply has no room for comes with the next one" {
+        for {set i 0} {$i < 4} {incr i} { r EAPPEND order-$i t }
+        r XGROUP CREATE @category:order g 0
+        assert_equal {0 1} [sequences_of [entries_of [r XREADGROUP GROUP g w COUNT 2 STREAMS @category:order >]]]
+        assert_equal {0 1} [sequences_of [entries_of [r XREADGROUP GROUP g v COUNT 2 CLAIM 0 STREAMS @category:order >]]]
+        assert_equal {2 3} [read_all_new r @category:order g w]
+        r EAPPEND cart-1 t
+        foreach key {@category:order @category:cart} { r XGROUP CREATE $key h 0 }
+        assert_equal {0 1 2} [sequences_of [entries_of [r XREADGROUP GROUP h w MAXCOUNT 3 STREAMS @category:order @category:cart > >]]]
+        assert_equal 4 [read_all_new r @category:cart h w]
+        assert_equal 3 [read_all_new r @category:order h w]
+    }
+    test "So it does when the one before has taken all that a reply may hold" {
+        for {set i 0} {$i < 3} {incr i} { r XADD big-$i * a [string repeat x 4000000] }
+        foreach key {@category:big @category:cart} { r XGROUP CREATE $key k 0 }
+        set read [r XREADGROUP GROUP k w STREAMS @category:big @category:cart > >]
+        assert_equal @category:big [lindex $read 0 0]
+        assert_equal {1 4} [list [llength $read] [read_all_new r @category:cart k w]]
+    }
+}
+with_server {} {
+    test "What cannot be read is an error, also for who waits, and what stands before it is delivered" {
+        for {set i 0} {$i < 4} {incr i} { r EAPPEND order-$i t }
+        r EAPPEND cart-0 t
+        r XGROUP CREATE @category:order g 0
+        srv stop
+        exec sqlite3 [srv db] "UPDATE events SET event_id = x'00' WHERE sequence = 3"
+        srv start
+        foreach wait {{} {BLOCK 0}} {
+            assert_match "READERR *" [r err XREADGROUP GROUP g w {*}$wait STREAMS @category:order >]
+        }
+        assert_equal {0 1} [sequences_of [entries_of [r XREADGROUP GROUP g w COUNT 2 STREAMS @category:order >]]]
+        srv stop
+        exec sqlite3 [srv db] "UPDATE events SET event_id = randomblob(16) WHERE sequence = 3"
+        srv start
+        assert_equal {2 3} [read_all_new r @category:order g w]
+    }
+}
+with_server {} {
     test "The lag of a group counts what it has found on disk and not delivered" {
         for {set i 0} {$i < 5} {incr i} { r EAPPEND order-$i t }
         r ESYNC

@@ -48,6 +48,7 @@ static bool is_enough(const struct client *c, struct entry_list *l, uint64_t byt
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                      struct entry_range range) {
     uint64_t left = range.most;
+    l->reached = range.reverse ? range.end : range.start;
     while (range.start < range.end && left > 0) {
         struct read r = {.stream = s,
                          .start = range.start,
@@ -65,8 +66,8 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
         if (known) take(l, &r);
         read_clear(&r);
         if (!known) return false;
+        l->reached = range.reverse ? (more ? next + 1 : range.start) : more ? next : range.end;
         if (!more || left == 0) return true;
-        l->reached = range.reverse ? next + 1 : next;
         l->paused = range.pauses && l->count == 0;
         if (l->paused || (range.partly && l->count > 0)) return true;
         if (is_enough(c, l, range.bytes_max)) {

@@ -14,7 +14,8 @@ struct entry_list {
     uint64_t bytes;   /* no more than these take in memory */
     bool cut;         /* reading ended at bytes_max: there may be more */
     bool paused;      /* reading ended because it found nothing for a while (entry_range.pauses) */
-    uint64_t reached; /* everything before it was looked at, of those that pause */
+    uint64_t reached; /* everything before it was looked at, and is in the list or not wanted; at
+                         most the range's end. (Reverse: from it on.) */
 };
 
 struct entry_range {

@@ -56,7 +56,7 @@ static bool find_next(struct client *c, struct group_source *src, struct budget 
                                 .partly = true};
     if (scan->looked >= head) return true;
     if (!budget_read(c, budget, l, NULL, range)) return false;
-    src->next = l->paused ? l->reached : head;
+    src->next = MIN(l->reached, head);
     if (l->count > 0) src->next = l->events[l->count - 1]->rec.sequence + 1;
     size_t early = 0;
     while (early < l->count && !is_due(c, src, l->events[early])) early++;
@@ -96,11 +96,14 @@ bool group_find_in_log(struct client *c, const struct xread_args *a, struct grou
         src->unfinished = src->list.count == 0 && src->taken < scan->count;
         return true;
     }
-    bool here = scan->count == 0 && !scan->asked && scan->looked >= m->log.first;
+    /* What the scan could not read fails here, and is replied. */
+    bool in_memory = scan->looked >= m->log.first;
+    bool here = scan->count == 0 && !scan->asked && (in_memory || scan->failed);
     if (!here) group_scan_step(scan, src->view);
     bool known = here ? find_next(c, src, budget, scan, most, false)
                       : find_found(c, src, budget, scan, most);
     if (!known) return false;
+    scan->failed = false;
     if (src->list.count > 0) return true;
     group_scan_take(scan, src->taken);
     src->taken = 0;

@@ -154,6 +154,7 @@ bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struc
                  struct entry_range range) {
     uint64_t left = MIN(range.most, b->entries);
     range.end = UINT64_MAX;
+    l->reached = range.start;
     while (left > 0 && !(b->any && b->bytes == 0)) {
         size_t had = l->count, kept = had;
         uint64_t portion = b->size != UINT64_MAX ? MIN(left, (uint64_t)LOOK_UP) : left;
@@ -162,6 +163,7 @@ bool budget_read(struct client *c, struct budget *b, struct entry_list *l, struc
         if (!entry_list_read(c, l, s, range)) return false;
         while (kept < l->count && budget_take(b, l->events[kept])) kept++;
         bool over = kept < l->count || l->count - had < portion;
+        if (kept < l->count) l->reached = entry_place(s, l->events[kept]);
         l->count = kept;
         if (over) break;
         left -= portion;

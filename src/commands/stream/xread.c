@@ -150,7 +150,7 @@ static bool read_virtual(struct client *c, const struct xread_args *a, struct so
                                 .pauses = progress != NULL,
                                 .partly = true};
     bool known = budget_read(c, budget, &src->list, NULL, range);
-    if (src->list.paused) src->looked = src->list.reached;
+    src->looked = MAX(start, MIN(src->list.reached, head));
     if (known && progress != NULL && src->list.count == 0) *progress = src->looked;
     return known;
 }
