@@ -75,7 +75,8 @@ struct event {
     uint32_t packed : 1;      /* shares a block, see event_pack */
     uint32_t counted : 1;     /* the loop's: in the cache's account */
     uint32_t size : 31;       /* bytes allocated, for the cache's account */
-    uint32_t removed : 1;     /* the loop's: gone from its stream, and from the log */
+    uint32_t removed : 1;     /* the loop's: it went by itself (XDEL). What went otherwise: ask
+                               * model_hides */
     uint64_t frame;           /* its frame; 0 when loaded from the backend */
     struct stream_name *name; /* owned reference */
     struct event_record rec;

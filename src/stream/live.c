@@ -462,7 +462,7 @@ bool live_look(struct live *l, struct model *m, size_t work_max) {
     for (; l->sequence < m->next_sequence && work < work_max; l->sequence++) {
         struct event *e = model_event(m, l->sequence);
         if (e->frame > settled) break;
-        if (e->removed && model_hides(m, e, UINT64_MAX, settled)) continue;
+        if (model_hides(m, e, UINT64_MAX, settled)) continue;
         struct stream_name *name = model_name_at(m, e, settled);
         work += look_at(l, e, name);
         if (UNLIKELY(!list_empty(&l->hit))) work += tell_hit(l, model_erased(m, e, settled), name);

@@ -129,6 +129,18 @@ with_server {} {
             assert_equal {16 0 live} [lmap f {position behind state} {one_subscription $f}]
         }
     }
+    test "Of what one transaction adds and removes nothing is heard" {
+        with_clients c {
+            subscribe $c brief* FIELDS partition_sequence,stream_id
+            set head [field [r EREAD FROM NEW] head]
+            r MULTI
+            foreach words {{XADD brief-1 1-1 a b} {XADD brief-1 2-1 a b} {XADD brief-1 MAXLEN 1 3-1 a b} {EAPPEND brief-2 t} {DEL brief-2} {EAPPEND brief-3 t} {SET brief-3 v}} { r {*}$words }
+            r EXEC
+            r EAPPEND brief-4 t
+            assert_equal [list [expr {$head + 2}] [expr {$head + 5}]] [cursors $c 2]
+            r DEL brief-1 brief-3 brief-4
+        }
+    }
 }
 
 with_server {} {

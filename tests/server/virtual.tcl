@@ -466,6 +466,23 @@ with_server {} {
             assert_equal 2 [lindex [r XPENDING @category:rem g$where] 0]
         }
     }
+    test "What was removed is not given again, in whatever way it went" {
+        foreach {how words} {
+            XTRIM {XTRIM way MAXLEN 0} MINID {XADD way MINID 9-1 * c d} ETRUNCATE {ETRUNCATE way BEFORE 3} XDEL {XDEL way 1-1 2-1}
+            DEL {DEL way} EDELETE {EDELETE way} SET {SET way v} PEXPIREAT {PEXPIREAT way 1} RENAME {RENAME over way}
+        } {
+            r DEL way over
+            r XGROUP CREATE @category:way $how $
+            foreach id {1-1 2-1} { r XADD way $id a b }
+            r XADD over 1-1 a b
+            set ids [entry_ids [entries_of [r XREADGROUP GROUP $how w STREAMS @category:way >]]]
+            r {*}$words
+            assert_equal [lmap id $ids {list $id {}}] [entries_of [r XREADGROUP GROUP $how w STREAMS @category:way 0]] $how
+            assert_equal {} [r XCLAIM @category:way $how w 0 [lindex $ids 0]] $how
+            assert_equal [list 0-0 {} [lindex $ids 1]] [r XAUTOCLAIM @category:way $how w 0 0] $how
+            assert_equal [r XLEN @category:way] [llength [r XRANGE @category:way - +]] $how
+        }
+    }
     test "Dead letters are in no virtual stream but one that asks for them" {
         r XADD dlq:order-1:saga 1-1 type dead
         r XADD dlq-not 1-1 type dead

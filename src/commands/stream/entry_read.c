@@ -129,7 +129,7 @@ static bool may_exist(const struct places *p, uint64_t place) {
 static struct event *in_memory(struct model *m, const struct places *p, uint64_t place) {
     if (p->s != NULL) return stream_event(p->s, place);
     struct event *e = model_erased(m, model_event(m, place), p->view);
-    return e->removed && model_hides(m, e, UINT64_MAX, p->view) ? NULL : e;
+    return model_hides(m, e, UINT64_MAX, p->view) ? NULL : e;
 }
 
 /* How many of the places from the first on one read can fetch: neighbours, more or less. */

@@ -48,7 +48,7 @@ static uint64_t count_in_memory(struct client *c, const struct selector *selecto
     for (uint64_t q = MAX(model_visible_end(m, NULL, applied), m->log.first); q < head; q++) {
         const struct event *e = model_event(m, q);
         struct str name = stream_name_str(model_name_at(m, e, c->view));
-        if (e->removed && model_hides(m, e, UINT64_MAX, c->view)) continue;
+        if (model_hides(m, e, UINT64_MAX, c->view)) continue;
         n += selector == NULL || selector_match(selector, &e->rec, name);
     }
     return n;
