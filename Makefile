@@ -7,7 +7,7 @@
 #   make install uninstall     PREFIX=/usr/local DESTDIR=
 #   make test-asan test-tsan   the suites under the sanitizers
 #   make fuzz crash-test soak bench bench-long   longer things
-#   make redis-compat    Valkey's and Redis' own test suites, and client libraries, against the server
+#   make redis-compat    Valkey's and Redis' own test suites, client libraries and frameworks, against the server
 #
 # V=1 shows the commands, WERROR=1 makes warnings errors (make test and make check do). CFLAGS, CPPFLAGS,
 # LDFLAGS and OPT are the builder's; CC, BUILD and SERVER make a second build beside the first.
@@ -166,9 +166,9 @@ soak: all
 	tests/model/run --seconds 600
 	CAIRN_KILLS=50 tests/run projector
 
-# Both run, whatever the first one says.
+# All run, whatever the first ones say.
 redis-compat: all
-	redis-compat/suite; status=$$?; redis-compat/clients/run && exit $$status
+	tests/run shells; shells=$$?; redis-compat/suite; suite=$$?; redis-compat/clients/run && exit $$((shells + suite))
 
 bench: all
 	bench/compare
