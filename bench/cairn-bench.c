@@ -83,13 +83,35 @@ static int find_start(const struct load *l, struct talk_spec *talk) {
     return rc;
 }
 
+/* All subscribers begin behind the last event that there is. */
+static int find_position(const struct load *l, struct talk_spec *talk) {
+    struct piece p = {0};
+    char reply[200] = "", *end = reply;
+
+    piece_header(&p, '*', 2);
+    piece_arg(&p, "EPSEQ");
+    piece_arg(&p, "0");
+    int rc = server_ask(l, &p, reply, sizeof reply);
+    free(p.bytes);
+    unsigned long long last = strtoull(reply, &end, 10);
+    if (rc == 0 && reply[0] == '-') {
+        fprintf(stderr, "cairn-bench: EPSEQ: %s\n", reply + 1);
+        return -1;
+    }
+    snprintf(talk->after, sizeof talk->after, "%llu", end == reply ? 0 : last + 1);
+    return rc;
+}
+
 /* The connections of a talking mode, of which there is at most one role. */
 static int prepare_talk(const struct options *o, struct role *role) {
-    static char stream[256];
+    static char first[256];
+    const bool many = o->mode->talk == TALK_PUSH && o->spec.streams > 1;
 
-    snprintf(stream, sizeof stream, "%s0", o->spec.prefix);
+    snprintf(first, sizeof first, "%s0", o->spec.prefix);
     role->talk = (struct talk_spec){.kind = o->mode->talk,
-                                    .stream = stream,
+                                    .stream = o->stream != NULL ? o->stream
+                                              : many            ? "*"
+                                                                : first,
                                     .group = o->group,
                                     .count = o->spec.count,
                                     .keep = o->no_ack};
@@ -99,7 +121,10 @@ static int prepare_talk(const struct options *o, struct role *role) {
     role->name = "deliver";
     role->limit = 0;
     role->event_limit = o->requests * role->connections;
-    return find_start(&o->load, &role->talk);
+    role->talk.payload = request_payload(o->spec.payload_bytes);
+    role->talk.payload_len = o->spec.payload_bytes;
+    return o->mode->talk == TALK_PUSH ? find_position(&o->load, &role->talk)
+                                      : find_start(&o->load, &role->talk);
 }
 
 static int run(struct options *o) {

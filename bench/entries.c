@@ -128,6 +128,7 @@ static bool take_streams(struct cursor *c, struct entries *e) {
 
 static bool take_any(struct cursor *c, struct entries *e) {
     char type = 0;
+    int64_t n = 0;
 
     switch (*c->p) {
     case '-':
@@ -138,8 +139,9 @@ static bool take_any(struct cursor *c, struct entries *e) {
         e->kind = ENTRIES_NUMBER;
         return take_number(c, ":", &type, &e->number);
     case '$':
-        e->kind = ENTRIES_TEXT;
-        return take_bulk(c, &e->text, &e->text_len);
+        if (!take_number(c, "$", &type, &n)) return false;
+        e->kind = n < 0 ? ENTRIES_NONE : ENTRIES_TEXT;
+        return n < 0 || take_body(c, n, &e->text, &e->text_len);
     default:
         return take_streams(c, e);
     }
@@ -153,5 +155,82 @@ ssize_t entries_read(struct entries *e, const char *p, size_t n) {
     e->text_len = 0;
     if (n == 0) return 0;
     if (!take_any(&c, e)) return c.why;
+    return c.p - p;
+}
+
+/* ---- messages of subscriptions */
+
+/* Any value that holds no other, or the length of one that does: in *inner, as values to come. */
+static bool skip_one(struct cursor *c, int64_t *inner) {
+    const char *bytes = NULL;
+    char type = 0;
+    int64_t n = 0;
+    size_t len = 0;
+
+    *inner = 0;
+    if (c->p == c->end) return stop(c, 0);
+    if (strchr("+-:,#(_", *c->p) != NULL) return take_text(c, &type, &bytes, &len);
+    if (!take_number(c, "$=*~>%", &type, &n)) return false;
+    if (type == '$' || type == '=') return n < 0 || take_body(c, n, &bytes, &len);
+    if (n > 0) *inner = type == '%' ? 2 * n : n;
+    return true;
+}
+static bool skip_values(struct cursor *c, int64_t n) {
+    int64_t inner = 0;
+    for (; n > 0; n += inner - 1)
+        if (!skip_one(c, &inner)) return false;
+    return true;
+}
+
+/* A status or a bulk string. */
+static bool take_word(struct cursor *c, const char **text, size_t *len) {
+    char type = 0;
+    if (c->p == c->end) return stop(c, 0);
+    if (*c->p == '$') return take_bulk(c, text, len);
+    if (*c->p != '+') return stop(c, -1);
+    return take_text(c, &type, text, len);
+}
+
+static bool take_event(struct cursor *c, struct pushed *m) {
+    char type = 0;
+    int64_t fields = 0;
+
+    if (!skip_values(c, 1) || !take_number(c, ":", &type, &m->cursor)) return false;
+    if (!take_number(c, "*", &type, &fields)) return false;
+    if (fields < 1) return stop(c, -1);
+    return skip_values(c, fields - 1) && take_bulk(c, &m->payload, &m->payload_len);
+}
+
+/* A message is its kind, whose it is, and what the kind has. */
+static bool take_pushed(struct cursor *c, struct pushed *m) {
+    const char *kind = NULL;
+    char type = 0;
+    int64_t n = 0;
+    size_t len = 0;
+
+    if (*c->p == '-') {
+        m->kind = PUSHED_END;
+        return take_text(c, &type, &m->text, &m->text_len);
+    }
+    if (!take_number(c, "*>%", &type, &n)) return false;
+    if (n < 1) return stop(c, -1);
+    if (!take_word(c, &kind, &len)) return false;
+    if (type != '%' && n == 4 && len == 5 && memcmp(kind, "event", 5) == 0) {
+        m->kind = PUSHED_EVENT;
+        return take_event(c, m);
+    }
+    if (type != '%' && n == 3 && len == 3 && memcmp(kind, "end", 3) == 0) {
+        m->kind = PUSHED_END;
+        return skip_values(c, 1) && take_word(c, &m->text, &m->text_len);
+    }
+    m->kind = PUSHED_OTHER;
+    return skip_values(c, (type == '%' ? 2 * n : n) - 1);
+}
+
+ssize_t pushed_read(struct pushed *m, const char *p, size_t n) {
+    struct cursor c = {.p = p, .end = p + n};
+
+    if (n == 0) return 0;
+    if (!take_pushed(&c, m)) return c.why;
     return c.p - p;
 }

@@ -246,6 +246,8 @@ proc process_cpu {pid} {
     set fields [split [string range $text [expr {[string last ")" $text] + 2}] end]]
     return [expr {([lindex $fields 11] + [lindex $fields 12]) / 100.0}]
 }
+# Of its first thread, which in both servers is the one that talks to clients.
+proc loop_cpu {pid} { return [expr {[lindex [read_file /proc/$pid/task/$pid/schedstat] 0] / 1e9}] }
 # Of the whole machine: user, nice, system, interrupts.
 proc machine_cpu {} {
     lassign [lrange [lindex [split [read_file /proc/stat] \n] 0] 1 7] user nice system idle io irq soft
@@ -265,18 +267,17 @@ proc wait_quiet {{limit_s 20}} {
 # ---- the load generators
 
 # Runs cairn-bench; the result is a dict of the first role's figures, those of a second one under the key
-# `second` (a dict), `series`, `seconds`, and the cores used by generator, server and all others.
+# `second` (a dict), `series`, `seconds`, and the cores used by generator, server (its loop alone, too) and all others.
 proc bench {server args} {
     set command [list [bench_binary] -p [dict get $server port] --json {*}$args]
     set pid [dict get $server pid]
-    set begin [list [clock microseconds] [process_cpu $pid] [machine_cpu]]
+    set begin [list [clock microseconds] [process_cpu $pid] [machine_cpu] [loop_cpu $pid]]
     if {[catch {exec {*}$command 2>@stderr} out]} {
         error "$command\n$out\n[tail [dict get $server log]]"
     }
-    set end [list [clock microseconds] [process_cpu $pid] [machine_cpu]]
+    set end [list [clock microseconds] [process_cpu $pid] [machine_cpu] [loop_cpu $pid]]
     set wall [expr {([lindex $end 0] - [lindex $begin 0]) / 1e6}]
-    set server_cpu [expr {([lindex $end 1] - [lindex $begin 1]) / $wall}]
-    set machine [expr {([lindex $end 2] - [lindex $begin 2]) / $wall}]
+    lassign [lmap e [lrange $end 1 3] b [lrange $begin 1 3] {expr {($e - $b) / $wall}}] server_cpu machine loop
     set result [dict create]
     set roles {}
     foreach role [regexp -all -inline {\{"role":[^\}]*\}} $out] {
@@ -293,6 +294,7 @@ proc bench {server args} {
         dict set result $name $value
     }
     dict set result server_cpu $server_cpu
+    dict set result loop_cpu $loop
     dict set result other_cpu [expr {$machine - $server_cpu - [dict get $result client_cpu]}]
     regexp {"series":\[(.*)\]\}} $out -> series
     dict set result series {}

@@ -17,6 +17,7 @@ static const struct mode modes[] = {
     {.name = "xmixed", .kind = REQUEST_XADD, .x = true, .mixed = true},
     {.name = "xgroup", .kind = REQUEST_XADD, .x = true, .talk = TALK_GROUP},
     {.name = "xfanout", .kind = REQUEST_XADD, .x = true, .mixed = true, .talk = TALK_FOLLOW},
+    {.name = "push", .kind = REQUEST_APPEND, .mixed = true, .talk = TALK_PUSH},
     {.name = "scan", .kind = REQUEST_SCAN, .read = true},
     {.name = "follow", .kind = REQUEST_FOLLOW, .read = true},
     {.name = "ping", .kind = REQUEST_PING},
@@ -32,13 +33,15 @@ static const char usage[] =
     "  --mode MODE        append mappend xadd xadd-multi read xrange ping, mixed xmixed\n"
     "                     (append and read, or xadd and xrange, at once), scan (EPSCAN of all),\n"
     "                     follow (EREAD of all, with FIELDS: as many events as COUNT divides),\n"
-    "                     xgroup (XREADGROUP, XACK), xfanout (XADD to --readers that XREAD BLOCK), "
-    "or\n"
+    "                     xgroup (XREADGROUP, XACK), xfanout (XADD to --readers that XREAD "
+    "BLOCK),\n"
+    "                     push (EAPPEND to --readers that ESUBSCRIBE), or\n"
     "                     --mode raw 'COMMAND with {stream} {payload} {n} {uuid}'\n"
     "  --batch N          events of one EMAPPEND or MULTI (100)   --spread  over many streams\n"
     "  --in-turn          streams one after the other instead of at random\n"
     "  --count N          COUNT of reads (100)\n"
-    "  --readers N        mixed, xfanout: how many of the connections read (1)\n"
+    "  --readers N        mixed, xfanout, push: how many of the connections read (1)\n"
+    "  --stream NAME      xgroup: a virtual stream, too (the first one); push: a pattern (*)\n"
     "  --group NAME       xgroup (bench): made at 0 unless it is there; ends when nothing is left\n"
     "  --no-ack           xgroup: leave everything pending\n"
     "  --read-streams N   reads: pick only from the first N streams\n"
@@ -90,6 +93,7 @@ enum option_id {
     O_PAGE_PROBE,
     O_IN_TURN,
     O_GROUP,
+    O_STREAM,
     O_NO_ACK,
     O_HELP
 };
@@ -117,6 +121,7 @@ static const struct option long_options[] = {
     {"page-probe", 0, NULL, O_PAGE_PROBE},
     {"in-turn", 0, NULL, O_IN_TURN},
     {"group", 1, NULL, O_GROUP},
+    {"stream", 1, NULL, O_STREAM},
     {"no-ack", 0, NULL, O_NO_ACK},
     {"help", 0, NULL, O_HELP},
     {NULL, 0, NULL, 0},
@@ -222,6 +227,9 @@ static void set_option(struct options *o, int id, const char *arg) {
     case O_GROUP:
         o->group = arg;
         break;
+    case O_STREAM:
+        o->stream = arg;
+        break;
     case O_NO_ACK:
         o->no_ack = true;
         break;
@@ -258,10 +266,10 @@ void options_parse(struct options *o, int argc, char **argv) {
     if (o->read_streams > o->spec.streams) die("--read-streams must not be above --streams", "");
     if (o->load.warmup > 0 && o->load.seconds <= 0) die("--warmup needs -t", "");
     o->spec.kind = o->mode->kind;
-    if (o->mode->talk != TALK_NONE) o->spec.streams = 1;
-    o->spec.stamped = o->mode->talk == TALK_FOLLOW;
-    if (o->spec.stamped && o->spec.payload_bytes < REQUEST_STAMP_DIGITS)
-        die("--mode xfanout needs payloads of 20 bytes or more", "");
+    if (o->mode->talk == TALK_GROUP || o->mode->talk == TALK_FOLLOW) o->spec.streams = 1;
+    o->spec.stamped = o->mode->talk == TALK_FOLLOW || o->mode->talk == TALK_PUSH;
+    if (o->spec.stamped && o->spec.payload_bytes < REQUEST_STAMP)
+        die("--mode xfanout and push need payloads of 32 bytes or more", "");
     bool ends = o->mode->kind == REQUEST_SCAN || o->mode->kind == REQUEST_FOLLOW ||
                 o->mode->talk == TALK_GROUP;
     if (o->requests == 0 && o->load.seconds <= 0 && !ends) o->load.seconds = 5;

@@ -22,6 +22,7 @@ struct options {
     double rate, read_rate;
     uint64_t read_streams;
     const char *group;
+    const char *stream; /* NULL: as the mode has it */
     const char *probe;
     bool json, full_parse, no_ack, page_probe;
 };

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_DIGITS = 12, UUID_LEN = 36 };
+enum { NUMBER_DIGITS = REQUEST_NUMBER_DIGITS, UUID_LEN = 36 };
 _Static_assert((int)REQUEST_STAMP_DIGITS <= (int)UUID_LEN, "the widest patch is the uuid");
 
 static void add_patch(struct request *r, size_t offset, enum patch_kind kind) {
@@ -32,12 +32,11 @@ static void add_stream(struct request *r, struct piece *p) {
     piece_add(p, "\r\n", 2);
 }
 
-/* Printable bytes without line ends, the same for the same size and seed. */
-static char *make_payload(size_t n, uint64_t seed) {
+char *request_payload(size_t n) {
     static const char alphabet[] =
         "abcdefghijklmnopqrstuvwxyz0123456789-_ABCDEFGHIJKLMNOPQRSTUVWXYZ";
     char *bytes = malloc(n + 1);
-    uint64_t x = seed * 2862933555777941757U + 3037000493U;
+    uint64_t x = 42 * 2862933555777941757U + 3037000493U;
     if (bytes == NULL) abort();
     for (size_t i = 0; i < n; i++) {
         x = x * 6364136223846793005U + 1442695040888963407U;
@@ -115,23 +114,30 @@ static int build_raw(struct request *r, struct piece *p, const char *payload) {
     return 0;
 }
 
+static void add_payload(struct request *r, struct piece *p, const char *payload) {
+    piece_header(p, '$', r->spec->payload_bytes);
+    if (r->spec->stamped) {
+        add_patch(r, p->len, PATCH_TIME);
+        add_patch(r, p->len + REQUEST_STAMP_DIGITS, PATCH_SERIAL);
+    }
+    piece_add(p, payload, r->spec->payload_bytes);
+    piece_add(p, "\r\n", 2);
+}
+
 static void build_xadd(struct request *r, struct piece *p, const char *payload) {
     piece_header(p, '*', 5);
     piece_arg(p, "XADD");
     add_stream(r, p);
     piece_arg(p, "*");
     piece_arg(p, "d");
-    piece_header(p, '$', r->spec->payload_bytes);
-    if (r->spec->stamped) add_patch(r, p->len, PATCH_TIME);
-    piece_add(p, payload, r->spec->payload_bytes);
-    piece_add(p, "\r\n", 2);
+    add_payload(r, p, payload);
 }
 
 static void build_event(struct request *r, struct piece *p, const char *payload) {
     add_stream(r, p);
     piece_arg(p, "t");
     piece_arg(p, "PAYLOAD");
-    piece_bytes(p, payload, r->spec->payload_bytes);
+    add_payload(r, p, payload);
 }
 
 static void build_read(struct request *r, struct piece *p, const char *command) {
@@ -235,12 +241,12 @@ static int build(struct request *r, struct piece *p, const char *payload) {
 int request_init(struct request *r, const struct request_spec *spec, unsigned depth,
                  uint64_t seed) {
     struct piece one = {0};
-    char *payload = make_payload(spec->payload_bytes, 42);
+    char *payload = request_payload(spec->payload_bytes);
 
     memset(r, 0, sizeof *r);
     assert(depth > 0);
     assert(spec->streams > 0);
-    assert(!spec->stamped || spec->payload_bytes >= REQUEST_STAMP_DIGITS);
+    assert(!spec->stamped || spec->payload_bytes >= REQUEST_STAMP);
     r->spec = spec;
     r->depth = depth;
     r->replies = 1;
@@ -321,6 +327,9 @@ void request_patch(struct request *r, unsigned n, uint64_t now_ns) {
                 break;
             case PATCH_TIME:
                 put_digits(out, REQUEST_STAMP_DIGITS, now_ns);
+                break;
+            case PATCH_SERIAL:
+                put_digits(out, REQUEST_NUMBER_DIGITS, r->serial++);
                 break;
             case PATCH_UUID:
                 put_uuid(r, out);

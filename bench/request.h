@@ -7,8 +7,12 @@
 
 /* Requests built once, as bytes, in which only fixed-width fields change from one to the next. */
 
-/* Digits of the time in ns at the start of a stamped payload. */
-enum { REQUEST_STAMP_DIGITS = 20 };
+/* A stamped payload begins with the time in ns and a number that counts them from 0. */
+enum {
+    REQUEST_STAMP_DIGITS = 20,
+    REQUEST_NUMBER_DIGITS = 12,
+    REQUEST_STAMP = REQUEST_STAMP_DIGITS + REQUEST_NUMBER_DIGITS,
+};
 
 enum request_kind {
     REQUEST_APPEND,
@@ -35,10 +39,17 @@ struct request_spec {
     unsigned count;       /* COUNT of reads */
     bool spread;          /* events of one batch go to different streams */
     bool in_turn;         /* streams one after the other instead of at random */
-    bool stamped;         /* XADD: the payload begins with the time of sending */
+    bool stamped;         /* the payload begins with the time of sending and a number */
 };
 
-enum patch_kind { PATCH_STREAM, PATCH_NUMBER, PATCH_POSITION, PATCH_TIME, PATCH_UUID };
+enum patch_kind {
+    PATCH_STREAM,
+    PATCH_NUMBER,
+    PATCH_POSITION,
+    PATCH_TIME,
+    PATCH_SERIAL, /* of a stamped payload */
+    PATCH_UUID
+};
 
 struct patch {
     size_t offset;
@@ -60,12 +71,16 @@ struct request {
     size_t patch_room;
     uint64_t random; /* state of the generator */
     uint64_t number; /* next {n}, and next stream when in turn */
+    uint64_t serial; /* of the next stamped payload */
 };
 
 /* Builds the request; `spec` stays the caller's and must live as long. Returns 0, or -1 when the
  * raw command is empty. */
 int request_init(struct request *r, const struct request_spec *spec, unsigned depth, uint64_t seed);
 void request_clear(struct request *r);
+/* The payload of every event, but for the stamp: n printable bytes without line ends, the same for
+ * the same n. The caller frees it. */
+char *request_payload(size_t n);
 /* Gives the first n copies new streams, numbers, ids, and now_ns as their time of sending. */
 void request_patch(struct request *r, unsigned n, uint64_t now_ns);
 

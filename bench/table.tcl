@@ -229,6 +229,41 @@ proc say_drained {results} {
     }
 }
 
+# What there was no more of, on each side: of the machine, the generator, the server's loop; else it waited.
+proc bound_by {cores loop client server other} {
+    set used [expr {$server + $client + $other}]
+    if {$client > 0.92} { return [format "the generator, %.2f cores" $client] }
+    if {$loop > 0.92} { return [format "its loop, %.2f cores" $loop] }
+    if {$used > 0.92 * $cores} { return [format "the machine, %.2f cores of %d (the loop %.2f)" $used $cores $loop] }
+    return [format "waiting, for syncs and round trips (the loop %.2f cores, the generator %.2f)" $loop $client]
+}
+proc say_bound_by {results} {
+    foreach side $::sides {
+        set list [dict get $results $side]
+        if {[llength $list] == 0} continue
+        set figures [lmap name {loop_cpu client_cpu server_cpu other_cpu} {median_of $list $name}]
+        say [format "    %-5s is bound by %s" $side [bound_by $::cores {*}$figures]]
+    }
+}
+
+# A bound of Cairn's own: whether it is kept, and how that is said.
+proc bound_verdict {figure way bound value} {
+    set kept [expr {$way eq "most" ? $value <= $bound : $value >= $bound}]
+    lassign [lmap v [list $value $bound] {
+        expr {[string match *_us $figure] ? "[ms_text $v] ms" : "[rate_text $v]/s"}
+    }] said wanted
+    set name [string map {_us "" events_per_s rate requests_per_s rate} $figure]
+    return [list $kept "$name $said, at $way $wanted: [expr {$kept ? "reached" : "missed"}]"]
+}
+proc say_bounds {bounds results} {
+    if {$::binary_b ne "" || [llength [dict get $results cairn]] == 0} return
+    foreach {figure way bound} $bounds {
+        lassign [bound_verdict $figure $way $bound [median_of [dict get $results cairn] $figure]] kept text
+        if {!$kept} { incr ::missed }
+        say "    $text"
+    }
+}
+
 # ---- rows that are pairs of runs of the generator
 
 # name, what, target ratio (0: none), whether p99 must not be higher, rules for the disk, the figure compared, and the
@@ -241,10 +276,11 @@ proc say_drained {results} {
 #   prepare COMMAND              called with the server before the run
 #   second 1                     the figures compared are those of the generator's second role
 #   needs {COMMAND ...}          without them our server is skipped
+#   bounds {FIGURE most|least N ...}   what Cairn's figures must keep by themselves; the row then says what bounds both sides
 #   benchmark {REDIS CAIRN}      commands with which redis-benchmark measures the row once more, in fill
 set rows {}
 proc row {name what target p99 rules unit redis cairn args} {
-    set more {regimes {fill steady} fill_conf {} load {} redis_conf {} prepare {} second 0 needs {} benchmark {}}
+    set more {regimes {fill steady} fill_conf {} load {} redis_conf {} prepare {} second 0 needs {} bounds - benchmark {}}
     lappend ::rows [dict merge $more [dict create name $name what $what target $target p99 $p99 \
         steady $target rules $rules unit $unit redis $redis cairn $cairn] $args]
 }
@@ -315,6 +351,10 @@ proc run_row {row} {
     foreach regime [regimes_of_row $::regimes $regimes] {
         set results [in_pairs "$name $regime" $unit [list measure $row $regime] $needs]
         say_row $name $what $regime $unit [expr {$regime eq "steady" ? $steady : $target}] $p99 $results
+        if {$bounds ne "-"} {
+            say_bound_by $results
+            say_bounds $bounds $results
+        }
         if {$regime eq "fill" && $fill_conf ne ""} {
             say "    fill: $::fill_events events in all; Cairn with $fill_conf"
         }

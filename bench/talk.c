@@ -1,8 +1,8 @@
-/* Consumers of groups and followers of a stream; see talk.h.
+/* Consumers of groups, followers of a stream, and subscribers; see talk.h.
  *
  * A consumer's request, for the figures, is one page: read and acknowledged, and its latency runs
- * from the XREADGROUP to the reply to the XACK. A follower's latency is an entry's, from the time
- * in its payload, which the same process has put there, to its arrival. */
+ * from the XREADGROUP to the reply to the XACK. A follower's and a subscriber's latency is an
+ * event's, from the time in its payload, which the same process has put there, to its arrival. */
 #include "talk.h"
 #include "load.h"
 
@@ -23,7 +23,12 @@ void talk_init(struct talk *t, const struct talk_spec *spec, unsigned index) {
     memset(t, 0, sizeof *t);
     t->spec = spec;
     snprintf(t->last, sizeof t->last, "%s", spec->after);
-    if (spec->kind != TALK_GROUP) return;
+    t->cursor = -1;
+    if (spec->kind != TALK_GROUP) {
+        t->come = calloc(TALK_AHEAD / 64, sizeof *t->come);
+        if (t->come == NULL) abort();
+        return;
+    }
     piece_header(&t->read, '*', 9);
     piece_arg(&t->read, "XREADGROUP");
     piece_arg(&t->read, "GROUP");
@@ -43,7 +48,53 @@ void talk_clear(struct talk *t) {
     free(t->in.bytes);
     free(t->read.bytes);
     free(t->reply.list);
+    free(t->come);
     memset(t, 0, sizeof *t);
+}
+
+/* ---- stamped events */
+
+/* The digits at p as a number; UINT64_MAX when one is none. */
+static uint64_t digits(const char *p, unsigned n) {
+    uint64_t v = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (p[i] < '0' || p[i] > '9') return UINT64_MAX;
+        v = v * 10 + (uint64_t)(p[i] - '0');
+    }
+    return v;
+}
+
+/* Notes that this number has come. false: it has already, or one before it is missing. */
+static bool note_number(struct talk *t, uint64_t number) {
+    if (number < t->next || number - t->next >= TALK_AHEAD) return false;
+    uint64_t *word = &t->come[number % TALK_AHEAD / 64], bit = UINT64_C(1) << number % 64;
+    if (*word & bit) return false;
+    *word |= bit;
+    for (; (word = &t->come[t->next % TALK_AHEAD / 64], *word >> t->next % 64 & 1) != 0; t->next++)
+        *word &= ~(UINT64_C(1) << t->next % 64);
+    return true;
+}
+
+static bool is_whole(const struct talk_spec *spec, const char *payload, size_t len) {
+    if (spec->payload == NULL) return true;
+    return len == spec->payload_len &&
+           memcmp(payload + REQUEST_STAMP, spec->payload + REQUEST_STAMP, len - REQUEST_STAMP) == 0;
+}
+
+static int take_stamped(struct talk *t, struct role *role, const char *payload, size_t len,
+                        uint64_t now_ns) {
+    if (payload == NULL || len < REQUEST_STAMP)
+        return give_up(role, "an event without a stamp", "", 0);
+    uint64_t sent_ns = digits(payload, REQUEST_STAMP_DIGITS);
+    uint64_t number = digits(payload + REQUEST_STAMP_DIGITS, REQUEST_NUMBER_DIGITS);
+    if (sent_ns > now_ns) return give_up(role, "an event without its time: ", payload, len);
+    if (!is_whole(t->spec, payload, len))
+        return give_up(role, "an event that is not what was sent: ", payload, len);
+    if (!note_number(t, number))
+        return give_up(role, "not the next event, nor soon after it: ", payload, len);
+    hist_add(&role->hist, now_ns - sent_ns, 1);
+    role->sum.events++;
+    return 0;
 }
 
 /* ---- followers */
@@ -58,31 +109,69 @@ static void ask_after_last(struct talk *t) {
     piece_arg(&t->out, t->last);
 }
 
-/* The time at the start of the entry's payload, or 0 when there is none. */
-static uint64_t time_of(const struct entry *entry) {
-    uint64_t v = 0;
-
-    if (entry->value_len < REQUEST_STAMP_DIGITS) return 0;
-    for (unsigned i = 0; i < REQUEST_STAMP_DIGITS; i++) {
-        if (entry->value[i] < '0' || entry->value[i] > '9') return 0;
-        v = v * 10 + (uint64_t)(entry->value[i] - '0');
-    }
-    return v;
-}
-
 static int take_delivered(struct talk *t, struct role *role, uint64_t now_ns) {
     for (size_t i = 0; i < t->reply.count; i++) {
         const struct entry *entry = &t->reply.list[i];
-        uint64_t sent_ns = time_of(entry);
-        if (sent_ns == 0 || sent_ns > now_ns)
-            return give_up(role, "an entry without its time of sending: ", entry->id,
-                           entry->id_len);
-        hist_add(&role->hist, now_ns - sent_ns, 1);
+        if (take_stamped(t, role, entry->value, entry->value_len, now_ns) != 0) return -1;
         snprintf(t->last, sizeof t->last, "%.*s", (int)entry->id_len, entry->id);
     }
     role->requests++;
-    role->sum.events += t->reply.count;
     ask_after_last(t);
+    return 0;
+}
+
+/* ---- subscribers */
+
+static void subscribe(struct talk *t) {
+    piece_header(&t->out, '*', 6);
+    piece_arg(&t->out, "ESUBSCRIBE");
+    piece_arg(&t->out, t->spec->stream);
+    piece_arg(&t->out, "FROM");
+    piece_arg(&t->out, t->spec->after);
+    piece_arg(&t->out, "FIELDS");
+    piece_arg(&t->out, "stream_id,event_name,payload");
+}
+
+static int take_message(struct talk *t, struct role *role, const struct pushed *m,
+                        uint64_t now_ns) {
+    if (m->kind == PUSHED_OTHER) return 0;
+    if (m->kind == PUSHED_END)
+        return give_up(role, "the subscription ended: ", m->text, m->text_len);
+    if (m->cursor <= t->cursor) return give_up(role, "a cursor that is not above the last", "", 0);
+    t->cursor = m->cursor;
+    role->requests++;
+    return take_stamped(t, role, m->payload, m->payload_len, now_ns);
+}
+
+/* All whole messages in the n bytes at p. Returns how many bytes they are, or -1. */
+static ssize_t take_messages(struct talk *t, struct role *role, const char *p, size_t n,
+                             uint64_t now_ns) {
+    struct pushed m = {0};
+    size_t at = 0;
+    for (ssize_t len = 0; (len = pushed_read(&m, p + at, n - at)) != 0; at += (size_t)len) {
+        if (len < 0) return give_up(role, "not a message: ", p + at, n - at < 40 ? n - at : 40);
+        if (take_message(t, role, &m, now_ns) != 0) return -1;
+    }
+    return (ssize_t)at;
+}
+
+static int take_pushes(struct talk *t, struct role *role, const char *p, size_t n,
+                       uint64_t now_ns) {
+    t->out.len = 0;
+    if (t->in.len > 0) {
+        piece_add(&t->in, p, n);
+        p = t->in.bytes;
+        n = t->in.len;
+    }
+    ssize_t taken = take_messages(t, role, p, n, now_ns);
+    if (taken < 0) return -1;
+    size_t left = n - (size_t)taken;
+    if (p == t->in.bytes) {
+        memmove(t->in.bytes, p + taken, left);
+        t->in.len = left;
+    } else if (left > 0) {
+        piece_add(&t->in, p + taken, left);
+    }
     return 0;
 }
 
@@ -131,13 +220,15 @@ static int take_acked(struct talk *t, struct role *role, uint64_t now_ns) {
     return 0;
 }
 
-/* ---- both */
+/* ---- all */
 
 void talk_begin(struct talk *t, struct role *role, uint64_t now_ns) {
     if (t->spec->kind == TALK_GROUP)
         ask_page(t, role, now_ns);
-    else
+    else if (t->spec->kind == TALK_FOLLOW)
         ask_after_last(t);
+    else
+        subscribe(t);
 }
 
 static int take_reply(struct talk *t, struct role *role, uint64_t now_ns) {
@@ -154,6 +245,7 @@ static int take_reply(struct talk *t, struct role *role, uint64_t now_ns) {
 }
 
 int talk_take(struct talk *t, struct role *role, const char *p, size_t n, uint64_t now_ns) {
+    if (t->spec->kind == TALK_PUSH) return take_pushes(t, role, p, n, now_ns);
     bool carried = t->in.len > 0;
 
     t->out.len = 0;

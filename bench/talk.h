@@ -8,14 +8,17 @@
 
 /* Connections that need what the last reply said to make their next request: consumers of a group,
  * which acknowledge the ids that they got, and followers, which ask for what comes after the
- * last one. One request is in flight at a time. No sockets here: load.c sends and receives. */
+ * last one. One request is in flight at a time. Subscribers ask once. Followers and subscribers
+ * check that they get each stamped event, once, and whole. No sockets here: load.c sends and
+ * receives. */
 
 struct role;
 
 enum talk_kind {
     TALK_NONE,   /* prepared requests (request.h) */
     TALK_GROUP,  /* XREADGROUP ... >, then XACK of all that came */
-    TALK_FOLLOW, /* XREAD BLOCK 0 after the last entry; entries carry their time of sending */
+    TALK_FOLLOW, /* XREAD BLOCK 0 after the last entry; entries are stamped (request.h) */
+    TALK_PUSH,   /* ESUBSCRIBE; events are stamped */
 };
 
 /* What all connections of a role have in common. */
@@ -24,9 +27,14 @@ struct talk_spec {
     const char *stream;
     const char *group;
     unsigned count;
-    bool keep;      /* TALK_GROUP: acknowledge nothing */
-    char after[48]; /* TALK_FOLLOW: the entry after which all begin */
+    bool keep;           /* TALK_GROUP: acknowledge nothing */
+    char after[48];      /* TALK_FOLLOW: the entry after which all begin; TALK_PUSH: the position */
+    const char *payload; /* of each event, but for its stamp; NULL: it is not looked at */
+    size_t payload_len;
 };
+
+/* How far one stamped event may be in front of another that has not come. */
+#define TALK_AHEAD 65536
 
 struct talk {
     const struct talk_spec *spec;
@@ -38,6 +46,9 @@ struct talk {
     uint64_t begin_ns;    /* when the XREADGROUP left */
     uint64_t acking;      /* entries in the XACK that is in flight; 0: none is */
     char last[48];        /* TALK_FOLLOW: id of the last entry */
+    int64_t cursor;       /* TALK_PUSH: of the last event, -1 before */
+    uint64_t next;        /* all before this number have come */
+    uint64_t *come;       /* of those from there on: bits, TALK_AHEAD of them */
 };
 
 /* `spec` stays the caller's and must live as long; index tells the consumers of a role apart. */

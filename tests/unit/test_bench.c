@@ -231,18 +231,23 @@ TEST(streams_are_picked_from_those_asked_for) {
     request_clear(&r);
 }
 
-TEST(a_stamped_payload_begins_with_the_time_and_keeps_its_size) {
-    struct request_spec spec = {
-        .kind = REQUEST_XADD, .prefix = "s:", .streams = 1, .payload_bytes = 25, .stamped = true};
+TEST(a_stamped_payload_begins_with_the_time_and_a_number_and_keeps_its_size) {
+    struct request_spec spec = {.prefix = "s:", .streams = 1, .payload_bytes = 37, .stamped = true};
+    static const enum request_kind kinds[] = {REQUEST_XADD, REQUEST_APPEND};
     struct request r;
 
-    CHECK_INT(request_init(&r, &spec, 2, 1), 0);
-    request_patch(&r, 2, UINT64_C(1234567890123));
-    for (unsigned i = 0; i < 2; i++) {
-        const char *value = memmem(r.bytes + i * r.len, r.len, "$25\r\n", 5);
-        CHECK(value != NULL);
-        CHECK(strncmp(value + 5, "00000001234567890123", 20) == 0);
-        CHECK(memcmp(value + 5 + 25, "\r\n", 2) == 0);
+    for (unsigned k = 0; k < 2; k++) {
+        spec.kind = kinds[k];
+        CHECK_INT(request_init(&r, &spec, 2, 1), 0);
+        request_patch(&r, 2, UINT64_C(1234567890123));
+        request_patch(&r, 2, UINT64_C(1234567890123));
+        for (unsigned i = 0; i < 2; i++) {
+            const char *value = memmem(r.bytes + i * r.len, r.len, "$37\r\n", 5);
+            CHECK(value != NULL);
+            CHECK(strncmp(value + 5, "00000001234567890123", 20) == 0);
+            CHECK(strncmp(value + 25, i == 0 ? "000000000002" : "000000000003", 12) == 0);
+            CHECK(memcmp(value + 5 + 37, "\r\n", 2) == 0);
+        }
+        request_clear(&r);
     }
-    request_clear(&r);
 }

@@ -1,6 +1,6 @@
-/* Tests of what the load generator's consumers and followers make of replies: entries found in
- * pages of both protocols, in pieces of every size, and the request that follows from them. The
- * parts belong to no library, so they are compiled in here. */
+/* Tests of what the load generator's consumers, followers and subscribers make of replies: entries
+ * and events found in both protocols, in pieces of every size, and the request that follows from
+ * them. The parts belong to no library, so they are compiled in here. */
 #include "unit.h"
 
 #include "bench/entries.c"
@@ -58,6 +58,8 @@ TEST(short_replies_say_what_they_are) {
     read_whole(&e, "*-1\r\n");
     CHECK_INT(e.kind, ENTRIES_NONE);
     read_whole(&e, "_\r\n");
+    CHECK_INT(e.kind, ENTRIES_NONE);
+    read_whole(&e, "$-1\r\n");
     CHECK_INT(e.kind, ENTRIES_NONE);
     read_whole(&e, ":-17\r\n");
     CHECK_INT(e.kind, ENTRIES_NUMBER);
@@ -183,16 +185,18 @@ TEST(a_consumer_gives_up_at_errors_and_at_entries_not_acknowledged) {
     talk_clear(&t);
 }
 
-#define STAMPED(id, time) "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nd\r\n$24\r\n" time "rest\r\n"
+#define STAMPED(id, time, number)                                                                  \
+    "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\nd\r\n$36\r\n" time number "rest\r\n"
 #define AFTER(id)                                                                                  \
     "*6\r\n$5\r\nXREAD\r\n$5\r\nBLOCK\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n$3\r\ns:0\r\n$3\r\n" id "\r"  \
     "\n"
+#define AT_1000 "00000000000000001000"
 
 TEST(a_follower_asks_after_its_last_entry_and_times_each) {
     static const struct talk_spec spec = {.kind = TALK_FOLLOW, .stream = "s:0", .after = "0-7"};
     static const char page_2[] =
-        "*1\r\n*2\r\n$3\r\ns:0\r\n*2\r\n" STAMPED("1-0", "00000000000000001000")
-            STAMPED("1-1", "00000000000000005000");
+        "*1\r\n*2\r\n$3\r\ns:0\r\n*2\r\n" STAMPED("1-0", AT_1000, "000000000000")
+            STAMPED("1-1", "00000000000000005000", "000000000001");
 
     for (size_t step = 1; step < sizeof page_2; step++) {
         struct role *role = new_role();
@@ -213,8 +217,8 @@ TEST(a_follower_asks_after_its_last_entry_and_times_each) {
 TEST(a_follower_gives_up_at_an_entry_without_its_time) {
     static const struct talk_spec spec = {.kind = TALK_FOLLOW, .stream = "s:0", .after = "0-7"};
     static const char *const bad[] = {
-        PAGE_2, "%1\r\n$3\r\ns:0\r\n*1\r\n" STAMPED("1-0", "0000000000x000001000"),
-        "%1\r\n$3\r\ns:0\r\n*1\r\n" STAMPED("1-0", "00000000000000009999")};
+        PAGE_2, "%1\r\n$3\r\ns:0\r\n*1\r\n" STAMPED("1-0", "0000000000x000001000", "000000000000"),
+        "%1\r\n$3\r\ns:0\r\n*1\r\n" STAMPED("1-0", "00000000000000009999", "000000000000")};
     for (size_t i = 0; i < 3; i++) {
         struct role *role = new_role();
         struct talk t;
@@ -224,4 +228,87 @@ TEST(a_follower_gives_up_at_an_entry_without_its_time) {
         CHECK(role->sum.first_error[0] != '\0');
         talk_clear(&t);
     }
+}
+
+/* ---- subscribers */
+
+#define ID                       "+0b0e7c5a-6c1f-5d0e-9b7a-2f1d4c3b2a19\r\n"
+#define FIELDS(number, rest)     "*2\r\n$1\r\nt\r\n$36\r\n" AT_1000 number rest "\r\n"
+#define EVENT_2(cursor, n, rest) "*4\r\n+event\r\n" ID ":" cursor "\r\n" FIELDS(n, rest)
+#define EVENT_3(cursor, n, rest) ">4\r\n+event\r\n" ID ":" cursor "\r\n" FIELDS(n, rest)
+#define NUMBERED(n)              "00000000000" n
+
+static const struct talk_spec push = {.kind = TALK_PUSH,
+                                      .stream = "*",
+                                      .after = "7",
+                                      .payload = "................................rest",
+                                      .payload_len = 36};
+
+/* What comes of these bytes in pieces of `step`. */
+static int subscribed(struct role **role, const char *text, size_t step) {
+    struct talk t;
+    *role = new_role();
+    talk_init(&t, &push, 0);
+    talk_begin(&t, *role, 0);
+    CHECK(says(&t, "*6\r\n$10\r\nESUBSCRIBE\r\n$1\r\n*\r\n$4\r\nFROM\r\n$1\r\n7\r\n"
+                   "$6\r\nFIELDS\r\n$28\r\nstream_id,event_name,payload\r\n"));
+    int rc = hear(&t, *role, text, step, 3000);
+    CHECK(says(&t, ""));
+    talk_clear(&t);
+    return rc;
+}
+
+TEST(a_subscriber_counts_each_event_once_in_both_protocols) {
+    static const char *const all[] = {
+        "*4\r\n$2\r\nid\r\n" ID "$4\r\nfrom\r\n:7\r\n" EVENT_2("7", NUMBERED("1"), "rest")
+            EVENT_2("9", NUMBERED("0"), "rest") "*3\r\n+caughtup\r\n" ID ":10\r\n" EVENT_2(
+                "12", NUMBERED("2"), "rest") "*3\r\n+position\r\n" ID ":19\r\n",
+        "%2\r\n$2\r\nid\r\n" ID "$4\r\nfrom\r\n:7\r\n" EVENT_3("7", NUMBERED("1"), "rest")
+            EVENT_3("9", NUMBERED("0"), "rest") ">3\r\n+caughtup\r\n" ID ":10\r\n" EVENT_3(
+                "12", NUMBERED("2"), "rest") ">3\r\n+position\r\n" ID ":19\r\n"};
+    struct role *role;
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t step = 1; step <= strlen(all[i]); step++) {
+            CHECK_INT(subscribed(&role, all[i], step), 0);
+            CHECK_INT(role->sum.events, 3);
+            CHECK_INT(role->hist.sum_ns, 6000);
+        }
+}
+
+TEST(a_subscriber_gives_up_at_what_comes_twice_or_never_or_changed) {
+    static const char *const bad[][2] = {
+        {EVENT_2("7", NUMBERED("0"), "rest") EVENT_2("8", NUMBERED("0"), "rest"), "not the next"},
+        {EVENT_2("7", NUMBERED("0"), "rest") EVENT_2("7", NUMBERED("1"), "rest"), "a cursor"},
+        {EVENT_2("7", "000000065536", "rest"), "not the next"},
+        {EVENT_2("7", NUMBERED("x"), "rest"), "not the next"},
+        {EVENT_2("7", NUMBERED("0"), "rust"), "an event that is not what was sent"},
+        {"*4\r\n+event\r\n" ID ":7\r\n*1\r\n$4\r\nrest\r\n", "an event without a stamp"},
+        {"*3\r\n+end\r\n" ID "+flushed\r\n", "the subscription ended: flushed"},
+        {"-ERR no\r\n", "the subscription ended: ERR no"},
+        {"*4\r\n+event\r\n" ID "+7\r\n", "not a message"},
+        {"hello\r\n", "not a message"}};
+    struct role *role;
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        CHECK_INT(subscribed(&role, bad[i][0], 1000), -1);
+        CHECK(strncmp(role->sum.first_error, bad[i][1], strlen(bad[i][1])) == 0);
+    }
+}
+
+/* Numbers in any order, as several connections send them; far more than are kept. */
+TEST(a_subscriber_hears_of_very_many_events) {
+    struct role *role = new_role();
+    struct talk t;
+    char text[200];
+
+    talk_init(&t, &push, 0);
+    talk_begin(&t, role, 0);
+    for (unsigned i = 0; i < 3 * TALK_AHEAD; i++) {
+        snprintf(text, sizeof text,
+                 "*4\r\n+event\r\n" ID ":%u\r\n*1\r\n$36\r\n" AT_1000 "%012urest\r\n", i, i ^ 3);
+        CHECK_INT(hear(&t, role, text, sizeof text, 2000), 0);
+    }
+    CHECK_INT(t.next, 3 * TALK_AHEAD);
+    talk_clear(&t);
 }

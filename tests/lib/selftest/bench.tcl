@@ -216,3 +216,37 @@ test "A verdict wants the ratio, and the p99 where it is said" {
         assert_equal $expected [in_bench [list verdict_of $left $right $target $p99]]
     }
 }
+
+test "A row says what there was no more of" {
+    foreach {cores loop client server other expected} {
+        2 0.95 0.50 1.10 0.1 "its loop, 0.95 cores"
+        2 0.95 0.97 1.00 0.1 "the generator, 0.97 cores"
+        2 0.80 0.60 1.20 0.1 "the machine, 1.90 cores of 2 (the loop 0.80)"
+        4 0.80 0.60 1.20 0.1 "waiting, for syncs and round trips (the loop 0.80 cores, the generator 0.60)"
+    } {
+        assert_equal $expected [in_bench [list bound_by $cores $loop $client $server $other]]
+    }
+}
+
+test "A bound of Cairn's own is kept or not, and said in its unit" {
+    foreach {figure way bound value expected} {
+        p99_us most 3000 2900             {1 "p99 2.90 ms, at most 3.00 ms: reached"}
+        p99_us most 3000 3100             {0 "p99 3.10 ms, at most 3.00 ms: missed"}
+        events_per_s least 90000 90000    {1 "rate 90.0k/s, at least 90.0k/s: reached"}
+        events_per_s least 90000 1.2e6    {1 "rate 1.20M/s, at least 90.0k/s: reached"}
+        requests_per_s least 90000 123    {0 "rate 123/s, at least 90.0k/s: missed"}
+    } {
+        assert_equal [list {*}$expected] [in_bench [list bound_verdict $figure $way $bound $value]]
+    }
+}
+
+test "A shape of U2 sends a hundred events at once, or 4 MB" {
+    in_bench [list source [file join $::top bench subscriptions.tcl]]
+    foreach {size expected text} {1024 100 "1 KB" 4096 100 "4 KB" 262144 16 "256 KB" 524288 8 "512 KB" 1048576 4 "1 MB"} {
+        assert_equal $expected [in_bench [list shape_depth $size]]
+        assert_equal $text [in_bench [list size_text $size]]
+    }
+    in_bench {set rows {}; define_deliveries}
+    assert_equal 36 [llength [in_bench {set rows}]]
+    assert_error "a shape is like*" {in_bench {shape_row 1p 1024 1 {}}}
+}
