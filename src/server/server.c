@@ -77,6 +77,7 @@ static void on_voided(const char *why, void *arg) {
     }
     resume_all(&srv->throttled);
     resume_all(&srv->waiting);
+    blocking_all_changed(srv); /* who does not wait for events hears that nothing is delivered */
 }
 
 static void on_resumed(void *arg) {

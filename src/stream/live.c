@@ -156,10 +156,12 @@ static uint64_t hash_of(const struct selector *s) {
     return s != NULL ? s->hash : 0;
 }
 
-bool live_has_room(const struct live *l, const struct selector *s) {
-    size_t weight = weight_of(s);
+bool live_has_room(const struct live *l, const struct selector *s, size_t *promised) {
+    size_t weight = weight_of(s), before = promised != NULL ? *promised : 0;
     if (weight > LIVE_WEIGHT_MAX / 50) return false;
-    return l->weight + weight <= LIVE_WEIGHT_MAX || find_target(l, s, hash_of(s)) != NULL;
+    if (find_target(l, s, hash_of(s)) != NULL) return true;
+    if (promised != NULL) *promised += weight;
+    return l->weight + before + weight <= LIVE_WEIGHT_MAX;
 }
 
 static struct live_target *target_create(struct live *l, struct selector *s, uint64_t hash) {

@@ -83,8 +83,9 @@ struct live {
 void live_init(struct live *l);
 void live_clear(struct live *l); /* nobody waits any more */
 /* Whether one may wait for it besides: what it takes to compare an event with all is bounded. Who
- * waits for the same as others takes nothing more. */
-bool live_has_room(const struct live *l, const struct selector *selector);
+ * waits for the same as others takes nothing more. *promised: what was allowed before, and does not
+ * wait yet; NULL: nothing was. */
+bool live_has_room(const struct live *l, const struct selector *selector, size_t *promised);
 /* w waits for an event of the selector (NULL: any) at w->from or later; the caller has looked at
  * everything before, as of what is settled now. It takes its own reference of the selector. */
 void live_watch(struct live *l, const struct model *m, struct selector *selector,

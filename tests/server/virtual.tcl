@@ -625,6 +625,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         }
     }
     test "Over a failed sync a wait in a group goes on" {
+        r ESYNC ;# else what was delivered last may come again
         with_clients c {
             $c send XREADGROUP GROUP g c BLOCK 0 STREAMS @all >
             wait_for "it to wait" {[blocked] == 1}
@@ -791,6 +792,48 @@ with_server {} {
         exec sqlite3 [srv db] "UPDATE events SET event_id = randomblob(16) WHERE sequence = 3"
         srv start
         assert_equal {2 3} [read_all_new r @category:order g w]
+    }
+}
+with_server {} {
+    test "A group that waits has looked at what came meanwhile, and says so; a stop keeps it" {
+        r XGROUP CREATE @category:order g 0
+        r XGROUP CREATE @category:cart g 0
+        with_clients {a b} {
+            $a send XREADGROUP GROUP g w BLOCK 0 STREAMS @category:order >
+            $b send XREADGROUP GROUP g w BLOCK 0 STREAMS @category:cart >
+            wait_for "they wait" {[blocked] == 2}
+            for {set i 0} {$i < 5} {incr i} { r EAPPEND other-$i t }
+            set last [dict get [r XINFO STREAM @all] last-generated-id]
+            wait_for "it was looked at for both" {
+                [lmap key {@category:order @category:cart} { lrange [lindex [r XINFO GROUPS $key] 0] 6 end }] eq
+                [lrepeat 2 [list last-delivered-id $last entries-read {} lag 0]]
+            }
+            assert_equal 0 [dict get [r XGROUP STATS @category:order g] backlog]
+        }
+        srv restart
+        assert_equal [list $last $last] [sql_value [srv db] "SELECT group_concat(last_delivered, ' ') FROM cairn_groups"]
+    }
+    test "What many keys of one command wait for is bounded together" {
+        set keys {}
+        for {set i 0} {$i < 600} {incr i} { lappend keys "@stream:*[string repeat x-$i- 60]*" }
+        assert_equal {} [r XREAD STREAMS {*}$keys {*}[lrepeat 600 $]]
+        assert_match "INVALIDARG too many or too long patterns to wait for*" [r err XREAD BLOCK 1 STREAMS {*}$keys {*}[lrepeat 600 $]]
+        assert_equal {} [r XREAD BLOCK 1 STREAMS [lindex $keys 0] $]
+    }
+    test "A search takes as many turns as it has to" {
+        r EAPPEND rare-1 rare
+        append_events r many 25000
+        assert_equal rare-1 [stream_names [entries_of [r XREAD STREAMS @type:r* +]]]
+        assert_equal {} [r XREAD STREAMS @type:never* +]
+        set info [r XINFO STREAM @type:r*]
+        assert_equal {1 rare-1 rare-1} [list [dict get $info length] {*}[stream_names [list [dict get $info first-entry] [dict get $info last-entry]]]]
+        assert_equal {} [dict get [r XINFO STREAM @type:never*] last-entry]
+        set keys [lmap i {1 2 3 4 5 6 7 8} {string cat @type:never- $i *}]
+        assert_equal rare-1 [stream_names [entries_of [r XREAD STREAMS {*}$keys @type:r* {*}[lrepeat 9 0]]]]
+        r MULTI
+        r XREAD STREAMS @type:r* +
+        r XINFO STREAM @type:r*
+        assert_equal rare-1 [stream_names [entries_of [lindex [r EXEC] 0]]]
     }
 }
 with_server {} {

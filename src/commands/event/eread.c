@@ -120,7 +120,7 @@ static enum outcome run(struct client *c, struct eread *a, struct selector *sele
         return PARKED;
     }
     bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
-    if (waits && !listened && !pages_may_wait_or_reply(c, selector)) {
+    if (waits && !listened && !pages_may_wait_or_reply(c, selector, NULL)) {
         read_clear(&r);
         return REPLIED;
     }

@@ -165,7 +165,7 @@ static void reply_subscribed(struct client *c, const struct subscription *s) {
 
 static void subscribe(struct client *c, struct subscription_wish *wish, const struct tail *t) {
     if (c->view == VIEW_NEWEST) client_tells(c, c->srv->model.decided);
-    if (!pages_may_wait_or_reply(c, wish->selector) || !push_allowed_or_reply(c)) return;
+    if (!pages_may_wait_or_reply(c, wish->selector, NULL) || !push_allowed_or_reply(c)) return;
     wish->window = t->window;
     wish->wire = &sierra_wire;
     wish->shape = push_wire_shape(c, &(struct chosen_fields){0});

@@ -132,7 +132,7 @@ static enum outcome subscribe(struct client *c, struct esubscribe *a, struct sel
         !need_named(c, NAMED_CHECKPOINT, a->checkpoint, &wish.checkpoint))
         return PARKED;
     if (!from_position_or_reply(c, &a->from, head, &wish.position)) return REPLIED;
-    if (!pages_may_wait_or_reply(c, selector) || !push_allowed_or_reply(c)) return REPLIED;
+    if (!pages_may_wait_or_reply(c, selector, NULL) || !push_allowed_or_reply(c)) return REPLIED;
     wish.shape = push_wire_shape(c, &a->chosen);
     wish.views = selector_use_views(c, &a->args, &wish.view_count);
     struct subscription *s = subscription_create(c, &wish);

@@ -99,8 +99,8 @@ enum outcome pages_wait_to_count(struct client *c) {
     return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
 }
 
-bool pages_may_wait_or_reply(struct client *c, const struct selector *selector) {
-    if (blocking_may_listen(c, selector)) return true;
+bool pages_may_wait_or_reply(struct client *c, const struct selector *selector, size_t *promised) {
+    if (blocking_may_listen(c, selector, promised)) return true;
     reply_error(c, "INVALIDARG too many or too long patterns to wait for: every event would be "
                    "compared with them");
     return false;

@@ -18,8 +18,8 @@ bool pages_may_count(struct client *c, const struct selector *selector);
 /* Parks the command until then; nobody waits for a database that cannot be written any more. */
 enum outcome pages_wait_to_count(struct client *c);
 /* Whether it may be waited for: what it takes to compare an event with all that somebody waits for
- * is bounded. false: replied. */
-bool pages_may_wait_or_reply(struct client *c, const struct selector *selector);
+ * is bounded. *promised: as of live_has_room. false: replied. */
+bool pages_may_wait_or_reply(struct client *c, const struct selector *selector, size_t *promised);
 /* The field `events` of a page's map: its events, as the choice wants them. */
 void pages_reply_events(struct client *c, const struct read *r, const struct chosen_fields *chosen);
 

@@ -5,9 +5,9 @@
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
-#define LOOKS_A_TURN 20000                /* events, about, in memory: of those that pause */
 #define LOADED_SPARE (UINT64_C(64) << 20) /* bytes: several pages are asked for at a time */
 
 static void take(struct entry_list *l, struct read *r) {
@@ -50,6 +50,11 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
     uint64_t left = range.most;
     l->reached = range.reverse ? range.end : range.start;
     while (range.start < range.end && left > 0) {
+        size_t looks = range.pauses ? blocking_looks_left(c) : 0;
+        if (range.pauses && looks == 0 && l->count == 0) {
+            l->paused = true;
+            return true;
+        }
         struct read r = {.stream = s,
                          .start = range.start,
                          .end = range.end - 1,
@@ -57,11 +62,12 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                          .count = (size_t)MIN(left, (uint64_t)SIZE_MAX - 1),
                          .selector = range.selector,
                          .horizon = range.view,
-                         .work_max = range.pauses ? LOOKS_A_TURN : 0,
+                         .work_max = looks,
                          .goes_on = true};
         bool known = need_read(c, &r);
         uint64_t next = r.next;
         bool more = r.has_more;
+        if (range.pauses) blocking_looked_at(c, r.work + r.found);
         if (left != UINT64_MAX) left -= MIN(left, (uint64_t)r.found);
         if (known) take(l, &r);
         read_clear(&r);

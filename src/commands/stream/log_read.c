@@ -2,6 +2,7 @@
 #include "commands/stream/log_read.h"
 
 #include "server/server.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
 uint64_t log_head(struct client *c, uint64_t view) {
@@ -27,13 +28,46 @@ static bool need_one(struct client *c, struct read r, struct event **out) {
     }
 }
 
+/* After a read: what is left to look at. All of a page may have been removed, or not selected; the
+ * search stays at what it has found. */
+static void narrow(const struct read *r, const struct event *found, uint64_t *start,
+                   uint64_t *end) {
+    if (r->reverse)
+        *end = found != NULL ? found->rec.sequence + 1 : r->has_more ? r->next + 1 : *start;
+    else
+        *start = found != NULL ? found->rec.sequence : r->has_more ? r->next : *end;
+}
+
 bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
-                  struct event **out) {
+                  struct log_search *search, struct event **out) {
     uint64_t head = log_head(c, view);
+    uint64_t start = 0, end = head; /* where it is looked for: [start, end) */
     *out = NULL;
-    if (head == 0) return true;
-    struct read r = {.end = head - 1, .reverse = last, .selector = selector, .horizon = view};
-    return need_one(c, r, out);
+    if (search->at != NULL && *search->at > 0) {
+        if (last) end = MIN(head, *search->at - 1);
+        if (!last) start = *search->at - 1;
+    }
+    while (start < end) {
+        size_t looks = search->at != NULL ? blocking_looks_left(c) : 0;
+        search->paused = search->at != NULL && looks == 0;
+        if (search->paused) return false;
+        struct read r = {.start = start,
+                         .end = end - 1,
+                         .reverse = last,
+                         .selector = selector,
+                         .horizon = view,
+                         .work_max = looks,
+                         .count = 1};
+        bool known = need_read(c, &r);
+        if (search->at != NULL) blocking_looked_at(c, r.work + r.found);
+        if (known && r.found > 0) *out = r.events[0];
+        bool more = known && r.found == 0 && r.has_more;
+        if (known) narrow(&r, *out, &start, &end);
+        read_clear(&r);
+        if (search->at != NULL && known) *search->at = last ? end + 1 : start + 1;
+        if (!more) return known;
+    }
+    return true;
 }
 
 bool need_log_last(struct client *c, uint64_t view, struct entry_id *id) {

@@ -19,8 +19,13 @@ uint64_t log_head(struct client *c, uint64_t view);
 bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_t *sequence);
 /* The id of the last event of the store that may be seen; 0-0 when there is none: `$`. */
 bool need_log_last(struct client *c, uint64_t view, struct entry_id *id);
+/* A search that may take several turns of the loop. */
+struct log_search {
+    uint64_t *at; /* how far it is: of blocking_progress; NULL: it must end in this turn (EXEC) */
+    bool paused;  /* out: it goes on in another turn (blocking_pause) */
+};
 /* The first, or the last event that is selected; NULL: there is none. */
 bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
-                  struct event **out);
+                  struct log_search *search, struct event **out);
 
 #endif

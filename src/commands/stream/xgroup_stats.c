@@ -3,6 +3,7 @@
 #include "server/server.h"
 #include "server/client/reply_draft.h"
 #include "server/command/virtual.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
@@ -93,6 +94,7 @@ enum outcome cmd_xgroup_stats(struct client *c, const struct request *r) {
     }
     struct cgroup *const *groups = one != NULL ? &one : cgroups_in_order(s->extra);
     uint32_t n = one != NULL ? 1 : groups != NULL ? s->extra->group_count : 0;
+    if (virtual_is(c, r->argv[2])) blocking_note_scans(c->srv);
     if (!need_groups(c, groups, n)) return PARKED;
     struct reply_draft d;
     reply_draft_begin(&d, c);

@@ -4,6 +4,7 @@
 #include "server/client/long_reply.h"
 #include "server/client/reply_draft.h"
 #include "server/command/virtual.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/event/pages.h"
 #include "commands/stream/args.h"
@@ -287,12 +288,22 @@ struct log_facts {
     struct entry_list list; /* FULL */
 };
 
+/* The searches go on in the next turn when they have to: then nothing else was asked for. */
 static bool need_facts(struct client *c, struct selector *selector, bool full, uint64_t count,
                        struct log_facts *f, bool *fits) {
-    bool known = need_count(c, selector, &f->length);
+    uint64_t *progress = c->srv->exec.client == NULL ? blocking_progress(c, 2) : NULL;
+    struct log_search first = {progress, false};
+    struct log_search last = {progress != NULL ? progress + 1 : NULL, false};
+    bool known = need_log_end(c, c->view, selector, false, &first, &f->first);
+    if (!full && !first.paused)
+        known = need_log_end(c, c->view, selector, true, &last, &f->last) && known;
+    if (first.paused || last.paused) {
+        blocking_pause(c, 0);
+        return false;
+    }
+    known = need_count(c, selector, &f->length) && known;
     known = need_log_last(c, c->view, &f->last_id) && known;
-    known = need_log_end(c, c->view, selector, false, &f->first) && known;
-    if (!full) return need_log_end(c, c->view, selector, true, &f->last) && known;
+    if (!full) return known;
     struct entry_range range = {.end = log_head(c, c->view),
                                 .most = count > 0 ? count : UINT64_MAX,
                                 .bytes_max = c->srv->config.reply_bytes_max,
@@ -379,7 +390,10 @@ enum outcome cmd_xinfo_groups(struct client *c, const struct request *r) {
     uint32_t groups = s->extra != NULL ? s->extra->group_count : 0;
     if (groups > 0 && !need_first(c, s, &first)) return PARKED;
     struct entry_id last;
-    if (groups > 0 && stream_is_virtual(s) && !need_log_last(c, VIEW_NEWEST, &last)) return PARKED;
+    if (groups > 0 && stream_is_virtual(s)) {
+        blocking_note_scans(c->srv);
+        if (!need_log_last(c, VIEW_NEWEST, &last)) return PARKED;
+    }
     struct reply_draft d;
     reply_draft_begin(&d, c);
     reply_array(c, groups);

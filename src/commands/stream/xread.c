@@ -18,7 +18,8 @@ struct source {
     struct selector *selector; /* of a virtual stream; NULL: it is none */
     struct entry_id after;
     struct entry_list list;
-    uint64_t looked; /* virtual: everything before it is not wanted, or in the list */
+    struct log_search search; /* virtual: for `+` */
+    uint64_t looked;          /* virtual: everything before it is not wanted, or in the list */
 };
 
 static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
@@ -53,11 +54,11 @@ static bool before_last_or_reply(struct client *c, struct stream *s, struct entr
 }
 
 /* The same of a virtual stream. */
-static void before_last_of_log(struct client *c, struct selector *selector, struct entry_id *out,
+static void before_last_of_log(struct client *c, struct source *src, struct entry_id *out,
                                bool *known) {
     struct event *last;
     *out = ENTRY_ID_MIN;
-    if (!need_log_end(c, c->view, selector, true, &last))
+    if (!need_log_end(c, c->view, src->selector, true, &src->search, &last))
         *known = false;
     else if (last != NULL)
         *out = event_log_id(last);
@@ -74,8 +75,8 @@ static void last_id(struct client *c, const struct source *src, struct entry_id 
 
 /* What the key's id says. `$` is not looked at again when the command waits: *out stays. *known is
  * lowered when something has to be loaded. */
-static bool parse_after_or_reply(struct client *c, struct str arg, const struct source *src,
-                                 bool again, struct entry_id *out, bool *known) {
+static bool parse_after_or_reply(struct client *c, struct str arg, struct source *src, bool again,
+                                 struct entry_id *out, bool *known) {
     if (src->stream != NULL && stream_is_string(src->stream)) {
         reply_wrong_type(c);
         return false;
@@ -85,7 +86,7 @@ static bool parse_after_or_reply(struct client *c, struct str arg, const struct 
         return true;
     }
     if (str_eq(arg, STR("+")) && src->selector != NULL) {
-        before_last_of_log(c, src->selector, out, known);
+        before_last_of_log(c, src, out, known);
         return true;
     }
     if (str_eq(arg, STR("+"))) return before_last_or_reply(c, src->stream, out, known);
@@ -212,6 +213,7 @@ static void wait_for(struct client *c, const struct xread_args *a, const struct 
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
     bool paused = false, any_virtual = false;
+    size_t promised = 0;
     for (size_t i = 0; i < a->n; i++) {
         paused = paused || sources[i].list.paused;
         any_virtual = any_virtual || sources[i].selector != NULL;
@@ -225,7 +227,8 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
         return REPLIED;
     }
     for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
-        bool may = sources[i].selector == NULL || pages_may_wait_or_reply(c, sources[i].selector);
+        bool may = sources[i].selector == NULL ||
+                   pages_may_wait_or_reply(c, sources[i].selector, &promised);
         if (!may) return REPLIED;
     }
     wait_for(c, a, sources, any_virtual);
@@ -234,25 +237,34 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 
 /* ---- the command ---- */
 
-/* What was looked at for virtual streams, of each key; NULL: there are none, or nothing is kept, as
- * in EXEC, which does not wait. */
-static uint64_t *progress_of(struct client *c, const struct xread_args *a,
-                             const struct source *sources) {
+/* What was looked at for virtual streams, of each key; and behind that how far the searches of `+`
+ * are. NULL: there are none, or nothing is kept, as in EXEC, which does not wait. */
+static uint64_t *progress_of(struct client *c, const struct xread_args *a, struct source *sources) {
     bool any = false;
     for (size_t i = 0; i < a->n; i++) any = any || sources[i].selector != NULL;
     if (!any || c->srv->exec.client != NULL) return NULL;
-    uint64_t *progress = blocking_progress(c, a->n);
-    for (size_t i = 0; i < a->n; i++) progress[i] = MAX(progress[i], blocking_looked(c, i));
+    uint64_t *progress = blocking_progress(c, 2 * a->n);
+    for (size_t i = 0; i < a->n; i++) {
+        progress[i] = MAX(progress[i], blocking_looked(c, i));
+        sources[i].search.at = &progress[a->n + i];
+    }
     return progress;
+}
+
+static bool searches_pause(const struct source *sources, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (sources[i].search.paused) return true;
+    return false;
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
     bool known = true;
     if (!need_sources(c, a, sources)) return PARKED;
-    if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
-    if (!known || c->wants_newest) return PARKED;
     uint64_t *progress = progress_of(c, a, sources);
+    if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
+    if (searches_pause(sources, a->n)) blocking_pause(c, a->block ? a->timeout_ms : 0);
+    if (!known || c->wants_newest) return PARKED;
     for (size_t i = 0; i < a->n && !need_enough(c); i++) {
         struct source *src = &sources[i];
         bool good = src->selector != NULL

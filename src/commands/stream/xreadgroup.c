@@ -398,8 +398,10 @@ static bool is_unfinished(struct client *c, const struct xread_args *a,
 /* What it takes to compare events with what all wait for is bounded. */
 static bool may_wait_or_reply(struct client *c, const struct xread_args *a,
                               const struct group_source *sources) {
+    size_t promised = 0;
     for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
-        bool may = sources[i].selector == NULL || pages_may_wait_or_reply(c, sources[i].selector);
+        bool may = sources[i].selector == NULL ||
+                   pages_may_wait_or_reply(c, sources[i].selector, &promised);
         if (!may) return false;
     }
     return true;

@@ -12,6 +12,8 @@ void blocking_init(struct server *srv) {
     hash_init(&srv->blocking->sets);
     list_init(&srv->blocking->ready);
     list_init(&srv->blocking->scanning);
+    list_init(&srv->blocking->at_head);
+    list_init(&srv->blocking->pausing);
     live_init(&srv->blocking->live);
 }
 
@@ -196,8 +198,18 @@ void blocking_pause(struct client *c, uint64_t timeout_ms) {
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c);
     if (!w->began) blocked_begin(c, w, timeout_ms);
-    set_due(&c->srv->blocking->looks, &w->look, 1); /* at once, whatever becomes of the clock */
+    list_remove(&w->pausing);
+    list_append(&c->srv->blocking->pausing, &w->pausing);
     blocked_park(c, w);
+}
+
+size_t blocking_looks_left(const struct client *c) {
+    return c->srv->blocking->looks_left;
+}
+
+void blocking_looked_at(struct client *c, size_t events) {
+    struct blocking *b = c->srv->blocking;
+    b->looks_left -= MIN(b->looks_left, events);
 }
 
 void blocking_wait_for(struct client *c, const struct blocking_on *on) {
@@ -226,6 +238,7 @@ void blocking_finish(struct client *c) {
     c->wait.blocked = NULL;
     heap_remove(&b->due, &w->due);
     heap_remove(&b->looks, &w->look);
+    list_remove(&w->pausing);
     named_unwatch(&w->named);
     for (size_t i = 0; i < w->watch_count; i++) live_unwatch(&b->live, &w->watches[i].live);
     for (size_t i = 0; i < w->link_count; i++)

@@ -49,6 +49,10 @@ uint64_t blocking_looked(const struct client *c, size_t i);
 /* Parks the command until the next turn: what is left to look at is much. What was loaded for it is
  * given back. timeout_ms as of blocking_wait_for; 0 also if it does not wait. */
 void blocking_pause(struct client *c, uint64_t timeout_ms);
+/* What commands that pause may still look at in this turn, all of them together, in events in
+ * memory (as read.work counts); and that they have. */
+size_t blocking_looks_left(const struct client *c);
+void blocking_looked_at(struct client *c, size_t events);
 /* Parks the command: call it as the last thing before returning PARKED, on every run. */
 void blocking_wait_for(struct client *c, const struct blocking_on *on);
 /* The same for a command that nothing but time or CLIENT UNBLOCK can end (keys of types that do not
@@ -59,11 +63,15 @@ void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t 
  * returning PARKED, on every run. timeout_ms 0: no end; counts from the first run. */
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
                      uint64_t timeout_ms);
-/* Whether it may: what it takes to compare an event with what all wait for is bounded. */
-bool blocking_may_listen(const struct client *c, const struct selector *selector);
+/* Whether it may: what it takes to compare an event with what all wait for is bounded
+ * (live_has_room). */
+bool blocking_may_listen(const struct client *c, const struct selector *selector, size_t *promised);
 /* Parks the command until the checkpoint is beyond the sequence and that is durable; the caller has
  * looked. Call it as the last thing before returning PARKED, on every run. timeout_ms as above. */
 void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64_t timeout_ms);
+/* Notes for the groups of virtual streams whose members wait how far the log was looked at for
+ * them. There are 1,000 at most. */
+void blocking_note_scans(struct server *srv);
 /* FLUSHALL, or the end of the log is gone: who listens, or waits for a checkpoint, hears of it, and
  * blocking_emptied says so when his command runs again. */
 void blocking_log_emptied(struct server *srv);

@@ -65,8 +65,9 @@ void blocking_reply_emptied(struct client *c) {
                    "with the timeline behind the position (position@timeline), or FROM START");
 }
 
-bool blocking_may_listen(const struct client *c, const struct selector *selector) {
-    return live_has_room(&c->srv->blocking->live, selector);
+bool blocking_may_listen(const struct client *c, const struct selector *selector,
+                         size_t *promised) {
+    return live_has_room(&c->srv->blocking->live, selector, promised);
 }
 
 void blocking_log_emptied(struct server *srv) {

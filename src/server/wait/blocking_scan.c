@@ -16,18 +16,31 @@ static struct str name_of(const struct blocked_set *set) {
     return str_of(set->key->name, set->key->name_len);
 }
 
-/* The group's scan, if it is in memory and continues its position; else NULL: the members have to
- * look. */
-static struct group_scan *scan_of(struct server *srv, const struct blocked_set *set) {
+/* The group's scan, if it is in memory. */
+static struct group_scan *any_scan_of(struct server *srv, const struct blocked_set *set) {
     const struct stream *s = model_peek(&srv->model, name_of(set));
     const struct cgroup *g = s != NULL ? cgroup_find(s, str_of(set->group, set->group_len)) : NULL;
-    struct group_scan *scan = g != NULL ? g->scan : NULL;
-    bool continues = scan != NULL && scan->placed && entry_id_cmp(scan->last, g->last) == 0;
+    return g != NULL ? g->scan : NULL;
+}
+
+/* The same, if it continues the group's position; else NULL: the members have to look. */
+static struct group_scan *scan_of(struct server *srv, const struct blocked_set *set) {
+    struct group_scan *scan = any_scan_of(srv, set);
+    bool continues =
+        scan != NULL && scan->placed && entry_id_cmp(scan->last, scan->group->last) == 0;
     return continues ? scan : NULL;
 }
 
-static void stop_looking(struct server *srv, struct blocked_set *set) {
-    list_remove(&set->scanning);
+/* What was looked at for it while it waited for an event. */
+static void note_looked(struct server *srv, struct blocked_set *set) {
+    const struct live_watcher *w = &set->watch.live;
+    struct group_scan *scan = scan_of(srv, set);
+    if (scan == NULL || w->target == NULL || w->emptied) return;
+    group_scan_skip(scan, set->watched_from, live_looked_up_to(&srv->blocking->live, w));
+}
+
+static void stop_waiting(struct server *srv, struct blocked_set *set) {
+    list_remove(&set->at_head);
     live_unwatch(&srv->blocking->live, &set->watch.live);
 }
 
@@ -38,7 +51,7 @@ void blocked_scan(struct server *srv, struct blocked_set *set) {
     if (list_linked(&set->scanning)) return;
     if (live_is_watching(&set->watch.live)) {
         if (scan != NULL && scan->looked >= set->watched_from) return;
-        live_unwatch(&srv->blocking->live, &set->watch.live); /* it has begun again, before that */
+        stop_waiting(srv, set); /* it has begun again, before that */
     }
     if (scan == NULL || !scan->asked) list_append(&b->scanning, &set->scanning);
 }
@@ -55,9 +68,11 @@ bool blocking_scans(const struct server *srv) {
 }
 
 void blocked_scan_end(struct server *srv, struct blocked_set *set) {
-    struct group_scan *scan = scan_of(srv, set);
+    struct group_scan *scan = any_scan_of(srv, set);
     if (scan != NULL) scan->waited = false;
-    stop_looking(srv, set);
+    note_looked(srv, set);
+    list_remove(&set->scanning);
+    stop_waiting(srv, set);
     selector_unref(set->selector);
     set->selector = NULL;
 }
@@ -75,18 +90,33 @@ static void wait_for_events(struct server *srv, struct blocked_set *set, uint64_
     set->watch.live.from = set->watched_from = from;
     set->watch.live.emptied = false;
     live_watch(&srv->blocking->live, &srv->model, set->selector, &set->watch.live);
+    list_append(&srv->blocking->at_head, &set->at_head);
 }
 
 void blocked_scan_woken(struct server *srv, struct blocked_set *set) {
     struct group_scan *scan = scan_of(srv, set);
     if (scan != NULL && !set->watch.live.emptied)
         group_scan_skip(scan, set->watched_from, set->watch.live.from);
+    list_remove(&set->at_head);
     if (!list_linked(&set->scanning)) list_append(&srv->blocking->scanning, &set->scanning);
 }
 
 static void record(struct server *srv, struct group_scan *scan) {
     if (!group_scan_is_behind(scan) || !store_writable(srv->store)) return;
     if (group_scan_record(scan)) model_commit(&srv->model);
+}
+
+void blocking_note_scans(struct server *srv) {
+    LIST_FOR_EACH (it, &srv->blocking->at_head)
+        note_looked(srv, LIST_ENTRY(it, struct blocked_set, at_head));
+}
+
+void blocked_record_scans(struct server *srv) {
+    blocking_note_scans(srv);
+    LIST_FOR_EACH (it, &srv->blocking->at_head) {
+        struct group_scan *scan = scan_of(srv, LIST_ENTRY(it, struct blocked_set, at_head));
+        if (scan != NULL) record(srv, scan);
+    }
 }
 
 static void look_on(struct server *srv, struct blocked_set *set) {

@@ -9,6 +9,8 @@
 #include "stream/read.h"
 #include "server/server.h"
 
+#define RECORD_EVERY_MS 1000
+
 /* ---- what happens ---- */
 
 static void make_ready(struct blocking *b, struct blocked_key *key) {
@@ -154,8 +156,10 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
     struct list todo, done;
     struct entry_id last = {0, 0};
     if (set->kind == SET_NOTHING) return;
-    /* It would only hear that the store is read-only. All are looked at again when it is not. */
-    if (set->kind == SET_GROUP && !store_writable(srv->store)) return;
+    /* They would only hear that the store is read-only, as those are to who do not wait for events.
+     * All are looked at again when it is not. */
+    bool writable = store_writable(srv->store);
+    if (set->kind == SET_GROUP && !writable && set->hurried == 0) return;
     if (set->kind == SET_ENTRIES && !last_visible(srv, set->key, &last)) return;
     list_init(&todo);
     list_init(&done);
@@ -163,8 +167,10 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
     while (!list_empty(&todo)) {
         struct blocked_link *link = LIST_ENTRY(todo.next, struct blocked_link, node);
         const struct blocked *w = link->client->wait.blocked;
-        bool looks = (all && w->claims) || w->hurries;
-        if (set->kind == SET_GROUP && !looks && !group_has_new(srv, set)) {
+        bool looks = (all && w->claims && writable) || w->hurries;
+        if (set->kind == SET_GROUP && !writable && !looks) {
+            /* stays */
+        } else if (set->kind == SET_GROUP && !looks && !group_has_new(srv, set)) {
             if ((set->claimers == 0 || !all) && set->hurried == 0) break;
         } else if (set->kind == SET_GROUP || entry_id_cmp(last, link->after) > 0) {
             list_remove(&link->node);
@@ -198,12 +204,33 @@ static void serve_key(struct server *srv, struct blocked_key *key, bool all) {
     blocked_key_free_if_unused(b, key);
 }
 
+/* One after the other, as far as a turn's looks go. */
+static void run_pausing(struct server *srv) {
+    struct blocking *b = srv->blocking;
+    struct list now;
+    b->looks_left = LIVE_LOOKS_A_TURN;
+    list_init(&now);
+    list_splice(&now, &b->pausing);
+    while (!list_empty(&now) && b->looks_left > 0) {
+        struct blocked *w = LIST_ENTRY(now.next, struct blocked, pausing);
+        list_remove(&w->pausing);
+        blocked_run(w->client);
+    }
+    list_splice(&now, &b->pausing);
+    list_splice(&b->pausing, &now);
+}
+
 void blocking_serve(struct server *srv) {
     struct blocking *b = srv->blocking;
+    run_pausing(srv);
     if (b->live.watchers + b->live.followers > 0 || !list_empty(&b->live.woken))
         blocking_serve_live(srv);
     if (UNLIKELY(blocking_named_due(srv))) blocking_serve_named(srv);
     if (!list_empty(&b->scanning) || !list_empty(&srv->model.scanned)) blocking_serve_scans(srv);
+    if (!list_empty(&b->at_head) && srv->clock.now_ms >= b->record_at) {
+        b->record_at = srv->clock.now_ms + RECORD_EVERY_MS;
+        blocked_record_scans(srv);
+    }
     if (b->keys.count == 0) return;
     find_ready(srv);
     uint64_t settled = model_settled(&srv->model), decided = srv->model.decided;
@@ -247,7 +274,7 @@ uint64_t blocking_due(const struct server *srv) {
     if (ready_now(srv) || live_is_behind(&b->live, &srv->model) || !list_empty(&b->live.woken) ||
         blocking_scans(srv))
         return 0;
-    if (blocking_named_due(srv)) return 0;
+    if (blocking_named_due(srv) || !list_empty(&b->pausing)) return 0;
     const struct heap_node *n = heap_first(&b->due), *look = heap_first(&b->looks);
     uint64_t due = n != NULL ? n->key : UINT64_MAX, wall = srv->model.wall;
     if (look == NULL) return due;

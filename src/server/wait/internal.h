@@ -56,6 +56,7 @@ struct blocked_set {
     struct blocked_watch watch;
     uint64_t watched_from; /* where that began: the scan had looked at all before */
     struct list scanning;  /* blocking.scanning */
+    struct list at_head;   /* blocking.at_head */
     size_t group_len;
     char group[];
 };
@@ -88,12 +89,17 @@ struct blocked {
     struct named_watcher named;
     uint64_t deadline_ms;       /* monotonic; 0: none */
     struct heap_node due, look; /* in blocking.due, by its deadline; in blocking.looks */
+    struct list pausing;        /* blocking.pausing */
 };
 
 struct blocking {
     struct hash_table keys, sets;
     struct list ready;
     struct list scanning; /* sets whose groups look on */
+    struct list at_head;  /* sets whose groups wait for an event */
+    struct list pausing;  /* of struct blocked: commands that look on in another turn, in turns */
+    size_t looks_left;    /* of this turn, for all commands that pause */
+    uint64_t record_at;   /* ms, monotonic: when blocked_record_scans is due */
     struct live live;
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
@@ -140,6 +146,8 @@ void blocked_scan_served(struct server *srv, struct blocked_set *set);
 bool blocking_scans(const struct server *srv);
 /* Whether the group has something for them, or they should look for themselves. */
 bool blocked_scan_has(struct server *srv, const struct blocked_set *set);
+/* Notes for all groups that wait how far the log was looked at, and records it now and then. */
+void blocked_record_scans(struct server *srv);
 /* An event has come for it. */
 void blocked_scan_woken(struct server *srv, struct blocked_set *set);
 
