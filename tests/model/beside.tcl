@@ -23,18 +23,25 @@ proc check_mget {names words reply} {
 }
 # One that may wait keeps what `$` was when it asked, and reads as of later, also when it waited only for the disk: what
 # it is told of such a key then is of two moments, as it should be.
-proc random_xread_beside {} {
+proc random_xread_beside {{from random_entry_name}} {
     while 1 {
-        set reading [random_xread]
+        set reading [random_xread $from]
         set words [lindex $reading 0]
         if {"BLOCK" ni $words || "\$" ni $words} { return $reading }
     }
+}
+proc random_virtual_reading_beside {} {
+    switch [rand_below 4] {
+        0 { set name [random_virtual]; return [list [list XLEN $name] [list check_xlen $name]] }
+        1 { return [random_xread_beside random_virtual_or_entry] }
+    }
+    return [random_log_range]
 }
 # Cheap to compare, because each is compared with many moments.
 proc random_reading_beside {} {
     set name [random_entry_name]
     set size [llength $::log]
-    switch [rand_below 13] {
+    switch [rand_below 15] {
         0 { return [list [list ESVER $name] [list check_version $name]] }
         1 { return [list {EPSEQ 0} check_sequence] }
         2 { return [random_get] }
@@ -54,6 +61,8 @@ proc random_reading_beside {} {
             return [list [list MGET {*}$names] [list check_mget $names]]
         }
     }
+    if {"virtual" in $::opt(families)} { return [random_virtual_reading_beside] }
+    return [random_range]
 }
 
 # Whether the reply is right as of the model now. A check may learn from a reply, and asks for more of a scan: not of one
@@ -61,10 +70,11 @@ proc random_reading_beside {} {
 proc fits {reading} {
     lassign $reading words check reply
     set log $::log
+    set times $::times
     set follow $::follow
     set unlike [catch {{*}$check $words $reply} ::beside_unlike]
     set ::follow $follow
-    if {$unlike} { set ::log $log }
+    if {$unlike} { set ::log $log; set ::times $times }
     return [expr {!$unlike}]
 }
 # The model has gone on: the readings that fit now are done with.

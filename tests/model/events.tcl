@@ -290,6 +290,7 @@ proc check_event {e} {
             lset ::log $sequence $m
         }
     }
+    note_time $sequence [dict get $m recorded]
     if {[dict exists $m partition_key]} { assert_equal [dict get $m partition_key] [field $e partition_key] "sequence $sequence: partition key" }
 }
 

@@ -1,7 +1,8 @@
 # The family of consumer groups: XGROUP XREADGROUP XACK XPENDING XCLAIM XAUTOCLAIM XINFO.
 #
 # A group is a dict: last (entry id), consumers (name -> 1), pending (id -> {consumer delivered
-# deliveries}); exact: its position was never moved by hand.
+# deliveries}); exact: its position was never moved by hand. For what else those of virtual streams have see
+# virtual.tcl; `from` is the procedure that picks a name.
 #
 # Idle times are either about 0 or about two hours (IDLE, TIME), and minimal idle times 0 or one hour: so
 # the pace of the test decides nothing.
@@ -18,18 +19,18 @@ proc random_grouped {} {
     if {[rand_below 12]} {
         for {set try 0} {$try < 6} {incr try} {
             set name [random_entry_name]
-            if {[dict exists $::heads $name] && [dict size [head $name groups]]} { return $name }
+            if {[dict size [groups_of $name]]} { return $name }
         }
     }
     return [random_entry_name]
 }
 proc random_group {name} {
-    if {[rand_below 12] && [dict exists $::heads $name] && [dict size [head $name groups]]} { return [pick [dict keys [head $name groups]]] }
+    if {[rand_below 12] && [dict size [groups_of $name]]} { return [pick [dict keys [groups_of $name]]] }
     return [pick $::group_names]
 }
 proc pending_of {name group} {
     if {![has_group $name $group]} { return {} }
-    return [dict get [head $name groups] $group pending]
+    return [group_get $name $group pending]
 }
 # Ids to acknowledge or claim: mostly pending ones.
 proc random_pending_ids {name group most} {
@@ -40,8 +41,8 @@ proc random_pending_ids {name group most} {
     }
     return $ids
 }
-proc random_xgroup {} {
-    set name [expr {[rand_below 2] ? [random_entry_name] : [random_grouped]}]
+proc random_xgroup {{from random_grouped}} {
+    set name [expr {[rand_below 2] && $from eq "random_grouped" ? [random_entry_name] : [$from]}]
     set group [random_group $name]
     set consumer [pick $::consumer_names]
     switch [rand_below 12] {
@@ -54,12 +55,12 @@ proc random_xgroup {} {
     set make [rand_below 2]
     return [list [list XGROUP CREATE $name $group $id {*}[expr {$make ? "MKSTREAM" : ""}]] [list check_create $name $group $id $make]]
 }
-proc random_readgroup {} {
-    set first [random_grouped]
+proc random_readgroup {{from random_grouped}} {
+    set first [$from]
     set group [random_group $first]
     set names [list $first]
     while {[rand_below 3] == 0} {
-        set name [random_grouped]
+        set name [$from]
         if {$name ni $names && [has_group $name $group]} { lappend names $name }
     }
     set consumer [pick $::consumer_names]
@@ -72,14 +73,14 @@ proc random_readgroup {} {
     if {[rand_below 10] == 0} { lappend words BLOCK 1 }
     return [list [list {*}$words STREAMS {*}$names {*}$ids] [list check_readgroup $group $consumer $names $ids $count $no_ack]]
 }
-proc random_xack {} {
-    set name [random_grouped]
+proc random_xack {{from random_grouped}} {
+    set name [$from]
     set group [random_group $name]
     set ids [random_pending_ids $name $group 4]
     return [list [list XACK $name $group {*}$ids] [list check_xack $name $group $ids]]
 }
-proc random_xclaim {} {
-    set name [random_grouped]
+proc random_xclaim {{from random_grouped}} {
+    set name [$from]
     set group [random_group $name]
     set consumer [pick $::consumer_names]
     set min_idle [pick [list 0 0 $::hour]]
@@ -101,8 +102,8 @@ proc random_xclaim {} {
     if {[rand_below 10] == 0} { set id [random_id $name]; lappend words LASTID $id; dict set options last $id }
     return [list $words [list check_xclaim $name $group $consumer $min_idle $ids $options]]
 }
-proc random_xpending {} {
-    set name [random_grouped]
+proc random_xpending {{from random_grouped}} {
+    set name [$from]
     set group [random_group $name]
     if {[rand_below 3] == 0} { return [list [list XPENDING $name $group] [list check_pending_summary $name $group]] }
     set words [list XPENDING $name $group]
@@ -116,16 +117,16 @@ proc random_xpending {} {
     if {$consumer ne ""} { lappend words $consumer }
     return [list $words [list check_pending_range $name $group $min_idle $from $to $count $consumer]]
 }
-proc random_group_write {} {
+proc random_group_write {{from random_grouped}} {
     switch [rand_below 16] {
-        0 - 1 { return [random_xgroup] }
-        2 - 3 - 4 - 5 - 6 - 7 - 8 { return [random_readgroup] }
-        9 - 10 - 11 - 12 { return [random_xack] }
+        0 - 1 { return [random_xgroup $from] }
+        2 - 3 - 4 - 5 - 6 - 7 - 8 { return [random_readgroup $from] }
+        9 - 10 - 11 - 12 { return [random_xack $from] }
     }
-    return [random_xclaim]
+    return [random_xclaim $from]
 }
-proc random_group_read {} {
-    set name [random_grouped]
+proc random_group_read {{from random_grouped}} {
+    set name [$from]
     switch [rand_below 4] {
         0 {
             if {[rand_below 2]} { return [list [list XGROUP STATS $name] [list check_group_stats $name]] }
@@ -133,15 +134,28 @@ proc random_group_read {} {
         }
         1 { set group [random_group $name]; return [list [list XINFO CONSUMERS $name $group] [list check_consumer_info $name $group]] }
     }
-    return [random_xpending]
+    return [random_xpending $from]
 }
 
 # ---- the model's groups ----
 
-proc has_group {name group} { return [expr {[dict exists $::heads $name] && [dict exists [head $name groups] $group]}] }
-proc group_get {name group args} { return [dict get [head $name groups] $group {*}$args] }
-proc group_set {name group args} { dict set ::heads $name groups $group {*}$args }
-proc group_unset {name group args} { dict unset ::heads $name groups $group {*}$args }
+# Those of streams are with their heads.
+proc groups_of {name} {
+    if {[is_virtual $name]} { return [field_or_empty $::virtuals $name] }
+    if {![dict exists $::heads $name]} { return {} }
+    return [head $name groups]
+}
+proc set_groups {name groups} {
+    if {[is_virtual $name]} { dict set ::virtuals $name $groups } else { dict set ::heads $name groups $groups }
+}
+proc has_group {name group} { return [dict exists [groups_of $name] $group] }
+proc group_get {name group args} { return [dict get [groups_of $name] $group {*}$args] }
+proc group_set {name group args} {
+    if {[is_virtual $name]} { dict set ::virtuals $name $group {*}$args } else { dict set ::heads $name groups $group {*}$args }
+}
+proc group_unset {name group args} {
+    if {[is_virtual $name]} { dict unset ::virtuals $name $group {*}$args } else { dict unset ::heads $name groups $group {*}$args }
+}
 proc pend {name group id consumer delivered deliveries} {
     group_set $name $group pending $id [list $consumer $delivered $deliveries]
 }
@@ -154,6 +168,7 @@ proc pending_ids {name group {consumer ""}} {
 }
 proc entry_with_id {name id} {
     set key [id_key $id]
+    if {[is_virtual $name]} { return [log_event_with $id] }
     foreach s [stream_events $name] { if {[event_field $s key] == $key} { return $s } }
     return ""
 }
@@ -175,10 +190,19 @@ proc check_create {name group id make words reply} {
     }
     if {[has_group $name $group]} { expect_error BUSYGROUP* $reply "XGROUP CREATE of $group"; return }
     expect OK $reply [shorten $words]
-    make_stream $name
-    set last [expr {$id eq "\$" ? [head $name last] : [key_id [id_key $id]]}]
-    group_set $name $group [dict create last $last consumers {} pending {} exact [expr {$id ne "\$" && [id_key $id] == 0}]]
+    if {[is_virtual $name]} {
+        group_set $name $group [dict create last [log_position $id] consumers {} pending {} looked 0 maybe {}]
+    } else {
+        make_stream $name
+        set exact [expr {$id ne "\$" && [id_key $id] == 0}]
+        group_set $name $group [dict create last [position_of $name $id] consumers {} pending {} exact $exact]
+    }
     hard
+}
+# The position that an id stands for.
+proc position_of {name id} {
+    if {$id eq "\$"} { return [head $name last] }
+    return [key_id [id_key $id]]
 }
 # Of the subcommands that need the key: whether it is not there.
 proc no_key {name reply what} {
@@ -186,6 +210,11 @@ proc no_key {name reply what} {
     if {[key_type $name] ne "none"} { return 0 }
     expect_error "ERR The XGROUP subcommand requires the key to exist*" $reply $what
     return 1
+}
+# By hand: then Redis' lag may not be known.
+proc move_group {name group id} {
+    group_set $name $group last $id
+    group_set $name $group exact 0
 }
 proc check_destroy {name group words reply} {
     if {[no_key $name $reply [shorten $words]]} return
@@ -198,8 +227,7 @@ proc check_destroy {name group words reply} {
 proc check_setid {name group id words reply} {
     if {[no_key $name $reply [shorten $words]] || [no_group $name $group $reply]} return
     expect OK $reply [shorten $words]
-    group_set $name $group last [expr {$id eq "\$" ? [head $name last] : [key_id [id_key $id]]}]
-    group_set $name $group exact 0
+    if {[is_virtual $name]} { move_in_log $name $group [log_position $id] } else { move_group $name $group [position_of $name $id] }
     hard
 }
 proc check_createconsumer {name group consumer words reply} {
@@ -229,7 +257,7 @@ proc check_new {name group consumer count no_ack got} {
         return
     }
     if {[llength $found] == 0} { fail "XREADGROUP $name $group: nothing should have come, but [shorten $got]" }
-    check_entries $found $got "XREADGROUP $name $group"
+    check_entries $name $found $got "XREADGROUP $name $group"
     set now [clock milliseconds]
     foreach s $found {
         set id [event_field $s entry_id]
@@ -248,7 +276,7 @@ proc check_history {name group consumer after count got} {
     foreach id $ids {
         set s [entry_with_id $name $id]
         if {$s eq ""} { lappend want [list $id ""]; continue }
-        lappend want [entry_of $s]
+        lappend want [entry_in $name $s]
         pend $name $group $id $consumer $now [expr {[lindex [group_get $name $group pending $id] 2] + 1}]
     }
     expect $want $got "XREADGROUP $name $group $consumer: history after $after"
@@ -257,13 +285,23 @@ proc check_readgroup {group consumer names ids count no_ack words reply} {
     foreach name $names { if {[no_group $name $group $reply]} return }
     set got {}
     foreach pair [served $reply] { dict set got {*}$pair }
-    foreach name $names id $ids {
+    # Then what has not come of a virtual stream may be there all the same.
+    set others [expr {[dict size $got] > 0 || "BLOCK" in $words}]
+    # Two steps: whoever has to wait has made the consumer before.
+    foreach name $names {
         soften $name
         add_consumer $name $group $consumer
+    }
+    foreach name $names { soften $name }
+    foreach name $names id $ids {
         set has [field_or_empty $got $name]
         dict unset got $name
         if {$id eq ">" || $id eq "18446744073709551615-18446744073709551615"} {
-            check_new $name $group $consumer $count $no_ack $has
+            if {[is_virtual $name]} {
+                check_new_of_log $name $group $consumer $count $no_ack $has $others
+            } else {
+                check_new $name $group $consumer $count $no_ack $has
+            }
         } else {
             if {$has eq ""} { fail "XREADGROUP $name: no history came" }
             check_history $name $group $consumer $id $count $has
@@ -299,6 +337,7 @@ proc claim_one {name group consumer id min_idle options} {
         set row [dict get $pending $id]
         if {![is_idle $row $min_idle]} { return "" }
     } elseif {[dict exists $options force]} {
+        if {[is_virtual $name] && ![is_selected $name $s]} { return "" }
         set row [list "" 0 1]
     } else {
         return ""
@@ -312,25 +351,30 @@ proc claim_one {name group consumer id min_idle options} {
     pend $name $group $id $consumer [expr {$now - ([dict exists $options idle] ? [dict get $options idle] : 0)}] $deliveries
     return $s
 }
-proc check_claimed {sequences just_id reply what} {
-    if {!$just_id} { tailcall check_entries $sequences $reply $what }
-    expect [lmap s $sequences {event_field $s entry_id}] $reply $what
+proc check_claimed {name sequences just_id reply what} {
+    if {!$just_id} { tailcall check_entries $name $sequences $reply $what }
+    expect [lmap s $sequences {id_in $name $s}] $reply $what
 }
 proc check_xclaim {name group consumer min_idle ids options words reply} {
     if {[no_group $name $group $reply]} return
     if {[lindex $reply 0] eq "error"} { fail "[shorten $words]: [lindex $reply 1]" }
     soften $name
     add_consumer $name $group $consumer
-    if {[dict exists $options last] && [id_key [dict get $options last]] > [id_key [group_get $name $group last]]} {
-        group_set $name $group last [key_id [id_key [dict get $options last]]]
-        group_set $name $group exact 0
+    if {[dict exists $options last]} {
+        set last [dict get $options last]
+        if {[is_virtual $name]} {
+            set last [log_position $last]
+            if {$last > [group_get $name $group last]} { move_in_log $name $group $last }
+        } elseif {[id_key $last] > [id_key [group_get $name $group last]]} {
+            move_group $name $group [key_id [id_key $last]]
+        }
     }
     set claimed {}
     foreach id $ids {
         set s [claim_one $name $group $consumer [key_id [id_key $id]] $min_idle $options]
         if {$s ne ""} { lappend claimed $s }
     }
-    check_claimed $claimed [dict exists $options just_id] $reply [shorten $words]
+    check_claimed $name $claimed [dict exists $options just_id] $reply [shorten $words]
 }
 proc check_xautoclaim {name group consumer min_idle start count just_id words reply} {
     if {[no_group $name $group $reply]} return
@@ -346,6 +390,8 @@ proc check_xautoclaim {name group consumer min_idle start count just_id words re
         if {[id_key $id] < [bound_key $start 0]} continue
         if {$tries == 0 || $count == 0} { set cursor $id; break }
         incr tries -1
+        # Of a virtual stream nobody knows that it is gone who has not read it.
+        if {[is_virtual $name] && ![is_idle [group_get $name $group pending $id] $min_idle]} continue
         if {[entry_with_id $name $id] eq ""} {
             group_unset $name $group pending $id
             lappend gone $id
@@ -359,7 +405,7 @@ proc check_xautoclaim {name group consumer min_idle start count just_id words re
     }
     lassign [lindex $reply 1] said_cursor entries said_gone
     assert_equal $cursor [lindex $said_cursor 1] "[shorten $words]: cursor"
-    check_claimed $claimed $just_id $entries [shorten $words]
+    check_claimed $name $claimed $just_id $entries [shorten $words]
     expect $gone $said_gone "[shorten $words]: entries that are gone"
 }
 
@@ -401,10 +447,11 @@ proc check_pending_range {name group min_idle from to count consumer words reply
 proc group_backlog {name group} { return [llength [entries_beyond $name [id_key [group_get $name $group last]]]] }
 proc check_one_group {name group info} {
     set what "XINFO GROUPS $name: $group"
-    foreach {field want} [list consumers [dict size [group_get $name $group consumers]] pending [dict size [group_get $name $group pending]] \
-            last-delivered-id [group_get $name $group last]] {
+    foreach {field want} [list consumers [dict size [group_get $name $group consumers]] pending [dict size [group_get $name $group pending]]] {
         assert_equal $want [field $info $field] "$what: $field"
     }
+    if {[is_virtual $name]} { tailcall check_log_position $name $group $info $what }
+    assert_equal [group_get $name $group last] [field $info last-delivered-id] "$what: last-delivered-id"
     set lag [field $info lag]
     # Where ids were deleted or moved by hand, Redis' lag may not be known, or be wrong.
     if {![head $name plain] || ![group_get $name $group exact]} return
@@ -413,6 +460,7 @@ proc check_one_group {name group info} {
 proc check_one_stats {name group info} {
     set what "XGROUP STATS $name: $group"
     assert_equal [dict size [group_get $name $group pending]] [field $info pending] "$what: pending"
+    if {[is_virtual $name]} { tailcall check_log_backlog $name $group [field $info backlog] $what }
     set backlog [group_backlog $name $group]
     assert_equal $backlog [field $info backlog] "$what: backlog"
     assert_equal [expr {$backlog == 0}] [expr {[field $info backlog-oldest-ms] eq ""}] "$what: backlog-oldest-ms"
@@ -423,7 +471,7 @@ proc check_all_groups {what check_one name words reply} {
     if {[key_type $name] eq "none"} { expect_error "ERR no such key" $reply $what; return }
     if {[lindex $reply 0] eq "error"} { fail "[shorten $words]: [lindex $reply 1]" }
     set got [untyped $reply]
-    assert_equal [lsort [dict keys [head $name groups]]] [lmap info $got {field $info name}] "$what $name"
+    assert_equal [lsort [dict keys [groups_of $name]]] [lmap info $got {field $info name}] "$what $name"
     foreach info $got { $check_one $name [field $info name] $info }
 }
 proc check_group_info {name words reply} { check_all_groups "XINFO GROUPS" check_one_group $name $words $reply }
@@ -440,7 +488,7 @@ proc check_consumer_info {name group words reply} {
 
 # Whether the server's groups of a stream are these.
 proc groups_are {c name groups} {
-    dict set ::heads $name groups $groups
+    set_groups $name $groups
     return [expr {![catch {check_groups $c $name} ::unlike]}]
 }
 proc check_groups {c name} {
@@ -448,7 +496,7 @@ proc check_groups {c name} {
     check_group_info $name [list XINFO GROUPS $name] [$c read_typed]
     $c send XGROUP STATS $name
     check_group_stats $name [list XGROUP STATS $name] [$c read_typed]
-    foreach group [dict keys [head $name groups]] {
+    foreach group [dict keys [groups_of $name]] {
         $c send XINFO CONSUMERS $name $group
         check_consumer_info $name $group [list XINFO CONSUMERS $name $group] [$c read_typed]
         set words [list XPENDING $name $group - + 1000000]
@@ -459,19 +507,18 @@ proc check_groups {c name} {
 # Deliveries that no later reply made certain may be lost: the newest first. Goes back to where the
 # server is; it must be one of those places.
 proc adopt_groups {c} {
-    set now $::heads
     set steps $::soft
     while {1} {
         set same 1
         foreach name [lsort -unique [lmap step $::soft {lindex $step 0}]] {
-            if {![dict exists $::heads $name]} continue
-            if {![groups_are $c $name [head $name groups]]} { set same 0; break }
+            if {![is_virtual $name] && ![dict exists $::heads $name]} continue
+            if {![groups_are $c $name [groups_of $name]]} { set same 0; break }
         }
         if {$same} break
         if {[llength $steps] == 0} { fail "after a crash the groups of $name are as they never were: $::unlike" }
         lassign [lindex $steps end] name groups
         set steps [lrange $steps 0 end-1]
-        dict set ::heads $name groups $groups
+        set_groups $name $groups
         incr ::undelivered
     }
     hard

@@ -11,14 +11,17 @@
 #   keys.tcl           deleting, renaming, deadlines, strings, ETRUNCATE, EERASE, EDELETE
 #   transactions.tcl   MULTI and EXEC over all of them
 #   fault_round.tcl    faults of the disk
+#   virtual.tcl        streams that are selections of the log, and their groups
 #   beside.tcl         a second reader, beside whoever writes
 #
 # A command is {words check}: check is called with the words and the typed reply.
 
 set log {}       ;# events (dicts) by sequence; "" once they are gone
 set learned 0    ;# events below it have been read back
+set times {}     ;# when each was recorded, by sequence, gone ones too; "" where no reply has told
 set streams {}   ;# name -> sequences by version, gone ones too
 set heads {}     ;# name -> dict: last (entry id), deleted (id), added, plain, groups (name -> group)
+set virtuals {}  ;# name of a virtual stream -> groups
 set strings {}   ;# name -> value
 set deadlines {} ;# name -> ms since 1970
 set ids {}       ;# client-made event id -> sequence
@@ -46,7 +49,7 @@ proc by_id {a b} {
 # ---- keys ----
 
 proc key_type {name} {
-    if {[dict exists $::heads $name]} { return stream }
+    if {[dict exists $::heads $name] || [is_virtual $name]} { return stream }
     return [expr {[dict exists $::strings $name] ? "string" : "none"}]
 }
 proc key_names {} { return [concat [dict keys $::heads] [dict keys $::strings]] }
@@ -57,7 +60,7 @@ proc make_stream {name} {
 }
 proc drop_key {name} {
     if {[dict exists $::heads $name]} {
-        foreach sequence [dict get $::streams $name] { lset ::log $sequence "" }
+        foreach sequence [dict get $::streams $name] { event_gone $sequence }
         dict unset ::streams $name
         dict unset ::heads $name
     }
@@ -75,7 +78,9 @@ proc rename_key {from to} {
     }
     if {![dict exists $::streams $to]} return
     foreach sequence [dict get $::streams $to] {
-        if {[lindex $::log $sequence] ne ""} { lset ::log $sequence [dict replace [lindex $::log $sequence] stream $to] }
+        if {[lindex $::log $sequence] eq ""} continue
+        lset ::log $sequence [dict replace [lindex $::log $sequence] stream $to]
+        note_brought_in $sequence $from
     }
 }
 
@@ -125,9 +130,12 @@ proc model_add {name options reply {given 0}} {
     dict set ::heads $name last $id
     dict set ::heads $name added [expr {[head $name added] + 1}]
     lappend ::log $e
+    lappend ::times ""
     hard
 }
-proc event_gone {sequence} { lset ::log $sequence "" }
+proc event_gone {sequence} {
+    lset ::log $sequence ""
+}
 # Takes away what a stream has below a version. Returns how many events that were.
 proc trim_below {name version} {
     set n 0
@@ -153,7 +161,7 @@ proc id_is_there {id} { return [expr {[dict exists $::ids $id] && [lindex $::log
 # A reply that waited for the disk: all before it is durable.
 proc hard {} { set ::soft {} }
 # Call it before groups of the stream change by a delivery.
-proc soften {name} { lappend ::soft [list $name [head $name groups]] }
+proc soften {name} { lappend ::soft [list $name [groups_of $name]] }
 
 # ---- replies ----
 

@@ -3,7 +3,7 @@
 
 # Inside a transaction: what changes something, some reads, and appends with expected versions.
 proc random_queued {} {
-    switch [rand_below 12] {
+    switch [rand_below 13] {
         0 - 1 - 2 { return [random_xadd] }
         3 - 4 - 5 { return [plain_append] }
         6 { return [random_xack] }
@@ -11,6 +11,7 @@ proc random_queued {} {
         8 { return [random_entry_write] }
         9 { return [random_group_write] }
         10 { return [random_key_write] }
+        12 { return [random_virtual_queued] }
         11 { return [expr {[rand_below 2] ? [random_entry_read] : [random_group_read]}] }
     }
 }
