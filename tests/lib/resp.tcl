@@ -85,6 +85,12 @@ oo::class create Client {
         set pushes [lassign $pushes first]
         return $first
     }
+    # The push messages that came before the last reply.
+    method pushed {} {
+        set all $pushes
+        set pushes {}
+        return $all
+    }
     # Reads n bytes, whatever they are.
     method bytes {n} { return [my Bytes $n] }
 

@@ -102,6 +102,7 @@ proc beside_held {send} {
     try {
         uplevel 1 $send
         for {set n [expr {1 + [rand_below 4]}]} {$n > 0} {incr n -1} { read_beside }
+        subscribers_know_no_more
     } finally { no_fault }
     beside_step 0
     if {[llength $::beside_waiting]} { beside_fail "told of what is not durable" }

@@ -207,6 +207,7 @@ proc check_xadd {name options id fields words reply} {
     model_add $name $event [dict create entry_id [lindex $reply 1]] [expr {$id ne "*"}]
     if {[dict exists $options max_len]} { trim_oldest $name [expr {[llength [stream_events $name]] - [dict get $options max_len]}] }
     if {[dict exists $options min_id]} { trim_before $name [dict get $options min_id] }
+    note_frame [expr {[llength $::log] - 1}]
 }
 # Takes away what is before an id; returns how many.
 proc trim_before {name id} {

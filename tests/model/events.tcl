@@ -262,6 +262,7 @@ proc check_group {events words reply} {
         assert_equal $name [field $e stream_id]
         model_add $name $options $e
     }
+    note_frame $sequence
     if {$with_id == [llength $events]} { lappend ::repeatable [list $words $map $events] }
 }
 

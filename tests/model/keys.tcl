@@ -143,6 +143,7 @@ proc check_eerase {sequence words reply} {
     foreach key {payload metadata} { dict set e $key "" }
     if {[dict exists $e fields]} { dict set e fields {} }
     dict set e erased 1
+    touch $sequence
     lset ::log $sequence $e
     hard
 }

@@ -12,6 +12,7 @@
 #   transactions.tcl   MULTI and EXEC over all of them
 #   fault_round.tcl    faults of the disk
 #   virtual.tcl        streams that are selections of the log, and their groups
+#   subscribers.tcl    EREAD, and subscribers beside the batches
 #   beside.tcl         a second reader, beside whoever writes
 #
 # A command is {words check}: check is called with the words and the typed reply.
@@ -81,6 +82,7 @@ proc rename_key {from to} {
         if {[lindex $::log $sequence] eq ""} continue
         lset ::log $sequence [dict replace [lindex $::log $sequence] stream $to]
         note_brought_in $sequence $from
+        touch $sequence
     }
 }
 
@@ -134,6 +136,7 @@ proc model_add {name options reply {given 0}} {
     hard
 }
 proc event_gone {sequence} {
+    if {[lindex $::log $sequence] ne ""} { touch $sequence }
     lset ::log $sequence ""
 }
 # Takes away what a stream has below a version. Returns how many events that were.

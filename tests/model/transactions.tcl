@@ -38,6 +38,7 @@ proc check_queued {words reply} { expect QUEUED $reply [shorten $words] }
 
 proc check_exec {commands words reply} {
     lassign $reply type value
+    set first [llength $::log]
     if {$type ne "error"} {
         if {$type ne "array" || [llength $value] != [llength $commands]} { fail "EXEC of [llength $commands]: [shorten $reply]" }
         foreach command $commands one $value {
@@ -45,6 +46,7 @@ proc check_exec {commands words reply} {
             if {[lindex $one 0] eq "error" && [string match {WRONGVER*} [lindex $one 1]]} { fail "in EXEC: [shorten $queued]: [lindex $one 1]" }
             if {[catch {{*}$check $queued $one} message options]} { return -options $options "in EXEC: [shorten $queued]\n  $message" }
         }
+        note_frame $first
         return
     }
     # Which command it was must be right, and what it says, had those before it been done.
