@@ -13,6 +13,7 @@
 #   fault_round.tcl    faults of the disk
 #   virtual.tcl        streams that are selections of the log, and their groups
 #   subscribers.tcl    EREAD, and subscribers beside the batches
+#   named.tcl          checkpoints and views
 #   beside.tcl         a second reader, beside whoever writes
 #
 # A command is {words check}: check is called with the words and the typed reply.

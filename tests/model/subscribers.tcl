@@ -7,7 +7,7 @@
 #
 # A subscriber is a dict: client, resp, id, words (of ESUBSCRIBE, FROM left out), selector, next (the position up to
 # which it was told), since (the batch before which it was looked at last), began (the one before which it subscribed),
-# fields ("": maps), window ("": none), unacked (cursors), checkpoint ("": none), acked (where that
+# fields ("": maps), window ("": none), unacked (cursors), view ("": none), checkpoint ("": none), acked (where that
 # stands at least; "": nothing was acknowledged).
 
 set subscriber_count 4
@@ -144,14 +144,26 @@ proc subscribe_all {} {
 }
 proc lose_subscribers {} { dict for {n subscriber} $::subscribers { catch {[dict get $subscriber client] destroy} } }
 
+# The pattern is one more STREAM, which cannot stand beside that of a view.
+proc random_usable_view {} {
+    set names [lmap name [dict keys $::views] {if {[dict exists $::views $name stream]} continue; set name}]
+    return [expr {[llength $names] ? [pick $names] : ""}]
+}
 proc subscribe_anew {n} {
     set words {}
     set selector [dict create]
     if {[rand_below 2]} { lassign [random_selector 0] words selector }
     set pattern [pick {* * * * order-* x-* x-1}]
     if {$pattern ne "*" || [dict exists $selector stream]} { dict lappend selector stream $pattern }
-    set subscriber [dict create resp [pick {3 3 2}] selector $selector fields "" window "" checkpoint "" client "" id "" timeline "" next 0 acked "" \
+    set subscriber [dict create resp [pick {3 3 2}] selector $selector fields "" window "" view "" checkpoint "" client "" id "" timeline "" next 0 acked "" \
         unacked {} since 0 began 0]
+    set view [expr {[rand_below 3] ? "" : [random_usable_view]}]
+    if {$view ne ""} {
+        set pattern *
+        set words [list VIEW $view]
+        dict set subscriber view $view
+        dict set subscriber selector [dict get $::views $view]
+    }
     set words [list $pattern {*}$words]
     if {[rand_below 3]} {
         dict set subscriber fields [random_chosen]
@@ -197,6 +209,11 @@ proc subscribe_again {n} {
     set subscriber [dict get $::subscribers $n]
     incr ::subscribed_again
     set checkpoint [dict get $subscriber checkpoint]
+    set view [dict get $subscriber view]
+    if {$view ne "" && (![dict exists $::views $view] || ![same_selector [dict get $::views $view] [dict get $subscriber selector]])} {
+        subscribe_anew $n
+        return
+    }
     set acked [dict get $subscriber acked]
     if {$acked ne "" && [rand_below 2]} {
         # What it has acknowledged is there; the server may have moved on over what is not for it.
@@ -294,7 +311,7 @@ proc talk {n commands} {
         return
     }
     set replies {}
-    while {[lindex [set message [$c read]] 0] ne "pong"} {
+    while {[string tolower [lindex [set message [$c read]] 0]] ne "pong"} {
         if {$message eq "OK"} { lappend replies $message } else { message_came $n $message }
     }
     assert_equal [llength $commands] [llength $replies] "replies to $commands"
@@ -347,7 +364,8 @@ proc look_at_subscribers {} {
         5 {
             look_at_subscriber $n
             if {[rand_below 3] == 0} {
-                catch {[dict get $::subscribers $n client] destroy}
+                talk $n [list [list EUNSUBSCRIBE [dict get $::subscribers $n id]]]
+                [dict get $::subscribers $n client] destroy
                 if {[rand_below 3]} { subscribe_again $n } else { subscribe_anew $n }
             }
         }
