@@ -1,7 +1,7 @@
 # The crash test's consumers: coroutines that read and acknowledge in groups until their
 # connection breaks.
 #
-#   shared   three consumers, that also read what they have pending again and claim each other's
+#   shared   three consumers, on the streams and on the virtual stream that has all of them, that also read what they have pending again and claim each other's
 #   work     one consumer a stream, which for each entry adds one to another stream in the same
 #            transaction as its XACK: exactly once, whatever happens
 
@@ -19,13 +19,13 @@ proc note_group {stream group there reply} {
 proc forget_round {} {
     foreach name {acked_ids maybe_ids delivered} {
         upvar #0 $name of
-        foreach stream $::entry_streams {
+        foreach stream $::group_streams {
             foreach group $::group_names { set of([list $stream $group]) [dict create] }
         }
     }
 }
 proc make_groups {c} {
-    foreach stream $::entry_streams {
+    foreach stream $::group_streams {
         foreach group $::group_names {
             $c XGROUP CREATE $stream $group 0 MKSTREAM
             set ::finished([list $stream $group]) [dict create]
@@ -88,10 +88,10 @@ proc consumer {name} {
     try {
         while {1} {
             switch [rand_below 8] {
-                0 { set got [read_pending $c shared $name $::entry_streams] }
-                1 { set got [claim $c shared $name [pick $::entry_streams]] }
-                2 { set got [read_new $c shared $name [list [pick $::entry_streams]]] }
-                default { set got [read_new $c shared $name $::entry_streams] }
+                0 { set got [read_pending $c shared $name $::group_streams] }
+                1 { set got [claim $c shared $name [pick $::group_streams]] }
+                2 { set got [read_new $c shared $name [list [pick $::group_streams]]] }
+                default { set got [read_new $c shared $name $::group_streams] }
             }
             set flight [make_acks shared $got]
             set out ""

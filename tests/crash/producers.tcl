@@ -11,7 +11,8 @@ set refused {}         ;# tags that must not be there
 set unknown {}         ;# commands with ids whose reply never came: sent again next round
 array set trimmed_tags {} ;# tag -> k: it went to trim-k
 set next_id 0          ;# of the entries whose ids the producer makes
-set entry_streams {x-0 x-1 x-2 x-3} ;# those that groups read
+set entry_streams {x-0 x-1 x-2 x-3} ;# those that groups read, each ...
+set group_streams [concat $entry_streams @category:x] ;# ... and all of them as one
 
 proc new_tag {} { return t[incr ::next_tag] }
 

@@ -51,7 +51,8 @@ proc verify_event {e} {
     if {[info exists event_at($tag)] || [info exists trim_at($tag)]} { fail "$tag is there twice, the second time at sequence $seq in $stream" }
     set place [list $seq $stream [field $e stream_version] [field $e event_id] [field $e entry_id] [field $e timestamp] [field $e transaction_id]]
     if {[is_trimmed $stream]} { set trim_at($tag) $place } else { set event_at($tag) $place }
-    if {$stream in $::entry_streams} { lappend ::new_entries $stream [field $e entry_id] }
+    if {$stream in $::entry_streams} { lappend ::new_entries $stream [field $e entry_id] @category:x [field $e recorded]-$seq }
+    note_projected $seq $stream $payload
     if {[regexp {^out-(.*)$} $stream all source] && [regexp {"source":"([^"]+)"} $payload all id]} {
         if {[dict exists $::outputs [list $source $id]]} { fail "the worker's transaction for $source $id is there twice" }
         dict set ::outputs [list $source $id] 1
@@ -161,6 +162,8 @@ proc verify {c} {
     }
     verify_samples $c
     verify_groups $c
+    verify_projection $c
+    verify_subscriber $c
     set n [expr {[llength $acked] / 2}]
     incr ::total_acked $n
     set acked {}
