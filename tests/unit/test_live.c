@@ -257,7 +257,7 @@ TEST(who_waits_for_the_same_as_others_takes_no_room) {
     unsigned n = 0;
     live_init(l);
     struct selector *s, *another;
-    while (s = heavy_selector(n), live_has_room(l, s)) {
+    while (s = heavy_selector(n), live_has_room(l, s, NULL)) {
         live_watch(l, m, s, &watchers[n++]);
         selector_unref(s);
         CHECK(n < ARRAY_LEN(watchers));
@@ -266,12 +266,12 @@ TEST(who_waits_for_the_same_as_others_takes_no_room) {
     size_t weight = l->weight;
     for (unsigned i = 0; i < 5; i++) {
         another = heavy_selector(i);
-        CHECK(live_has_room(l, another));
+        CHECK(live_has_room(l, another, NULL));
         live_watch(l, m, another, &watchers[n + i]);
         selector_unref(another);
     }
     CHECK_INT(l->weight, weight);
-    CHECK(!live_has_room(l, s));
+    CHECK(!live_has_room(l, s, NULL));
     selector_unref(s);
     live_clear(l);
 }
