@@ -201,13 +201,13 @@ bool selector_kind_passes(const struct selector *s, enum selector_kind kind, str
     return false;
 }
 
-static bool holds_letters(struct str name) {
+bool selector_is_of_letters(struct str name) {
     const size_t n = sizeof DEAD_LETTERS - 1;
     return name.len >= n && memcmp(name.ptr, DEAD_LETTERS, n) == 0;
 }
 
 bool selector_name_passes(const struct selector *s, struct str name) {
-    return !(s->without_letters && holds_letters(name)) &&
+    return !(s->without_letters && selector_is_of_letters(name)) &&
            selector_kind_passes(s, SELECT_CATEGORY, stream_category(name)) &&
            selector_kind_passes(s, SELECT_STREAM, name);
 }

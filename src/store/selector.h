@@ -54,6 +54,7 @@ struct selector_draft {
 };
 /* How the name of a stream of dead letters begins. */
 #define DEAD_LETTERS "dlq:"
+bool selector_is_of_letters(struct str name_or_pattern);
 /* One more alternative. The bytes stay the caller's until selector_create. */
 void selector_draft_add(struct selector_draft *d, enum selector_kind kind, struct str value);
 /* The earliest and the latest of several. */

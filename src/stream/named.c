@@ -2,6 +2,7 @@
 #include "stream/named.h"
 
 #include "base/alloc.h"
+#include "store/selector.h"
 #include "stream/internal.h"
 
 #define CLOCK_LOOK_AT    64    /* that may not go */
@@ -13,6 +14,18 @@ struct named_load {
     struct model *model;
     struct named *named;
 };
+
+/* The selector of a view's version. */
+struct view_made {
+    struct list node; /* named_values.made */
+    struct named *of;
+    const struct named_version *version;
+    struct selector *selector; /* a reference */
+};
+
+static size_t made_bytes(const struct selector *s) {
+    return sizeof(struct view_made) + s->size;
+}
 
 /* ---- making and freeing ---- */
 
@@ -63,7 +76,19 @@ static struct named_version *version_create(struct model *m, struct named *n, ui
     return v;
 }
 
+static void drop_made(struct model *m, struct named *n) {
+    struct view_made *made = n->made;
+    n->made = NULL;
+    list_remove(&made->node);
+    m->named.made_bytes -= made_bytes(made->selector);
+    unaccount(m, made_bytes(made->selector));
+    selector_unref(made->selector);
+    free(made);
+}
+
 static void version_free(struct model *m, struct named_version *v) {
+    struct named *n = v->of;
+    if (n->class == NAMED_VIEW && n->made != NULL && n->made->version == v) drop_made(m, n);
     list_remove(&v->order);
     unaccount(m, sizeof *v + v->len);
     free(v);
@@ -130,6 +155,7 @@ void named_init(struct model *m) {
     list_init(&all->order);
     list_init(&all->waiting);
     list_init(&all->woken);
+    list_init(&all->made);
     store_take_views(m->store, &views);
     for (size_t i = 0; i < views.count; i++) {
         struct named *n = create(m, NAMED_VIEW, views.items[i].name);
@@ -141,7 +167,7 @@ void named_init(struct model *m) {
 static void clear_one(struct hash_node *h, void *arg) {
     struct named *n = CONTAINER_OF(h, struct named, node);
     while (!list_empty(&n->waiters)) list_remove(n->waiters.next);
-    free(n->load);
+    if (n->class != NAMED_VIEW) free(n->load);
     destroy(arg, n);
 }
 
@@ -237,9 +263,14 @@ bool named_flushed(const struct model *m, enum named_class class, uint64_t since
     return since < flush_as_of(m, class, frame);
 }
 
-bool named_value(const struct model *m, const struct named *n, uint64_t frame, struct str *value) {
-    const struct named_version *v = n->newest;
+static struct named_version *version_at(const struct named *n, uint64_t frame) {
+    struct named_version *v = n->newest;
     while (v->frame > frame && v->older != NULL) v = v->older;
+    return v;
+}
+
+bool named_value(const struct model *m, const struct named *n, uint64_t frame, struct str *value) {
+    const struct named_version *v = version_at(n, frame);
     *value = str_of(v->value, v->len);
     return !v->gone && !named_flushed(m, n->class, v->frame, frame);
 }
@@ -330,6 +361,29 @@ void named_view_unuse(struct model *m, struct named *view) {
     assert(view->users > 0);
     view->users--;
     forget_view(m, view);
+}
+
+struct selector *named_made(struct model *m, struct named *n, uint64_t frame) {
+    assert(n->class == NAMED_VIEW);
+    if (n->made == NULL || n->made->version != version_at(n, frame)) return NULL;
+    list_remove(&n->made->node);
+    list_append(&m->named.made, &n->made->node);
+    return n->made->selector;
+}
+
+void named_keep_made(struct model *m, struct named *n, uint64_t frame, struct selector *selector) {
+    struct named_values *all = &m->named;
+    assert(n->class == NAMED_VIEW);
+    if (n->made != NULL) drop_made(m, n);
+    while (!list_empty(&all->made) && all->made_bytes + made_bytes(selector) > VIEWS_MADE_MAX)
+        drop_made(m, LIST_ENTRY(all->made.next, struct view_made, node)->of);
+    n->made = xcalloc(1, sizeof *n->made);
+    n->made->of = n;
+    n->made->version = version_at(n, frame);
+    n->made->selector = selector_ref(selector);
+    list_append(&all->made, &n->made->node);
+    all->made_bytes += made_bytes(selector);
+    account(m, made_bytes(selector));
 }
 
 /* ---- watching ---- */

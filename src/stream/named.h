@@ -24,6 +24,7 @@ struct waiter;
 
 #define VIEWS_MAX       10000
 #define VIEWS_BYTES_MAX ((size_t)64 << 20) /* of all their selectors, as text */
+#define VIEWS_MADE_MAX  ((size_t)4 << 20)  /* of what is kept that was made of the text, about */
 
 struct named_version {
     struct list order;           /* named_values.order, while its frame is not durable */
@@ -39,11 +40,14 @@ struct named {
     struct hash_node node;        /* named_values.tables[class] */
     struct list clock;            /* named_values.present or .absent; in neither: LOADING, a view */
     struct named_version *newest; /* NULL: it is being loaded */
-    struct named_load *load;
+    union {
+        struct named_load *load; /* a checkpoint's */
+        struct view_made *made;  /* a view's: what is kept of named_keep_made; NULL: nothing */
+    };
     struct list waiters;   /* for the load: struct waiter (stream/model.h) */
     struct heap *watchers; /* struct named_watcher, by position; NULL: nobody watches */
     unsigned pins;         /* somebody needs it to stay */
-    unsigned users;        /* of a view: subscriptions and groups in memory that select by it */
+    unsigned users;        /* of a view: subscriptions that select by it (named_view_use) */
     uint16_t name_len;
     uint8_t class;
     bool touched;   /* since the clock hand passed it */
@@ -69,6 +73,8 @@ struct named_values {
     size_t bytes;          /* of all, which are also in the model's account */
     size_t view_count;     /* that exist, as of the newest */
     size_t view_bytes;     /* of their values */
+    struct list made;      /* struct view_made, the one that was used last at the end ... */
+    size_t made_bytes;     /* ... and what all of them take */
     uint64_t flush;        /* the last frame that was a FLUSH, since the start; 0: none */
     uint64_t flush_before; /* and the one before it */
 };
@@ -102,6 +108,10 @@ static inline void named_unpin(struct named *n) {
 /* What it was after `frame` (VIEW_NEWEST: now). false: nothing had the name. *value stays until it
  * is changed, or, of an earlier frame, until the turn's end. */
 bool named_value(const struct model *m, const struct named *n, uint64_t frame, struct str *value);
+/* The selector that a view is as a virtual stream, as of the frame: what was kept of it, borrowed.
+ * NULL: it has to be made of the text, and kept for those who come later. */
+struct selector *named_made(struct model *m, struct named *n, uint64_t frame);
+void named_keep_made(struct model *m, struct named *n, uint64_t frame, struct selector *selector);
 /* Whether what one of the class was as of `since` has gone with a FLUSH by `frame`. */
 bool named_flushed(const struct model *m, enum named_class class, uint64_t since, uint64_t frame);
 /* The last frame that has changed it, be it by a FLUSH. */
@@ -114,8 +124,8 @@ void named_set(struct model *m, struct named *n, struct str value);
 struct named *named_view(struct model *m, struct str name);
 
 /* A view is in use: EVIEW SET and DEL ask for FORCE then. Whoever keeps a selector that was made
- * from a view (a subscription, a group in memory) says so, and takes it back when it goes. NULL:
- * there is no such view. */
+ * from a view (a subscription) says so, and takes it back when it goes. NULL: there is no such
+ * view. (Groups of @view:NAME use it too: they are looked up by that name.) */
 struct named *named_view_use(struct model *m, struct str name);
 void named_view_unuse(struct model *m, struct named *view);
 

@@ -1,4 +1,4 @@
-# Virtual streams in the X commands: @all, @category:NAME, @type:PATTERN, @stream:PATTERN.
+# Virtual streams in the X commands: @all, @category:NAME, @type:PATTERN, @stream:PATTERN. (@view:NAME: virtual_views.tcl.)
 
 source [file join $::top tests lib faults.tcl]
 
@@ -204,15 +204,18 @@ set virtual_table {
 
 with_server {} {
     r XADD ok 1-1 a b
-    r XGROUP CREATE @category:order g 0
+    r EVIEW SET orders CATEGORY order
 
     test "Each command serves virtual names or refuses them; nothing of one that refuses is done" {
-        foreach {command want} $::virtual_table {
-            set words [lmap word $command {expr {$word eq "@" ? "@category:order" : $word}}]
-            if {$want ne "served"} {
-                assert_match $want [r err {*}$words] $words
-            } elseif {[catch {r {*}$words} error]} {
-                fail "$words: $error"
+        foreach name {@category:order @view:orders} {
+            r XGROUP CREATE $name g 0
+            foreach {command want} $::virtual_table {
+                set words [lmap word $command {expr {$word eq "@" ? $name : $word}}]
+                if {$want ne "served"} {
+                    assert_match $want [r err {*}$words] $words
+                } elseif {[catch {r {*}$words} error]} {
+                    fail "$words: $error"
+                }
             }
         }
         assert_equal {{1-1 {a b}}} [r XRANGE ok - +]
@@ -234,11 +237,12 @@ with_server {} {
     }
     test "Any other name that begins with @ is refused by every command that takes keys" {
         foreach {command want} $::virtual_table {
-            foreach name {@ @x @All @category: @type: @category @view:x} {
+            foreach name {@ @x @All @category: @type: @category @view: @View:orders} {
                 set words [lmap word $command {expr {$word eq "@" ? $name : $word}}]
                 assert_match "VIRTUAL unknown virtual stream '$name'*" [r err {*}$words] $words
             }
         }
+        assert_match "VIRTUAL unknown virtual stream '@view:vvv*@view:NAME" [r err XRANGE @view:[string repeat v 507] - +]
         foreach command {{XREAD STREAMS ok @x 0 0} {EXISTS ok @x} {XREADGROUP GROUP g c STREAMS @category:order @x > >}} {
             assert_match "VIRTUAL unknown*" [r err {*}$command]
         }

@@ -345,7 +345,7 @@ static void change_named(struct str name) {
         named_set(m, named_view(m, name), value);
 }
 
-/* It goes with its last group. */
+/* It goes with its last group, or they go with it. */
 static void change_virtual(struct stream *s) {
     if (s->state == STREAM_ABSENT) {
         CHECK_INT(model_create_virtual(m, s), ENTRY_OK);
@@ -361,8 +361,10 @@ static void change_virtual(struct stream *s) {
         id.seq = draw(20);
         cgroup_ack(m, g, id);
     }
+    if (g != NULL && draw(10) == 0)
+        group_scan_begin_anew(m, g, (struct entry_id){now_ms, group_scan_done(g) + draw(20)});
     while (draw(8) == 0 && s->extra->group_count > 0) cgroup_drop(m, s->extra->groups[0]);
-    if (s->extra->group_count == 0) model_delete(m, s);
+    if (s->extra->group_count == 0 || draw(15) == 0) model_delete(m, s);
 }
 
 static void change(void) {

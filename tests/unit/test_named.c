@@ -246,3 +246,76 @@ TEST(a_view_that_is_in_use_stays_known_when_it_is_deleted) {
     CHECK_INT(m->named.bytes, 0);
     stop();
 }
+
+static struct selector *make(const char *type) {
+    struct selector_draft draft = {0};
+    selector_draft_add(&draft, SELECT_TYPE, str_c(type));
+    struct selector *s = selector_create(&draft);
+    selector_draft_clear(&draft);
+    return s;
+}
+
+/* Keeps it; the caller has no reference any more. */
+static void keep(const char *view, uint64_t frame, const char *type) {
+    struct selector *s = make(type);
+    named_keep_made(m, named_find(m, NAMED_VIEW, str_c(view)), frame, s);
+    selector_unref(s);
+}
+
+static bool is_made(const char *view, uint64_t frame) {
+    return named_made(m, named_find(m, NAMED_VIEW, str_c(view)), frame) != NULL;
+}
+
+TEST(what_was_made_of_a_view_is_kept_until_the_view_changes) {
+    hash_seed();
+    start(0, 1 << 20);
+    set_view("v", "TYPE a");
+    wait_durable();
+    named_settle(m);
+    uint64_t durable = m->decided;
+    size_t bytes = m->named.bytes;
+    CHECK(!is_made("v", VIEW_NEWEST));
+    keep("v", VIEW_NEWEST, "a");
+    CHECK(is_made("v", VIEW_NEWEST));
+    CHECK(is_made("v", durable));
+    CHECK(m->named.bytes > bytes);
+    set_view("v", "TYPE b");
+    CHECK(!is_made("v", VIEW_NEWEST));
+    CHECK(is_made("v", durable)); /* as it is for others, until this is durable */
+    keep("v", VIEW_NEWEST, "b");
+    CHECK(is_made("v", VIEW_NEWEST));
+    model_begin(m);
+    named_set(m, named_view(m, STR("v")), STR("TYPE c"));
+    keep("v", VIEW_NEWEST, "c");
+    model_undo(m);
+    CHECK(!is_made("v", VIEW_NEWEST));
+    wait_durable();
+    named_settle(m);
+    CHECK_INT(m->named.bytes, bytes);
+    keep("v", VIEW_NEWEST, "b");
+    set_view("v", NULL);
+    wait_durable();
+    named_settle(m);
+    CHECK_INT(m->named.bytes, 0);
+    stop();
+}
+
+TEST(what_is_kept_of_views_is_bounded_and_the_one_used_last_stays) {
+    enum { VIEWS = 100, LONG = 100000 };
+    hash_seed();
+    start(0, 1 << 20);
+    char *type = malloc(LONG + 1), name[8];
+    memset(type, 'x', LONG);
+    type[LONG] = '\0';
+    for (int i = 0; i < VIEWS; i++) {
+        snprintf(name, sizeof name, "v%d", i);
+        set_view(name, "TYPE a");
+        keep(name, VIEW_NEWEST, type);
+        CHECK(is_made("v0", VIEW_NEWEST));
+        CHECK(is_made(name, VIEW_NEWEST));
+        CHECK(m->named.made_bytes <= VIEWS_MADE_MAX);
+    }
+    CHECK(!is_made("v1", VIEW_NEWEST));
+    free(type);
+    stop();
+}

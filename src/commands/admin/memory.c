@@ -19,7 +19,7 @@ enum outcome cmd_memory_usage(struct client *c, const struct request *r) {
     }
     client_tells(c, c->srv->model.decided);
     struct stream *s = model_peek(&c->srv->model, r->argv[2]);
-    if (virtual_is(c, r->argv[2])) { /* its groups, if it has any */
+    if (virtual_exists(c, r->argv[2])) { /* its groups, if it has any */
         reply_int(c, s != NULL ? (int64_t)(sizeof *s + s->extra->bytes) : 0);
         return REPLIED;
     }

@@ -93,6 +93,23 @@ static void reply_page(struct client *c, const struct read *r, uint64_t head,
     reply_timeline(c);
 }
 
+/* What it takes to compare events with what all wait for is bounded. */
+static bool may_wait_or_reply(struct client *c, const struct eread *a, struct selector *selector,
+                              bool listened) {
+    bool is_new = !listened;
+    if (a->args.views != NULL) is_new = !blocking_selects(c, 1, 0, selector) || is_new;
+    return !is_new || pages_may_wait_or_reply(c, selector, NULL);
+}
+
+/* Until there is something, or one of its views changes. */
+static void wait_for_events(struct client *c, const struct eread *a, struct selector *selector,
+                            uint64_t from) {
+    size_t n;
+    struct str *views = selector_view_keys(&a->args, &n);
+    blocking_listen(c, selector, from, a->block_ms, views, n);
+    free(views);
+}
+
 static enum outcome run(struct client *c, struct eread *a, struct selector *selector) {
     const struct model *m = &c->srv->model;
     uint64_t head = model_visible_end(m, NULL, c->view), from;
@@ -120,12 +137,12 @@ static enum outcome run(struct client *c, struct eread *a, struct selector *sele
         return PARKED;
     }
     bool waits = r.found == 0 && !r.has_more && a->blocks && c->srv->exec.client == NULL;
-    if (waits && !listened && !pages_may_wait_or_reply(c, selector, NULL)) {
+    if (waits && !may_wait_or_reply(c, a, selector, listened)) {
         read_clear(&r);
         return REPLIED;
     }
     if (waits && !blocking_over(c)) {
-        blocking_listen(c, selector, looked, a->block_ms);
+        wait_for_events(c, a, selector, looked);
         read_clear(&r);
         return PARKED;
     }

@@ -113,13 +113,10 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
 
 /* To look at one event is quick whatever the patterns are: how many a page looks at depends on them
  * (selector_work), but it is one at least. */
-bool selector_or_reply(struct client *c, struct selector_args *a, struct selector **out) {
-    *out = NULL;
-    if (a->views != NULL && !used_views_or_reply(c, a)) return false;
-    *out = selector_create(&a->draft);
-    for (enum selector_word w = 0; *out != NULL && w < SELECTOR_WORD_COUNT; w++) {
+static bool is_light_or_reply(struct client *c, const struct selector *s) {
+    for (enum selector_word w = 0; s != NULL && w < SELECTOR_WORD_COUNT; w++) {
         if (words[w].kind == SELECT_KINDS) continue;
-        const struct glob_work *work = &(*out)->kinds[words[w].kind].globs;
+        const struct glob_work *work = &s->kinds[words[w].kind].globs;
         if (work->bytes <= SELECTOR_PATTERN_BYTES_MAX &&
             work->behind_star <= SELECTOR_STAR_BYTES_MAX)
             continue;
@@ -128,11 +125,19 @@ bool selector_or_reply(struct client *c, struct selector_args *a, struct selecto
                     "may stand behind the first * of their pattern",
                     words[w].name.ptr, SELECTOR_VALUES_MAX, SELECTOR_PATTERN_BYTES_MAX,
                     SELECTOR_STAR_BYTES_MAX);
-        selector_unref(*out);
-        *out = NULL;
         return false;
     }
     return true;
+}
+
+bool selector_or_reply(struct client *c, struct selector_args *a, struct selector **out) {
+    *out = NULL;
+    if (a->views != NULL && !used_views_or_reply(c, a)) return false;
+    *out = selector_create(&a->draft);
+    if (is_light_or_reply(c, *out)) return true;
+    selector_unref(*out);
+    *out = NULL;
+    return false;
 }
 
 void selector_args_clear(struct selector_args *a) {

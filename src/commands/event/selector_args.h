@@ -69,6 +69,9 @@ bool selector_or_reply(struct client *c, struct selector_args *a, struct selecto
 /* For who keeps the selector: the views that it was made from, each in use (named_view_use) until
  * it is given back, in an array that is the caller's. After selector_or_reply. NULL: none. */
 struct named **selector_use_views(struct client *c, const struct selector_args *a, size_t *n);
+/* For who waits: the virtual streams of its views (server/command/virtual.h), the same on every run
+ * of a command. One block of memory, the caller's. NULL: none. */
+struct str *selector_view_keys(const struct selector_args *a, size_t *n);
 void selector_args_clear(struct selector_args *a);
 /* Appends what it would be asked for with: words and values, a value in quotes where a blank or a
  * quote would make it look like others. NULL, everything: STREAM *. */

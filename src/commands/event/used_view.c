@@ -2,8 +2,9 @@
 #include "commands/event/used_view.h"
 
 #include "base/alloc.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
-#include "server/wait/need.h"
+#include "stream/read.h"
 #include "commands/event/view_text.h"
 
 #define VIEWS_OF_ONE_MAX 100
@@ -41,31 +42,29 @@ void used_views_clear(struct selector_args *a) {
     a->views = NULL;
 }
 
-/* What the view says, as it is now. */
-static bool read_or_reply(struct client *c, struct used_view *v) {
-    struct named *n;
-    struct str text;
-    bool known = need_named(c, NAMED_VIEW, v->name, &n);
-    assert(known);
-    if (n == NULL || !named_value(&c->srv->model, n, c->view, &text)) {
-        reply_error(c, "NOTFOUND view '" STR_FMT "' does not exist", STR_ARG(v->name));
-        return false;
-    }
-    if (!view_words_read(&v->words, text)) {
-        reply_error(c, "READERR the text of view '" STR_FMT "' makes no sense", STR_ARG(v->name));
-        return false;
-    }
+/* The view, as of a frame, and its text. NULL: there is none, which was replied. */
+static struct named *view_or_reply(struct client *c, struct str name, uint64_t view,
+                                   struct str *text) {
+    const struct model *m = &c->srv->model;
+    struct named *n = stream_name_valid(name) ? named_find(&c->srv->model, NAMED_VIEW, name) : NULL;
+    if (n != NULL && view == VIEW_NEWEST) client_tells(c, named_frame(m, n));
+    if (n != NULL && named_value(m, n, view, text)) return n;
+    virtual_reply_no_view(c, name);
+    return NULL;
+}
+
+/* What a view's text says. */
+static bool read_or_reply(struct client *c, struct used_view *v, struct str text) {
     const struct resp_reader *r = &v->words.reader;
-    for (size_t i = 0; i < r->argc; i += 2) {
+    bool good = view_words_read(&v->words, text);
+    for (size_t i = 0; good && i < r->argc; i += 2) {
         enum selector_word word = selector_word_of(r->args[i]);
-        if (word == SELECTOR_WORD_COUNT || word == WORD_VIEW) {
-            reply_error(c, "READERR the text of view '" STR_FMT "' makes no sense",
-                        STR_ARG(v->name));
-            return false;
-        }
-        if (!selector_value_or_reply(c, &v->args, word, r->args[i + 1])) return false;
+        good = word != SELECTOR_WORD_COUNT && word != WORD_VIEW;
+        if (good && !selector_value_or_reply(c, &v->args, word, r->args[i + 1])) return false;
     }
-    return true;
+    if (!good)
+        reply_error(c, "READERR the text of view '" STR_FMT "' makes no sense", STR_ARG(v->name));
+    return good;
 }
 
 static unsigned kinds_of(const struct selector_draft *d) {
@@ -124,8 +123,10 @@ static bool add_or_reply(struct client *c, struct selector_args *a, const struct
 }
 
 bool used_views_or_reply(struct client *c, struct selector_args *a) {
+    struct str text;
     for (struct used_view *v = a->views; v != NULL; v = v->next)
-        if (!read_or_reply(c, v)) return false;
+        if (view_or_reply(c, v->name, c->view, &text) == NULL || !read_or_reply(c, v, text))
+            return false;
     if (!go_together_or_reply(c, a)) return false;
     for (struct used_view *v = a->views; v != NULL; v = v->next)
         if (!add_or_reply(c, a, v)) return false;
@@ -142,4 +143,45 @@ struct named **selector_use_views(struct client *c, const struct selector_args *
         ++*n;
     }
     return all;
+}
+
+struct str *selector_view_keys(const struct selector_args *a, size_t *n) {
+    *n = 0;
+    for (const struct used_view *v = a->views; v != NULL; v = v->next) ++*n;
+    if (*n == 0) return NULL;
+    struct str *names = xmalloc(*n * (sizeof *names + sizeof(struct view_key))), *name = names;
+    struct view_key *keys = (struct view_key *)(names + *n);
+    for (const struct used_view *v = a->views; v != NULL; v = v->next)
+        *name++ = virtual_view_key(keys++, v->name);
+    return names;
+}
+
+/* ---- a view as a virtual stream ---- */
+
+/* Dead letters are in none that does not name them: who reads it would read his own. */
+static bool names_letters(const struct selector_draft *d) {
+    for (size_t i = 0; i < d->count[SELECT_STREAM]; i++)
+        if (selector_is_of_letters(d->values[SELECT_STREAM][i])) return true;
+    return false;
+}
+
+bool view_selector_or_reply(struct client *c, struct str name, uint64_t view,
+                            struct selector **out) {
+    struct model *m = &c->srv->model;
+    struct used_view v = {.name = name};
+    struct str text;
+    struct named *n = view_or_reply(c, name, view, &text);
+    if (n == NULL) return false;
+    *out = named_made(m, n, view);
+    if (*out != NULL) {
+        selector_ref(*out);
+        return true;
+    }
+    bool good = read_or_reply(c, &v, text);
+    v.args.draft.without_letters = !names_letters(&v.args.draft);
+    good = good && selector_or_reply(c, &v.args, out);
+    if (good) named_keep_made(m, n, view, *out);
+    selector_args_clear(&v.args);
+    view_words_clear(&v.words);
+    return good;
 }

@@ -1,10 +1,12 @@
-/* EVIEW: selectors that have a name, for VIEW in other selectors and for virtual streams. */
+/* EVIEW: selectors that have a name, for VIEW in other selectors and for virtual streams. What
+ * becomes of who uses one: view_groups.h. */
 #include "base/alloc.h"
 #include "server/server.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/event/family.h"
 #include "commands/event/selector_args.h"
+#include "commands/event/view_groups.h"
 #include "commands/event/view_text.h"
 
 #define VIEW_TEXT_MAX ((size_t)64 << 10)
@@ -17,14 +19,6 @@ static bool name_or_reply(struct client *c, struct str name) {
                 "INVALIDARG invalid name of a view: 1 to %d bytes without NUL, CR or LF are "
                 "expected",
                 STREAM_NAME_MAX);
-    return false;
-}
-
-/* Who selects by it: whoever keeps a selector that was made from it has called named_view_use. */
-static bool unused_or_reply(struct client *c, struct str name, const struct named *n, bool force) {
-    if (force || n->users == 0) return true;
-    reply_error(c, "INUSE view '%.*s' is in use by %u: subscriptions (ESUBS LIST). Add FORCE",
-                (int)name.len, name.ptr, n->users);
     return false;
 }
 
@@ -69,11 +63,10 @@ static bool text_or_reply(struct client *c, const struct request *r, struct sele
     return false;
 }
 
-static bool room_or_reply(struct client *c, const struct named *n, struct str text) {
+static bool room_or_reply(struct client *c, const struct used_by *u, struct str text) {
     const struct named_values *all = &c->srv->model.named;
-    size_t was = n != NULL && !n->newest->gone ? n->newest->len : 0;
-    bool is_new = n == NULL || n->newest->gone;
-    if (is_new && all->view_count >= VIEWS_MAX) {
+    size_t was = u->exists ? u->text.len : 0;
+    if (!u->exists && all->view_count >= VIEWS_MAX) {
         reply_error(c, "TOOLARGE there are %d views, the most that there can be", VIEWS_MAX);
         return false;
     }
@@ -81,7 +74,7 @@ static bool room_or_reply(struct client *c, const struct named *n, struct str te
         reply_error(c, "TOOLARGE all views together can take %zu bytes", VIEWS_BYTES_MAX);
         return false;
     }
-    size_t bytes = FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + text.len;
+    size_t bytes = FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + text.len + used_by_bytes(u);
     if (bytes <= store_frame_max(c->srv->store)) return true;
     reply_error(c,
                 "TOOLARGE the view takes up to %zu bytes in the journal, one frame can be %zu "
@@ -90,19 +83,21 @@ static bool room_or_reply(struct client *c, const struct named *n, struct str te
     return false;
 }
 
-static void set(struct client *c, struct str name, struct str text, bool force) {
+static enum outcome set(struct client *c, struct str name, struct str text, bool force) {
     struct model *m = &c->srv->model;
-    struct named *n;
-    struct str was;
-    need_named(c, NAMED_VIEW, name, &n);
-    bool exists = n != NULL && named_value(m, n, VIEW_NEWEST, &was);
-    if (!exists || !str_eq(was, text)) {
-        if (exists && !unused_or_reply(c, name, n, force)) return;
-        if (!room_or_reply(c, n, text)) return;
-        named_set(m, named_view(m, name), text);
-        client_commit(c);
+    struct used_by u;
+    if (!need_used_by(c, name, &u)) return PARKED;
+    if (u.exists && str_eq(u.text, text)) {
+        reply_ok(c);
+        return REPLIED;
     }
+    if (!unused_or_reply(c, &u, force) || !room_or_reply(c, &u, text)) return REPLIED;
+    if (!used_by_begin_anew(c, &u)) return PARKED;
+    named_set(m, named_view(m, name), text);
+    client_commit(c);
+    used_by_wake(c, &u);
     reply_ok(c);
+    return REPLIED;
 }
 
 /* EVIEW SET name selector [FORCE] */
@@ -110,34 +105,35 @@ enum outcome cmd_eview_set(struct client *c, const struct request *r) {
     struct selector_args args = {0};
     struct buf text;
     bool force;
+    enum outcome outcome = REPLIED;
     if (!name_or_reply(c, r->argv[2])) return REPLIED;
     buf_init(&text, 0);
-    if (text_or_reply(c, r, &args, &text, &force)) set(c, r->argv[2], buf_str(&text), force);
+    if (text_or_reply(c, r, &args, &text, &force))
+        outcome = set(c, r->argv[2], buf_str(&text), force);
     selector_args_clear(&args);
     buf_clear(&text);
-    return REPLIED;
+    return outcome;
 }
 
-/* EVIEW DEL name [FORCE]: 1, or 0 when there is none. */
+/* EVIEW DEL name [FORCE]: 1, or 0 when there is none. Its groups go with it. */
 enum outcome cmd_eview_del(struct client *c, const struct request *r) {
-    struct model *m = &c->srv->model;
-    struct str name = r->argv[2], was;
-    struct named *n;
+    struct used_by u;
     bool force = r->argc == 4;
     if (force && !arg_is(r->argv[3], STR("FORCE"))) {
         reply_error(c, "INVALIDARG unexpected string '%.*s': expected FORCE or end of input",
                     (int)MIN(r->argv[3].len, (size_t)64), r->argv[3].ptr);
         return REPLIED;
     }
-    if (!name_or_reply(c, name)) return REPLIED;
-    need_named(c, NAMED_VIEW, name, &n);
-    bool exists = n != NULL && named_value(m, n, VIEW_NEWEST, &was);
-    if (exists && !unused_or_reply(c, name, n, force)) return REPLIED;
-    if (exists) {
-        named_set(m, n, (struct str){0});
+    if (!name_or_reply(c, r->argv[2])) return REPLIED;
+    if (!need_used_by(c, r->argv[2], &u)) return PARKED;
+    if (!unused_or_reply(c, &u, force)) return REPLIED;
+    if (u.exists) {
+        named_set(&c->srv->model, u.view, (struct str){0});
+        used_by_drop(c, &u);
         client_commit(c);
+        used_by_wake(c, &u);
     }
-    reply_int(c, exists);
+    reply_int(c, u.exists);
     return REPLIED;
 }
 

@@ -111,7 +111,7 @@ static enum outcome reply_deadline(struct client *c, const struct request *r, bo
                                    bool relative) {
     struct stream *s;
     if (virtual_is(c, r->argv[1])) {
-        reply_int(c, -1);
+        reply_int(c, virtual_exists(c, r->argv[1]) ? -1 : -2);
         return REPLIED;
     }
     if (!need_stream(c, r->argv[1], &s)) return PARKED;

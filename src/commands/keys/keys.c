@@ -68,7 +68,8 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
     for (size_t i = 1; i < r->argc; i++) {
         struct stream *s;
         need_stream(c, r->argv[i], &s);
-        found += s->state == STREAM_LIVE || virtual_is(c, r->argv[i]);
+        found +=
+            virtual_is(c, r->argv[i]) ? virtual_exists(c, r->argv[i]) : s->state == STREAM_LIVE;
         model_drop_views(&c->srv->model);
     }
     reply_int(c, found);
@@ -79,7 +80,7 @@ enum outcome cmd_exists(struct client *c, const struct request *r) {
 enum outcome cmd_type(struct client *c, const struct request *r) {
     struct stream *s;
     if (virtual_is(c, r->argv[1])) {
-        reply_simple(c, "stream");
+        reply_simple(c, virtual_exists(c, r->argv[1]) ? "stream" : "none");
         return REPLIED;
     }
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
@@ -101,7 +102,7 @@ enum outcome cmd_object(struct client *c, const struct request *r) {
     bool is_virtual = virtual_is(c, r->argv[2]);
     struct stream *s = NULL;
     if (!is_virtual && !need_stream(c, r->argv[2], &s)) return PARKED;
-    if (!is_virtual && s->state != STREAM_LIVE)
+    if (is_virtual ? !virtual_exists(c, r->argv[2]) : s->state != STREAM_LIVE)
         reply_null(c);
     else if (arg_is(r->argv[1], STR("ENCODING")))
         reply_bulk_c(c, !is_virtual && stream_is_string(s) ? string_encoding(s) : "stream");

@@ -1,9 +1,19 @@
 /* See log_read.h. */
 #include "commands/stream/log_read.h"
 
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
+#include "commands/event/used_view.h"
+
+bool log_selector_or_reply(struct client *c, struct str name, uint64_t view,
+                           struct selector **out) {
+    struct str of;
+    if (virtual_of_view(name, &of)) return view_selector_or_reply(c, of, view, out);
+    *out = virtual_selector(name);
+    return true;
+}
 
 uint64_t log_head(struct client *c, uint64_t view) {
     const struct model *m = &c->srv->model;

@@ -13,6 +13,10 @@
 static inline struct entry_id event_log_id(const struct event *e) {
     return (struct entry_id){e->rec.recorded, e->rec.sequence};
 }
+/* What the virtual stream selects; the caller has a reference. false: it is that of a view that
+ * does not exist (-NOTFOUND) or cannot be read, which was replied. On every run of a command: the
+ * view may have changed. */
+bool log_selector_or_reply(struct client *c, struct str name, uint64_t view, struct selector **out);
 /* The sequence behind the last event that may be seen; 0: there is none. */
 uint64_t log_head(struct client *c, uint64_t view);
 /* The lowest sequence whose event's id is not below `at`; the head when there is none. */

@@ -5,6 +5,7 @@
 #include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/need.h"
+#include "commands/event/used_view.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/log_read.h"
@@ -13,6 +14,16 @@
 
 /* ---- keys and groups ---- */
 
+/* A virtual stream that is a view's can be used while the view is there. */
+static bool view_is_there_or_reply(struct client *c, struct str name) {
+    struct selector *selector;
+    struct str view;
+    if (!virtual_of_view(name, &view)) return true;
+    if (!view_selector_or_reply(c, view, c->view, &selector)) return false;
+    selector_unref(selector);
+    return true;
+}
+
 bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum outcome *outcome) {
     *outcome = REPLIED;
     if (!arg_stream_or_reply(c, name)) return false;
@@ -20,6 +31,7 @@ bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum ou
         *outcome = PARKED;
         return false;
     }
+    if (UNLIKELY(virtual_is(c, name)) && !view_is_there_or_reply(c, name)) return false;
     if (!stream_is_string(*s)) return true;
     reply_wrong_type(c);
     return false;
@@ -76,7 +88,9 @@ size_t pending_room(const struct client *c) {
 bool need_selected(struct client *c, struct str key, const struct entry_id *ids, size_t n,
                    struct event **out) {
     const struct model *m = &c->srv->model;
-    struct selector *selector = virtual_selector(key);
+    struct selector *selector;
+    bool there = log_selector_or_reply(c, key, c->view, &selector);
+    assert(there); /* or the group would not have been found (xkey_or_reply) */
     uint64_t *places = xmalloc(n * sizeof *places);
     for (size_t i = 0; i < n; i++) places[i] = ids[i].seq;
     bool known = entries_at(c, NULL, c->view, places, n, false, out);

@@ -10,6 +10,7 @@
 #include "commands/event/pages.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
+#include "commands/stream/log_read.h"
 #include "commands/stream/shared.h"
 #include "commands/stream/trim.h"
 
@@ -185,9 +186,10 @@ static bool live_or_reply(struct client *c, const struct stream *s, int64_t abse
 
 /* A virtual stream: all of its events are counted, most of them by a reader thread. */
 static enum outcome count_of_log(struct client *c, struct str name) {
-    struct selector *selector = virtual_selector(name);
+    struct selector *selector;
     uint64_t count;
     enum outcome outcome = REPLIED;
+    if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
     if (!pages_may_count(c, selector))
         outcome = pages_wait_to_count(c);
     else if (!need_count(c, selector, &count))

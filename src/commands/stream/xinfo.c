@@ -334,8 +334,9 @@ static void put_log(struct client *c, const struct log_facts *f, size_t fields) 
 /* s: what has its groups; ABSENT when it has none. */
 static enum outcome info_log(struct client *c, struct str name, struct stream *s, bool full,
                              uint64_t count) {
-    struct selector *selector = virtual_selector(name);
+    struct selector *selector;
     struct log_facts f = {0};
+    if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
     bool fits = true, known = false, named = pages_may_count(c, selector);
     if (named) known = need_facts(c, selector, full, count, &f, &fits);
     if (known && !fits) {

@@ -78,6 +78,7 @@ static enum outcome read_log(struct client *c, struct selector *selector,
                              const struct range_args *a) {
     bool in_exec = c->srv->exec.client != NULL;
     uint64_t *progress = in_exec ? NULL : blocking_progress(c, 1);
+    if (progress != NULL) blocking_selects_or_begins(c, 1, 0, selector);
     struct entry_list list = {0};
     struct entry_range range = {.reverse = a->reverse,
                                 .most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count,
@@ -120,7 +121,8 @@ static enum outcome range_of_log(struct client *c, struct str name, const struct
         reply_array(c, 0);
         return REPLIED;
     }
-    struct selector *selector = virtual_selector(name);
+    struct selector *selector;
+    if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
     enum outcome outcome = read_log(c, selector, a);
     selector_unref(selector);
     return outcome;

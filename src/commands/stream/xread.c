@@ -20,6 +20,7 @@ struct source {
     struct entry_list list;
     struct log_search search; /* virtual: for `+` */
     uint64_t looked;          /* virtual: everything before it is not wanted, or in the list */
+    bool selects_anew;        /* virtual: this command has not been run by that selector yet */
 };
 
 static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
@@ -226,10 +227,12 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
     }
-    for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
-        bool may = sources[i].selector == NULL ||
-                   pages_may_wait_or_reply(c, sources[i].selector, &promised);
-        if (!may) return REPLIED;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct source *src = &sources[i];
+        bool is_new = src->selects_anew || !blocking_has_waited(c);
+        if (is_new && src->selector != NULL &&
+            !pages_may_wait_or_reply(c, src->selector, &promised))
+            return REPLIED;
     }
     wait_for(c, a, sources, any_virtual);
     return PARKED;
@@ -238,15 +241,20 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 /* ---- the command ---- */
 
 /* What was looked at for virtual streams, of each key; and behind that how far the searches of `+`
- * are. NULL: there are none, or nothing is kept, as in EXEC, which does not wait. */
+ * are. NULL: there are none, or nothing is kept, as in EXEC, which does not wait. What was looked
+ * at for a view that has changed since was not looked at for this one. */
 static uint64_t *progress_of(struct client *c, const struct xread_args *a, struct source *sources) {
     bool any = false;
     for (size_t i = 0; i < a->n; i++) any = any || sources[i].selector != NULL;
     if (!any || c->srv->exec.client != NULL) return NULL;
     uint64_t *progress = blocking_progress(c, 2 * a->n);
     for (size_t i = 0; i < a->n; i++) {
+        struct source *src = &sources[i];
+        if (src->selector == NULL) continue;
+        src->selects_anew = !blocking_selects_or_begins(c, a->n, i, src->selector);
+        if (src->selects_anew) progress[i] = progress[a->n + i] = 0;
         progress[i] = MAX(progress[i], blocking_looked(c, i));
-        sources[i].search.at = &progress[a->n + i];
+        src->search.at = &progress[a->n + i];
     }
     return progress;
 }
@@ -287,9 +295,11 @@ enum outcome cmd_xread(struct client *c, const struct request *r) {
         return REPLIED;
     }
     struct source *sources = xcalloc(a.n, sizeof *sources);
-    for (size_t i = 0; i < a.n; i++)
-        if (virtual_is(c, a.keys[i])) sources[i].selector = virtual_selector(a.keys[i]);
-    enum outcome outcome = run(c, &a, sources);
+    bool good = true;
+    for (size_t i = 0; good && i < a.n; i++)
+        if (virtual_is(c, a.keys[i]))
+            good = log_selector_or_reply(c, a.keys[i], c->view, &sources[i].selector);
+    enum outcome outcome = good ? run(c, &a, sources) : REPLIED;
     for (size_t i = 0; i < a.n; i++) {
         entry_list_clear(&sources[i].list);
         selector_unref(sources[i].selector);

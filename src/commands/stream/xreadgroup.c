@@ -399,10 +399,11 @@ static bool is_unfinished(struct client *c, const struct xread_args *a,
 static bool may_wait_or_reply(struct client *c, const struct xread_args *a,
                               const struct group_source *sources) {
     size_t promised = 0;
-    for (size_t i = 0; i < a->n && !blocking_has_waited(c); i++) {
-        bool may = sources[i].selector == NULL ||
-                   pages_may_wait_or_reply(c, sources[i].selector, &promised);
-        if (!may) return false;
+    for (size_t i = 0; i < a->n; i++) {
+        struct selector *selector = sources[i].selector;
+        if (selector == NULL) continue;
+        bool is_new = !blocking_selects(c, a->n, i, selector) || !blocking_has_waited(c);
+        if (is_new && !pages_may_wait_or_reply(c, selector, &promised)) return false;
     }
     return true;
 }
@@ -469,9 +470,12 @@ enum outcome cmd_xreadgroup(struct client *c, const struct request *r) {
         return REPLIED;
     }
     struct group_source *sources = xcalloc(a.n, sizeof *sources);
-    for (size_t i = 0; i < a.n; i++)
-        if (virtual_is(c, a.keys[i])) sources[i].selector = virtual_selector(a.keys[i]);
-    enum outcome outcome = run(c, &a, sources);
+    bool good = true;
+    /* A group has one selector, as it has one position: of a view, what that is now. */
+    for (size_t i = 0; good && i < a.n; i++)
+        if (virtual_is(c, a.keys[i]))
+            good = log_selector_or_reply(c, a.keys[i], VIEW_NEWEST, &sources[i].selector);
+    enum outcome outcome = good ? run(c, &a, sources) : REPLIED;
     for (size_t i = 0; i < a.n; i++) {
         entry_list_clear(&sources[i].list);
         free(sources[i].again);

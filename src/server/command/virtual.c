@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/server.h"
+#include "server/wait/need.h"
 
 /* ---- names of before ---- */
 
@@ -53,24 +54,29 @@ void virtual_clear(struct server *srv) {
 
 /* ---- what a name selects ---- */
 
+#define VIEW_PREFIX "@view:"
+
 struct word {
     struct str prefix;
-    enum selector_kind kind;
+    enum selector_kind kind; /* SELECT_KINDS: what a view says */
 };
 
 static const struct word words[] = {
     {{"@category:", 10}, SELECT_CATEGORY},
     {{"@type:", 6}, SELECT_TYPE},
     {{"@stream:", 8}, SELECT_STREAM},
+    {{VIEW_PREFIX, sizeof VIEW_PREFIX - 1}, SELECT_KINDS},
 };
 
 static bool begins_with(struct str s, struct str prefix) {
     return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
 }
 
-/* kind SELECT_KINDS: everything. false: there is no such virtual stream. */
+/* kind SELECT_KINDS: everything, or, if there is a value, what the view of that name says. false:
+ * there is no such virtual stream. */
 static bool parse(struct str name, enum selector_kind *kind, struct str *value) {
     *kind = SELECT_KINDS;
+    *value = (struct str){0};
     if (str_eq(name, STR("@all"))) return true;
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         struct str prefix = words[i].prefix;
@@ -86,14 +92,40 @@ struct selector *virtual_selector(struct str name) {
     struct selector_draft draft = {.without_letters = true};
     enum selector_kind kind;
     struct str value;
-    if (!parse(name, &kind, &value)) return NULL;
+    if (!parse(name, &kind, &value) || (kind == SELECT_KINDS && value.len > 0)) return NULL;
     if (kind != SELECT_KINDS) selector_draft_add(&draft, kind, value);
     /* A consumer that fails would read its own dead letters again, and write more of them. */
-    if (kind == SELECT_STREAM && begins_with(value, STR(DEAD_LETTERS)))
-        draft.without_letters = false;
+    if (kind == SELECT_STREAM && selector_is_of_letters(value)) draft.without_letters = false;
     struct selector *s = selector_create(&draft);
     selector_draft_clear(&draft);
     return s;
+}
+
+bool virtual_of_view(struct str name, struct str *view) {
+    enum selector_kind kind;
+    return parse(name, &kind, view) && kind == SELECT_KINDS && view->len > 0;
+}
+
+struct str virtual_view_key(struct view_key *key, struct str view) {
+    const size_t prefix = sizeof VIEW_PREFIX - 1;
+    assert(sizeof key->bytes == prefix + STREAM_NAME_MAX && view.len <= STREAM_NAME_MAX);
+    memcpy(key->bytes, VIEW_PREFIX, prefix);
+    memcpy(key->bytes + prefix, view.ptr, view.len);
+    return str_of(key->bytes, prefix + view.len);
+}
+
+bool virtual_exists(struct client *c, struct str name) {
+    struct str view, text;
+    struct named *n;
+    if (!virtual_is(c, name)) return false;
+    if (!virtual_of_view(name, &view)) return true;
+    need_named(c, NAMED_VIEW, view, &n); /* views are in memory */
+    return n != NULL && named_value(&c->srv->model, n, c->view, &text);
+}
+
+void virtual_reply_no_view(struct client *c, struct str view) {
+    reply_error(c, "NOTFOUND view '%.*s' does not exist",
+                (int)MIN(view.len, (size_t)STREAM_NAME_MAX), view.ptr);
 }
 
 bool virtual_named(const struct client *c, struct str name) {
@@ -122,7 +154,7 @@ static bool name_or_reply(struct client *c, const struct command *cmd, size_t i,
     if (!parse(name, &kind, &value) || !stream_name_valid(name)) {
         reply_error(c,
                     "VIRTUAL unknown virtual stream '%.*s': there are @all, @category:NAME, "
-                    "@type:PATTERN and @stream:PATTERN",
+                    "@type:PATTERN, @stream:PATTERN and @view:NAME",
                     len, name.ptr);
         return false;
     }

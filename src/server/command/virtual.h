@@ -1,10 +1,12 @@
 /* Virtual streams: names that begin with '@' stand for a selection of the events of all streams.
  *
- *   @all   @category:NAME   @type:PATTERN   @stream:PATTERN
+ *   @all   @category:NAME   @type:PATTERN   @stream:PATTERN   @view:NAME
  *
  * What is behind the colon is taken literally. Every other name that begins so is refused, by every
  * command (-VIRTUAL). What a command does with one of these says its row: CMD_VIRTUAL or
- * CMD_NOT_VIRTUAL. This is the only place that knows the names. Loop thread. */
+ * CMD_NOT_VIRTUAL. This is the only place that knows the names. What @view:NAME selects says the
+ * view (EVIEW), which may not exist, or come to be in the same transaction: that is looked up when
+ * the command runs. Loop thread. */
 #ifndef SERVER_COMMAND_VIRTUAL_H
 #define SERVER_COMMAND_VIRTUAL_H
 
@@ -28,8 +30,21 @@ bool virtual_named(const struct client *c, struct str name);
 static inline bool virtual_is(const struct client *c, struct str name) {
     return UNLIKELY(virtual_marked(name)) && virtual_named(c, name);
 }
-/* What it selects; the caller has a reference. NULL: there is no such virtual stream. */
+/* What it selects, by its name alone; the caller has a reference. NULL: there is no such virtual
+ * stream, or it is a view's. (For the X commands: log_selector_or_reply.) */
 struct selector *virtual_selector(struct str name);
+/* Whether it is @view:NAME; then *view is the name. */
+bool virtual_of_view(struct str name, struct str *view);
+/* The name of the virtual stream of a view, in the buffer. One that is too long is no stream's name
+ * (stream_name_valid). */
+struct view_key {
+    char bytes[sizeof "@view:" - 1 + STREAM_NAME_MAX];
+};
+struct str virtual_view_key(struct view_key *key, struct str view);
+/* Whether a virtual stream is there, as of c->view: all are, but those of views that do not exist.
+ */
+bool virtual_exists(struct client *c, struct str name);
+void virtual_reply_no_view(struct client *c, struct str view);
 
 /* Whether a name of the request may be virtual: quick, and mostly false. */
 static inline bool virtual_may_be_named(const struct command *cmd, const struct request *r) {

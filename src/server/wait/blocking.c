@@ -103,7 +103,7 @@ static uint64_t first_invisible(const struct model *m) {
     return low;
 }
 
-static void begin(struct client *c, struct blocked *w, const struct blocking_on *on,
+void blocked_link(struct client *c, struct blocked *w, const struct blocking_on *on,
                   enum set_kind kind) {
     struct blocking *b = c->srv->blocking;
     if (b->keys.count == 0) {
@@ -112,10 +112,6 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     }
     w->links = xcalloc(on->n, sizeof *w->links);
     w->link_count = on->n;
-    w->claims = on->claims;
-    w->in_group = kind == SET_GROUP;
-    w->min_idle = on->min_idle;
-    w->hurries = on->hurries;
     struct str group = kind == SET_GROUP ? on->group : STR("");
     for (size_t i = 0; i < on->n; i++) {
         struct blocked_link *link = &w->links[i];
@@ -128,11 +124,18 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
         link->set->links++;
         link->set->claimers += on->claims;
         link->set->hurried += on->hurries;
-        bool scans = kind == SET_GROUP && on->selectors != NULL && on->selectors[i] != NULL;
-        if (scans && link->set->selector == NULL)
-            link->set->selector = selector_ref(on->selectors[i]);
+        link->selects = on->selectors != NULL && on->selectors[i] != NULL;
         link->set->key->links++;
     }
+}
+
+static void begin(struct client *c, struct blocked *w, const struct blocking_on *on,
+                  enum set_kind kind) {
+    w->claims = on->claims;
+    w->in_group = kind == SET_GROUP;
+    w->min_idle = on->min_idle;
+    w->hurries = on->hurries;
+    blocked_link(c, w, on, kind);
     if (on->selectors != NULL && kind == SET_ENTRIES) blocked_make_watches(w, on->n);
     if (!w->began) blocked_begin(c, w, on->timeout_ms);
 }
@@ -175,10 +178,12 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
     }
     for (size_t i = 0; on->selectors != NULL && i < on->n; i++) {
         if (on->selectors[i] == NULL) continue;
-        if (kind == SET_GROUP)
+        if (kind == SET_GROUP) {
+            blocked_scan_select(c->srv, w->links[i].set, on->selectors[i]);
             blocked_scan(c->srv, w->links[i].set);
-        else
+        } else {
             blocked_watch(w, i, on->selectors[i], on->looked[i]);
+        }
     }
     blocked_park(c, w);
 }
@@ -192,6 +197,28 @@ uint64_t *blocking_progress(struct client *c, size_t n) {
         memset(w->progress, 0, n * sizeof *w->progress);
     w->generation = generation;
     return w->progress;
+}
+
+bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *selector) {
+    struct blocked *w = blocked_of(c);
+    if (w->selectors == NULL) {
+        w->selectors = xcalloc(n, sizeof *w->selectors);
+        w->selector_count = n;
+    }
+    assert(i < w->selector_count);
+    struct selector *was = w->selectors[i];
+    if (was != NULL && selector_eq(was, selector)) return true;
+    w->selectors[i] = selector_ref(selector);
+    selector_unref(was);
+    return false;
+}
+
+bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector) {
+    if (blocking_selects(c, n, i, selector)) return true;
+    struct blocked *w = c->wait.blocked;
+    if (i < w->watch_count) blocked_unwatch(w, i);
+    if (w->progress != NULL) w->progress[i] = 0;
+    return false;
 }
 
 void blocking_pause(struct client *c, uint64_t timeout_ms) {
@@ -243,6 +270,8 @@ void blocking_finish(struct client *c) {
     for (size_t i = 0; i < w->watch_count; i++) live_unwatch(&b->live, &w->watches[i].live);
     for (size_t i = 0; i < w->link_count; i++)
         blocked_unlink(c->srv, &w->links[i], w->claims, w->hurries);
+    for (size_t i = 0; i < w->selector_count; i++) selector_unref(w->selectors[i]);
+    free(w->selectors);
     free(w->links);
     free(w->watches);
     free(w->progress);

@@ -44,6 +44,13 @@ bool blocking_has_waited(const struct client *c);
 /* How far in the log a command has looked for each of n things in vain, kept until it replies:
  * zeroed at first, and when positions do not mean what they did. */
 uint64_t *blocking_progress(struct client *c, size_t n);
+/* Whether the command was run by this selector before, for the i-th of n keys. false: by none, or
+ * by another one, as its view has changed. From now on it is this one, until the command replies.
+ */
+bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *selector);
+/* The same of a command that begins again by another one: what was looked at for the i-th key does
+ * not count. */
+bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector);
 /* Up to where the log was looked at for the i-th key while the command waited; 0: it did not. */
 uint64_t blocking_looked(const struct client *c, size_t i);
 /* Parks the command until the next turn: what is left to look at is much. What was loaded for it is
@@ -60,9 +67,11 @@ void blocking_wait_for(struct client *c, const struct blocking_on *on);
 void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t timeout_ms);
 /* Parks the command until an event of the selector (NULL: any) at `from` or later is visible; the
  * caller has looked at all before, as of what is settled. Call it as the last thing before
- * returning PARKED, on every run. timeout_ms 0: no end; counts from the first run. */
+ * returning PARKED, on every run. timeout_ms 0: no end; counts from the first run. `views`: virtual
+ * streams of views that the selector was made from (the same on every run): when one of those
+ * changes, the command is run, too. */
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
-                     uint64_t timeout_ms);
+                     uint64_t timeout_ms, const struct str *views, size_t view_count);
 /* Whether it may: what it takes to compare an event with what all wait for is bounded
  * (live_has_room). */
 bool blocking_may_listen(const struct client *c, const struct selector *selector, size_t *promised);
@@ -99,7 +108,8 @@ void blocking_finish(struct client *c);
 /* Deletes a LIVE stream or string, in the frame being built; who waits for it is told. */
 void blocking_delete_key(struct server *srv, struct stream *s);
 /* Something else than a new entry happened to a key: it was deleted, renamed, created by another
- * command, got another type, a group of it went, entries were handed back (XNACK). */
+ * command, got another type, a group of it went, entries were handed back (XNACK), the view
+ * changed that says what it selects. */
 void blocking_key_changed(struct server *srv, struct str name);
 void blocking_all_changed(struct server *srv); /* FLUSHALL; after a void */
 /* Entries were delivered in a group: those who wait with CLAIM will look at them in due time. */

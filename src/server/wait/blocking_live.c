@@ -22,7 +22,8 @@ bool blocking_listened(const struct client *c, uint64_t *from) {
 size_t blocking_bytes(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
     if (w == NULL) return 0;
-    size_t bytes = sizeof *w + w->link_count * sizeof *w->links;
+    size_t bytes = sizeof *w + w->link_count * sizeof *w->links +
+                   w->selector_count * sizeof(struct selector *);
     for (size_t i = 0; i < w->watch_count; i++)
         bytes += sizeof w->watches[i] + live_watcher_bytes(&w->watches[i].live);
     return bytes;
@@ -42,6 +43,13 @@ void blocked_make_watches(struct blocked *w, size_t n) {
         list_init(&w->watches[i].live.node);
         w->watches[i].of = w;
     }
+}
+
+void blocked_unwatch(struct blocked *w, size_t i) {
+    struct live_watcher *live = &w->watches[i].live;
+    live_unwatch(&w->client->srv->blocking->live, live);
+    live->from = 0;
+    live->emptied = false;
 }
 
 void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint64_t from) {
@@ -75,10 +83,21 @@ void blocking_log_emptied(struct server *srv) {
     named_emptied(&srv->model);
 }
 
+/* It waits for no entries of them: they are selections. */
+static void heed(struct client *c, struct blocked *w, struct selector *selector,
+                 const struct str *views, size_t n) {
+    struct selector **selectors = xcalloc(n, sizeof *selectors);
+    for (size_t i = 0; i < n; i++) selectors[i] = selector;
+    blocked_link(c, w, &(struct blocking_on){.keys = views, .n = n, .selectors = selectors},
+                 SET_ENTRIES);
+    free(selectors);
+}
+
 void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
-                     uint64_t timeout_ms) {
+                     uint64_t timeout_ms, const struct str *views, size_t view_count) {
     struct blocked *w = blocked_of(c);
     if (c->need != NULL) need_finish(c); /* nothing stays pinned while it waits */
+    if (view_count > 0 && w->links == NULL) heed(c, w, selector, views, view_count);
     blocked_make_watches(w, 1);
     blocked_watch(w, 0, selector, from);
     if (!w->listens) blocked_begin(c, w, timeout_ms);

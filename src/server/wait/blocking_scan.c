@@ -23,11 +23,13 @@ static struct group_scan *any_scan_of(struct server *srv, const struct blocked_s
     return g != NULL ? g->scan : NULL;
 }
 
-/* The same, if it continues the group's position; else NULL: the members have to look. */
+/* The same, if it continues the group's position, by what the members wait for; else NULL: they
+ * have to look. */
 static struct group_scan *scan_of(struct server *srv, const struct blocked_set *set) {
     struct group_scan *scan = any_scan_of(srv, set);
-    bool continues =
-        scan != NULL && scan->placed && entry_id_cmp(scan->last, scan->group->last) == 0;
+    bool continues = scan != NULL && scan->placed &&
+                     entry_id_cmp(scan->last, scan->group->last) == 0 &&
+                     selector_eq(scan->selector, set->selector);
     return continues ? scan : NULL;
 }
 
@@ -42,6 +44,12 @@ static void note_looked(struct server *srv, struct blocked_set *set) {
 static void stop_waiting(struct server *srv, struct blocked_set *set) {
     list_remove(&set->at_head);
     live_unwatch(&srv->blocking->live, &set->watch.live);
+}
+
+void blocked_scan_select(struct server *srv, struct blocked_set *set, struct selector *selector) {
+    if (set->selector != NULL && selector_eq(set->selector, selector)) return;
+    if (set->selector != NULL) blocked_scan_end(srv, set); /* the view has changed */
+    set->selector = selector_ref(selector);
 }
 
 void blocked_scan(struct server *srv, struct blocked_set *set) {

@@ -160,7 +160,8 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
      * All are looked at again when it is not. */
     bool writable = store_writable(srv->store);
     if (set->kind == SET_GROUP && !writable && set->hurried == 0) return;
-    if (set->kind == SET_ENTRIES && !last_visible(srv, set->key, &last)) return;
+    bool entries = set->kind == SET_ENTRIES && last_visible(srv, set->key, &last);
+    if (set->kind == SET_ENTRIES && !entries && !all) return;
     list_init(&todo);
     list_init(&done);
     list_splice(&todo, &set->waiters);
@@ -168,11 +169,12 @@ static void serve_set(struct server *srv, struct blocked_set *set, bool all) {
         struct blocked_link *link = LIST_ENTRY(todo.next, struct blocked_link, node);
         const struct blocked *w = link->client->wait.blocked;
         bool looks = (all && w->claims && writable) || w->hurries;
+        bool has = (entries && entry_id_cmp(last, link->after) > 0) || (all && link->selects);
         if (set->kind == SET_GROUP && !writable && !looks) {
             /* stays */
         } else if (set->kind == SET_GROUP && !looks && !group_has_new(srv, set)) {
             if ((set->claimers == 0 || !all) && set->hurried == 0) break;
-        } else if (set->kind == SET_GROUP || entry_id_cmp(last, link->after) > 0) {
+        } else if (set->kind == SET_GROUP || has) {
             list_remove(&link->node);
             list_append(&done, &link->node);
             blocked_run(link->client);

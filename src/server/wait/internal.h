@@ -49,8 +49,9 @@ struct blocked_set {
     uint64_t told_at;      /* ms, wall clock: when they last heard of a delivery, or came */
     bool serving;
     bool delivered; /* meanwhile: those who claim have something to look at later */
-    /* A group of a virtual stream: what it selects (a reference; NULL: it is none), the members who
-     * do not wait for events but for the end of looking, and blocking_scan.c's. */
+    /* A group of a virtual stream: what it selects (a reference; NULL: it is none), as of when one
+     * of the members began to wait, the members who do not wait for events but for the end of
+     * looking, and blocking_scan.c's. */
     struct selector *selector;
     size_t hurried;
     struct blocked_watch watch;
@@ -67,6 +68,7 @@ struct blocked_link {
     struct blocked_set *set;
     struct client *client;
     struct entry_id after; /* SET_ENTRIES */
+    bool selects;          /* SET_ENTRIES: the key is a selection, and has no entries itself */
 };
 
 /* What a connection waits for: client.wait.blocked. */
@@ -80,6 +82,8 @@ struct blocked {
     size_t watch_count;
     uint64_t *progress; /* see blocking_progress; of this generation of the model */
     uint64_t generation;
+    struct selector **selectors; /* see blocking_selects: references */
+    size_t selector_count;
     bool claims;
     bool in_group; /* XREADGROUP: what it gets is pending from then on */
     bool hurries;  /* blocking_on.hurries */
@@ -111,12 +115,17 @@ struct blocking {
 
 /* blocking.c. What the connection waits for, made if need be. */
 struct blocked *blocked_of(struct client *c);
+/* Registers it under the keys. */
+void blocked_link(struct client *c, struct blocked *w, const struct blocking_on *on,
+                  enum set_kind kind);
 /* The wait begins: no end when timeout_ms is 0. */
 void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms);
 /* So many watches. */
 void blocked_make_watches(struct blocked *w, size_t n);
 /* From now on it is woken by events of the selector from `from` on. */
 void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint64_t from);
+/* It is not, and was not: nothing was looked at on its behalf. */
+void blocked_unwatch(struct blocked *w, size_t i);
 /* Parks the command, on every run. */
 void blocked_park(struct client *c, struct blocked *w);
 /* blocking_serve.c. Runs the command now, not with the others that were woken in this turn: whether
@@ -137,7 +146,9 @@ void blocked_set_free_if_unused(struct server *srv, struct blocked_set *set);
 /* blocking_serve.c: the key's commands are run when its turn comes, as if entries had become
  * visible. */
 void blocked_key_has_new(struct blocking *b, struct blocked_key *key);
-/* blocking_scan.c. The set's members wait: its group looks on, or for what comes. */
+/* blocking_scan.c. What the group selects, as its member knows that is about to wait. */
+void blocked_scan_select(struct server *srv, struct blocked_set *set, struct selector *selector);
+/* The set's members wait: its group looks on, or for what comes. */
 void blocked_scan(struct server *srv, struct blocked_set *set);
 void blocked_scan_end(struct server *srv, struct blocked_set *set);
 /* Its members were run, as far as there was something for them. */

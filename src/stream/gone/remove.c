@@ -216,6 +216,11 @@ void content_free(struct model *m, struct stream *content) {
     free(content);
 }
 
+/* Groups of a virtual stream, which are counted: they go and come with it. */
+static uint32_t virtual_groups(const struct stream *s) {
+    return stream_is_virtual(s) && s->extra != NULL ? s->extra->group_count : 0;
+}
+
 static void undelete(struct model *m, struct undo *u) {
     struct note_delete *note = CONTAINER_OF(u, struct note_delete, undo);
     struct stream *s = note->stream, *old = note->content;
@@ -236,6 +241,7 @@ static void undelete(struct model *m, struct undo *u) {
     s->born = old->born;
     stream_set_state(m, s, STREAM_LIVE);
     m->stream_count += !stream_is_virtual(s);
+    m->virtual_groups += virtual_groups(s);
     if (s->extra != NULL) {
         stream_extra_moved(s);
         expiring_update(m, s);
@@ -258,6 +264,7 @@ void model_delete(struct model *m, struct stream *s) {
     assert(s->state == STREAM_LIVE);
     uint64_t number = s->name->rec.number;
     bool is_virtual = stream_is_virtual(s);
+    m->virtual_groups -= virtual_groups(s);
     expiring_remove(m, s);
     if (s->extra != NULL && s->extra->expires != 0 && m->deadlines.all > 0) m->deadlines.all--;
     struct stream *content = xmemdup(s, sizeof *s);

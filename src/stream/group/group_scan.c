@@ -213,6 +213,19 @@ void group_scan_drop(struct group_scan *scan) {
     destroy(scan);
 }
 
+uint64_t group_scan_done(const struct cgroup *g) {
+    const struct group_scan *scan = g->scan;
+    bool continues = scan != NULL && scan->placed && entry_id_cmp(scan->last, g->last) == 0;
+    return continues && scan->count == 0 ? scan->looked : 0;
+}
+
+void group_scan_begin_anew(struct model *m, struct cgroup *g, struct entry_id done) {
+    if (entry_id_cmp(done, g->last) > 0) cgroup_set_position(m, g, done, g->entries_read);
+    if (g->scan == NULL) return;
+    group_scan_drop(g->scan);
+    cgroup_account(m, g);
+}
+
 void group_scans_clear(struct model *m) {
     while (!list_empty(&m->scans)) {
         struct group_scan *scan = LIST_ENTRY(m->scans.next, struct group_scan, node);

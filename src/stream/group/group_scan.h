@@ -67,6 +67,12 @@ bool group_scan_is_behind(const struct group_scan *scan);
 bool group_scan_record(struct group_scan *scan);
 /* The group goes. */
 void group_scan_drop(struct group_scan *scan);
+/* What the virtual stream selects changes, from the frame being built on. A group that was given
+ * all that was found goes on from where it has looked to: this is the sequence, below which nothing
+ * is left. Others go on from their position (0) ... */
+uint64_t group_scan_done(const struct cgroup *g);
+/* ... unless that of an event, which may not be beyond what is done, is beyond it. */
+void group_scan_begin_anew(struct model *m, struct cgroup *g, struct entry_id done);
 /* The store is closed: no reader is at work any more. */
 void group_scans_clear(struct model *m);
 static inline size_t group_scan_bytes(const struct group_scan *scan) {
