@@ -156,6 +156,79 @@ if virtual:
     waiting.join(20)
     assert entries(woken[0])[0][1]["@stream"] == "order-4", woken
 
+# Read from history to live, and keep the place in one transaction with what comes of it; be pushed the same.
+def named(reply):
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
+
+
+def subscribe():
+    """A connection of its own, in RESP2, where messages are plain arrays: any version reads what comes."""
+    pushed = redis.Connection(port=port, decode_responses=True, socket_timeout=None)
+    pushed.send_command("HELLO", 2)
+    pushed.read_response()
+    pushed.send_command("ESUBSCRIBE", "cart-*", "FROM", "CHECKPOINT", "pushed", "ELSE", "START", "CHECKPOINT", "pushed",
+                        "WINDOW", 2, "FIELDS", "stream_id,payload")
+    return pushed, named(pushed.read_response())["id"]
+
+
+def receive(pushed, subscription, count):
+    """The next events, each acknowledged: with CHECKPOINT that is answered, between what else comes."""
+    events, answers = [], 0
+    while answers < count:
+        message = pushed.read_response()
+        if message == "OK":
+            answers += 1
+        elif message[0] == "event":
+            _, by, cursor, event = message
+            assert by == subscription
+            events.append(event)
+            pushed.send_command("EACK", subscription, cursor)
+        else:
+            assert message[0] in ("caughtup", "behind", "position"), message
+    return events
+
+
+if virtual:
+    for i in range(3):
+        r.execute_command("EAPPEND", "cart-%d" % i, "cart.filled", "PAYLOAD", i)
+    select = "CATEGORY", "cart", "FIELDS", "stream_id,payload"
+    page = named(r.execute_command("EREAD", "FROM", "START", "COUNT", 2, *select))
+    assert page["events"] == [["cart-0", "0"], ["cart-1", "1"]] and page["has_more"], page
+    page = named(r.execute_command("EREAD", "FROM", "%s@%s" % (page["next"], page["timeline"]), *select))
+    assert page["events"] == [["cart-2", "2"]] and page["next"] == page["head"] and not page["has_more"], page
+    woken = []
+
+    def follow():
+        at = page["next"]
+        while not woken or not woken[-1]["events"]:  # 8 gives up a connection that is silent for 5 s
+            woken.append(named(r.execute_command("EREAD", "FROM", at, "BLOCK", 1000, *select)))
+            at = woken[-1]["next"]
+    waiting = threading.Thread(target=follow)
+    waiting.start()
+    while r.info("clients")["blocked_clients"] != 1:
+        time.sleep(0.01)
+    written = named(r.execute_command("EAPPEND", "cart-3", "cart.filled", "PAYLOAD", 3))
+    waiting.join(20)
+    assert woken[-1]["events"] == [["cart-3", "3"]], woken
+    place = woken[-1]["next"]
+
+    for attempt in "made", "too late":
+        with r.pipeline(transaction=True) as tx:
+            tx.set("carts", attempt)
+            tx.execute_command("ECHECKPOINT", "SET", "carts", place, "IF", "NONE")
+            try:
+                tx.execute()
+                assert attempt == "made"
+            except redis.ResponseError as e:
+                assert attempt == "too late" and "STALE" in str(e), e
+    assert r.get("carts") == "made"
+    assert r.execute_command("ECHECKPOINT", "WAIT", "carts", written["partition_sequence"], 1000) == 1
+    assert named(r.execute_command("ECHECKPOINT", "GET", "carts"))["position"] == place
+
+    pushed, subscription = subscribe()
+    assert receive(pushed, subscription, 4) == [["cart-%d" % i, str(i)] for i in range(4)]
+    pushed.disconnect()
+
 # The server is restarted.
 print("restart", flush=True)
 assert sys.stdin.readline() == "restarted\n"
@@ -176,4 +249,9 @@ assert entries(r.xreadgroup("billing", "alice", {"orders": ">"}))[0][0] == fifth
 if virtual:
     assert [e[0] for e in entries(r.xreadgroup("saga", "w4", {virtual: "0"}))] == [e[0] for e in got[1:]]
     assert not r.xreadgroup("saga", "w1", {virtual: ">"})
+    r.execute_command("EAPPEND", "cart-4", "cart.filled", "PAYLOAD", 4)
+    page = named(r.execute_command("EREAD", "FROM", "CHECKPOINT", "carts", *select))
+    assert page["events"] == [["cart-4", "4"]], page
+    pushed, subscription = subscribe()
+    assert receive(pushed, subscription, 1) == [["cart-4", "4"]]
 print("done", flush=True)
