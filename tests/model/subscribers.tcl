@@ -7,8 +7,8 @@
 #
 # A subscriber is a dict: client, resp, id, words (of ESUBSCRIBE, FROM left out), selector, next (the position up to
 # which it was told), since (the batch before which it was looked at last), began (the one before which it subscribed),
-# fields ("": maps), window ("": none), unacked (cursors), view ("": none), checkpoint ("": none), acked (where that
-# stands at least; "": nothing was acknowledged).
+# begun (at which position), fields ("": maps), window ("": none), unacked (cursors), view ("": none), checkpoint ("":
+# none), acked (where that stands at least; "": nothing was acknowledged).
 
 set subscriber_count 4
 set subscribers {}      ;# number -> subscriber
@@ -156,7 +156,7 @@ proc subscribe_anew {n} {
     set pattern [pick {* * * * order-* x-* x-1}]
     if {$pattern ne "*" || [dict exists $selector stream]} { dict lappend selector stream $pattern }
     set subscriber [dict create resp [pick {3 3 2}] selector $selector fields "" window "" view "" checkpoint "" client "" id "" timeline "" next 0 acked "" \
-        unacked {} since 0 began 0]
+        unacked {} since 0 began 0 begun 0]
     set view [expr {[rand_below 3] ? "" : [random_usable_view]}]
     if {$view ne ""} {
         set pattern *
@@ -216,10 +216,12 @@ proc subscribe_again {n} {
     }
     set acked [dict get $subscriber acked]
     if {$acked ne "" && [rand_below 2]} {
-        # What it has acknowledged is there; the server may have moved on over what is not for it.
+        # What it has acknowledged is there; the server may have moved on over what is not for it. (Where it began, last
+        # time, all before was behind it.)
+        set begun [dict get $subscriber begun]
         set from [subscribe_from $n [list CHECKPOINT $checkpoint ELSE START] ""]
         if {$from < $acked} { fail "the checkpoint $checkpoint stands at $from, acknowledged was up to $acked" }
-        set passed [lmap s [selected_between [dict get $subscriber selector] $acked $from] {if {[was_touched $s [dict get $subscriber began]]} continue; set s}]
+        set passed [lmap s [selected_between [dict get $subscriber selector] [expr {max($acked, $begun)}] $from] {if {[was_touched $s [dict get $subscriber began]]} continue; set s}]
         assert_equal {} $passed "the checkpoint $checkpoint stands at $from, acknowledged was up to $acked, and between"
         dict set ::subscribers $n next $from
     } else {
@@ -239,7 +241,7 @@ proc subscribe_from {n from wanted} {
         set timeline [field $reply timeline]
         assert_equal [llength $::log] [field $reply head] "the head of a subscription"
         if {$wanted ne ""} { assert_equal $wanted [field $reply from] "FROM $from" }
-        set next [field $reply from]
+        set next [set begun [field $reply from]]
         set unacked {}
         set began $::batches
         set since $::batches
