@@ -366,6 +366,16 @@ proc run_G24 {} {
         talk_each 0 20000 100 { list ECHECKPOINT SET consumer-[dice $n] 0 }
     }
 }
+# A copy does not know where references to what is gone have led to.
+proc run_G25 {} {
+    growth G25 "XADD with DELREF, by references to entries that are gone" -prepare {
+        pend $n
+        talk_each 1 $n 2000 { list XDEL s [expr {$i + 1}]-1 }
+        talk [request XACK s g 1-1][request COPY s t]
+    } -operate {
+        talk_each 0 2000 100 { list XADD t DELREF MAXLEN 1000000 * v x }
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

@@ -52,6 +52,12 @@ static void make_group(struct connection *c, uint64_t n) {
 static void add_capped(struct connection *c, uint64_t n) {
     REQUEST(c, "XADD", "s", "MAXLEN", "5", entry(THINGS + n), "d", payload);
 }
+static void add_taking(struct connection *c, uint64_t n) {
+    REQUEST(c, "XADD", "t", "DELREF", "MAXLEN", "1000000", entry(THINGS + n), "d", payload);
+}
+static void delete_behind_first(struct connection *c, uint64_t n) {
+    REQUEST(c, "XDEL", "s", entry(n + 1));
+}
 
 static void each(struct inside *in, nth_fn *one, uint64_t from, uint64_t to, bool counted) {
     for (uint64_t n = from; n < to;) {
@@ -71,6 +77,15 @@ static void start(struct inside *in, uint64_t entries) {
     each(in, add, 0, entries, false);
     REQUEST(&in->connections[0], "XGROUP", "CREATE", "s", "g", "0");
     inside_round(in, false);
+}
+
+static void start_pending(struct inside *in) {
+    start(in, THINGS);
+    for (unsigned n = 0; n < THINGS; n += 1000) {
+        REQUEST(&in->connections[0], "XREADGROUP", "GROUP", "g", "c", "COUNT", "1000", "STREAMS",
+                "s", ">");
+        inside_round(in, false);
+    }
 }
 
 /* What one of 20,000 connections holds changes, and the share of each is found anew. */
@@ -95,14 +110,16 @@ void count_grown(const char *what) {
     static struct inside in;
     if (strcmp(what, "shares") == 0) count_shares();
     if (strcmp(what, "claim") == 0) {
-        start(&in, THINGS);
-        for (unsigned n = 0; n < THINGS; n += 1000) {
-            REQUEST(&in.connections[0], "XREADGROUP", "GROUP", "g", "c", "COUNT", "1000", "STREAMS",
-                    "s", ">");
-            inside_round(&in, false);
-        }
+        start_pending(&in);
         each(&in, claim, 0, THINGS, false);
         counted(&in, claim, THINGS);
+    } else if (strcmp(what, "references") == 0) { /* a copy does not know where they led to */
+        start_pending(&in);
+        each(&in, delete_behind_first, 0, THINGS - 1, false);
+        REQUEST(&in.connections[0], "XACK", "s", "g", entry(0));
+        REQUEST(&in.connections[0], "COPY", "s", "t");
+        inside_round(&in, false);
+        counted(&in, add_taking, 0);
     } else if (strcmp(what, "delete") == 0) {
         start(&in, 2 * (THINGS + OPERATIONS));
         each(&in, delete, 0, THINGS, false);

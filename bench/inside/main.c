@@ -46,6 +46,8 @@ static const struct row {
     {"consumer-20k", "XGROUP CREATECONSUMER, 20k", .of_command = count_grown,
      .command = "consumer"},
     {"groups-20k", "XADD MAXLEN, 20k groups", .of_command = count_grown, .command = "groups"},
+    {"delref-20k", "XADD DELREF, 20k references to what is gone", .of_command = count_grown,
+     .command = "references"},
     {"shares-20k", "the share of each of 20k connections", .of_command = count_grown,
      .command = "shares"},
     {"journal-50", "journal, 50 frames a batch, an event", .of_number = count_journal, 50},

@@ -224,14 +224,18 @@ with_server {enable-flush yes} {
         r XREADGROUP GROUP g c STREAMS delref-empty >
         r XDEL delref-empty 1-0 2-0
         assert_equal {0 0} [list [r XTRIM delref-empty MAXLEN 0 DELREF] [lindex [r XPENDING delref-empty g] 0]]
-        # Restored from a dump, which has no place for what is gone.
-        foreach {trim left} {{MAXLEN 1 DELREF} 4-0 {MAXLEN 0 DELREF} {}} {
+        # Restored from a dump, which has no place for what is gone; and then its entries are on disk only.
+        foreach {trim left restart} {
+            {MAXLEN 1 DELREF} 4-0 0 {MAXLEN 0 DELREF} {} 0 {MAXLEN 1 DELREF} 4-0 1 {MAXLEN 2 DELREF} {3-0 4-0} 1
+            {MINID 4 DELREF} 4-0 1 {MAXLEN 3 DELREF} {1-0 2-0 3-0 4-0} 1
+        } {
             add_entries delref-dump 4
             r XGROUP CREATE delref-dump g 0
             r XREADGROUP GROUP g c STREAMS delref-dump >
             r XDEL delref-dump 2-0
             set dump [r DUMP delref-dump]
             r RESTORE delref-dump 0 $dump REPLACE
+            if {$restart} { srv restart }
             r XTRIM delref-dump {*}$trim
             assert_equal $left [lmap p [r XPENDING delref-dump g - + 10] {lindex $p 0}] $trim
             r DEL delref-dump

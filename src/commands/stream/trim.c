@@ -156,59 +156,101 @@ static uint64_t apply_acked(struct client *c, struct trim *t, uint64_t end) {
     return gone + remove_singles(c, t, most);
 }
 
+/* ---- references ---- */
+
+/* What DELREF takes along: the references to all that is below the first entry that stays, whether
+ * it goes now or was gone before. One that came with RESTORE when its entry was gone has a version
+ * that no event has: it is judged by its id. So what is taken is the beginning of a group's
+ * references, and nobody looks beyond it. */
+struct taken {
+    uint64_t version; /* of the first entry that stays; next_version: none does */
+    struct entry_id id;
+};
+
+static uint64_t first_that_stays(const struct client *c, const struct trim *t) {
+    const struct stream *s = t->stream;
+    uint64_t end = threshold(c, t);
+    return MIN(s->extra != NULL ? holes_skip(&s->extra->holes, end) : end, s->next_version);
+}
+
+/* Its id is what was required, at least, when its event is not in memory. */
+static struct taken what_goes(const struct client *c, const struct trim *t) {
+    const struct stream *s = t->stream;
+    struct taken w = {.version = first_that_stays(c, t), .id = t->stays};
+    if (w.version < s->next_version && w.version >= stream_tail_first(s))
+        w.id = event_entry_id(stream_event(s, w.version));
+    return w;
+}
+
+static bool goes(const struct stream *s, const struct pending_entry *e, const struct taken *w) {
+    if (w->version == s->next_version) return true;
+    return e->version < s->next_version ? e->version < w->version : entry_id_cmp(e->id, w->id) < 0;
+}
+
+static const struct pending_entry *next_that_goes(const struct stream *s, struct pending_cursor *at,
+                                                  const struct taken *w) {
+    const struct pending_entry *e = pending_next(at);
+    return e != NULL && goes(s, e, w) ? e : NULL;
+}
+
+/* How many references go, counted up to `most`. */
+static size_t references_that_go(const struct stream *s, const struct taken *w, size_t most) {
+    size_t n = 0;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        const struct pending *p = &s->extra->groups[i]->pending;
+        struct pending_cursor at = pending_seek(p, PENDING_ALL, ENTRY_ID_MIN);
+        while (n < most && next_that_goes(s, &at, w) != NULL) n++;
+    }
+    return n;
+}
+
+/* `most` of them at most. Returns whether there were any. */
+static bool take_references(struct model *m, struct stream *s, const struct taken *w, size_t most) {
+    size_t left = most;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        struct cgroup *g = s->extra->groups[i];
+        struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
+        const struct pending_entry *e;
+        for (; left > 0 && (e = next_that_goes(s, &at, w)) != NULL; left--) cgroup_ack(m, g, e->id);
+    }
+    return left < most;
+}
+
+/* Whether those that are known to go, a turn's at most, are followed by one whose id decides. */
+static bool has_undecided(const struct stream *s, uint64_t version) {
+    const struct taken known = {.version = version, .id = ENTRY_ID_MIN};
+    size_t left = REFERENCES_A_TURN;
+    for (uint32_t i = 0; i < s->extra->group_count; i++) {
+        struct pending_cursor at =
+            pending_seek(&s->extra->groups[i]->pending, PENDING_ALL, ENTRY_ID_MIN);
+        const struct pending_entry *e;
+        for (; (e = pending_next(&at)) != NULL && goes(s, e, &known); left--)
+            if (left == 0) return false;
+        if (e != NULL && e->version >= s->next_version) return true;
+    }
+    return false;
+}
+
+static bool require_first_that_stays(struct client *c, struct trim *t) {
+    struct stream *s = t->stream;
+    uint64_t version = first_that_stays(c, t);
+    struct event *e;
+    if (version >= stream_tail_first(s) || s->extra == NULL || !has_undecided(s, version))
+        return true;
+    if (!need_version_head(c, s, version, &e)) return false;
+    if (e != NULL) t->stays = event_entry_id(e);
+    return true;
+}
+
 /* ---- all together ---- */
 
 bool trim_require(struct client *c, struct trim *t, struct stream *s,
                   const struct trim_args *args) {
     *t = (struct trim){.args = args, .stream = s, .known_end = s->next_version};
     if (args->kind == TRIM_NONE || s->state != STREAM_LIVE) return true;
-    bool known = args->kind == TRIM_MAXLEN || need_entry(c, s, args->min_id, &t->min_version);
-    return known && (args->refs != REFS_ACKED || require_acked(c, t));
-}
-
-/* Whether what is pending is, or was, an entry below version `end`. One that came with RESTORE when
- * its entry was gone has a version that no event has; then the id of the first that stays decides,
- * if memory has it. */
-static bool is_below(const struct stream *s, const struct pending_entry *e, uint64_t end) {
-    if (e->version < end || end >= s->next_version) return true;
-    if (e->version < s->next_version) return false;
-    return end >= stream_tail_first(s) &&
-           entry_id_cmp(e->id, event_entry_id(stream_event(s, end))) < 0;
-}
-
-/* The next reference of a group to an entry below `end`: one that goes now, or was gone before. */
-static const struct pending_entry *next_below(const struct stream *s, struct pending_cursor *at,
-                                              uint64_t end) {
-    const struct pending_entry *e;
-    while ((e = pending_next(at)) != NULL) {
-        if (is_below(s, e, end)) return e;
-        if (e->version < s->next_version) return NULL;
-    }
-    return NULL;
-}
-
-/* How many references the groups have to entries below `end`, counted up to `most`. */
-static size_t references_below(const struct stream *s, uint64_t end, size_t most) {
-    size_t n = 0;
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        const struct pending *p = &s->extra->groups[i]->pending;
-        struct pending_cursor at = pending_seek(p, PENDING_ALL, ENTRY_ID_MIN);
-        while (n < most && next_below(s, &at, end) != NULL) n++;
-    }
-    return n;
-}
-
-/* Entries below `end` take the references along; `most` of them at most. Returns whether there were
- * any. */
-static bool unreference_below(struct model *m, struct stream *s, uint64_t end, size_t most) {
-    size_t left = most;
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        struct cgroup *g = s->extra->groups[i];
-        struct pending_cursor at = pending_seek(&g->pending, PENDING_ALL, ENTRY_ID_MIN);
-        const struct pending_entry *e;
-        for (; left > 0 && (e = next_below(s, &at, end)) != NULL; left--) cgroup_ack(m, g, e->id);
-    }
-    return left < most;
+    if (args->kind != TRIM_MAXLEN && !need_entry(c, s, args->min_id, &t->min_version)) return false;
+    if (args->refs == REFS_DELETE) return require_first_that_stays(c, t);
+    return args->refs != REFS_ACKED || require_acked(c, t);
 }
 
 /* How many references one turn takes, and one frame beside so many other bytes. */
@@ -223,12 +265,14 @@ bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside
         return false;
     if (c->srv->exec.client == c) return false; /* which is one frame, and bounded by that */
     size_t most = references_a_turn(c, beside);
-    return references_below(s, threshold(c, t), most + 1) > most;
+    const struct taken w = what_goes(c, t);
+    return references_that_go(s, &w, most + 1) > most;
 }
 
 enum outcome trim_take_some(struct client *c, struct trim *t) {
     struct model *m = &c->srv->model;
-    unreference_below(m, t->stream, threshold(c, t), references_a_turn(c, 0));
+    const struct taken w = what_goes(c, t);
+    take_references(m, t->stream, &w, references_a_turn(c, 0));
     stream_note_unreferenced(m, t->stream);
     c->wait.so_far++;
     client_commit(c);
@@ -243,7 +287,10 @@ uint64_t trim_apply(struct client *c, struct trim *t) {
     uint64_t gone;
     if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
     uint64_t end = threshold(c, t);
-    if (t->args->refs == REFS_DELETE) unreferenced = unreference_below(m, s, end, SIZE_MAX);
+    if (t->args->refs == REFS_DELETE) {
+        const struct taken w = what_goes(c, t);
+        unreferenced = take_references(m, s, &w, SIZE_MAX);
+    }
     if (t->args->refs == REFS_ACKED)
         gone = apply_acked(c, t, end);
     else

@@ -14,6 +14,7 @@ struct trim {
     struct entry_id acked;  /* ACKED: the highest id that was delivered to every group */
     uint64_t known_end;     /* next version when that was found out */
     struct read candidates; /* ACKED: entries among which some may go one by one */
+    struct entry_id stays;  /* DELREF: of the first entry that stays, where it has to be known */
 };
 
 /* false: something has to be loaded; the command returns PARKED (after trim_clear). The stream is
