@@ -376,6 +376,16 @@ proc run_G25 {} {
         talk_each 0 2000 100 { list XADD t DELREF MAXLEN 1000000 * v x }
     }
 }
+proc run_G26 {} {
+    growth G26 "XLEN of a category, an event that is not applied" -apply 0 \
+        -conf {pinned-bytes-max 4gb journal-bytes-max 16gb} -prepare {
+        hold_database
+        talk_each 0 $n 1000 { list EAPPEND order-[expr {$i % 100}] t PAYLOAD x }
+    } -operate {
+        set ::remark [format " (others waited %.1f ms at most)" [longest_wait [request XLEN @category:order]]]
+        return $n
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

@@ -892,6 +892,58 @@ with_server {store sqlite:./cairn.db enable-flush yes} {
     }
 }
 
+with_server {store sqlite:./cairn.db} {
+    proc append_thousands {stream n} {
+        set bytes [resp_command EMAPPEND * {*}[concat {*}[lrepeat 1000 [list EVENT $stream t]]]]
+        [srv default_client] write [resp_command CLIENT REPLY OFF][string repeat $bytes $n][resp_command CLIENT REPLY ON]
+        assert_equal OK [[srv default_client] read]
+    }
+    test "What the database has not got yet is counted over several turns, and as of one moment" {
+        set hold [hold_database [srv db]]
+        append_thousands order-1 23
+        append_thousands cart-1 23
+        set before [info_field r resumed_commands stats]
+        assert_equal 46000 [r XLEN @all]
+        assert_equal 3 [expr {[info_field r resumed_commands stats] - $before}]
+        assert_equal {23000 23000} [list [r XLEN @category:order] [dict get [r XINFO STREAM @stream:cart-*] length]]
+        with_clients {a b} {
+            $a send XLEN @all
+            pipeline $b {MULTI {DEL order-1} {DEL cart-1} EXEC}
+            release_database $hold
+            assert {[$a read] in {0 46000}}
+        }
+        assert_equal 0 [r XLEN @all]
+    }
+    test "Who counts what is in one transaction with it counts that, too" {
+        set hold [hold_database [srv db]]
+        append_thousands order-1 21
+        r MULTI
+        r EAPPEND order-1 t
+        r EAPPEND order-2 t
+        r XLEN @category:order
+        assert_equal 21002 [lindex [r EXEC] 2]
+        release_database $hold
+    }
+}
+with_server {reader-threads 1} {
+    test "A count, and what is told with it, are of one moment while events are added and applied" {
+        with_clients {a b c d w} {
+            for {set i 0} {$i < 50} {incr i} {
+                foreach asker {a b c d} { [set $asker] send XINFO STREAM @all }
+                set appends {}
+                for {set k 0} {$k < 5} {incr k} { lappend appends "EAPPEND s-$k t" ESYNC "EAPPEND s-$k t" }
+                pipeline $w $appends
+                foreach asker {a b c d} {
+                    set info [[set $asker] read]
+                    set last [lindex [split [dict get $info last-generated-id] -] 1]
+                    set length [dict get $info length]
+                    if {$length > 0} { assert_equal $last [expr {$length - 1}] }
+                }
+            }
+        }
+    }
+}
+
 source -encoding utf-8 [file join $::top tests lib page.tcl]
 set ::page docs/subscriptions.md
 set ::here {}

@@ -86,12 +86,15 @@ bool pages_read(struct client *c, struct read *r) {
 
 bool pages_may_count(struct client *c, const struct selector *selector) {
     const struct model *m = &c->srv->model;
-    uint64_t last = MAX(m->hidden.frame, m->flushed.frame);
+    uint64_t last = m->hidden.frame;
+    if (need_is_counting(c) || c->srv->exec.client != NULL) return true;
     if (selector_has_names(selector)) last = MAX(last, m->renamed.frame);
-    last = MIN(last, c->view);
-    if (last <= store_applied(m->store) || c->srv->exec.client != NULL) return true;
+    if (c->wait.set)
+        last = MIN(last, c->wait.frame); /* else it would follow who removes on and on */
+    last = MIN(MAX(last, m->flushed.frame), c->view);
+    if (last <= store_applied(m->store)) return true;
     frame_is_applied(c, last);
-    c->wait.frame = last; /* it may have waited for an earlier one, or for events, before */
+    c->wait.frame = last;
     return false;
 }
 

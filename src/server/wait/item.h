@@ -30,6 +30,14 @@ enum item_kind {
     ITEM_BACKUP
 };
 
+struct item_count { /* need_count.c's: what is in memory */
+    bool begun;
+    unsigned again; /* so often it was begun again */
+    uint64_t frame; /* the view then */
+    uint64_t at;    /* the next sequence to look at */
+    uint64_t counted;
+};
+
 struct need_item {
     struct list node;
     struct list waiting;        /* in need.waiting: the store does not know of it yet */
@@ -53,6 +61,7 @@ struct need_item {
     struct selector *selector; /* PAGE, COUNT: a reference, for the reader thread; or NULL */
     struct names_asked names;  /* PAGE: the range borrows from it */
     unsigned names_before;     /* PAGE: so often it was asked for in vain */
+    struct item_count count;   /* COUNT */
     char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
     struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
 };

@@ -1,5 +1,5 @@
 /* Counting events of the log: the backend's by a reader thread, in portions, and what it has not
- * got here. See need.h. */
+ * got here, in slices, which go up to the head as of the last one. See need.h. */
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
@@ -7,6 +7,8 @@
 #include "server/wait/need.h"
 
 #define COUNTED_A_READ 200000 /* rows: some tenths of a second */
+#define COUNTED_A_TURN 20000  /* events in memory: a millisecond */
+#define COUNTED_AGAIN  3      /* times at most, because of what is removed or renamed meanwhile */
 
 static uint64_t hash_place(uint64_t start) {
     uint64_t key[] = {start, ITEM_COUNT};
@@ -40,18 +42,54 @@ static void ask(struct client *c, struct selector *selector, uint64_t start, uin
     item_ask(item, STORE_READ_EVENTS, 0);
 }
 
-/* What frames beyond `applied` have added below `head`. */
-static uint64_t count_in_memory(struct client *c, const struct selector *selector, uint64_t applied,
-                                uint64_t head) {
+/* Counts, of memory's events from *at on and below `head`, up to `most`. */
+static uint64_t count_events(struct client *c, const struct selector *selector, uint64_t *at,
+                             uint64_t head, size_t most) {
     struct model *m = &c->srv->model;
     uint64_t n = 0;
-    for (uint64_t q = MAX(model_visible_end(m, NULL, applied), m->log.first); q < head; q++) {
-        const struct event *e = model_event(m, q);
+    for (; *at < head && most > 0; ++*at, most--) {
+        const struct event *e = model_event(m, *at);
         struct str name = stream_name_str(model_name_at(m, e, c->view));
         if (model_hides(m, e, UINT64_MAX, c->view)) continue;
         n += selector == NULL || selector_match(selector, &e->rec, name);
     }
     return n;
+}
+
+/* Whether there was a frame after `frame` that removed something, or renamed it if it matters. */
+static bool has_changed_since(const struct client *c, const struct selector *selector,
+                              uint64_t frame) {
+    const struct model *m = &c->srv->model;
+    uint64_t last = m->hidden.frame;
+    if (selector_has_names(selector)) last = MAX(last, m->renamed.frame);
+    return MIN(last, MIN(c->view, m->decided)) > frame;
+}
+
+/* What is beyond the page, below `head`, which later runs may find further on: its snapshot may be
+ * of later than the end that it was asked for up to. The page is held until the command is over, so
+ * all of it is in memory so long. EXEC, whose frame may be undone, counts at once. false: the
+ * command goes on in the next turn. */
+static bool count_in_memory(struct client *c, struct need_item *item, uint64_t head,
+                            uint64_t *count) {
+    struct model *m = &c->srv->model;
+    const struct page *page = &item->request.page;
+    struct item_count *n = &item->count;
+    bool whole = c->srv->exec.client == c;
+    bool changed =
+        n->begun && n->again < COUNTED_AGAIN && has_changed_since(c, item->selector, n->frame);
+    if (!n->begun || whole || changed) {
+        n->again += changed;
+        n->begun = true;
+        n->frame = MIN(c->view, m->decided);
+        n->at = MIN(model_visible_end(m, NULL, page->applied), item->request.range.end + 1);
+        n->at = MAX(n->at, m->log.first);
+        n->counted = 0;
+    }
+    n->counted += count_events(c, item->selector, &n->at, head, whole ? SIZE_MAX : COUNTED_A_TURN);
+    *count += n->counted;
+    if (n->at >= head) return true;
+    if (c->park == PARK_NONE) client_next_turn(c);
+    return false;
 }
 
 bool need_count(struct client *c, struct selector *selector, uint64_t *count) {
@@ -60,16 +98,22 @@ bool need_count(struct client *c, struct selector *selector, uint64_t *count) {
     *count = 0;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     while (at < head) {
-        const struct need_item *item = find(c, selector, at);
+        struct need_item *item = find(c, selector, at);
         if (item == NULL) ask(c, selector, at, head - 1);
         if (item == NULL || !item->done) return false;
         const struct page *page = &item->request.page;
         *count += page->counted;
-        if (page->done) {
-            *count += count_in_memory(c, selector, page->applied, head);
-            return true;
-        }
+        if (page->done) return count_in_memory(c, item, head, count);
         at = page->next;
     }
     return true;
+}
+
+bool need_is_counting(const struct client *c) {
+    if (c->need == NULL) return false;
+    LIST_FOR_EACH (it, &c->need->items) {
+        const struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        if (item->kind == ITEM_COUNT && item->generation == c->srv->model.generation) return true;
+    }
+    return false;
 }
