@@ -84,7 +84,7 @@ with_server {} {
             {FROM x} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got 'x'}
             {FROM -1} {*expected START, NEW, TIME milliseconds, CHECKPOINT name or a position, got '-1'}
             {FROM TIME} {*expected milliseconds behind FROM TIME}
-            {FROM TIME x} {*invalid FROM TIME: 'x' is not a number}
+            {FROM TIME x} {*invalid FROM TIME: 'x' is not a time in ms since 1970}
             {FROM 99} {*position 99 is beyond the head, 9}
             {FROM 0 FROM 1} {*FROM already specified}
             {FROM 0 COUNT 0} {*COUNT must be at least 1}
@@ -96,7 +96,7 @@ with_server {} {
             {FROM 0 TYPE ""} {*TYPE cannot be empty}
             {FROM 0 TYPE a b} {*unexpected string 'b': expected FROM, COUNT, BLOCK, FIELDS, STREAM, CATEGORY, TYPE, *}
             {FROM 0 CORRELATION 7} {*invalid correlation id: '7' is not a UUID}
-            {FROM 0 UNTIL 0} {*invalid UNTIL: a time in ms after 1970 is expected}
+            {FROM 0 UNTIL 0} {*invalid UNTIL: 0 selects nothing, a time in ms after 1970 is expected}
         } {
             assert_match $text [r err EREAD {*}$words] $words
         }

@@ -70,7 +70,7 @@ with_server {} {
             assert_match "*" [r err ETRUNCATE t-1 {*}$args]
         }
         assert_equal "INVALIDARG invalid version: 'x' is not a number" [r err ETRUNCATE t-1 BEFORE x]
-        assert_equal "INVALIDARG invalid time: 'x' is not a number" [r err ETRUNCATE t-1 BEFORE TIME x]
+        assert_equal "INVALIDARG invalid TIME: 'x' is not a time in ms since 1970" [r err ETRUNCATE t-1 BEFORE TIME x]
         assert_equal "INVALIDARG invalid entry id: 'x' is not ms-seq or ms" [r err ETRUNCATE t-1 BEFORE ENTRY x]
         assert_match "INVALIDARG stream id*" [r err ETRUNCATE "" BEFORE 1]
     }

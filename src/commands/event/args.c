@@ -37,6 +37,13 @@ bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64
     return false;
 }
 
+bool arg_time_or_reply(struct client *c, struct str arg, const char *what, uint64_t *ms) {
+    if (str_to_u64(arg, ms)) return true;
+    reply_error(c, "INVALIDARG invalid %s: '%.*s' is not a time in ms since 1970", what,
+                (int)MIN(arg.len, (size_t)64), arg.ptr);
+    return false;
+}
+
 bool arg_count_or_reply(struct client *c, struct str arg, uint64_t *out) {
     const uint64_t most = UINT64_C(1) << 30;
     if (!arg_u64_or_reply(c, arg, "COUNT", out)) return false;

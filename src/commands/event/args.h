@@ -15,6 +15,8 @@ bool arg_pattern_or_reply(struct client *c, struct str arg);
 bool arg_stream_or_reply(struct client *c, struct str arg);
 bool arg_uuid_or_reply(struct client *c, struct str arg, const char *what, struct uuid *out);
 bool arg_u64_or_reply(struct client *c, struct str arg, const char *what, uint64_t *out);
+/* ms since 1970. */
+bool arg_time_or_reply(struct client *c, struct str arg, const char *what, uint64_t *ms);
 /* COUNT: 1 at least, since a page that never gets further makes loops that do not end. Pages are
  * bounded in bytes anyway, so that a huge one is as good as a large one. */
 #define ARG_COUNT_DEFAULT 100

@@ -46,7 +46,7 @@ bool from_or_reply(struct client *c, const struct request *r, size_t *at, struct
     if (place(arg, a)) return true;
     if (arg_is(arg, STR("CHECKPOINT"))) return checkpoint_or_reply(c, r, at, a);
     if (arg_is(arg, STR("TIME"))) {
-        if (*at < r->argc) return arg_u64_or_reply(c, r->argv[(*at)++], "FROM TIME", &a->since);
+        if (*at < r->argc) return arg_time_or_reply(c, r->argv[(*at)++], "FROM TIME", &a->since);
         reply_error(c, "INVALIDARG unexpected end of input: expected milliseconds behind FROM "
                        "TIME");
         return false;

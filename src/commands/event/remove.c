@@ -35,8 +35,8 @@ static bool parse_truncate(struct client *c, const struct request *r, struct tru
         return false;
     }
     struct str value = r->argv[r->argc - 1];
-    if (t->kind != BEFORE_ENTRY)
-        return arg_u64_or_reply(c, value, t->kind == BEFORE_TIME ? "time" : "version", &t->number);
+    if (t->kind == BEFORE_VERSION) return arg_u64_or_reply(c, value, "version", &t->number);
+    if (t->kind == BEFORE_TIME) return arg_time_or_reply(c, value, "TIME", &t->number);
     if (entry_id_parse(value, 0, &t->entry, NULL)) return true;
     reply_error(c, "INVALIDARG invalid entry id: '%.*s' is not ms-seq or ms",
                 (int)MIN(value.len, (size_t)64), value.ptr);

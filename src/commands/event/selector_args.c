@@ -58,12 +58,13 @@ enum selector_kind selector_word_kind(enum selector_word word) {
 
 static bool until_or_reply(struct client *c, struct selector_draft *d, struct str value) {
     uint64_t ms;
-    if (!arg_u64_or_reply(c, value, "UNTIL", &ms)) return false;
+    if (!arg_time_or_reply(c, value, "UNTIL", &ms)) return false;
     if (ms > 0) {
         selector_draft_until(d, ms);
         return true;
     }
-    reply_error(c, "INVALIDARG invalid UNTIL: a time in ms after 1970 is expected");
+    reply_error(c,
+                "INVALIDARG invalid UNTIL: 0 selects nothing, a time in ms after 1970 is expected");
     return false;
 }
 
@@ -86,7 +87,7 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
     uint64_t ms;
     if (word == WORD_UNTIL) return until_or_reply(c, d, value);
     if (word == WORD_SINCE) {
-        if (!arg_u64_or_reply(c, value, "SINCE", &ms)) return false;
+        if (!arg_time_or_reply(c, value, "SINCE", &ms)) return false;
         selector_draft_since(d, ms);
         return true;
     }

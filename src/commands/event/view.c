@@ -52,8 +52,9 @@ static bool text_or_reply(struct client *c, const struct request *r, struct sele
         if (!*force && !word_or_reply(c, r, at, args)) return false;
     }
     if (!selector_or_reply(c, args, &selector)) return false;
-    if (selector == NULL) {
-        reply_error(c, "INVALIDARG a view selects by one word at least: " SELECTOR_WORDS_OF_VIEWS);
+    if (selector == NULL) { /* SINCE 0 is all that was given */
+        reply_error(c, "INVALIDARG invalid SINCE: 0 selects everything, a time in ms after 1970 is "
+                       "expected (or STREAM * for a view of everything)");
         return false;
     }
     view_text_put(text, selector);

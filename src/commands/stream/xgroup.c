@@ -156,7 +156,7 @@ static bool new_position_or_reply(struct client *c, const struct request *r, str
     uint64_t ms;
     *known = true;
     if (by_time) {
-        if (!arg_u64_or_reply(c, r->argv[5], "TIME", &ms)) return false;
+        if (!arg_time_or_reply(c, r->argv[5], "TIME", &ms)) return false;
         *known = need_time_position(c, g->stream, ms, id);
     } else if (str_eq(arg, STR("$"))) {
         *known = need_last_position(c, r->argv[2], g->stream, id);
