@@ -2,6 +2,7 @@
 #include "commands/event/args.h"
 
 #define PATTERN_MAX (4 * STREAM_NAME_MAX) /* each byte of a name quoted, and some stars */
+#define LIST_MAX    10000                 /* names that a page of LIST looks at */
 
 bool arg_is(struct str arg, struct str keyword) {
     return arg.len == keyword.len && str_eq_nocase(arg, keyword);
@@ -51,6 +52,26 @@ bool arg_count_or_reply(struct client *c, struct str arg, uint64_t *out) {
     if (*out > 0) return true;
     reply_error(c, "INVALIDARG COUNT must be at least 1");
     return false;
+}
+
+bool list_query_or_reply(struct client *c, const struct request *r, struct list_query *q) {
+    *q = (struct list_query){.count = ARG_COUNT_DEFAULT};
+    if (!str_to_u64(r->argv[2], &q->from)) {
+        reply_error(c, "ERR invalid cursor");
+        return false;
+    }
+    for (size_t at = 3; at < r->argc; at += 2) {
+        bool match = arg_is(r->argv[at], STR("MATCH")), count = arg_is(r->argv[at], STR("COUNT"));
+        if (at + 1 == r->argc || !(match || count)) {
+            reply_syntax_error(c);
+            return false;
+        }
+        if (match && !arg_pattern_or_reply(c, r->argv[at + 1])) return false;
+        if (match) q->pattern = r->argv[at + 1];
+        if (count && !arg_count_or_reply(c, r->argv[at + 1], &q->count)) return false;
+    }
+    q->count = MIN(q->count, (uint64_t)LIST_MAX);
+    return true;
 }
 
 bool arg_bound_or_reply(struct client *c, struct str arg, uint64_t *out) {

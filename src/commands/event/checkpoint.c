@@ -10,9 +10,7 @@
 #include "commands/event/family.h"
 #include "commands/event/reply.h"
 
-#define WAIT_MAX     (UINT64_C(1) << 42) /* ms: a hundred years */
-#define LIST_DEFAULT 100
-#define LIST_MAX     10000
+#define WAIT_MAX (UINT64_C(1) << 42) /* ms: a hundred years */
 
 bool checkpoint_name_or_reply(struct client *c, struct str name) {
     if (stream_name_valid(name)) return true;
@@ -173,32 +171,6 @@ enum outcome cmd_echeckpoint_get(struct client *c, const struct request *r) {
 
 /* ---- LIST ---- */
 
-struct list_query {
-    uint64_t from, count;
-    struct str pattern; /* len 0: all */
-};
-
-static bool query_or_reply(struct client *c, const struct request *r, struct list_query *q) {
-    *q = (struct list_query){.count = LIST_DEFAULT};
-    if (!str_to_u64(r->argv[2], &q->from)) {
-        reply_error(c, "ERR invalid cursor");
-        return false;
-    }
-    for (size_t at = 3; at < r->argc; at += 2) {
-        struct str word = r->argv[at];
-        bool match = arg_is(word, STR("MATCH")), count = arg_is(word, STR("COUNT"));
-        if (at + 1 == r->argc || !(match || count)) {
-            reply_syntax_error(c);
-            return false;
-        }
-        if (match && !arg_pattern_or_reply(c, r->argv[at + 1])) return false;
-        if (match) q->pattern = r->argv[at + 1];
-        if (count && !arg_count_or_reply(c, r->argv[at + 1], &q->count)) return false;
-    }
-    q->count = MIN(q->count, (uint64_t)LIST_MAX);
-    return true;
-}
-
 /* What it is as of the view: in memory, when it has changed since the backend was asked. */
 static bool listed(struct client *c, const struct list_query *q, const struct named_list *l,
                    size_t i, struct checkpoint_value *out) {
@@ -245,7 +217,7 @@ static enum outcome wait_or_say_why(struct client *c) {
 enum outcome cmd_echeckpoint_list(struct client *c, const struct request *r) {
     const struct named_list *list;
     struct list_query q;
-    if (!query_or_reply(c, r, &q)) return REPLIED;
+    if (!list_query_or_reply(c, r, &q)) return REPLIED;
     if (q.from == 0 && c->need == NULL && !what_is_seen_is_applied(c)) return wait_or_say_why(c);
     if (!flush_is_applied(c)) return wait_or_say_why(c);
     if (!need_named_list(c, NAMED_CHECKPOINT, MAX(q.from, UINT64_C(1)), q.count, &list))

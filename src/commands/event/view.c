@@ -10,8 +10,6 @@
 #include "commands/event/view_text.h"
 
 #define VIEW_TEXT_MAX ((size_t)64 << 10)
-#define LIST_DEFAULT  100
-#define LIST_MAX      10000
 
 static bool name_or_reply(struct client *c, struct str name) {
     if (stream_name_valid(name)) return true;
@@ -186,34 +184,14 @@ static void look(struct hash_node *node, void *arg) {
     f->all[f->count++] = n;
 }
 
-static bool query_or_reply(struct client *c, const struct request *r, struct found *f,
-                           uint64_t *cursor, uint64_t *count) {
-    *count = LIST_DEFAULT;
-    if (!str_to_u64(r->argv[2], cursor)) {
-        reply_error(c, "ERR invalid cursor");
-        return false;
-    }
-    for (size_t at = 3; at < r->argc; at += 2) {
-        bool match = arg_is(r->argv[at], STR("MATCH")), counts = arg_is(r->argv[at], STR("COUNT"));
-        if (at + 1 == r->argc || !(match || counts)) {
-            reply_syntax_error(c);
-            return false;
-        }
-        if (match && !arg_pattern_or_reply(c, r->argv[at + 1])) return false;
-        if (match) f->pattern = r->argv[at + 1];
-        if (counts && !arg_count_or_reply(c, r->argv[at + 1], count)) return false;
-    }
-    *count = MIN(*count, (uint64_t)LIST_MAX);
-    return true;
-}
-
 /* EVIEW LIST cursor [MATCH pattern] [COUNT n] */
 enum outcome cmd_eview_list(struct client *c, const struct request *r) {
-    struct found f = {.c = c};
-    uint64_t cursor, count;
-    if (!query_or_reply(c, r, &f, &cursor, &count)) return REPLIED;
+    struct list_query q;
+    if (!list_query_or_reply(c, r, &q)) return REPLIED;
+    struct found f = {.c = c, .pattern = q.pattern};
+    uint64_t cursor = q.from;
     do cursor = named_scan(&c->srv->model.named, NAMED_VIEW, cursor, look, &f);
-    while (cursor != 0 && f.looked < count);
+    while (cursor != 0 && f.looked < q.count);
     reply_array(c, 2);
     resp_put_bulk_u64(&c->out, cursor);
     reply_array(c, f.count);
