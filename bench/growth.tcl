@@ -386,6 +386,16 @@ proc run_G26 {} {
         return $n
     }
 }
+proc run_G27 {} {
+    growth G27 "ESUBS LIST, a subscription" -sizes {1000 10000 100000} \
+        -conf {max-client-subscriptions 1000000 max-subscriptions 1000000} -prepare {
+        talk [request HELLO 3]
+        talk_each 0 $n 2000 { list ESUB other-$i }
+    } -operate {
+        set ::remark [format " (others waited %.1f ms at most)" [longest_wait [request ESUBS LIST]]]
+        return $n
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

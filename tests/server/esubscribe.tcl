@@ -42,6 +42,55 @@ proc rest_of {c} {
 proc subscription_states {} { return [lmap s [r ESUBS LIST] {field $s state}] }
 proc one_subscription {name} { return [field [lindex [r ESUBS LIST] 0] $name] }
 
+with_server {max-client-subscriptions 10000 max-subscriptions 10000} {
+    proc subscribe_often {c name n} {
+        set commands {}
+        for {set i 0} {$i < $n} {incr i} { lappend commands [list ESUBSCRIBE none NAME $name-$i] }
+        pipeline $c $commands
+    }
+    proc names_of {list} { return [lmap s $list {field $s name}] }
+    test "Very many are listed over several turns, each once" {
+        with_clients {a b d e} {
+            foreach {k name n} {a first 2500 b second 2500} {
+                [set $k] HELLO 3
+                subscribe_often [set $k] $name $n
+            }
+            set before [info_field r resumed_commands stats]
+            set names [names_of [r ESUBS LIST]]
+            assert_equal 5 [expr {[info_field r resumed_commands stats] - $before}]
+            assert_equal {5000 5000 first-0 second-2499} [list [llength $names] [llength [lsort -unique $names]] [lindex $names 0] [lindex $names end]]
+            r MULTI
+            r ESUBS LIST
+            r PING
+            set replies [r EXEC]
+            assert_equal [list $names PONG] [list [names_of [lindex $replies 0]] [lindex $replies 1]]
+            # Some go meanwhile, some come, and somebody who asks goes.
+            foreach asker {d e} { [set $asker] send ESUBS LIST }
+            $e close
+            $b EUNSUBSCRIBE *
+            subscribe_often $a third 100
+            set names [names_of [$d read]]
+            assert_equal [llength $names] [llength [lsort -unique $names]]
+            for {set i 0} {$i < 2500} {incr i} { assert_equal first-$i [lindex $names $i] }
+            $d send ESUBS LIST
+            r CLIENT KILL ID [$a CLIENT ID]
+            $d read
+        }
+        wait_for "all to be gone" {[info_field [srv default_client] subscriptions subscriptions] == 0}
+        assert_equal {} [r ESUBS LIST]
+    }
+    test "More than can be replied is an error" {
+        with_clients a {
+            $a HELLO 3
+            subscribe_often $a [string repeat x 500] 2000
+            r CONFIG SET reply-bytes-max 1mb
+            assert_match "TOOLARGE the reply takes more than 1048576 bytes (reply-bytes-max): raise it, or ask for INFO subscriptions*" [r err ESUBS LIST]
+            r CONFIG SET reply-bytes-max 128mb
+            assert_equal 2000 [llength [r ESUBS LIST]]
+        }
+    }
+}
+
 with_server {} {
     test "What is there comes first, then `caughtup`, then what is appended" {
         append_events [srv default_client] order-1 3

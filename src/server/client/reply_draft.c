@@ -12,6 +12,10 @@ void reply_draft_begin(struct reply_draft *d, struct client *c) {
     reply_text_init(&d->text);
 }
 
+void reply_draft_resume(struct reply_draft *d) {
+    d->start = client_out_offset(d->c);
+}
+
 /* When the limit on c->out has dropped what stood there, the command's reply is an error already:
  * command.c and EXEC see to that. */
 static void move(struct reply_draft *d) {

@@ -16,6 +16,8 @@ struct reply_draft {
 /* What is written to c->out from here on belongs to it. Then either reply_draft_send, or
  * reply_draft_text and whatever ends with an empty text. */
 void reply_draft_begin(struct reply_draft *d, struct client *c);
+/* Goes on with one whose reply_draft_text was asked for in an earlier run of the command. */
+void reply_draft_resume(struct reply_draft *d);
 /* Whether no more of it is wanted. To be asked often: moves what has been written. */
 bool reply_draft_is_over(struct reply_draft *d);
 /* All of it up to here. */

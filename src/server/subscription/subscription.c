@@ -18,6 +18,7 @@ void subscriptions_init(struct server *srv) {
     hash_init(&subs->taken);
     list_init(&subs->taken_order);
     list_init(&subs->all);
+    list_init(&subs->walks);
     list_init(&subs->ready);
     list_init(&subs->paused);
     list_init(&subs->for_reader);
@@ -87,6 +88,39 @@ uint64_t subscriptions_bytes(const struct client *c) {
     return c->subscriber != NULL ? c->subscriber->kept : 0;
 }
 
+/* ---- a way through all of them ---- */
+
+static struct subscription *next_of_all(const struct subscription *s) {
+    const struct list *all = &s->srv->subscriptions.all;
+    return s->all.next != all ? LIST_ENTRY(s->all.next, struct subscription, all) : NULL;
+}
+
+void subscription_walk_begin(struct subscription_walk *w, struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    list_init(&w->node);
+    list_append(&subs->walks, &w->node);
+    w->end = subs->made;
+    w->next = !list_empty(&subs->all) ? LIST_ENTRY(subs->all.next, struct subscription, all) : NULL;
+}
+
+const struct subscription *subscription_walk_next(struct subscription_walk *w) {
+    struct subscription *s = w->next;
+    if (s != NULL && s->number >= w->end) s = NULL;
+    w->next = s != NULL ? next_of_all(s) : NULL;
+    return s;
+}
+
+void subscription_walk_end(struct subscription_walk *w) {
+    list_remove(&w->node);
+}
+
+static void leave_walks(struct subscription *s) {
+    LIST_FOR_EACH (it, &s->srv->subscriptions.walks) {
+        struct subscription_walk *w = LIST_ENTRY(it, struct subscription_walk, node);
+        if (w->next == s) w->next = next_of_all(s);
+    }
+}
+
 /* ---- making and ending ---- */
 
 static void copy_streams(struct subscription *s, const struct subscription_stream *from, size_t n) {
@@ -118,7 +152,7 @@ static void register_it(struct subscription *s) {
     list_append(&of->subscriptions, &s->of_client);
     of->count++;
     subs->count++;
-    subs->made++;
+    s->number = subs->made++;
     subs->states[s->state]++;
     if (s->wire->notice != NULL) list_append(&subs->due, &s->due);
 }
@@ -169,6 +203,7 @@ void subscription_destroy(struct subscription *s) {
     live_drop(l, s->target);
     heap_remove(&subs->announce, &s->announce);
     hash_remove(&subs->by_id, &s->by_id);
+    leave_walks(s);
     list_remove(&s->all);
     list_remove(&s->of_client);
     list_remove(&s->queue);

@@ -87,6 +87,7 @@ struct subscription {
     struct server *srv;
     struct client *client;
     struct uuid id;
+    uint64_t number;           /* in the order in which they were made */
     struct hash_node by_id;    /* subscriptions.by_id */
     struct list of_client;     /* subscriber.subscriptions */
     struct list all;           /* subscriptions.all */
@@ -143,11 +144,21 @@ struct subscriber {
     uint64_t kept;    /* bytes that are kept for its subscriptions */
 };
 
+/* A way through all of them over several turns, oldest first; of those that are made meanwhile
+ * none.
+ */
+struct subscription_walk {
+    struct list node;          /* subscriptions.walks */
+    struct subscription *next; /* NULL: that was all */
+    uint64_t end;              /* numbers below it */
+};
+
 struct subscriptions { /* the server's */
     struct hash_table by_id, shapes, by_checkpoint;
     struct hash_table taken; /* checkpoint.c's: the ids of those whose checkpoint another one has */
     struct list taken_order; /* longest ago first */
     struct list all;         /* oldest first */
+    struct list walks;
     struct list ready, paused, for_reader, halted;
     struct list for_turn; /* that have a large event before them, while too much is not taken */
     uint64_t turn_of;     /* id of the connection that was sent one all the same; 0: none */
@@ -207,6 +218,11 @@ bool subscription_was_taken(const struct server *srv, const struct uuid *id);
 uint64_t subscription_position(const struct subscription *s);
 uint64_t subscription_in_flight(const struct subscription *s); /* events; 0 without a window */
 const char *subscription_state_name(enum subscription_state state);
+
+void subscription_walk_begin(struct subscription_walk *w, struct server *srv);
+/* NULL: that was all. It may end before the next is asked for. */
+const struct subscription *subscription_walk_next(struct subscription_walk *w);
+void subscription_walk_end(struct subscription_walk *w); /* also of one that is zeroed */
 
 /* Writes an event as `how` says, which is of a size that the function knows. */
 typedef void push_event_fn(struct buf *out, const void *how, const struct event *e,

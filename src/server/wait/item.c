@@ -50,6 +50,8 @@ void item_free(struct need_item *item) {
         key_walk_destroy(item->walk);
         drop_found(item);
     }
+    if (item->kind == ITEM_GATHERED) item->drop(item->gathered);
+    free(item->gathered);
     selector_unref(item->selector);
     names_asked_clear(&item->names);
     free(item->text);

@@ -27,6 +27,7 @@ enum item_kind {
     ITEM_LIST,
     ITEM_KEYS,
     ITEM_NAMED_LIST,
+    ITEM_GATHERED,
     ITEM_BACKUP
 };
 
@@ -62,8 +63,10 @@ struct need_item {
     struct names_asked names;  /* PAGE: the range borrows from it */
     unsigned names_before;     /* PAGE: so often it was asked for in vain */
     struct item_count count;   /* COUNT */
-    char *text;                /* BACKUP: name; LIST, KEYS: pattern and category */
-    struct key_walk *walk;     /* KEYS, once the list is there; NULL: it is not */
+    void *gathered;            /* GATHERED: the command's own */
+    void (*drop)(void *gathered);
+    char *text;            /* BACKUP: name; LIST, KEYS: pattern and category */
+    struct key_walk *walk; /* KEYS, once the list is there; NULL: it is not */
 };
 
 struct need {

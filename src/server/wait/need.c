@@ -515,6 +515,24 @@ bool need_kept(const struct client *c, uint64_t *number) {
     return true;
 }
 
+void *need_gathered(struct client *c, size_t size, need_drop_fn *drop) {
+    struct need_item *item = find(c, ITEM_GATHERED);
+    assert(c->srv->exec.client != c);
+    if (item == NULL) {
+        item = item_create(c, ITEM_GATHERED);
+        item->gathered = xcalloc(1, size);
+        item->drop = drop;
+        item->done = true;
+        c->need->pending--;
+    }
+    return item->gathered;
+}
+
+void need_gathers(struct client *c, size_t bytes) {
+    c->need->page_bytes = bytes;
+    share_count(c);
+}
+
 bool need_is_backup(const struct client *c) {
     return find(c, ITEM_BACKUP) != NULL;
 }

@@ -74,6 +74,11 @@ bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out);
  * again. Not within EXEC, whose commands share what they ask for. */
 void need_keep(struct client *c, uint64_t number);
 bool need_kept(const struct client *c, uint64_t *number);
+/* What the command gathers over several turns (client_next_turn): so many bytes of its own, zeroed
+ * at first, until it has replied. drop gives back what they refer to. Not within EXEC. */
+typedef void need_drop_fn(void *gathered);
+void *need_gathered(struct client *c, size_t size, need_drop_fn *drop);
+void need_gathers(struct client *c, size_t bytes); /* so much memory does it take by now */
 /* BACKUP: true when it is finished. */
 bool need_backup(struct client *c, struct str name);
 /* A backup is under way for it. It is of the backend alone: what becomes of the model does not end
