@@ -32,6 +32,7 @@ struct config {
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     uint64_t clients_bytes_max;       /* what all connections hold; 0: no limit */
     uint64_t clients_bytes_timeout_s; /* above it: until who takes nothing is closed; 0: never */
+    uint64_t standing_bytes_max;      /* what is kept for who waits for others; 0: no limit */
     uint64_t reply_bytes_max;         /* a reply that would be larger is an error */
     uint64_t max_subscriptions, max_client_subscriptions; /* event subscriptions */
     uint64_t subscription_bytes;      /* written for a connection's, and not taken by it */

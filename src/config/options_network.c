@@ -136,6 +136,17 @@ const struct option network_options[] = {
      .help =
          "Seconds. While others wait for room (clients-bytes-max), a connection that holds more "
          "than its share is closed when it has read nothing for so long. 0: never."},
+    {.name = "standing-bytes-max",
+     .type = OPTION_BYTES,
+     .offset = FIELD(standing_bytes_max),
+     .initial = "256mb",
+     .max = INT64_MAX,
+     .flags = OPTION_SETTABLE,
+     .help = "What is kept for those who wait for what others do, maybe for ever: for each "
+             "subscription what it selects, for each command that waits (BLOCK) its request and "
+             "what it waits for. It does not count against clients-bytes-max. Above it a new "
+             "subscription or wait that takes more than 16 KiB of its connection is refused. "
+             "0: no limit."},
     {.name = "reply-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(reply_bytes_max),

@@ -114,6 +114,7 @@ void info_memory(struct server *srv, struct buf *out) {
     info_put_u64(out, "used_memory_dataset", srv->model.bytes);
     info_put_u64(out, "mem_clients_normal", clients);
     info_put_u64(out, "mem_clients_held", srv->share.bytes);
+    info_put_u64(out, "mem_clients_standing", srv->standing.bytes);
     info_put_u64(out, "mem_reserve", reserve_bytes());
     info_put_u64(out, "mem_not_applied", store_pinned_bytes(srv->store));
     info_put_u64(out, "allocator_allocated", used);

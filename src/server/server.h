@@ -36,6 +36,7 @@ struct server {
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct share share;
+    struct standing standing;
     struct subscriptions subscriptions;
     struct key_walks key_walks;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */

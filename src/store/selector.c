@@ -32,6 +32,13 @@ size_t selector_draft_values(const struct selector_draft *d) {
     return n;
 }
 
+size_t selector_draft_bytes(const struct selector_draft *d) {
+    size_t bytes = 0;
+    for (size_t k = 0; k < SELECT_KINDS; k++)
+        for (size_t i = 0; i < d->count[k]; i++) bytes += d->values[k][i].len;
+    return bytes;
+}
+
 void selector_draft_clear(struct selector_draft *d) {
     for (size_t k = 0; k < SELECT_KINDS; k++) free(d->values[k]);
     *d = (struct selector_draft){0};

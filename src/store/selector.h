@@ -61,6 +61,7 @@ void selector_draft_add(struct selector_draft *d, enum selector_kind kind, struc
 void selector_draft_since(struct selector_draft *d, uint64_t ms);
 void selector_draft_until(struct selector_draft *d, uint64_t ms);
 size_t selector_draft_values(const struct selector_draft *d); /* of all kinds */
+size_t selector_draft_bytes(const struct selector_draft *d);  /* of all values */
 void selector_draft_clear(struct selector_draft *d);
 
 /* Copies what the draft says; the caller has one reference. NULL: the draft asks for everything. */

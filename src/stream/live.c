@@ -81,6 +81,19 @@ static enum selector_kind kind_to_stand_under(const struct selector *s) {
     return with_globs;
 }
 
+static size_t links_of(const struct selector *s, enum selector_kind kind) {
+    return kind == SELECT_KINDS ? 1 : s->kinds[kind].count;
+}
+
+static size_t target_bytes(const struct selector *s, size_t links) {
+    return sizeof(struct live_target) + links * sizeof(struct live_link) +
+           (s != NULL ? s->size : 0);
+}
+
+size_t live_bytes_of(const struct selector *s) {
+    return target_bytes(s, links_of(s, kind_to_stand_under(s)));
+}
+
 static struct live_prefixes *prefixes_of(struct live *l, enum selector_kind kind) {
     assert(kind == SELECT_STREAM || kind == SELECT_TYPE);
     return &l->prefixes[kind == SELECT_TYPE];
@@ -166,7 +179,7 @@ bool live_has_room(const struct live *l, const struct selector *s, size_t *promi
 
 static struct live_target *target_create(struct live *l, struct selector *s, uint64_t hash) {
     enum selector_kind kind = kind_to_stand_under(s);
-    size_t n = kind == SELECT_KINDS ? 1 : s->kinds[kind].count;
+    size_t n = links_of(s, kind);
     struct live_target *t = xcalloc(1, sizeof *t + n * sizeof *t->links);
     t->selector = s != NULL ? selector_ref(s) : NULL;
     list_init(&t->watchers);
@@ -280,9 +293,7 @@ void live_unwatch(struct live *l, struct live_watcher *w) {
 
 size_t live_watcher_bytes(const struct live_watcher *w) {
     const struct live_target *t = w->target;
-    if (t == NULL) return 0;
-    return sizeof *t + t->link_count * sizeof *t->links +
-           (t->selector != NULL ? t->selector->size : 0);
+    return t != NULL ? target_bytes(t->selector, t->link_count) : 0;
 }
 
 static void wake(struct live *l, struct live_watcher *w, uint64_t from) {

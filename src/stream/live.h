@@ -95,8 +95,9 @@ void live_unwatch(struct live *l, struct live_watcher *w);
 static inline bool live_is_watching(const struct live_watcher *w) {
     return w->target != NULL || list_linked(&w->node);
 }
-/* What is kept for what he waits for, bytes; others may wait for the same. */
-size_t live_watcher_bytes(const struct live_watcher *w);
+/* What is kept for who wants events of the selector, bytes; others may want the same. */
+size_t live_bytes_of(const struct selector *selector);
+size_t live_watcher_bytes(const struct live_watcher *w); /* the same */
 /* A target for who will follow, and may do so again and again: it is there until it was dropped as
  * often. Whether there is room for it was asked before. */
 struct live_target *live_hold(struct live *l, struct selector *selector);

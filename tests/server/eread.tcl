@@ -213,7 +213,7 @@ with_server {} {
             wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
             regexp { tot-mem=(\d+)} [r CLIENT LIST ID $id] all waiting
             assert {$waiting - $before > 1000 * 32} "$before, then $waiting"
-            assert {[info_field [srv default_client] mem_clients_held memory] > 1000 * 32}
+            assert {[info_field [srv default_client] mem_clients_standing memory] > 1000 * 32}
         }
     }
 }

@@ -169,7 +169,8 @@ static void subscribe(struct client *c, struct subscription_wish *wish, const st
     wish->window = t->window;
     wish->wire = &sierra_wire;
     wish->shape = push_wire_shape(c, &(struct chosen_fields){0});
-    reply_subscribed(c, subscription_create(c, wish));
+    struct subscription *s = subscription_create_or_reply(c, wish);
+    if (s != NULL) reply_subscribed(c, s);
 }
 
 static uint64_t head_of(const struct client *c) {

@@ -135,7 +135,8 @@ static enum outcome subscribe(struct client *c, struct esubscribe *a, struct sel
     if (!pages_may_wait_or_reply(c, selector, NULL) || !push_allowed_or_reply(c)) return REPLIED;
     wish.shape = push_wire_shape(c, &a->chosen);
     wish.views = selector_use_views(c, &a->args, &wish.view_count);
-    struct subscription *s = subscription_create(c, &wish);
+    struct subscription *s = subscription_create_or_reply(c, &wish);
+    if (s == NULL) return REPLIED;
     reply_map(c, 4);
     reply_uuid(c, "id", &s->id);
     reply_number(c, "from", wish.position);
@@ -151,8 +152,12 @@ enum outcome cmd_esubscribe(struct client *c, const struct request *r) {
     enum outcome outcome = REPLIED;
     struct selector *then = NULL, *selector = NULL;
     if (parse_or_reply(c, r, &a) && selector_or_reply(c, &a.args, &then)) {
-        from_add_since(&a.from, &a.args.draft);
-        selector = selector_create(&a.args.draft);
+        if (a.from.since > 0) {
+            from_add_since(&a.from, &a.args.draft);
+            selector = selector_create(&a.args.draft);
+        } else if (then != NULL) {
+            selector = selector_ref(then);
+        }
         outcome = subscribe(c, &a, selector, then);
     }
     selector_unref(selector);

@@ -134,6 +134,11 @@ static bool is_light_or_reply(struct client *c, const struct selector *s) {
 bool selector_or_reply(struct client *c, struct selector_args *a, struct selector **out) {
     *out = NULL;
     if (a->views != NULL && !used_views_or_reply(c, a)) return false;
+    if (selector_draft_bytes(&a->draft) > SELECTOR_BYTES_MAX) {
+        reply_error(c, "TOOLARGE the values of a selection take at most %d bytes, together",
+                    SELECTOR_BYTES_MAX);
+        return false;
+    }
     *out = selector_create(&a->draft);
     if (is_light_or_reply(c, *out)) return true;
     selector_unref(*out);

@@ -25,8 +25,9 @@
     "STREAM, CATEGORY, TYPE, CORRELATION, CAUSATION, AGGREGATE, VIEW, SINCE, UNTIL"
 #define SELECTOR_WORDS_OF_VIEWS    "STREAM, CATEGORY, TYPE, CORRELATION, CAUSATION, AGGREGATE, SINCE"
 #define SELECTOR_VALUES_MAX        1000
-#define SELECTOR_PATTERN_BYTES_MAX 65536 /* of all patterns of a word */
-#define SELECTOR_STAR_BYTES_MAX    16384 /* of it, behind the first star of each */
+#define SELECTOR_BYTES_MAX         262144 /* of all values */
+#define SELECTOR_PATTERN_BYTES_MAX 65536  /* of all patterns of a word */
+#define SELECTOR_STAR_BYTES_MAX    16384  /* of it, behind the first star of each */
 
 enum selector_word {
     WORD_STREAM,

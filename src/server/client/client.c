@@ -21,12 +21,11 @@
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
-#define READ_CHUNK       (64u * 1024) /* the shared read buffer */
-#define READ_AHEAD_MAX   (1u << 20)   /* made room for before the bytes have come */
-#define WAITING_KEEP_MAX (1u << 20)   /* of input behind a command that waits */
-#define IDLE_OUT_KEEP    4096
-#define OUT_KEEP         (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
-#define WRITE_MAX        (1u << 20)    /* one write; the rest waits for others' turn */
+#define READ_CHUNK     (64u * 1024) /* the shared read buffer */
+#define READ_AHEAD_MAX (1u << 20)   /* made room for before the bytes have come */
+#define IDLE_OUT_KEEP  4096
+#define OUT_KEEP       (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
+#define WRITE_MAX      (1u << 20)    /* one write; the rest waits for others' turn */
 
 static void on_io(void *arg, int what);
 
@@ -71,6 +70,7 @@ void client_close(struct client *c) {
     need_finish(c);
     long_reply_drop(c);
     share_forget(c);
+    standing_forget(c);
     transaction_clear(c);
     blocking_finish(c);
     subscriptions_drop(c);
@@ -172,7 +172,8 @@ static void after_input(struct client *c, bool more) {
      * waits for others may wait for long: it goes on reading within reason, to see the end of the
      * connection. */
     bool stuck = !client_runs(c) || c->close_after_reply;
-    size_t kept = c->in.len - c->in_at, keep_max = c->park == PARK_WAIT ? WAITING_KEEP_MAX : 0;
+    size_t kept = c->in.len - c->in_at;
+    size_t keep_max = c->park == PARK_WAIT ? standing_input_max(c) : 0;
     client_set_reading(c, !(stuck && kept > keep_max) && !c->close_after_reply && !c->half_closed &&
                               !(c->held & HELD_STOPPED));
     if (more) client_resume(c);
@@ -372,8 +373,7 @@ uint64_t client_total_memory(const struct client *c) {
 uint64_t client_holds_more(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
     size_t pushes = c->push != NULL ? c->push->cap : 0;
-    return queued + pushes + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c) +
-           subscriptions_bytes(c);
+    return queued + pushes + need_held_bytes(c) + long_reply_bytes(c);
 }
 
 uint64_t client_progress(const struct client *c) {

@@ -72,6 +72,9 @@ struct client {
      * the other side had sent and taken, and since when. */
     struct list stopped, room, large;
     uint64_t counted, room_wanted, room_number, progress, progress_at_ms;
+    struct {
+        uint64_t bytes, input; /* as last counted; input: the part that stands in `in` */
+    } standing;                /* standing.c's */
 
     struct buf in; /* received and not consumed, when it could not be dealt with at once */
     size_t in_at;  /* consumed part of it */
@@ -101,6 +104,7 @@ struct client {
         bool gives_up; /* BACKUP: when the applier has failed twice since `failures` */
         uint64_t failures;
         bool timed_out, unblocked, unblocked_error;
+        bool allowed;            /* standing.c's: it may keep what it keeps while it waits */
         struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */
     } wait;
 
@@ -171,11 +175,11 @@ size_t client_memory(const struct client *c); /* it and its buffers: bytes */
 uint64_t client_total_memory(const struct client *c);
 uint64_t client_holds_more(const struct client *c); /* for client_holds */
 /* What it has sent and was not dealt with, its replies, what was loaded for its command or is kept
- * for a long reply: bytes. */
+ * for a long reply: bytes. Without what is kept as long as it waits for others (standing.h). */
 static inline uint64_t client_holds(const struct client *c) {
-    uint64_t bytes = c->in.cap + c->out.cap;
-    bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL ||
-                c->wait.blocked != NULL || c->push != NULL || c->subscriber != NULL;
+    uint64_t bytes = c->in.cap - MIN(c->in.cap, c->standing.input) + c->out.cap;
+    bool more =
+        c->transaction != NULL || c->need != NULL || c->long_reply != NULL || c->push != NULL;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
 }
 static inline uint64_t client_out_offset(const struct client *c) {

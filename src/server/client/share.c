@@ -338,7 +338,7 @@ static void close_stuck(struct client *c) {
 }
 
 /* Whether it holds more than its share, and it is up to its other side that it goes. Who has
- * subscriptions holds little for them, and is not closed for being slow. */
+ * subscriptions is not closed for being slow: what is written for them has bounds of its own. */
 static bool is_up_to_it(const struct client *c) {
     if (c->subscriber != NULL) return false;
     return c->counted > level_now(c->srv) && (c->want_write || waits_for_input(c));

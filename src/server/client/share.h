@@ -1,6 +1,7 @@
 /* One limit over what all connections hold (clients-bytes-max): what they have sent and was not
  * dealt with yet, replies that they have not read, what is loaded or being loaded for their
- * commands. It holds by four rules:
+ * commands. What is kept for who waits for what others do is no part of it (standing.h). It holds
+ * by four rules:
  *
  *   - A load counts from the moment it is asked for. What does not fit waits for room, in order.
  *   - A reply that does not fit is taken back, with what its command did, and the command is run
@@ -21,6 +22,7 @@
 
 #include "server/client/client.h"
 #include "server/client/levels.h"
+#include "server/client/standing.h"
 
 #define SHARE_FREE LEVEL_LEAST /* bytes: nobody is stopped or waits for so little */
 
@@ -45,6 +47,7 @@ void share_changed(struct client *c, uint64_t now); /* for share_count */
 /* Counts what the connection holds now, and stops it, or lets it go on. To be called whenever it
  * has read, run, sent or asked for something. */
 static inline void share_count(struct client *c) {
+    standing_count(c);
     uint64_t now = client_holds(c);
     if (UNLIKELY(now != c->counted)) share_changed(c, now);
 }

@@ -390,6 +390,7 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
         transaction_clear(c);
     /* What it decided is one closed frame, whether it goes on or not. */
     assert(!srv->model.in_transaction && model_frame_is_empty(&srv->model));
+    if (outcome == PARKED && !standing_waits_or_reply(c, r)) outcome = REPLIED;
     if (outcome == PARKED) {
         if (c->park == PARK_NONE) {
             assert(need_pending(c));
@@ -446,7 +447,7 @@ enum outcome command_run(struct client *c, const struct request *r) {
     } else if (run(c, cmd, r) == PARKED) {
         return PARKED;
     }
-    c->wait.set = false;
+    c->wait.set = c->wait.allowed = false;
     c->wait.so_far = 0;
     if (c->wait.blocked != NULL) blocking_finish(c);
     c->commands++;

@@ -47,6 +47,7 @@ void info_stats(struct server *srv, struct buf *out) {
     info_put_u64(out, "expired_keys", srv->stats.expired_keys);
     info_put_u64(out, "evicted_keys", 0);
     info_put_u64(out, "evicted_clients", s->evicted_clients);
+    info_put_u64(out, "refused_waits", s->refused_waits);
     info_put_u64(out, "keyspace_hits", srv->model.hits);
     info_put_u64(out, "keyspace_misses", srv->model.misses);
     info_put_u64(out, "pubsub_channels", 0);

@@ -200,11 +200,10 @@ bool subscription_wants(const struct subscription *s, const struct event *e,
 /* Notes the sequence, to find out later how many events an acknowledgement means. */
 static void note_unacked(struct subscription *s, uint64_t sequence) {
     if (s->sent - s->acked == s->unacked_cap) {
-        size_t cap = MAX(s->unacked_cap * 2, (size_t)16);
+        size_t cap = MAX(s->unacked_cap * 2, (size_t)RING_LEAST);
         uint64_t *ring = xmalloc(cap * sizeof *ring);
         for (uint64_t i = s->acked; i < s->sent; i++)
             ring[i & (cap - 1)] = s->unacked[i & (s->unacked_cap - 1)];
-        subscription_keeps(s, (cap - s->unacked_cap) * sizeof *ring);
         free(s->unacked);
         s->unacked = ring;
         s->unacked_cap = cap;

@@ -5,6 +5,8 @@
 #include "server/subscription/subscription.h"
 #include "stream/gone/renamed.h"
 
+#define RING_LEAST 16 /* unacknowledged events that there is room for at first */
+
 /* A page that a reader thread looks for. It outlives its subscription while that is so. */
 struct page_read {
     struct store_request request;
@@ -20,8 +22,6 @@ struct page_read {
 void subscription_set_state(struct subscription *s, enum subscription_state state);
 /* It is to be looked at in this turn or the next. */
 void subscription_make_ready(struct subscription *s);
-/* So many bytes more are kept for it. */
-void subscription_keeps(struct subscription *s, size_t bytes);
 /* It ends by itself: the subscriber is told why. */
 void subscription_end(struct subscription *s, const char *reason);
 /* Looks for what was asked for with the selector's time: others do from now on. It must not be

@@ -75,11 +75,6 @@ uint64_t subscription_in_flight(const struct subscription *s) {
     return s->window != UINT64_MAX ? s->sent - s->acked : 0;
 }
 
-void subscription_keeps(struct subscription *s, size_t bytes) {
-    s->kept += bytes;
-    s->client->subscriber->kept += bytes;
-}
-
 size_t subscriptions_of(const struct client *c) {
     return c->subscriber != NULL ? c->subscriber->count : 0;
 }
@@ -130,7 +125,6 @@ static void copy_streams(struct subscription *s, const struct subscription_strea
     for (size_t i = 0; i < n; i++) {
         s->streams[i] = from[i];
         s->streams[i].name = str_of(str_dup(from[i].name), from[i].name.len);
-        subscription_keeps(s, sizeof *s->streams + from[i].name.len);
     }
 }
 
@@ -157,8 +151,40 @@ static void register_it(struct subscription *s) {
     if (s->wire->notice != NULL) list_append(&subs->due, &s->due);
 }
 
-struct subscription *subscription_create(struct client *c, const struct subscription_wish *w) {
+/* Room for the sequences of a whole window: whoever has it can leave so many events unacknowledged.
+ */
+static size_t ring_bytes(const struct subscription_wish *w) {
+    size_t cap = RING_LEAST;
+    if (w->window == UINT64_MAX || w->wire->counts) return 0;
+    while (cap < w->window) cap *= 2;
+    return cap * sizeof(uint64_t);
+}
+
+/* All that is kept for it from now on, at the most; equal selectors, which share some of it, count
+ * each for itself. */
+static size_t bytes_for(const struct subscription_wish *w) {
+    size_t bytes = sizeof(struct subscription) + w->name.len + ring_bytes(w) +
+                   live_bytes_of(w->selector) + w->view_count * sizeof *w->views;
+    if (w->has_since && w->then != NULL) bytes += w->then->size;
+    for (size_t i = 0; i < w->stream_count; i++)
+        bytes += sizeof *w->streams + w->streams[i].name.len;
+    return bytes;
+}
+
+static void unuse_views(struct server *srv, struct named **views, size_t n) {
+    for (size_t i = 0; i < n; i++) named_view_unuse(&srv->model, views[i]);
+    free(views);
+}
+
+struct subscription *subscription_create_or_reply(struct client *c,
+                                                  const struct subscription_wish *w) {
     struct server *srv = c->srv;
+    size_t kept = bytes_for(w);
+    if (!standing_allows_or_reply(c, kept)) {
+        push_shape_unref(srv, w->shape);
+        unuse_views(srv, w->views, w->view_count);
+        return NULL;
+    }
     struct subscription *s = xcalloc(1, sizeof *s);
     s->srv = srv;
     s->client = c;
@@ -183,7 +209,9 @@ struct subscription *subscription_create(struct client *c, const struct subscrip
     buf_init(&s->bodies, 0);
     register_it(s);
     if (w->checkpoint != NULL) subscription_take_checkpoint(s, w->checkpoint);
-    subscription_keeps(s, sizeof *s + (w->selector != NULL ? w->selector->size : 0));
+    s->kept = kept;
+    c->subscriber->kept += kept;
+    standing_count(c);
     copy_streams(s, w->streams, w->stream_count);
     /* Its reply, and what that says, may have to wait for the disk; what stands before it, too. */
     if (c->view == VIEW_NEWEST)
@@ -216,8 +244,7 @@ void subscription_destroy(struct subscription *s) {
     push_shape_unref(s->srv, s->shape);
     selector_unref(s->selector);
     selector_unref(s->then);
-    for (size_t i = 0; i < s->view_count; i++) named_view_unuse(&s->srv->model, s->views[i]);
-    free(s->views);
+    unuse_views(s->srv, s->views, s->view_count);
     for (size_t i = 0; i < s->stream_count; i++) free((char *)s->streams[i].name.ptr);
     free(s->streams);
     free(s->unacked);
@@ -286,9 +313,6 @@ static uint64_t acknowledged_by(const struct subscription *s, uint64_t cursor) {
 }
 
 static void drop_ring(struct subscription *s) {
-    size_t bytes = s->unacked_cap * sizeof *s->unacked;
-    s->kept -= bytes;
-    s->client->subscriber->kept -= bytes;
     free(s->unacked);
     s->unacked = NULL;
     s->unacked_cap = 0;

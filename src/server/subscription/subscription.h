@@ -201,8 +201,10 @@ void subscriptions_flushed(struct client *c);
 size_t subscriptions_of(const struct client *c);      /* how many it has */
 uint64_t subscriptions_bytes(const struct client *c); /* that are kept for them */
 /* Makes one. Its messages follow when the command's reply has left: when what the command told is
- * settled. */
-struct subscription *subscription_create(struct client *c, const struct subscription_wish *wish);
+ * settled. NULL: there is no room for what is kept for it (server/client/standing.h), the error was
+ * replied, and nothing of it is kept. */
+struct subscription *subscription_create_or_reply(struct client *c,
+                                                  const struct subscription_wish *wish);
 /* NULL: the connection has none of this id. */
 struct subscription *subscription_find(const struct client *c, const struct uuid *id);
 void subscription_destroy(struct subscription *s);

@@ -6,6 +6,11 @@
 #include "base/alloc.h"
 #include "server/wait/need.h"
 
+/* What is kept for each key of a command: others may wait for the same. */
+#define BYTES_A_KEY                                                                                \
+    (sizeof(struct blocked_link) + sizeof(struct blocked_key) + sizeof(struct blocked_set) +       \
+     sizeof(struct entry_id) + sizeof(uint64_t))
+
 void blocking_init(struct server *srv) {
     srv->blocking = xcalloc(1, sizeof *srv->blocking);
     hash_init(&srv->blocking->keys);
@@ -118,6 +123,7 @@ void blocked_link(struct client *c, struct blocked *w, const struct blocking_on 
         link->set = blocked_set_get(b, blocked_key_get(b, on->keys[i]), kind, group);
         link->client = c;
         if (on->after != NULL) link->after = on->after[i];
+        w->key_bytes += BYTES_A_KEY + on->keys[i].len + group.len;
         list_init(&link->node);
         list_init(&link->later);
         list_append(&link->set->waiters, &link->node);
@@ -156,9 +162,21 @@ void blocked_park(struct client *c, struct blocked *w) {
     c->srv->stats.blocked_clients++;
 }
 
+bool blocking_is_waiting(const struct client *c) {
+    const struct blocked *w = c->wait.blocked;
+    return w != NULL && (w->links != NULL || w->listens || w->on_checkpoint);
+}
+
+void blocking_give_up(struct client *c) {
+    assert(c->park == PARK_WAIT);
+    c->park = PARK_NONE;
+    c->srv->stats.blocked_clients--;
+    blocking_finish(c);
+}
+
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (w == NULL || (w->links == NULL && !w->listens && !w->on_checkpoint)) return;
+    if (!blocking_is_waiting(c)) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);

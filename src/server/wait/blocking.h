@@ -88,8 +88,12 @@ bool blocking_emptied(const struct client *c);
 void blocking_reply_emptied(struct client *c); /* the error, then */
 /* What is told of what becomes visible: for others who want to hear of it. */
 struct live *blocking_live(const struct server *srv);
-/* What is kept for its wait, bytes. */
+/* What is kept for its wait, bytes, but for its request. */
 size_t blocking_bytes(const struct client *c);
+/* Whether its command waits for what others do, which may be for ever. */
+bool blocking_is_waiting(const struct client *c);
+/* The command has parked, and must not wait: it replies instead. */
+void blocking_give_up(struct client *c);
 /* Whether it has waited so before; from: everything earlier was looked at on its behalf. */
 bool blocking_listened(const struct client *c, uint64_t *from);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over

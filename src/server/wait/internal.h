@@ -78,6 +78,7 @@ struct blocked {
     struct entry_id *ids; /* '$' */
     struct blocked_link *links;
     size_t link_count;
+    size_t key_bytes; /* of them, of their keys and sets, and of what stands for each key */
     struct blocked_watch *watches; /* of the keys that are virtual; EREAD's is the only one */
     size_t watch_count;
     uint64_t *progress; /* see blocking_progress; of this generation of the model */
