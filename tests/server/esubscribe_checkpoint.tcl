@@ -106,6 +106,34 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0 enable-flush yes} 
             assert_equal "" [r ECHECKPOINT GET often]
         }
     }
+    test "What somebody else sets or deletes stands, until it is acknowledged further on" {
+        with_clients {c d control} {
+            set head [field [r EREAD FROM NEW] head]
+            subscribe $c rewound FROM $head CHECKPOINT rewound
+            set first $id
+            subscribe $d deleted FROM $head CHECKPOINT deleted
+            subscribe $control other FROM $head CHECKPOINT control
+            append_events [srv default_client] s 1
+            foreach name {rewound deleted control} {
+                wait_for "$name to be moved" {[r ECHECKPOINT GET $name] ne ""}
+            }
+            r ECHECKPOINT SET rewound 2
+            assert_equal 1 [r ECHECKPOINT DEL deleted]
+            append_events [srv default_client] s 1
+            wait_for "the other one to be moved again" {[position control] == $head + 2}
+            append_events [srv default_client] s 1
+            foreach x {c d} { ;# hear of it after they would have been moved
+                while {[lindex [next_of [set $x] position] 2] < $head + 2} {} ;# the cursor
+            }
+            assert_equal [list 2 ""] [list [position rewound] [r ECHECKPOINT GET deleted]]
+            append_events [srv default_client] rewound 1
+            cursors $c 1
+            assert_equal OK [$c EACK $first [expr {$head + 3}]]
+            assert_equal [expr {$head + 4}] [position rewound]
+            append_events [srv default_client] s 1
+            wait_for "it to be moved again" {[position rewound] == $head + 5}
+        }
+    }
     test "FLUSHALL takes it along" {
         with_clients {c} {
             subscribe $c * FROM 0 CHECKPOINT f

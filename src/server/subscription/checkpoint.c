@@ -1,7 +1,8 @@
 /* A subscription with a checkpoint: acknowledging moves it, and so does the server, over what is
- * not for the subscriber while nothing is unacknowledged. One subscription at a time has a
- * checkpoint: the newest. Those that lost theirs are remembered, so that who was replaced hears
- * that, and not that he never was. */
+ * not for the subscriber while nothing is unacknowledged: but not once somebody else has set or
+ * deleted it, as who rewinds it does. Then only acknowledging moves it again. One subscription at a
+ * time has a checkpoint: the newest. Those that lost theirs are remembered, so that who was
+ * replaced hears that, and not that he never was. */
 #include "server/subscription/internal.h"
 
 #include "base/alloc.h"
@@ -70,6 +71,7 @@ void subscription_take_checkpoint(struct subscription *s, struct named *n) {
     s->checkpoint = n;
     s->moved_ms = s->srv->clock.now_ms;
     s->sent_up_to = s->acked_up_to = s->position;
+    s->left_at = named_frame(&s->srv->model, n);
     hash_insert(&s->srv->subscriptions.by_checkpoint, &s->by_checkpoint, hash_of(n));
 }
 
@@ -87,6 +89,7 @@ static void set(struct subscription *s, uint64_t position) {
     s->sent_up_to = MAX(s->sent_up_to, position);
     s->moved_ms = s->srv->clock.now_ms;
     named_set_checkpoint(m, s->checkpoint, position);
+    s->left_at = named_frame(m, s->checkpoint);
 }
 
 bool subscription_move_checkpoint(struct subscription *s, uint64_t cursor) {
@@ -98,18 +101,20 @@ bool subscription_move_checkpoint(struct subscription *s, uint64_t cursor) {
 }
 
 /* It may stand where it stood before: then the same can be acknowledged again. */
-void subscription_checkpoint_voided(struct subscription *s) {
+void subscription_checkpoint_voided(struct subscription *s, uint64_t durable) {
     struct checkpoint_value v = {0};
     struct str value;
     if (named_value(&s->srv->model, s->checkpoint, VIEW_NEWEST, &value))
         memcpy(&v, value.ptr, sizeof v);
     s->acked_up_to = MIN(s->acked_up_to, v.position);
+    if (s->left_at > durable) s->left_at = named_frame(&s->srv->model, s->checkpoint);
 }
 
 bool subscription_move_over(struct subscription *s, uint64_t position) {
     enum { EVERY_MS = 10000 };
     bool handled = s->acked_up_to == s->sent_up_to && position > s->acked_up_to;
-    if (!handled || s->srv->clock.now_ms < s->moved_ms + EVERY_MS) return false;
+    bool stands = named_frame(&s->srv->model, s->checkpoint) == s->left_at;
+    if (!handled || !stands || s->srv->clock.now_ms < s->moved_ms + EVERY_MS) return false;
     if (!store_writable(s->srv->store) || store_refusal(s->srv->store) != NULL) return false;
     set(s, position);
     model_commit(&s->srv->model);

@@ -61,9 +61,11 @@ struct str push_shape_event(struct server *srv, struct push_shape *shape, const 
 /* It is this one's from now on; whoever had it ends. */
 void subscription_take_checkpoint(struct subscription *s, struct named *n);
 void subscription_leave_checkpoint(struct subscription *s);
-void subscription_checkpoint_voided(struct subscription *s); /* if it has one */
+/* Of one that has a checkpoint: what is beyond that frame is void. */
+void subscription_checkpoint_voided(struct subscription *s, uint64_t durable);
 /* Everything before the position is sent, or not for it: moves the checkpoint there, in a frame of
- * its own, now and then, if all that was sent is acknowledged. false: not now. */
+ * its own, now and then, if all that was sent is acknowledged, and nobody else has set or deleted
+ * it since this subscription did. false: not now. */
 bool subscription_move_over(struct subscription *s, uint64_t position);
 void subscriptions_forget_taken(struct subscriptions *subs);
 

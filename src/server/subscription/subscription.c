@@ -354,7 +354,7 @@ void subscriptions_voided(struct server *srv, bool was_told) {
         struct subscription *s = LIST_ENTRY(it, struct subscription, all);
         bool elsewhere = s->flushes != subs->flushes; /* its positions are of before the FLUSHALL */
         if (!elsewhere) s->position = MAX(s->first, MIN(s->position, end));
-        if (s->checkpoint != NULL) subscription_checkpoint_voided(s);
+        if (s->checkpoint != NULL) subscription_checkpoint_voided(s, durable);
     }
     if (subs->flush_frame == 0 || subs->flush_frame <= durable) return;
     subs->flush_frame = 0;

@@ -122,10 +122,11 @@ struct subscription {
     struct page_read *reading; /* that was asked for; NULL: none */
     unsigned names_before;     /* so often it was asked for in vain, see names_ask */
     /* With a checkpoint (pinned): positions behind the last event that was sent, and behind what is
-     * acknowledged, which is where it stands; when it was moved, monotonic. */
+     * acknowledged, which is where it stands unless others have moved it; when it was moved,
+     * monotonic; the frame that changed it last, as far as this subscription knows. */
     struct named *checkpoint;       /* NULL: none */
     struct hash_node by_checkpoint; /* subscriptions.by_checkpoint */
-    uint64_t sent_up_to, acked_up_to, moved_ms;
+    uint64_t sent_up_to, acked_up_to, moved_ms, left_at;
     struct subscription_stream *streams;
     size_t stream_count;
     uint64_t bytes;  /* that were written for it */
