@@ -134,6 +134,30 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0 enable-flush yes} 
             wait_for "it to be moved again" {[position rewound] == $head + 5}
         }
     }
+    test "CLIENT PAUSE WRITE holds what moves it, and nothing else" {
+        with_clients {c d quiet} {
+            set head [field [r EREAD FROM NEW] head]
+            subscribe $quiet nothing FROM $head CHECKPOINT quiet
+            set made [clock milliseconds]
+            subscribe $d * FROM $head
+            set plain $id
+            subscribe $c * FROM $head CHECKPOINT paused
+            append_events [srv default_client] s 1
+            cursors $c 1
+            cursors $d 1
+            r CLIENT PAUSE 3600000 WRITE
+            assert_equal OK [$d EACK $plain $head]
+            $c send EACK $id $head
+            wait_for "it to wait" {[info_field [srv default_client] blocked_clients] == 1}
+            assert_equal [list "" ""] [list [r ECHECKPOINT GET paused] [r ECHECKPOINT GET quiet]]
+            wait_for "it to be due" {[clock milliseconds] > $made + 12000}
+            assert_equal "" [r ECHECKPOINT GET quiet]
+            r CLIENT UNPAUSE
+            assert_equal OK [$c read]
+            assert_equal [expr {$head + 1}] [position paused]
+            wait_for "the other one to be moved" {[r ECHECKPOINT GET quiet] ne ""}
+        }
+    }
     test "FLUSHALL takes it along" {
         with_clients {c} {
             subscribe $c * FROM 0 CHECKPOINT f

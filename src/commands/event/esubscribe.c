@@ -214,7 +214,10 @@ enum outcome cmd_eack(struct client *c, const struct request *r) {
     struct subscription *s = find_or_reply(c, r->argv[1]);
     if (s == NULL) return REPLIED;
     if (!arg_u64_or_reply(c, r->argv[2], "cursor", &cursor)) return REPLIED;
-    if (s->checkpoint != NULL && !move_checkpoint_or_reply(c, s, cursor)) return REPLIED;
+    if (s->checkpoint != NULL) {
+        if (c->srv->exec.client != c && !command_may_write(c)) return PARKED;
+        if (!move_checkpoint_or_reply(c, s, cursor)) return REPLIED;
+    }
     subscription_acknowledge(s, cursor);
     reply_ok(c);
     return REPLIED;

@@ -167,7 +167,7 @@ static bool must_wait_for_applier(struct server *srv) {
 }
 
 /* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
-static bool paused(struct server *srv, unsigned flags) {
+bool command_is_paused(const struct server *srv, unsigned flags) {
     if (srv->pause.until_ms == 0 || srv->clock.now_ms >= srv->pause.until_ms) return false;
     return !srv->pause.writes_only || (flags & CMD_WRITE);
 }
@@ -177,6 +177,20 @@ static enum outcome park(struct client *c, enum park why, struct list *on) {
     c->park = why;
     list_append(on, &c->parked);
     return PARKED;
+}
+
+bool command_may_write(struct client *c) {
+    struct server *srv = c->srv;
+    bool is_paused = command_is_paused(srv, CMD_WRITE);
+    if (!is_paused && !must_wait_for_applier(srv)) return true;
+    c->wait.so_far = 1; /* it has been run before: MONITOR has shown it */
+    if (is_paused) {
+        park(c, PARK_PAUSE, &srv->paused);
+    } else {
+        srv->stats.throttled++;
+        park(c, PARK_THROTTLE, &srv->throttled);
+    }
+    return false;
 }
 
 bool server_writable_or_reply(struct client *c, unsigned flags) {
@@ -437,7 +451,7 @@ enum outcome command_run(struct client *c, const struct request *r) {
     c->reply_was_error = false;
     if (!check(c, cmd, r)) {
         refused(c, cmd);
-    } else if (paused(srv, flags_of(c, cmd))) {
+    } else if (command_is_paused(srv, flags_of(c, cmd))) {
         return park(c, PARK_PAUSE, &srv->paused);
     } else if (UNLIKELY(transaction_open(c)) && !(cmd->flags & CMD_UNQUEUED)) {
         queue_or_reply(c, cmd, r);

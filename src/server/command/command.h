@@ -120,6 +120,11 @@ const char *command_key_use(const struct command *cmd, size_t i);
 const char *command_full_name(const struct command *cmd);
 /* Finds and runs the request, with every check before and the statistics after. */
 enum outcome command_run(struct client *c, const struct request *r);
+/* CLIENT PAUSE: whether what does so (CMD_WRITE, or not) waits for its end. */
+bool command_is_paused(const struct server *srv, unsigned flags);
+/* For a command whose row does not say that it writes, as it mostly does not, and which will,
+ * outside of EXEC: whether it may now. false: it waits until it may, and returns PARKED. */
+bool command_may_write(struct client *c);
 /* The error for a container without a known subcommand. */
 void reply_unknown_subcommand(struct client *c, const struct command *container, struct str sub);
 /* Replies the HELP text: `lines` terminated by NULL; a headline is put in front. */

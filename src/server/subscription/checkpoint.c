@@ -6,6 +6,7 @@
 #include "server/subscription/internal.h"
 
 #include "base/alloc.h"
+#include "server/command/command.h"
 #include "server/server.h"
 
 #define TAKEN_MAX 10000 /* that are remembered, of all connections */
@@ -115,6 +116,7 @@ bool subscription_move_over(struct subscription *s, uint64_t position) {
     bool handled = s->acked_up_to == s->sent_up_to && position > s->acked_up_to;
     bool stands = named_frame(&s->srv->model, s->checkpoint) == s->left_at;
     if (!handled || !stands || s->srv->clock.now_ms < s->moved_ms + EVERY_MS) return false;
+    if (command_is_paused(s->srv, CMD_WRITE)) return false;
     if (!store_writable(s->srv->store) || store_refusal(s->srv->store) != NULL) return false;
     set(s, position);
     model_commit(&s->srv->model);

@@ -73,7 +73,7 @@ struct str push_shape_event(struct server *srv, struct push_shape *shape, const 
 /* ---- whether it may be sent something ---- */
 
 bool subscriptions_are_paused(const struct server *srv) {
-    return srv->pause.until_ms > srv->clock.now_ms && !srv->pause.writes_only;
+    return command_is_paused(srv, 0);
 }
 
 /* Whether all connections together hold too much, with so many bytes more. */
