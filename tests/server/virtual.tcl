@@ -662,6 +662,35 @@ with_server {enable-flush yes} {
     }
 }
 
+# Where words select, such a name would select nothing, for ever.
+with_server {} {
+    test "The words that select take no virtual name, and say what to use" {
+        r EAPPEND order-1 t
+        foreach {value use} {
+            @all "use the pattern *, or no word at all" @category:order "use CATEGORY order" @type:a.* "use TYPE a.*"
+            @stream:order-* "use STREAM order-*" @view:v "use VIEW v"
+        } {
+            set text "VIRTUAL '$value' is no stream: $use"
+            foreach command {
+                {EREAD FROM START STREAM} {EREAD FROM START CATEGORY} {EPSCAN 0 - + STREAM} {ESUBSCRIBE}
+                {ESUBSCRIBE order-1 STREAM} {EVIEW SET v STREAM}
+            } {
+                assert_equal $text [r err {*}$command $value] $command
+            }
+        }
+        foreach value {@ @x @old-*} {
+            assert_equal "VIRTUAL '$value': no stream has a name that begins with '@'" [r err EREAD FROM START STREAM order-1 STREAM $value]
+        }
+        with_clients c {
+            $c HELLO 3
+            assert_equal "VIRTUAL '@category:order' is no stream: use CATEGORY order of ESUBSCRIBE" [$c err ESUB @category:order]
+            assert_match "VIRTUAL '@all' is no stream*" [$c err ESUB order-1 @all FROM LATEST]
+        }
+        assert_equal {} [lindex [r EVIEW LIST 0] 1]
+        assert_equal {} [dict get [r EREAD FROM START TYPE @all] events] ;# a type may be called so
+    }
+}
+
 # An earlier version let streams have such names.
 with_server {} {
     test "A stream that has such a name from before can be read, renamed and deleted, and nothing else" {
@@ -680,6 +709,11 @@ with_server {} {
         foreach command {{XADD @old * a b} {XGROUP CREATE @old g 0} {RENAME text2 @old} {COPY @old x} {EXPIRE @text 5} {SET @text w} {RENAME @old @text}} {
             assert_match "VIRTUAL *" [r err {*}$command] $command
         }
+        foreach selection {{STREAM @old} {STREAM @ol?} {STREAM @all STREAM @old*}} n {1 1 2} {
+            assert_equal $n [llength [dict get [r EREAD FROM START {*}$selection] events]] $selection
+        }
+        assert_equal 1 [llength [dict get [r EREAD FROM START CATEGORY @old] events]]
+        assert_match "VIRTUAL '@category:old' is no stream: use CATEGORY old" [r err EREAD FROM START CATEGORY @category:old]
         r RENAME @old fresh
         assert_equal 1 [r DEL @text]
         r RENAME @all was-all

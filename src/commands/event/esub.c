@@ -2,6 +2,7 @@
  * whatever else is named beside it has no events. A stream's positions are its versions, the
  * partition's are sequences. */
 #include "base/alloc.h"
+#include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/subscription/subscription.h"
 #include "stream/read.h"
@@ -240,7 +241,9 @@ static bool names_or_reply(struct client *c, const struct request *r, size_t *at
                         SELECTOR_VALUES_MAX);
             return false;
         }
-        if (!arg_stream_or_reply(c, r->argv[*at])) return false;
+        if (!arg_stream_or_reply(c, r->argv[*at]) ||
+            !virtual_no_value_or_reply(c, r->argv[*at], " of ESUBSCRIBE"))
+            return false;
         e->streams[e->count++].name = r->argv[(*at)++];
         if (*at >= r->argc || !arg_is(r->argv[*at], STR("PARTITION_KEY"))) continue;
         if (++*at >= r->argc) return unexpected(c, true, "partition key");

@@ -2,6 +2,7 @@
 #include "commands/event/selector_args.h"
 
 #include "base/alloc.h"
+#include "server/command/virtual.h"
 #include "commands/event/args.h"
 #include "commands/event/used_view.h"
 
@@ -82,6 +83,13 @@ static void add_uuid(struct selector_args *a, enum selector_kind kind, const str
 
 bool selector_value_or_reply(struct client *c, struct selector_args *a, enum selector_word word,
                              struct str value) {
+    bool names = word == WORD_STREAM || word == WORD_CATEGORY;
+    if (names && !virtual_no_value_or_reply(c, value, "")) return false;
+    return selector_kept_value_or_reply(c, a, word, value);
+}
+
+bool selector_kept_value_or_reply(struct client *c, struct selector_args *a,
+                                  enum selector_word word, struct str value) {
     const struct word *w = &words[word];
     struct selector_draft *d = &a->draft;
     uint64_t ms;

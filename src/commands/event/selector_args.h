@@ -62,6 +62,9 @@ bool selecting_word_or_reply(struct client *c, const struct request *r, size_t *
  * or there are too many, which was replied (-INVALIDARG). */
 bool selector_value_or_reply(struct client *c, struct selector_args *a, enum selector_word word,
                              struct str value);
+/* The same of a view's, which was taken once: it may name what no stream can be called any more. */
+bool selector_kept_value_or_reply(struct client *c, struct selector_args *a,
+                                  enum selector_word word, struct str value);
 /* What was gathered, with what its views say as of c->view; the caller has a reference. NULL:
  * everything. false: a view does not exist (-NOTFOUND), views and words do not go together, or
  * comparing an event with the patterns would take too long (-INVALIDARG), which was replied. Once.

@@ -60,7 +60,7 @@ static bool read_or_reply(struct client *c, struct used_view *v, struct str text
     for (size_t i = 0; good && i < r->argc; i += 2) {
         enum selector_word word = selector_word_of(r->args[i]);
         good = word != SELECTOR_WORD_COUNT && word != WORD_VIEW;
-        if (good && !selector_value_or_reply(c, &v->args, word, r->args[i + 1])) return false;
+        if (good && !selector_kept_value_or_reply(c, &v->args, word, r->args[i + 1])) return false;
     }
     if (!good)
         reply_error(c, "READERR the text of view '" STR_FMT "' makes no sense", STR_ARG(v->name));

@@ -177,3 +177,32 @@ bool virtual_allowed_or_reply(struct client *c, const struct command *cmd,
     free(keys);
     return good;
 }
+
+/* ---- where words select instead ---- */
+
+bool virtual_no_value_or_reply(struct client *c, struct str value, const char *of) {
+    static const struct {
+        struct str prefix;
+        const char *word;
+    } instead[] = {{{"@category:", 10}, "CATEGORY "},
+                   {{"@type:", 6}, "TYPE "},
+                   {{"@stream:", 8}, "STREAM "},
+                   {{"@view:", 6}, "VIEW "}};
+    if (LIKELY(!virtual_marked(value)) || find(c->srv, value) != NULL) return true;
+    int len = (int)MIN(value.len, (size_t)STREAM_NAME_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(instead); i++) {
+        struct str prefix = instead[i].prefix;
+        if (!begins_with(value, prefix)) continue;
+        reply_error(c, "VIRTUAL '%.*s' is no stream: use %s%.*s%s", len, value.ptr, instead[i].word,
+                    len - (int)MIN(prefix.len, (size_t)len), value.ptr + prefix.len, of);
+        return false;
+    }
+    if (str_eq(value, STR("@all"))) {
+        reply_error(c, "VIRTUAL '@all' is no stream: use the pattern *, or no word at all%s", of);
+        return false;
+    }
+    if (c->srv->reserved_names.count > 0) return true; /* a pattern, or a category, of theirs */
+    reply_error(c, "VIRTUAL '%.*s': no stream has a name that begins with '%c'", len, value.ptr,
+                VIRTUAL_MARK);
+    return false;
+}

@@ -30,6 +30,9 @@ bool virtual_named(const struct client *c, struct str name);
 static inline bool virtual_is(const struct client *c, struct str name) {
     return UNLIKELY(virtual_marked(name)) && virtual_named(c, name);
 }
+/* Whether the value may stand behind a word that selects streams by name or category: it names a
+ * stream, and no virtual one. false: the error was replied, which says what to use, `of` what. */
+bool virtual_no_value_or_reply(struct client *c, struct str value, const char *of);
 /* What it selects, by its name alone; the caller has a reference. NULL: there is no such virtual
  * stream, or it is a view's. (For the X commands: log_selector_or_reply.) */
 struct selector *virtual_selector(struct str name);
