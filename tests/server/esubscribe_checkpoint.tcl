@@ -58,6 +58,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0 enable-flush yes} 
             assert_equal [list end $first taken-over] [next_of $c end]
             assert_match "STALE *" [$c err EACK $first 3]
             assert_equal "" [r ECHECKPOINT GET q]
+            cursors $d 4
             assert_equal OK [$d EACK $id 3]
             assert_equal 4 [position q]
             subscribe $d * FROM 0 CHECKPOINT other
