@@ -29,8 +29,12 @@ struct live_target {
     struct live_link links[];
 };
 
+/* Of all there are: a name has one note only. */
+static uint64_t changes;
+
 void live_init(struct live *l) {
     memset(l, 0, sizeof *l);
+    l->names_changed = l->types_changed = ++changes;
     hash_init(&l->targets);
     hash_init(&l->links);
     list_init(&l->anything);
@@ -111,12 +115,25 @@ static void prefix_gone(struct live_prefixes *p, size_t len) {
     while (p->shortest < p->longest && p->lengths[p->shortest] == 0) p->shortest++;
 }
 
+/* What was noted of names and types holds while only fewer are waited for. */
+static void count_link(struct live *l, enum selector_kind kind, size_t came) {
+    bool named = kind == SELECT_STREAM || kind == SELECT_CATEGORY, typed = kind == SELECT_TYPE;
+    if (named) l->under_names += came;
+    if (typed) l->under_types += came;
+    if (!named && !typed) l->under_ids += came;
+    if (came != 1) return;
+    changes++;
+    if (named) l->names_changed = changes;
+    if (typed) l->types_changed = changes;
+}
+
 static void link_in(struct live *l, struct live_link *link) {
     if (link->kind == SELECT_KINDS) {
         list_append(&l->anything, &link->anywhere);
         return;
     }
     hash_insert(&l->links, &link->node, link_hash(link->kind, link->is_glob, link->value));
+    count_link(l, link->kind, 1);
     ++*near_of(l, link->kind, link->is_glob, link->value);
     if (link->kind == SELECT_CATEGORY) ++*near_category(l, category_number_of(link->value));
     if (!link->is_glob) {
@@ -133,6 +150,7 @@ static void link_out(struct live *l, struct live_link *link) {
         return;
     }
     hash_remove(&l->links, &link->node);
+    count_link(l, link->kind, (size_t)-1);
     --*near_of(l, link->kind, link->is_glob, link->value);
     if (link->kind == SELECT_CATEGORY) --*near_category(l, category_number_of(link->value));
     if (!link->is_glob) {
@@ -374,57 +392,139 @@ static void compare(struct look *k, struct live_target *t) {
     list_append(&k->live->matched, &t->matched);
 }
 
-static void look_up(struct look *k, enum selector_kind kind, bool is_glob, struct str value) {
+/* Whether there are any under the value; they are compared. */
+static bool look_up(struct look *k, enum selector_kind kind, bool is_glob, struct str value) {
     struct live *l = k->live;
     uint64_t hash = link_hash(kind, is_glob, value);
+    bool any = false;
     for (struct hash_node *n = hash_first(&l->links, hash); n != NULL;
          n = hash_next(&l->links, n)) {
         struct live_link *link = CONTAINER_OF(n, struct live_link, node);
-        if (link->kind == kind && link->is_glob == is_glob && str_eq(link->value, value))
-            compare(k, link->target);
+        if (link->kind != kind || link->is_glob != is_glob || !str_eq(link->value, value)) continue;
+        compare(k, link->target);
+        any = true;
     }
+    return any;
 }
 
-static inline void look_under(struct look *k, enum selector_kind kind, bool is_glob,
+static inline bool look_under(struct look *k, enum selector_kind kind, bool is_glob,
                               struct str value) {
-    if (UNLIKELY(*near_of(k->live, kind, is_glob, value) > 0)) look_up(k, kind, is_glob, value);
+    return UNLIKELY(*near_of(k->live, kind, is_glob, value) > 0) &&
+           look_up(k, kind, is_glob, value);
 }
 
 static void look_under_uuid(struct look *k, enum selector_kind kind, const struct uuid *id) {
     if (id != NULL) look_under(k, kind, false, str_of(id, sizeof *id));
 }
 
-static inline void look_under_text(struct look *k, enum selector_kind kind, struct str text) {
-    look_under(k, kind, false, text);
-    if (k->live->globs[kind] == 0) return;
+static bool look_under_text(struct look *k, enum selector_kind kind, struct str text) {
+    bool any = look_under(k, kind, false, text);
+    if (k->live->globs[kind] == 0) return any;
     const struct live_prefixes *p = prefixes_of(k->live, kind);
     for (size_t len = p->shortest; len <= p->longest && len <= text.len; len++)
-        if (p->lengths[len] > 0) look_under(k, kind, true, str_of(text.ptr, len));
+        if (p->lengths[len] > 0) any |= look_under(k, kind, true, str_of(text.ptr, len));
+    return any;
 }
 
-static inline void look_under_category(struct look *k, const struct stream_name *name) {
-    if (name->category == CATEGORY_NONE)
-        look_under(k, SELECT_CATEGORY, false, k->name);
-    else if (UNLIKELY(*near_category(k->live, name->category) > 0))
-        look_up(k, SELECT_CATEGORY, false, stream_category(k->name));
+static bool look_under_category(struct look *k, const struct stream_name *name) {
+    if (name->category == CATEGORY_NONE) return look_under(k, SELECT_CATEGORY, false, k->name);
+    return UNLIKELY(*near_category(k->live, name->category) > 0) &&
+           look_up(k, SELECT_CATEGORY, false, stream_category(k->name));
 }
 
-static size_t look_at(struct live *l, const struct event *e, const struct stream_name *name) {
+/* Streams and types are few beside events. Whom a name concerns need not be looked for again until
+ * somebody comes who waits for others. */
+static void look_under_name(struct look *k, struct stream_name *name) {
+    struct live *l = k->live;
+    bool any = look_under_category(k, name);
+    any |= look_under_text(k, SELECT_STREAM, k->name);
+    if (!any) name->quiet = l->names_changed;
+}
+
+/* The event's type as in struct live_type. false: it is not looked at in this way. */
+static inline bool type_key(const struct event *e, struct str type, struct live_type *key) {
+    size_t behind = sizeof *e + e->rec.payload_len; /* at least so many bytes, with the type */
+    if (UNLIKELY(behind + type.len < sizeof *e + sizeof key->first || type.len == 0)) return false;
+    memcpy(&key->first, type.ptr, sizeof key->first);
+    key->len = (uint32_t)type.len;
+    key->last = 0;
+    if (type.len < sizeof key->first)
+        key->first &= (UINT64_C(1) << 8 * type.len) - 1; /* what is behind is the payload */
+    else
+        memcpy(&key->last, type.ptr + type.len - sizeof key->last, sizeof key->last);
+    return type.len <= sizeof key->text;
+}
+
+static inline struct live_type *type_place(struct live *l, const struct live_type *key) {
+    uint64_t mixed = (key->first ^ key->last * 31 ^ key->len) * UINT64_C(0x9e3779b97f4a7c15);
+    return &l->types[mixed >> 57];
+}
+_Static_assert(LIVE_TYPES == 1 << (64 - 57), "seven bits");
+
+static inline bool type_is_quiet(struct live *l, const struct event *e) {
+    struct str type = event_type(&e->rec);
+    struct live_type key;
+    if (UNLIKELY(!type_key(e, type, &key))) return false;
+    const struct live_type *t = type_place(l, &key);
+    return t->quiet == l->types_changed && t->first == key.first && t->last == key.last &&
+           t->len == key.len &&
+           (key.len <= 2 * sizeof key.first || memcmp(t->text, type.ptr, key.len) == 0);
+}
+
+static void look_under_type(struct look *k) {
+    struct live *l = k->live;
+    struct str type = event_type(&k->event->rec);
+    struct live_type key;
+    if (look_under_text(k, SELECT_TYPE, type) || !type_key(k->event, type, &key)) return;
+    struct live_type *t = type_place(l, &key);
+    memcpy(t->text, type.ptr, type.len);
+    t->first = key.first;
+    t->last = key.last;
+    t->len = key.len;
+    t->quiet = l->types_changed;
+}
+
+static void look_under_ids(struct look *k) {
+    struct live *l = k->live;
+    const struct event_record *r = &k->event->rec;
+    if (l->plain[SELECT_CORRELATION] > 0)
+        look_under_uuid(k, SELECT_CORRELATION, event_correlation(r));
+    if (l->plain[SELECT_CAUSATION] > 0) look_under_uuid(k, SELECT_CAUSATION, event_causation(r));
+    if (l->plain[SELECT_AGGREGATE] > 0) look_under(k, SELECT_AGGREGATE, false, event_aggregate(r));
+}
+
+static size_t look_at(struct live *l, const struct event *e, struct stream_name *name) {
     struct look k = {.live = l, .event = e, .name = stream_name_str(name), .work = 1};
-    const struct event_record *r = &e->rec;
     l->looks++;
     LIST_FOR_EACH (it, &l->anything)
         compare(&k, LIST_ENTRY(it, struct live_link, anywhere)->target);
-    if (l->plain[SELECT_CORRELATION] > 0)
-        look_under_uuid(&k, SELECT_CORRELATION, event_correlation(r));
-    if (l->plain[SELECT_CAUSATION] > 0) look_under_uuid(&k, SELECT_CAUSATION, event_causation(r));
-    if (l->plain[SELECT_AGGREGATE] > 0) look_under(&k, SELECT_AGGREGATE, false, event_aggregate(r));
-    if (l->plain[SELECT_CATEGORY] > 0) look_under_category(&k, name);
-    if (l->plain[SELECT_STREAM] + l->globs[SELECT_STREAM] > 0)
-        look_under_text(&k, SELECT_STREAM, k.name);
-    if (l->plain[SELECT_TYPE] + l->globs[SELECT_TYPE] > 0)
-        look_under_text(&k, SELECT_TYPE, event_type(r));
+    if (l->under_ids > 0) look_under_ids(&k);
+    if (l->under_names > 0 && name->quiet != l->names_changed) look_under_name(&k, name);
+    if (l->under_types > 0) look_under_type(&k);
     return k.work;
+}
+
+static inline bool has_ids(const struct event_record *r) {
+    return r->aggregate_len > 0 || r->flags & (EVENT_HAS_CORRELATION | EVENT_HAS_CAUSATION);
+}
+
+static inline bool concerns_nobody(struct live *l, const struct event *e) {
+    if (l->under_ids > 0 && has_ids(&e->rec)) return false;
+    if (l->under_names > 0 && e->name->quiet != l->names_changed) return false;
+    return l->under_types == 0 || type_is_quiet(l, e);
+}
+
+/* Nearly all events concern nobody, beside very many who wait for little. Returns the first that
+ * may concern somebody. */
+static uint64_t skip_quiet(struct live *l, const struct model *m, uint64_t end, uint64_t settled) {
+    uint64_t at = l->sequence;
+    bool renamed = m->renamed.table.count > 0 || m->renamed.frame > settled;
+    if (!list_empty(&l->anything) || renamed) return at;
+    for (; at < end; at++) {
+        const struct event *e = model_event(m, at);
+        if (e->frame > settled || e->removed || !concerns_nobody(l, e)) break;
+    }
+    return at;
 }
 
 /* Wakes those of the targets that matched, but for whoever waits for later events. */
@@ -473,6 +573,10 @@ bool live_look(struct live *l, struct model *m, size_t work_max) {
     uint64_t settled = model_settled(m);
     size_t work = 0;
     for (; l->sequence < m->next_sequence && work < work_max; l->sequence++) {
+        uint64_t from = l->sequence, end = MIN(m->next_sequence, from + (work_max - work));
+        l->sequence = skip_quiet(l, m, end, settled);
+        work += l->sequence - from;
+        if (l->sequence == end) break;
         struct event *e = model_event(m, l->sequence);
         if (e->frame > settled) break;
         if (model_hides(m, e, UINT64_MAX, settled)) continue;

@@ -57,7 +57,16 @@ struct live_prefixes {
     uint16_t shortest, longest;            /* none is shorter or longer; 0: there is none */
 };
 
-#define LIVE_NEAR 1024
+#define LIVE_NEAR  1024
+#define LIVE_TYPES 128
+
+/* A type that nobody waits for, as of so many changes: its first eight bytes and its last. A
+ * shorter one stands in the first, a longer one than sixteen in `text`, too. */
+struct live_type {
+    uint64_t quiet, first, last;
+    uint32_t len;
+    char text[36];
+};
 
 struct live {
     struct hash_table targets; /* by selector */
@@ -65,13 +74,18 @@ struct live {
     size_t plain[SELECT_KINDS], globs[SELECT_KINDS]; /* links of each kind */
     struct live_prefixes prefixes[2];                /* of streams, of types */
     uint32_t near[SELECT_KINDS][2][LIVE_NEAR]; /* plain ones, globs: links of values like it */
-    struct list anything;                      /* links of targets that stand under nothing */
-    struct list matched;                       /* targets that somebody watches */
-    struct list hit;                           /* targets whose followers are to be told */
-    struct list woken;                         /* watchers, first come first */
-    uint64_t sequence;                         /* everything before it has been looked at */
-    uint64_t generation;                       /* of the model, that `sequence` belongs to */
-    size_t watchers;                           /* that are not woken */
+    /* Links of streams and categories, of types, of the other kinds; and when one came last, as a
+     * count of all that ever came. */
+    size_t under_names, under_types, under_ids;
+    uint64_t names_changed, types_changed;
+    struct live_type types[LIVE_TYPES]; /* by first, last and len */
+    struct list anything;               /* links of targets that stand under nothing */
+    struct list matched;                /* targets that somebody watches */
+    struct list hit;                    /* targets whose followers are to be told */
+    struct list woken;                  /* watchers, first come first */
+    uint64_t sequence;                  /* everything before it has been looked at */
+    uint64_t generation;                /* of the model, that `sequence` belongs to */
+    size_t watchers;                    /* that are not woken */
     size_t followers;
     uint64_t looks; /* at events, so far */
     size_t work;    /* of the last live_look: about so many events */

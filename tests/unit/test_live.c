@@ -275,3 +275,71 @@ TEST(who_waits_for_the_same_as_others_takes_no_room) {
     selector_unref(s);
     live_clear(l);
 }
+
+/* What is noted of names and types that concern nobody holds only while nobody comes whom they
+ * concern: followers come and go, and each is told what its selector matches, no more and no less.
+ */
+TEST(what_concerned_nobody_is_told_to_who_comes_later) {
+    static const char *const streams[] = {"order-1", "order-12", "cart-1", "cart", "o"};
+    static const char *const types[] = {
+        "paid",     "pai",
+        "paid.all", "order.made.by.somebody",
+        "p",        "order.made.by.somebodx",
+        "zaid",     "order.made.by.somebody.with.a.long.name.in.fact"};
+    static const struct wanted wishes[] = {
+        {.stream = {STR("order-1")}},
+        {.stream = {STR("ord*")}},
+        {.category = {STR("cart")}},
+        {.category = {STR("order")}, .type = {STR("paid")}},
+        {.type = {STR("paid"), STR("p")}},
+        {.type = {STR("order.made.by.somebodx")}},
+        {.type = {STR("order.made*fact")}},
+        {.aggregate = {STR("a")}},
+        {.since = 0},
+    };
+    enum { WISHES = sizeof wishes / sizeof wishes[0], ROUNDS = 150, EACH = 4 };
+    static struct listener s[WISHES];
+    static uint64_t expected[WISHES][TOLD_MAX];
+    size_t count[WISHES] = {0};
+    uint64_t from[WISHES];
+    struct live_target *targets[WISHES] = {0};
+    uint32_t dice = 1;
+    memset(s, 0, sizeof s);
+    start();
+    for (int round = 0; round < ROUNDS; round++) {
+        for (size_t i = 0; i < WISHES; i++) {
+            dice = dice * 1664525 + 1013904223;
+            if (dice >> 30 != 0) continue;
+            if (targets[i] != NULL) {
+                leave(&s[i], targets[i]);
+                targets[i] = NULL;
+            } else {
+                s[i].takes = TOLD_MAX;
+                targets[i] = hold(wishes[i]);
+                from[i] = m->next_sequence + dice % 7; /* perhaps ahead of all there is */
+                follow(&s[i], targets[i], from[i]);
+            }
+        }
+        for (int k = 0; k < EACH; k++) {
+            dice = dice * 1664525 + 1013904223;
+            append(streams[(dice >> 16) % 5], types[(dice >> 24) % 8]);
+            const struct event *e = model_event(m, m->next_sequence - 1);
+            for (size_t i = 0; i < WISHES; i++) {
+                struct selector *want = selector_of(&wishes[i]);
+                if (targets[i] != NULL && e->rec.sequence >= from[i] &&
+                    (want == NULL || selector_match(want, &e->rec, stream_name_str(e->name))))
+                    expected[i][count[i]++] = e->rec.sequence;
+                selector_unref(want);
+            }
+        }
+        wait_durable();
+        look();
+    }
+    for (size_t i = 0; i < WISHES; i++) {
+        CHECK(i == 7 || count[i] > 5);
+        CHECK_INT(s[i].count, count[i]);
+        CHECK(memcmp(s[i].told, expected[i], count[i] * sizeof expected[i][0]) == 0);
+        if (targets[i] != NULL) leave(&s[i], targets[i]);
+    }
+    stop();
+}
