@@ -17,22 +17,35 @@ static char *put_head(char *at, const struct subscription *s, unsigned n, const 
     return put_uuid(at, &s->id);
 }
 
-static void put_message(struct buf *out, const struct subscription *s, const char *kind,
-                        uint64_t cursor, struct str event) {
-    char *start = buf_reserve(out, HEAD_ROOM + event.len), *at = start;
-    at = put_number(put_head(at, s, 4, kind), cursor);
-    memcpy(at, event.ptr, event.len);
-    out->len += (size_t)(at - start) + event.len;
+/* One event goes to many, one behind the other. Loop thread. */
+static char *put_cursor(char *at, uint64_t cursor) {
+    static struct {
+        uint64_t cursor;
+        size_t len;
+        char text[24];
+    } last;
+    if (last.cursor != cursor || last.len == 0) {
+        last.cursor = cursor;
+        last.len = (size_t)(put_number(last.text, cursor) - last.text);
+    }
+    memcpy(at, last.text, sizeof last.text);
+    return at + last.len;
+}
+
+static size_t put_event_head(char *out, const struct subscription *s) {
+    return (size_t)(put_head(out, s, 4, "event") - out);
+}
+static size_t put_sierra_head(char *out, const struct subscription *s) {
+    return (size_t)(put_head(out, s, 4, "message") - out);
 }
 
 static void put_one(struct buf *out, const struct subscription *s, uint64_t cursor,
                     struct str event) {
-    put_message(out, s, "event", cursor, event);
-}
-
-static void put_sierra(struct buf *out, const struct subscription *s, uint64_t cursor,
-                       struct str event) {
-    put_message(out, s, "message", cursor, event);
+    char *start = buf_reserve(out, HEAD_ROOM + event.len);
+    memcpy(start, s->head, sizeof s->head);
+    char *at = put_cursor(start + s->head_len, cursor);
+    memcpy(at, event.ptr, event.len);
+    out->len += (size_t)(at - start) + event.len;
 }
 
 static void put_many(struct buf *out, const struct subscription *s, uint64_t cursor, size_t n,
@@ -67,13 +80,15 @@ static void put_end(struct buf *out, const struct subscription *s, const char *r
 }
 
 const struct subscription_wire push_wire = {
+    .head = put_event_head,
     .event = put_one,
     .events = put_many,
     .notice = put_notice,
     .end = put_end,
 };
 
-const struct subscription_wire sierra_wire = {.counts = true, .event = put_sierra};
+const struct subscription_wire sierra_wire = {
+    .counts = true, .head = put_sierra_head, .event = put_one};
 
 struct how {
     uint8_t resp;

@@ -141,6 +141,8 @@ static void register_it(struct subscription *s) {
     struct subscriptions *subs = &s->srv->subscriptions;
     struct subscriber *of = subscriber_of(s->client);
     uuid_v4(&s->id);
+    s->head_len = s->wire->head(s->head, s);
+    assert(s->head_len <= sizeof s->head);
     hash_insert(&subs->by_id, &s->by_id, hash_bytes(&s->id, sizeof s->id));
     list_append(&subs->all, &s->all);
     list_append(&of->subscriptions, &s->of_client);

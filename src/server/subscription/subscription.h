@@ -42,9 +42,13 @@ enum subscription_state {
  * for it lies before this position. */
 enum subscription_notice { NOTICE_CAUGHT_UP, NOTICE_BEHIND, NOTICE_POSITION };
 
+#define SUBSCRIPTION_HEAD_MAX 64
+
 /* How messages are written, whole ones. */
 struct subscription_wire {
     bool counts; /* an event's cursor is how many came before it, not its sequence */
+    /* What each message of `event` begins with: written once, into s->head. Returns its length. */
+    size_t (*head)(char *out, const struct subscription *s);
     void (*event)(struct buf *out, const struct subscription *s, uint64_t cursor, struct str event);
     /* n of them, one behind the other; cursor: of the last. NULL: batches are not asked for. */
     void (*events)(struct buf *out, const struct subscription *s, uint64_t cursor, size_t n,
@@ -99,6 +103,8 @@ struct subscription {
     struct live_target *target; /* held */
     enum subscription_state state;
     const struct subscription_wire *wire;
+    char head[SUBSCRIPTION_HEAD_MAX]; /* the wire's */
+    size_t head_len;
     struct push_shape *shape;
     struct selector *selector; /* in force */
     struct selector *then;     /* has_since: from the first event on */
