@@ -111,7 +111,7 @@ static uint64_t first_invisible(const struct model *m) {
 void blocked_link(struct client *c, struct blocked *w, const struct blocking_on *on,
                   enum set_kind kind) {
     struct blocking *b = c->srv->blocking;
-    if (b->keys.count == 0) {
+    if (b->plain_keys == 0) {
         b->sequence = first_invisible(&c->srv->model);
         b->generation = c->srv->model.generation;
     }

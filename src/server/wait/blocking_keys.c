@@ -2,6 +2,7 @@
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"
+#include "server/command/virtual.h"
 
 static uint64_t name_hash(struct str name) {
     return hash_bytes(name.ptr, name.len);
@@ -25,6 +26,7 @@ struct blocked_key *blocked_key_get(struct blocking *b, struct str name) {
     list_init(&key->ready);
     list_init(&key->sets);
     hash_insert(&b->keys, &key->node, name_hash(name));
+    if (!virtual_marked(name)) b->plain_keys++;
     return key;
 }
 
@@ -68,6 +70,7 @@ void blocked_key_free_if_unused(struct blocking *b, struct blocked_key *key) {
     assert(list_empty(&key->sets));
     list_remove(&key->ready);
     hash_remove(&b->keys, &key->node);
+    if (!virtual_marked(str_of(key->name, key->name_len))) b->plain_keys--;
     free(key);
 }
 

@@ -87,6 +87,7 @@ static void find_ready(struct server *srv) {
     struct model *m = &srv->model;
     uint64_t settled = model_settled(m);
     const struct stream_name *last = NULL;
+    if (b->plain_keys == 0) return;
     if (b->generation != m->generation) {
         b->generation = m->generation;
         b->sequence = m->log.first;
@@ -265,7 +266,7 @@ static bool ready_now(const struct server *srv) {
         const struct blocked_key *key = LIST_ENTRY(it, struct blocked_key, ready);
         if (key->has_new || key->changed_frame == 0 || key->changed_frame <= settled) return true;
     }
-    if (b->keys.count == 0 || b->sequence < m->log.first || b->sequence >= m->next_sequence)
+    if (b->plain_keys == 0 || b->sequence < m->log.first || b->sequence >= m->next_sequence)
         return false;
     const struct event *e = model_event(m, b->sequence);
     return e->frame <= settled;

@@ -99,6 +99,7 @@ struct blocked {
 
 struct blocking {
     struct hash_table keys, sets;
+    size_t plain_keys; /* of streams: no event is of a name that is virtual */
     struct list ready;
     struct list scanning; /* sets whose groups look on */
     struct list at_head;  /* sets whose groups wait for an event */
