@@ -57,14 +57,14 @@ proc write_thousand {server} {
 set u6_consumers {--mode xgroup -c 8 --count 10 --warmup 0.1}
 proc u6_one {side} {
     set server [start_server [expr {$side eq "redis" ? "redis" : "cairn"}]]
-    if {$side eq "category"} {
-        bench $server --mode append --prefix x- -P 100 -n $::backlog --timeout 120
-        settle $server
-        set r [bench $server {*}$::u6_consumers -t $::seconds --stream @category:x]
-    } else {
-        write_backlog $server
-        set r [bench $server {*}$::u6_consumers -t $::seconds]
+    switch $side {
+        redis { bench $server --mode xadd --streams 1 -P 100 -n $::backlog --timeout 120 }
+        stream { bench $server --mode append --streams 1 -P 100 -n $::backlog --timeout 120 }
+        category { bench $server --mode append --prefix x- -P 100 -n $::backlog --timeout 120 }
     }
+    settle $server
+    set of [expr {$side eq "category" ? {--stream @category:x} : ""}]
+    set r [bench $server {*}$::u6_consumers -t $::seconds {*}$of]
     discard $server
     return [with_costs $r events_per_s]
 }
