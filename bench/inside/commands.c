@@ -40,15 +40,12 @@ static void fill(struct inside *in, one_fn *one, unsigned streams, unsigned even
     }
 }
 
-static unsigned waiters; /* in vain */
-
 static void singles(unsigned depth, one_fn *one, const char *cache_bytes, unsigned filled) {
     static struct inside in;
     const unsigned rounds = 10000 / (CLIENTS * depth) + 1, before = rounds / 10 + 3;
     uint64_t operations = (uint64_t)rounds * CLIENTS * depth, evicted = 0;
     inside_start(&in, CLIENTS, cache_bytes);
     fill(&in, one, STREAMS, filled / STREAMS);
-    inside_wait_in_vain(waiters);
     for (unsigned round = 0; round < before + rounds; round++) {
         if (round == before) {
             evicted = inside_evicted();
@@ -71,11 +68,6 @@ void count_appends(unsigned depth) {
 /* Each append takes away an older event. */
 void count_appends_full(unsigned depth) {
     singles(depth, append, TIGHT, FULL);
-}
-
-void count_appends_beside_waiters(unsigned depth) {
-    waiters = 5000;
-    count_appends(depth);
 }
 
 void count_xadds(unsigned depth) {

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,6 +123,8 @@ void inside_start(struct inside *in, unsigned connections, const char *cache_byt
         server_start(&server, &err) != 0)
         die("%s", err.text);
     assert(connections <= CONNECTIONS_MAX);
+    struct rlimit files = {4096, 4096}; /* of both ends */
+    setrlimit(RLIMIT_NOFILE, &files);
     in->connection_count = connections;
     for (unsigned i = 0; i < connections; i++) {
         int fds[2], room = 1 << 20;
@@ -138,18 +141,26 @@ uint64_t inside_evicted(void) {
     return server.model.log.first;
 }
 
+static const struct {
+    enum selector_kind kind;
+    const char *word, *end;
+} nobodys[] = {{SELECT_TYPE, "TYPE", ""},         {SELECT_TYPE, "TYPE", ".*"},
+               {SELECT_STREAM, "STREAM", "-1"},   {SELECT_STREAM, "STREAM", "-*"},
+               {SELECT_CATEGORY, "CATEGORY", ""}, {SELECT_AGGREGATE, "AGGREGATE", ""}};
+
+void nobodys_selector(unsigned i, const char **word, char value[static 32]) {
+    *word = nobodys[i % ARRAY_LEN(nobodys)].word;
+    snprintf(value, 32, "nothing%u%s", i, nobodys[i % ARRAY_LEN(nobodys)].end);
+}
+
 /* As many clients in EREAD BLOCK would, but for their connections. */
 void inside_wait_in_vain(unsigned n) {
-    static const struct {
-        enum selector_kind kind;
-        const char *end;
-    } nobodys[] = {{SELECT_TYPE, ""},     {SELECT_TYPE, ".*"},   {SELECT_STREAM, "-1"},
-                   {SELECT_STREAM, "-*"}, {SELECT_CATEGORY, ""}, {SELECT_AGGREGATE, ""}};
     struct live_watcher *watchers = xcalloc(n, sizeof *watchers);
     for (unsigned i = 0; i < n; i++) {
+        const char *word;
         char value[32];
         struct selector_draft d = {0};
-        snprintf(value, sizeof value, "nothing%u%s", i, nobodys[i % ARRAY_LEN(nobodys)].end);
+        nobodys_selector(i, &word, value);
         selector_draft_add(&d, nobodys[i % ARRAY_LEN(nobodys)].kind, str_c(value));
         struct selector *selector = selector_create(&d);
         selector_draft_clear(&d);
@@ -254,8 +265,9 @@ void inside_round(struct inside *in, bool counted) {
     clock_pass_us(ROUND_US);
     for (unsigned i = 0; i < in->connection_count; i++) send_all(&in->connections[i]);
     bool handed_over = true;
+    const int most = in->turns > 0 ? (int)in->turns : 2;
     for (int turns = 0; handed_over; turns++) {
-        if (counted && turns == 2) die("a round takes more than two turns");
+        if (counted && turns == most) die("a round takes more than %d turns", most);
         turn(counted);
         clock_pass_us(SYNC_US);
         handed_over = make_durable();

@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS_MAX 1100
 
 struct connection {
     int fd;
@@ -23,6 +23,7 @@ struct connection {
 struct inside {
     struct connection connections[CONNECTIONS_MAX];
     unsigned connection_count;
+    unsigned turns; /* that a counted round may take; 0: two */
 };
 
 /* How far the clocks go with each look at them, in ns. At first 0. */
@@ -40,13 +41,16 @@ void inside_start(struct inside *in, unsigned connections, const char *cache_byt
 uint64_t inside_evicted(void);
 /* So many wait for events, each of another selector that none will match. */
 void inside_wait_in_vain(unsigned n);
+/* The end of the i-th of such selectors, as words of a command. */
+void nobodys_selector(unsigned i, const char **word, char value[static 32]);
 /* Adds a request to what c sends in the next round. */
 void request(struct connection *c, const char *const *words, size_t n);
 #define REQUEST(c, ...)                                                                            \
     request(c, (const char *const[]){__VA_ARGS__},                                                 \
             sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
 /* All connections send what they have, and get all replies; none may be an error. `counted`: each
- * turn counts, and a round takes two turns at most, as nothing may have to be loaded. */
+ * turn counts, and a round takes two turns at most (in->turns), as nothing may have to be loaded.
+ */
 void inside_round(struct inside *in, bool counted);
 
 /* The counter stands still, but for what is between these two. No more than a no-op when the
@@ -60,12 +64,18 @@ void count_finish(uint64_t operations);
 /* The rows: what each counts is in the table of main.c. */
 void count_appends(unsigned depth);
 void count_appends_full(unsigned depth);
-void count_appends_beside_waiters(unsigned depth);
+void count_appends_alone(unsigned depth);
 void count_xadds(unsigned depth);
 void count_multi_appends(void);
 void count_multi_appends_with_ids(unsigned events);
 void count_pages(const char *command);
 void count_groups(unsigned entries);
+void count_groups_of_events(const char *key);
+void count_pushes_to_one(unsigned clients);
+void count_pushes_one_by_one(unsigned subscribers);
+void count_pushes_together(unsigned subscribers);
+void count_appends_beside_idle(unsigned depth);
+void count_appends_beside_rare(unsigned depth);
 void count_grown(const char *what);
 void count_apply(unsigned events);
 void count_apply_with_categories(unsigned n);
