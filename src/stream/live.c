@@ -316,6 +316,7 @@ size_t live_watcher_bytes(const struct live_watcher *w) {
 
 static void wake(struct live *l, struct live_watcher *w, uint64_t from) {
     w->from = MAX(w->from, from);
+    w->quiet_from = w->quiet_to = 0;
     take_off(l, w);
     list_append(&l->woken, &w->node);
 }
@@ -536,7 +537,10 @@ static void wake_matched(struct live *l) {
         for (struct list *it = t->watchers.next, *next; it != NULL; it = next) {
             struct live_watcher *w = LIST_ENTRY(it, struct live_watcher, node);
             next = it->next != &t->watchers ? it->next : NULL; /* t goes with its last watcher */
-            if (w->from <= last) wake(l, w, first);
+            if (w->from > last) continue;
+            wake(l, w, first);
+            w->quiet_from = last + 1;
+            w->quiet_to = l->sequence;
         }
     }
 }

@@ -25,6 +25,8 @@ struct live_watcher {
     struct live_target *target;
     uint64_t from; /* sequence: earlier events do not concern him; when woken, where to look */
     bool emptied;  /* woken by live_emptied: `from` is of a log that is no more */
+    /* When woken by events: from behind the last of them up to here nothing else is for him. */
+    uint64_t quiet_from, quiet_to;
 };
 
 /* Somebody who wants each event; embedded in his struct, zeroed at first. */

@@ -392,6 +392,37 @@ with_server {} {
         }
         wait_for "nobody to wait" {[blocked] == 0}
     }
+    test "Out of what comes at once, who waits gets each event of his once and in order, before and behind others" {
+        r XGROUP CREATE @type:mine mine $
+        set sent 0
+        set wanted {}
+        with_clients {a} {
+            set ask {XREADGROUP GROUP mine a NOACK COUNT 3 BLOCK 0 STREAMS @type:mine >}
+            $a send {*}$ask
+            for {set round 0} {$round < 60} {incr round} {
+                # In each round others stand in front, between and behind: in two frames, and one of them alone.
+                set burst {}
+                for {set i 0} {$i < 1 + $round % 13} {incr i} {
+                    set mine [expr {($round * 7 + $i * $i * 5) % 4 == 0}]
+                    if {$mine} { lappend wanted [incr sent] }
+                    lappend burst EVENT burst-$i [expr {$mine ? "mine" : "other"}] PAYLOAD [expr {$mine ? $sent : 0}]
+                }
+                set all [concat {*}$burst]
+                r EMAPPEND * {*}$all
+                r EAPPEND burst-0 other
+                while {[llength $wanted] > 0} {
+                    set got [entry_fields [entries_of [$a read]] payload]
+                    assert_equal [lrange $wanted 0 [llength $got]-1] $got
+                    set wanted [lrange $wanted [llength $got] end]
+                    $a send {*}$ask
+                }
+            }
+            assert {$sent > 50}
+            assert [$a silent]
+        }
+        wait_for "nobody to wait" {[blocked] == 0}
+        r XGROUP DESTROY @type:mine mine
+    }
     test "A group that goes, or is set back, is told to who waits in it" {
         with_clients {a b} {
             $a send XREADGROUP GROUP saga a BLOCK 0 COUNT 1 STREAMS @category:order >

@@ -103,8 +103,11 @@ static void wait_for_events(struct server *srv, struct blocked_set *set, uint64_
 
 void blocked_scan_woken(struct server *srv, struct blocked_set *set) {
     struct group_scan *scan = scan_of(srv, set);
-    if (scan != NULL && !set->watch.live.emptied)
-        group_scan_skip(scan, set->watched_from, set->watch.live.from);
+    const struct live_watcher *woken = &set->watch.live;
+    if (scan != NULL && !woken->emptied) {
+        group_scan_quiet(scan, set->watched_from, woken->quiet_from, woken->quiet_to);
+        group_scan_skip(scan, set->watched_from, woken->from);
+    }
     list_remove(&set->at_head);
     if (!list_linked(&set->scanning)) list_append(&srv->blocking->scanning, &set->scanning);
 }

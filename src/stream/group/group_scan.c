@@ -15,6 +15,7 @@ static void restart(struct group_scan *scan) {
     scan->placed = scan->failed = false;
     scan->looked = 0;
     scan->head = scan->count = 0;
+    scan->quiet_from = scan->quiet_to = 0;
 }
 
 struct group_scan *group_scan_of(struct model *m, struct cgroup *g, struct selector *selector) {
@@ -54,6 +55,31 @@ void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence) 
     if (sequence <= m->log.first || sequence > m->next_sequence) return;
     const struct event *e = model_event(m, sequence - 1);
     pass(scan, (struct entry_id){e->rec.recorded, e->rec.sequence});
+}
+
+void group_scan_quiet(struct group_scan *scan, uint64_t from, uint64_t quiet_from,
+                      uint64_t quiet_to) {
+    bool continues = scan->placed && scan->looked >= from;
+    scan->quiet_from = continues ? quiet_from : 0;
+    scan->quiet_to = continues ? quiet_to : 0;
+    scan->quiet_generation = scan->model->generation;
+}
+
+static void pass_quiet(struct group_scan *scan) {
+    bool known = scan->quiet_generation == scan->model->generation;
+    if (!known || scan->looked < scan->quiet_from || scan->looked >= scan->quiet_to) return;
+    if (scan->count == 0)
+        group_scan_skip(scan, scan->looked, scan->quiet_to);
+    else
+        scan->looked = scan->quiet_to;
+}
+
+/* What is not known to be quiet ends there, at `head` at most. */
+static uint64_t end_of_look(const struct group_scan *scan, uint64_t head) {
+    bool known = scan->quiet_generation == scan->model->generation;
+    if (!known || scan->looked >= scan->quiet_from || scan->quiet_from >= scan->quiet_to)
+        return head;
+    return MIN(head, scan->quiet_from);
 }
 
 /* What a read has found; it ends before `end`. */
@@ -136,7 +162,10 @@ static void ask(struct group_scan *scan, const struct read_range *need, uint64_t
 void group_scan_step(struct group_scan *scan, uint64_t view) {
     struct model *m = scan->model;
     uint64_t head = model_visible_end(m, NULL, view);
-    if (!scan->placed || scan->asked || scan->count > 0 || scan->looked >= head) return;
+    if (!scan->placed || scan->asked || scan->count > 0) return;
+    pass_quiet(scan);
+    if (scan->looked >= head) return;
+    head = end_of_look(scan, head);
     struct read r = {.start = scan->looked,
                      .end = head - 1,
                      .count = GROUP_SCAN_FOUND_MAX,
@@ -148,6 +177,7 @@ void group_scan_step(struct group_scan *scan, uint64_t view) {
         note_found(scan, &r, head);
     else
         ask(scan, &need, head - 1);
+    if (!scan->asked) pass_quiet(scan);
     read_clear(&r);
 }
 

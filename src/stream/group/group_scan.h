@@ -29,7 +29,9 @@ struct group_scan {
     struct entry_id passed;    /* of an event below `looked`: nothing up to it is left to deliver */
     uint64_t recorded_at;      /* of `looked`, when the position was last recorded ... */
     uint64_t recorded_ms;      /* ... and the time */
-    uint64_t *found;           /* sequences of what was found and not delivered, ascending */
+    /* In this range there is nothing, of the model of that generation (group_scan_quiet). */
+    uint64_t quiet_from, quiet_to, quiet_generation;
+    uint64_t *found; /* sequences of what was found and not delivered, ascending */
     uint32_t head, count;
     bool asked; /* a reader is at work: */
     uint64_t generation;
@@ -50,6 +52,9 @@ void group_scan_step(struct group_scan *scan, uint64_t view);
 /* Everything from `from` up to below the sequence was looked at elsewhere, in vain: of use when the
  * scan has looked at all before that. (It may have begun again meanwhile, further back.) */
 void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence);
+/* Likewise what lies from quiet_from up to below quiet_to: it is passed over when it is reached. */
+void group_scan_quiet(struct group_scan *scan, uint64_t from, uint64_t quiet_from,
+                      uint64_t quiet_to);
 /* The first so many of what was found are delivered, or need not be. The caller moves the group's
  * position, and says so with group_scan_follow. */
 void group_scan_take(struct group_scan *scan, uint32_t n);
