@@ -396,6 +396,24 @@ proc run_G27 {} {
         return $n
     }
 }
+# Whichever end they stand at.
+proc run_G28 {} {
+    growth G28 "XPENDING of the few that are idle long enough, by pending entries" -prepare {
+        pend $n
+        for {set i 0} {$i < 10} {incr i} { talk [request XCLAIM s g d 0 [expr {$n - 10 * $i}]-1 IDLE 100000000 JUSTID] }
+    } -operate {
+        talk_each 0 2000 100 { list XPENDING s g IDLE 90000000 - + 100 }
+    }
+}
+proc run_G29 {} {
+    growth G29 "XADD with ACKED, by pending entries that are gone" -prepare {
+        pend $n
+        talk_each 0 $n 2000 { list XDEL s [expr {$i + 1}]-1 }
+        talk [request XADD s ACKED MAXLEN 10 * v x]
+    } -operate {
+        talk_each 0 2000 100 { list XADD s ACKED MAXLEN 10 * v x }
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

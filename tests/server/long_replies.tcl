@@ -97,6 +97,31 @@ with_server {} {
     }
 }
 
+with_server {} {
+    test "What is pending and gone is looked at in portions, and once" {
+        set bytes [resp_command CLIENT REPLY OFF]
+        for {set i 1} {$i <= 45010} {incr i} { append bytes [resp_command XADD s $i-0 n x] }
+        append bytes [resp_command XGROUP CREATE s g 0] [resp_command XREADGROUP GROUP g ann COUNT 100000 STREAMS s >]
+        for {set i 1} {$i <= 45000} {incr i 1000} {
+            set ids {}
+            for {set k $i} {$k < $i + 1000} {incr k} { lappend ids $k-0 }
+            append bytes [resp_command XDEL s {*}$ids]
+        }
+        [srv default_client] write $bytes[resp_command CLIENT REPLY ON]
+        assert_equal OK [[srv default_client] read]
+        assert_equal {45010 10} [list [lindex [r XPENDING s g] 0] [r XLEN s]]
+        foreach turns {2 0} {
+            set before [info_field r resumed_commands stats]
+            assert_equal 0 [r XTRIM s MAXLEN 0 ACKED]
+            assert_equal $turns [expr {[info_field r resumed_commands stats] - $before}]
+        }
+        r XACK s g 45003-0
+        r MULTI
+        r XTRIM s MAXLEN 0 ACKED
+        assert_equal 1 [r EXEC]
+    }
+}
+
 # What takes away very much goes over several turns, each with a frame of its own: all of it would not even fit into one frame here.
 with_server {journal-segment-bytes 256kb} {
     proc pending {{group g}} { return [lindex [r XPENDING s $group] 0] }

@@ -241,6 +241,28 @@ with_server {enable-flush yes} {
             r DEL delref-dump
         }
     }
+    test "A trim with ACKED leaves what is pending, also behind what is pending and gone" {
+        add_entries acked 6
+        r XGROUP CREATE acked g 0
+        r XREADGROUP GROUP g c STREAMS acked >
+        r XDEL acked 2-0 3-0
+        r XACK acked g 1-0 5-0
+        r RESTORE acked-2 0 [r DUMP acked] ;# which does not know where 2-0 and 3-0 were
+        foreach key {acked acked-2} {
+            # Nothing is undone by a transaction that fails, and then 1-0 is pending once more.
+            assert_equal 1 [r XTRIM $key MINID 4 ACKED]
+            r MULTI
+            r XDEL $key 4-0
+            r XTRIM $key MAXLEN 0 ACKED
+            r EAPPEND other t EXPECTED_VERSION 9
+            assert_match "WRONGVER *" [r err EXEC]
+            assert_equal {4-0 5-0 6-0} [lmap e [r XRANGE $key - +] {lindex $e 0}]
+            r XACK $key g 4-0
+            r XCLAIM $key g c 0 4-0 FORCE
+            assert_equal 1 [r XTRIM $key MAXLEN 0 ACKED]
+            assert_equal {4-0 6-0} [lmap e [r XRANGE $key - +] {lindex $e 0}]
+        }
+    }
     test "XDELEX refuses what it does not understand" {
         assert_error "ERR syntax error" {r XDELEX ex ACKED 1-0 2-0}
         assert_error "ERR syntax error" {r XDELEX ex KEEPREF DELREF IDS 1 1-0}

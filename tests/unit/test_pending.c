@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/uuid.h"
 #include "stream/group/pending.h"
+#include "stream/group/pending_idle.h"
 
 #define MILLION 1000000u
 
@@ -108,6 +109,31 @@ static void check_lists(const struct pending *p) {
     }
 }
 
+/* A few questions for what is idle, as the array has it. */
+static void check_idle(const struct pending *p) {
+    struct pending_found found;
+    for (int n = 0; n < 10; n++) {
+        struct pending_idle_query q = {
+            .consumer = draw32(2) == 0 ? PENDING_ALL : 1 + draw32(CONSUMERS),
+            .from = draw32(2) == 0 ? ENTRY_ID_MIN : id_of(draw32(IDS)),
+            .to = draw32(2) == 0 ? ENTRY_ID_MAX : id_of(draw32(IDS)),
+            .delivered_max = draw32(600 + (uint32_t)stamp / 16),
+            .count = draw32(3) == 0 ? SIZE_MAX : draw32(100),
+        };
+        size_t count = 0;
+        pending_find_idle(p, &q, &found);
+        for (uint32_t i = 0; i < IDS && count < q.count; i++) {
+            bool in = entry_id_cmp(id_of(i), q.from) >= 0 && entry_id_cmp(id_of(i), q.to) <= 0;
+            if (!in || !of_consumer(i, q.consumer) || items[i].delivered_ms > q.delivered_max)
+                continue;
+            CHECK(count < found.count);
+            check_entry(found.entries[count++], i);
+        }
+        CHECK_INT(found.count, count);
+        pending_found_clear(&found);
+    }
+}
+
 static void check_all(const struct pending *p) {
     CHECK_INT(pending_count(p), item_count);
     for (uint32_t i = 0; i < IDS; i++) {
@@ -120,6 +146,7 @@ static void check_all(const struct pending *p) {
     check_index(p, PENDING_ALL);
     for (uint32_t consumer = 1; consumer <= CONSUMERS; consumer++) check_index(p, consumer);
     check_lists(p);
+    check_idle(p);
 }
 
 static void add(struct pending *p, uint32_t i, uint32_t consumer, uint64_t ms) {
@@ -261,6 +288,54 @@ TEST(an_older_time_goes_before_the_newer_ones_and_equals_stand_by_id) {
     }
     CHECK(e == NULL);
     pending_clear(&p);
+}
+
+static size_t looked_for(const struct pending *p, uint64_t delivered_max, size_t count,
+                         size_t found) {
+    struct pending_found f;
+    pending_find_idle(p,
+                      &(struct pending_idle_query){.consumer = PENDING_ALL,
+                                                   .to = ENTRY_ID_MAX,
+                                                   .delivered_max = delivered_max,
+                                                   .count = count},
+                      &f);
+    CHECK_INT(f.count, found);
+    size_t looked = f.looked;
+    pending_found_clear(&f);
+    return looked;
+}
+
+TEST(few_that_are_idle_are_found_without_a_look_at_all) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 0; i < 100000; i++) pending_add(&p, id_of(i), i, 1, 1000, 1);
+    CHECK(looked_for(&p, 999, 10, 0) <= 2000);
+    for (uint32_t i = 0; i < 5; i++) pending_deliver(&p, pending_find(&p, id_of(99000 + i)), 7);
+    for (uint32_t i = 0; i < 5; i++)
+        pending_assign(&p, pending_find(&p, id_of(98000 + i)), PENDING_UNOWNED);
+    CHECK(looked_for(&p, 999, SIZE_MAX, 10) <= 2000);
+    CHECK(looked_for(&p, 999, 3, 3) <= 2000);
+    /* All of them are: the first ones come soon. */
+    CHECK(looked_for(&p, 1000, 10, 10) <= 2000);
+    CHECK_INT(looked_for(&p, 1000, SIZE_MAX, 100000) / 100000, 1);
+    /* The first ones are not, half of them are: whichever is shorter. */
+    for (uint32_t i = 0; i < 30000; i++) pending_deliver(&p, pending_find(&p, id_of(i)), 2000);
+    CHECK(looked_for(&p, 1000, 10, 10) <= 62000);
+    pending_clear(&p);
+}
+
+TEST(what_is_added_is_not_among_those_that_were_skipped) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 0; i < 10; i++) pending_add(&p, id_of(i), i, 1, 1, 1);
+    p.gone = id_of(7);
+    pending_add(&p, id_of(12), 12, 1, 1, 1);
+    CHECK(entry_id_cmp(p.gone, id_of(7)) == 0);
+    pending_remove(&p, pending_find(&p, id_of(3)));
+    pending_add(&p, id_of(3), 3, 1, 1, 1);
+    CHECK(entry_id_cmp(p.gone, id_of(3)) == 0);
+    pending_clear(&p);
+    CHECK(entry_id_cmp(p.gone, ENTRY_ID_MIN) == 0);
 }
 
 TEST(unowned_entries_come_out_in_the_order_in_which_they_were_given_back) {

@@ -52,17 +52,44 @@ static struct entry_id delivered_to_all(const struct stream *s) {
     return id;
 }
 
+/* A group's first pending entry that exists, among all that come behind what is known to be gone;
+ * at most so many are looked at. *e NULL: there is none. false: *e is where to go on. */
+static bool find_existing(const struct stream *s, const struct pending *p, size_t *most,
+                          const struct pending_entry **e) {
+    struct pending_cursor at = pending_seek(p, PENDING_ALL, p->gone);
+    while ((*e = pending_next(&at)) != NULL && !stream_has_version(s, (*e)->version))
+        if ((*most)-- == 0) return false;
+    return true;
+}
+
 /* The first version that is pending in a group, and exists; next_version when none is. */
 static uint64_t first_pending(const struct stream *s) {
     uint64_t first = s->next_version;
+    size_t most = SIZE_MAX;
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        struct pending_cursor at =
-            pending_seek(&s->extra->groups[i]->pending, PENDING_ALL, ENTRY_ID_MIN);
         const struct pending_entry *e;
-        while ((e = pending_next(&at)) != NULL && e->version < first)
-            if (stream_has_version(s, e->version)) first = e->version;
+        find_existing(s, &s->extra->groups[i]->pending, &most, &e);
+        if (e != NULL) first = MIN(first, e->version);
     }
     return first;
+}
+
+/* What is pending and gone stays so (in EXEC that may be undone): the groups note how far they have
+ * been looked through, for those who come next. false: the command goes on in the next turn. */
+static bool pass_gone(struct client *c, struct stream *s) {
+    size_t most = REFERENCES_A_TURN;
+    if (c->srv->exec.client == c) return true;
+    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
+        struct pending *p = &s->extra->groups[i]->pending;
+        const struct pending_entry *e;
+        bool all = find_existing(s, p, &most, &e);
+        p->gone = e != NULL ? e->id : ENTRY_ID_MAX;
+        if (all) continue;
+        c->wait.so_far++;
+        client_next_turn(c);
+        return false;
+    }
+    return true;
 }
 
 /* ---- how far ---- */
@@ -118,6 +145,7 @@ static uint64_t singles_end(const struct client *c, const struct trim *t) {
 
 static bool require_acked(struct client *c, struct trim *t) {
     struct stream *s = t->stream;
+    if (!pass_gone(c, s)) return false;
     t->acked = delivered_to_all(s);
     struct entry_id beyond = t->acked;
     t->acked_end = s->next_version;

@@ -3,6 +3,7 @@
 #include "server/server.h"
 #include "server/client/long_reply.h"
 #include "server/wait/need.h"
+#include "stream/group/pending_idle.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_reply.h"
 #include "commands/stream/family.h"
@@ -85,9 +86,35 @@ static bool parse(struct client *c, const struct request *r, struct pending_args
     return true;
 }
 
-static bool matches(const struct client *c, const struct pending_args *a,
-                    const struct pending_entry *e) {
-    return model_since(&c->srv->model, pending_delivered(e)) >= a->min_idle;
+static bool fits(const struct client *c, const struct reply_text *t) {
+    return t->bytes <= c->srv->config.reply_bytes_max;
+}
+
+static void note_entry(const struct client *c, const struct cgroup *g,
+                       const struct pending_entry *e, struct consumer **owner,
+                       struct reply_text *t) {
+    bool owned = e->consumer != PENDING_UNOWNED;
+    int64_t idle = owned ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1;
+    reply_text_pending(t, g, e, idle, owner);
+}
+
+static size_t note_idle(struct client *c, const struct cgroup *g, const struct pending_args *a,
+                        uint32_t consumer, struct reply_text *t) {
+    uint64_t wall = c->srv->model.wall;
+    struct pending_found found;
+    struct consumer *owner = NULL;
+    size_t n = 0;
+    if (a->min_idle > wall) return 0;
+    pending_find_idle(&g->pending,
+                      &(struct pending_idle_query){.consumer = consumer,
+                                                   .from = a->start,
+                                                   .to = a->end,
+                                                   .delivered_max = wall - a->min_idle,
+                                                   .count = a->count},
+                      &found);
+    for (; n < found.count && fits(c, t); n++) note_entry(c, g, found.entries[n], &owner, t);
+    pending_found_clear(&found);
+    return n;
 }
 
 /* Notes the entries that the arguments name, as far as they may be replied. Returns how many. */
@@ -96,13 +123,11 @@ static size_t note_pending(struct client *c, const struct cgroup *g, const struc
     size_t n = 0;
     const struct pending_entry *e;
     struct consumer *owner = NULL;
+    if (a->min_idle > 0) return note_idle(c, g, a, consumer, t);
     struct pending_cursor at = pending_seek(&g->pending, consumer, a->start);
-    while (n < a->count && t->bytes <= c->srv->config.reply_bytes_max &&
-           (e = pending_next(&at)) != NULL && entry_id_cmp(e->id, a->end) <= 0) {
-        if (!matches(c, a, e)) continue;
-        bool owned = e->consumer != PENDING_UNOWNED;
-        int64_t idle = owned ? (int64_t)model_since(&c->srv->model, e->delivered_ms) : -1;
-        reply_text_pending(t, g, e, idle, &owner);
+    while (n < a->count && fits(c, t) && (e = pending_next(&at)) != NULL &&
+           entry_id_cmp(e->id, a->end) <= 0) {
+        note_entry(c, g, e, &owner, t);
         n++;
     }
     return n;
@@ -122,7 +147,7 @@ static void reply_entries_pending(struct client *c, const struct cgroup *g,
     }
     reply_text_init(&text);
     size_t n = note_pending(c, g, a, number, &text);
-    if (text.bytes > c->srv->config.reply_bytes_max) {
+    if (!fits(c, &text)) {
         reply_text_clear(&text);
         reply_too_long(c, "ask for less of it, with a lower COUNT");
         return;

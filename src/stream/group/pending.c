@@ -158,6 +158,7 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
     pending_order_insert(&p->all, &p->pool, e);
     if (consumer != PENDING_UNOWNED) index_insert(p, e);
     entry_link(p, e);
+    if (entry_id_cmp(id, p->gone) < 0) p->gone = id;
     p->changes++;
     return e;
 }

@@ -33,6 +33,7 @@ struct pending_list {
 };
 
 struct pending {
+    struct entry_id gone; /* the caller's: entries below it lead to nothing. Adding one lowers it */
     /* private: */
     struct pending_pool pool;
     struct pending_order all, idle; /* idle: of the owned, by time */
