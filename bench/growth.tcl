@@ -414,6 +414,15 @@ proc run_G29 {} {
         talk_each 0 2000 100 { list XADD s ACKED MAXLEN 10 * v x }
     }
 }
+# Once the stream has been looked through, which each XADD does for a thousand entries.
+proc run_G30 {} {
+    growth G30 "XADD with ACKED, by pending entries" -prepare {
+        pend $n
+        talk_each 0 [expr {$n / 1000 + 1}] 100 { list XADD s ACKED MAXLEN 10 * v x }
+    } -operate {
+        talk_each 0 2000 100 { list XADD s ACKED MAXLEN 10 * v x }
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

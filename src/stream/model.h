@@ -79,7 +79,8 @@ struct stream_extra {
     uint32_t group_count, group_cap;
     bool groups_sorted;
     struct hash_table groups_by_name;
-    size_t groups_bytes;                         /* of each as last counted: cgroup_account */
+    size_t groups_bytes; /* of each as last counted: cgroup_account */
+    uint64_t swept; /* XADD with ACKED: versions below are pending (commands/stream/trim_acked.h) */
     uint32_t idempotent_seconds, idempotent_max; /* 0: as configured */
     struct idempotent *idempotent;               /* NULL: no producer is known */
 };

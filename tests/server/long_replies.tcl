@@ -120,6 +120,24 @@ with_server {} {
         r XTRIM s MAXLEN 0 ACKED
         assert_equal 1 [r EXEC]
     }
+    test "What is acknowledged behind one that is pending is trimmed in portions" {
+        set bytes [resp_command CLIENT REPLY OFF]
+        set ids {}
+        for {set i 1} {$i <= 25000} {incr i} {
+            append bytes [resp_command XADD t $i-0 n x]
+            if {$i != 2 && $i <= 24000} { lappend ids $i-0 }
+        }
+        append bytes [resp_command XGROUP CREATE t g 0] [resp_command XREADGROUP GROUP g ann COUNT 24000 STREAMS t >] [resp_command XACK t g {*}$ids]
+        [srv default_client] write $bytes[resp_command CLIENT REPLY ON]
+        assert_equal OK [[srv default_client] read]
+        set before [info_field r resumed_commands stats]
+        assert_equal 23000 [r XTRIM t MAXLEN 2000 ACKED]
+        assert_equal {2 2000} [list [expr {[info_field r resumed_commands stats] - $before}] [r XLEN t]]
+        assert_equal {2-0 23002-0} [lmap e [r XRANGE t - + COUNT 2] {lindex $e 0}]
+        assert_equal 999 [r XTRIM t MAXLEN 10 ACKED]
+        srv crash
+        assert_equal {2-0 24001-0} [lmap e [r XRANGE t - + COUNT 2] {lindex $e 0}]
+    }
 }
 
 # What takes away very much goes over several turns, each with a frame of its own: all of it would not even fit into one frame here.

@@ -263,6 +263,33 @@ with_server {enable-flush yes} {
             assert_equal {4-0 6-0} [lmap e [r XRANGE $key - +] {lindex $e 0}]
         }
     }
+    test "XADD with ACKED takes what is acknowledged among very many that are pending, some with each" {
+        set commands {}
+        for {set i 1} {$i <= 3000} {incr i} { lappend commands [list XADD swept $i-0 n $i] }
+        pipeline [srv default_client] [list {*}$commands {XGROUP CREATE swept g 0} {XREADGROUP GROUP g c COUNT 3000 STREAMS swept >}]
+        proc add_some {n args} { for {set i 0} {$i < $n} {incr i} { r XADD swept ACKED {*}$args * n x } }
+        add_some 4 MAXLEN 10
+        assert_equal 3004 [r XLEN swept]
+        # In any order, before and behind where the last one has come to.
+        foreach id {2500 700 1500 1501 20} { r XACK swept g $id-0 }
+        add_some 7 MAXLEN 10
+        assert_equal 3006 [r XLEN swept]
+        assert_equal {{} {} {} {} {} 699-0} [lmap id {2500 700 1500 1501 20 699} { lindex [r XRANGE swept $id-0 $id-0] 0 0 }]
+        r XACK swept g 2999-0 1000-0 30-0
+        add_some 1 MAXLEN 3006
+        add_some 6 MAXLEN 3009
+        assert_equal 3010 [r XLEN swept]
+        # Another group, which goes again.
+        r XGROUP CREATE swept h 0
+        r XREADGROUP GROUP h c COUNT 5000 STREAMS swept >
+        r XACK swept g 500-0 600-0
+        add_some 8 MAXLEN 10
+        assert_equal 3018 [r XLEN swept]
+        r XGROUP DESTROY swept h
+        add_some 8 MAXLEN 10
+        assert_equal {} [concat [r XRANGE swept 500-0 500-0] [r XRANGE swept 600-0 600-0]]
+        assert_equal [lindex [r XPENDING swept g] 0] [llength [r XRANGE swept - 3000-0]]
+    }
     test "XDELEX refuses what it does not understand" {
         assert_error "ERR syntax error" {r XDELEX ex ACKED 1-0 2-0}
         assert_error "ERR syntax error" {r XDELEX ex KEEPREF DELREF IDS 1 1-0}

@@ -338,6 +338,26 @@ TEST(what_is_added_is_not_among_those_that_were_skipped) {
     CHECK(entry_id_cmp(p.gone, ENTRY_ID_MIN) == 0);
 }
 
+TEST(the_lowest_that_was_removed_is_known_apart_from_those_that_came_first) {
+    struct pending p;
+    pending_init(&p);
+    for (uint32_t i = 10; i < 20; i++) pending_add(&p, id_of(i), i, 1, 1, 1);
+    p.removed_first = p.removed_behind = UINT32_MAX;
+    pending_remove(&p, pending_find(&p, id_of(10)));
+    pending_remove(&p, pending_find(&p, id_of(11)));
+    CHECK_INT(p.removed_first, 10);
+    CHECK_INT(p.removed_behind, UINT32_MAX);
+    pending_remove(&p, pending_find(&p, id_of(17)));
+    pending_remove(&p, pending_find(&p, id_of(15)));
+    pending_remove(&p, pending_find(&p, id_of(16)));
+    CHECK_INT(p.removed_first, 10);
+    CHECK_INT(p.removed_behind, 15);
+    pending_add(&p, id_of(5), 5, 1, 1, 1); /* now those stand behind another one */
+    CHECK_INT(p.removed_first, UINT32_MAX);
+    CHECK_INT(p.removed_behind, 10);
+    pending_clear(&p);
+}
+
 TEST(unowned_entries_come_out_in_the_order_in_which_they_were_given_back) {
     struct pending p;
     pending_init(&p);

@@ -1,5 +1,5 @@
 /* See trim.h. A stream loses versions from its front, which costs the same however many they are.
- * Only ACKED may have to take entries from the middle: those behind one that is still pending. */
+ * Only ACKED may have to take entries from the middle (trim_acked.h). */
 #include "commands/stream/trim.h"
 
 #include "base/alloc.h"
@@ -7,6 +7,7 @@
 #include "stream/group/cgroup.h"
 #include "server/server.h"
 #include "server/wait/need.h"
+#include "commands/stream/trim_acked.h"
 
 #define REFERENCES_A_TURN 20000 /* some milliseconds */
 #define REFERENCE_BYTES   64    /* in a frame, at most: the first of a group has a record's head */
@@ -27,7 +28,7 @@ size_t entries_remove(struct model *m, struct stream *s, struct event **events, 
     return found;
 }
 
-static bool is_pending(const struct stream *s, struct entry_id id) {
+bool entry_is_pending(const struct stream *s, struct entry_id id) {
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
         if (pending_find(&s->extra->groups[i]->pending, id) != NULL) return true;
     return false;
@@ -36,60 +37,12 @@ static bool is_pending(const struct stream *s, struct entry_id id) {
 bool entry_referenced(const struct stream *s, struct entry_id id) {
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
         if (entry_id_cmp(id, s->extra->groups[i]->last) > 0) return true;
-    return is_pending(s, id);
+    return entry_is_pending(s, id);
 }
 
 void entry_unreference(struct model *m, struct stream *s, struct entry_id id) {
     if (s->extra == NULL) return;
     for (uint32_t i = 0; i < s->extra->group_count; i++) cgroup_ack(m, s->extra->groups[i], id);
-}
-
-/* The highest id that all groups were delivered. */
-static struct entry_id delivered_to_all(const struct stream *s) {
-    struct entry_id id = ENTRY_ID_MAX;
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++)
-        if (entry_id_cmp(s->extra->groups[i]->last, id) < 0) id = s->extra->groups[i]->last;
-    return id;
-}
-
-/* A group's first pending entry that exists, among all that come behind what is known to be gone;
- * at most so many are looked at. *e NULL: there is none. false: *e is where to go on. */
-static bool find_existing(const struct stream *s, const struct pending *p, size_t *most,
-                          const struct pending_entry **e) {
-    struct pending_cursor at = pending_seek(p, PENDING_ALL, p->gone);
-    while ((*e = pending_next(&at)) != NULL && !stream_has_version(s, (*e)->version))
-        if ((*most)-- == 0) return false;
-    return true;
-}
-
-/* The first version that is pending in a group, and exists; next_version when none is. */
-static uint64_t first_pending(const struct stream *s) {
-    uint64_t first = s->next_version;
-    size_t most = SIZE_MAX;
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        const struct pending_entry *e;
-        find_existing(s, &s->extra->groups[i]->pending, &most, &e);
-        if (e != NULL) first = MIN(first, e->version);
-    }
-    return first;
-}
-
-/* What is pending and gone stays so (in EXEC that may be undone): the groups note how far they have
- * been looked through, for those who come next. false: the command goes on in the next turn. */
-static bool pass_gone(struct client *c, struct stream *s) {
-    size_t most = REFERENCES_A_TURN;
-    if (c->srv->exec.client == c) return true;
-    for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
-        struct pending *p = &s->extra->groups[i]->pending;
-        const struct pending_entry *e;
-        bool all = find_existing(s, p, &most, &e);
-        p->gone = e != NULL ? e->id : ENTRY_ID_MAX;
-        if (all) continue;
-        c->wait.so_far++;
-        client_next_turn(c);
-        return false;
-    }
-    return true;
 }
 
 /* ---- how far ---- */
@@ -122,7 +75,7 @@ static uint64_t whole_nodes(const struct client *c, const struct stream *s, uint
 }
 
 /* The first version that stays as far as the threshold says. */
-static uint64_t threshold(const struct client *c, const struct trim *t) {
+uint64_t trim_threshold(const struct client *c, const struct trim *t) {
     const struct stream *s = t->stream;
     uint64_t end;
     if (t->args->kind == TRIM_MAXLEN)
@@ -133,55 +86,6 @@ static uint64_t threshold(const struct client *c, const struct trim *t) {
     else /* added since, and below MINID too */
         end = s->next_version;
     return t->args->approximate ? whole_nodes(c, s, end, t->args->limit) : end;
-}
-
-/* ---- ACKED ---- */
-
-/* How far entries may be removed one by one: with MAXLEN, anywhere, until there are few enough. */
-static uint64_t singles_end(const struct client *c, const struct trim *t) {
-    if (t->args->kind == TRIM_MAXLEN && !t->args->approximate) return t->acked_end;
-    return MIN(t->acked_end, threshold(c, t));
-}
-
-static bool require_acked(struct client *c, struct trim *t) {
-    struct stream *s = t->stream;
-    if (!pass_gone(c, s)) return false;
-    t->acked = delivered_to_all(s);
-    struct entry_id beyond = t->acked;
-    t->acked_end = s->next_version;
-    if (entry_id_next(&beyond) && !need_entry(c, s, beyond, &t->acked_end)) return false;
-    uint64_t pending = first_pending(s), end = singles_end(c, t);
-    if (pending + 1 >= end) return true;
-    t->candidates = (struct read){.stream = s,
-                                  .start = pending + 1,
-                                  .end = end - 1,
-                                  .count = SIZE_MAX - 1,
-                                  .horizon = UINT64_MAX,
-                                  .heads = true};
-    return need_read(c, &t->candidates);
-}
-
-static uint64_t remove_singles(struct client *c, struct trim *t, uint64_t most) {
-    struct read *r = &t->candidates;
-    size_t n = 0;
-    for (size_t i = 0; i < r->found && n < most; i++)
-        if (!is_pending(t->stream, event_entry_id(r->events[i]))) r->events[n++] = r->events[i];
-    if (n > 0) model_remove(&c->srv->model, t->stream, r->events, n);
-    return n;
-}
-
-static uint64_t apply_acked(struct client *c, struct trim *t, uint64_t end) {
-    struct stream *s = t->stream;
-    /* What was added since is acknowledged when a group stands beyond it already. */
-    if (t->acked_end == t->known_end && entry_id_cmp(stream_last_id(s), t->acked) <= 0)
-        t->acked_end = s->next_version;
-    uint64_t front = MIN(MIN(end, t->acked_end), first_pending(s));
-    uint64_t gone = model_trim(&c->srv->model, s, front);
-    if (front == end) return gone;
-    uint64_t length = stream_length(s), most = UINT64_MAX;
-    if (t->args->kind == TRIM_MAXLEN && !t->args->approximate)
-        most = length > t->args->max_len ? length - t->args->max_len : 0;
-    return gone + remove_singles(c, t, most);
 }
 
 /* ---- references ---- */
@@ -197,7 +101,7 @@ struct taken {
 
 static uint64_t first_that_stays(const struct client *c, const struct trim *t) {
     const struct stream *s = t->stream;
-    uint64_t end = threshold(c, t);
+    uint64_t end = trim_threshold(c, t);
     return MIN(s->extra != NULL ? holes_skip(&s->extra->holes, end) : end, s->next_version);
 }
 
@@ -272,13 +176,13 @@ static bool require_first_that_stays(struct client *c, struct trim *t) {
 
 /* ---- all together ---- */
 
-bool trim_require(struct client *c, struct trim *t, struct stream *s,
-                  const struct trim_args *args) {
-    *t = (struct trim){.args = args, .stream = s, .known_end = s->next_version};
+bool trim_require(struct client *c, struct trim *t, struct stream *s, const struct trim_args *args,
+                  bool adds) {
+    *t = (struct trim){.args = args, .stream = s, .adds = adds, .known_end = s->next_version};
     if (args->kind == TRIM_NONE || s->state != STREAM_LIVE) return true;
     if (args->kind != TRIM_MAXLEN && !need_entry(c, s, args->min_id, &t->min_version)) return false;
     if (args->refs == REFS_DELETE) return require_first_that_stays(c, t);
-    return args->refs != REFS_ACKED || require_acked(c, t);
+    return args->refs != REFS_ACKED || acked_require(c, t);
 }
 
 /* How many references one turn takes, and one frame beside so many other bytes. */
@@ -289,9 +193,10 @@ static size_t references_a_turn(const struct client *c, size_t beside) {
 
 bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside) {
     const struct stream *s = t->stream;
-    if (t->args->kind == TRIM_NONE || t->args->refs != REFS_DELETE || s->state != STREAM_LIVE)
+    if (t->args->kind == TRIM_NONE || t->args->refs == REFS_KEEP || s->state != STREAM_LIVE)
         return false;
     if (c->srv->exec.client == c) return false; /* which is one frame, and bounded by that */
+    if (t->args->refs == REFS_ACKED) return acked_has_more(t);
     size_t most = references_a_turn(c, beside);
     const struct taken w = what_goes(c, t);
     return references_that_go(s, &w, most + 1) > most;
@@ -299,11 +204,16 @@ bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside
 
 enum outcome trim_take_some(struct client *c, struct trim *t) {
     struct model *m = &c->srv->model;
-    const struct taken w = what_goes(c, t);
-    take_references(m, t->stream, &w, references_a_turn(c, 0));
+    if (t->args->refs == REFS_ACKED) {
+        c->wait.so_far += acked_apply(c, t);
+        c->wait.at = t->candidates.next;
+    } else {
+        const struct taken w = what_goes(c, t);
+        take_references(m, t->stream, &w, references_a_turn(c, 0));
+    }
     stream_note_unreferenced(m, t->stream);
-    c->wait.so_far++;
     client_commit(c);
+    if (c->need != NULL) need_finish(c); /* the next turn looks elsewhere */
     client_next_turn(c);
     return PARKED;
 }
@@ -314,13 +224,13 @@ uint64_t trim_apply(struct client *c, struct trim *t) {
     bool unreferenced = false;
     uint64_t gone;
     if (t->args->kind == TRIM_NONE || s->state != STREAM_LIVE) return 0;
-    uint64_t end = threshold(c, t);
+    uint64_t end = trim_threshold(c, t);
     if (t->args->refs == REFS_DELETE) {
         const struct taken w = what_goes(c, t);
         unreferenced = take_references(m, s, &w, SIZE_MAX);
     }
     if (t->args->refs == REFS_ACKED)
-        gone = apply_acked(c, t, end);
+        gone = acked_apply(c, t);
     else
         gone = end > stream_first_version(s) ? model_trim(m, s, end) : 0;
     if (unreferenced || (gone > 0 && t->args->refs != REFS_KEEP)) stream_note_unreferenced(m, s);

@@ -164,7 +164,7 @@ enum outcome cmd_xadd(struct client *c, const struct request *r) {
         reply_null(c);
         return REPLIED;
     }
-    enum outcome outcome = trim_require(c, &trim, s, &a.trim) ? add(c, s, &a, &trim) : PARKED;
+    enum outcome outcome = trim_require(c, &trim, s, &a.trim, true) ? add(c, s, &a, &trim) : PARKED;
     trim_clear(&trim);
     return outcome;
 }
@@ -222,12 +222,12 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!live_or_reply(c, s, 0)) return REPLIED;
     enum outcome outcome = REPLIED;
-    if (!trim_require(c, &trim, s, &args)) {
+    if (!trim_require(c, &trim, s, &args, false)) {
         outcome = PARKED;
     } else if (trim_takes_many(c, &trim, 0)) {
         outcome = trim_take_some(c, &trim);
     } else {
-        uint64_t gone = trim_apply(c, &trim);
+        uint64_t gone = c->wait.so_far + trim_apply(c, &trim);
         client_commit(c);
         reply_int(c, (int64_t)gone);
     }

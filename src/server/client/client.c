@@ -268,6 +268,7 @@ void client_resume(struct client *c) {
 
 void client_next_turn(struct client *c) {
     c->park = PARK_TURN;
+    c->wait.goes_on = true;
     list_append(&c->srv->next_turn, &c->parked);
 }
 

@@ -96,7 +96,9 @@ struct client {
     struct need *need; /* what its command has asked for */
     struct {
         bool set;             /* the parked command has begun to wait */
-        uint64_t so_far;      /* PARK_TURN: the command's own: what its earlier turns did */
+        bool goes_on;         /* it has been run already: client_next_turn */
+        uint64_t so_far, at;  /* the command's own, then: what its earlier turns did, and where
+                                 they have come to */
         uint64_t frame;       /* ESYNC: until applied */
         uint64_t deadline_ms; /* monotonic; 0: none */
         struct heap *in;      /* applied.c's: the one that `stage` is in; NULL: in none */

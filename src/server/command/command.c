@@ -390,7 +390,7 @@ static enum outcome run_in_room(struct client *c, struct command *cmd, const str
 /* Runs it and keeps its books. */
 static enum outcome run(struct client *c, struct command *cmd, const struct request *r) {
     struct server *srv = c->srv;
-    bool first = c->need == NULL && !c->wait.set && c->room_wanted == 0 && c->wait.so_far == 0;
+    bool first = c->need == NULL && !c->wait.set && c->room_wanted == 0 && !c->wait.goes_on;
     bool exec = cmd->flags & CMD_EXEC;
     bool monitored = UNLIKELY(!list_empty(&srv->monitors)) && !(cmd->flags & CMD_NO_MONITOR);
     bool behind = exec || cmd->flags & CMD_RESET; /* who resets does not see it */
@@ -461,8 +461,8 @@ enum outcome command_run(struct client *c, const struct request *r) {
     } else if (run(c, cmd, r) == PARKED) {
         return PARKED;
     }
-    c->wait.set = c->wait.allowed = false;
-    c->wait.so_far = 0;
+    c->wait.set = c->wait.allowed = c->wait.goes_on = false;
+    c->wait.so_far = c->wait.at = 0;
     if (c->wait.blocked != NULL) blocking_finish(c);
     c->commands++;
     srv->stats.commands_processed++;

@@ -100,6 +100,7 @@ void cgroup_drop(struct model *m, struct cgroup *g) {
     struct stream *s = g->stream;
     struct note_group *note = note_group(m, g, undrop_group);
     cgroup_take(s->extra, g);
+    s->extra->swept = 0; /* what was pending in this one only is no longer so */
     m->virtual_groups -= stream_is_virtual(s);
     cgroup_touch(m, g, true);
     struct number_record *r = model_record(m, RECORD_GROUP_DROP, sizeof *r);

@@ -12,7 +12,8 @@ struct pending_consumer {
 };
 
 void pending_init(struct pending *p) {
-    *p = (struct pending){.idle.by_time = true};
+    *p = (struct pending){
+        .idle.by_time = true, .removed_first = UINT32_MAX, .removed_behind = UINT32_MAX};
 }
 
 size_t pending_bytes(const struct pending *p) {
@@ -146,6 +147,10 @@ struct pending_entry *pending_find(const struct pending *p, struct entry_id id) 
     return e != NULL && entry_id_cmp(e->id, id) == 0 ? e : NULL;
 }
 
+static bool is_first(const struct pending *p, const struct pending_entry *e) {
+    return pending_order_at(&p->all, &p->pool, (struct pending_position){0, 0}) == e;
+}
+
 struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_t version,
                                   uint32_t consumer, uint64_t delivered_ms, uint32_t deliveries) {
     assert(consumer != PENDING_ALL);
@@ -159,12 +164,18 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
     if (consumer != PENDING_UNOWNED) index_insert(p, e);
     entry_link(p, e);
     if (entry_id_cmp(id, p->gone) < 0) p->gone = id;
+    if (is_first(p, e)) { /* those that came first may stand behind it */
+        p->removed_behind = MIN(p->removed_behind, p->removed_first);
+        p->removed_first = UINT32_MAX;
+    }
     p->changes++;
     return e;
 }
 
 void pending_remove(struct pending *p, struct pending_entry *e) {
     assert(e->handle != PENDING_NONE); /* else it is removed already */
+    uint32_t *lowest = is_first(p, e) ? &p->removed_first : &p->removed_behind;
+    *lowest = MIN(*lowest, e->version);
     if (e->consumer != PENDING_UNOWNED) index_remove(p, e);
     entry_unlink(p, e);
     pending_order_remove(&p->all, &p->pool, e);

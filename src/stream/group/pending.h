@@ -34,6 +34,9 @@ struct pending_list {
 
 struct pending {
     struct entry_id gone; /* the caller's: entries below it lead to nothing. Adding one lowers it */
+    /* The lowest versions that were removed: of those that came first, with no entry before them up
+     * to now, and of the others. UINT32_MAX: none; the caller begins anew with that. */
+    uint32_t removed_first, removed_behind;
     /* private: */
     struct pending_pool pool;
     struct pending_order all, idle; /* idle: of the owned, by time */
