@@ -1006,6 +1006,43 @@ with_server {reader-threads 1} {
                 }
             }
         }
+# How many of the ids lie beyond one, compared as pairs.
+proc ids_beyond {ids position} {
+    lassign [split $position -] ms seq
+    return [llength [lmap id $ids { lassign [split $id -] m s; if {$m < $ms || ($m == $ms && $s <= $seq)} continue; set id }]]
+}
+with_server {store sqlite:./cairn.db} {
+    test "SQL shows how many events of the store a group is behind, wherever it stands" {
+        for {set i 0} {$i < 60} {incr i} {
+            r XADD order-1 $i-1 a b
+            if {$i % 10 == 9} { # so that some, and not all of them, were recorded in the same ms
+                set at [clock milliseconds]
+                wait_for "the clock to move on" {[clock milliseconds] > $at}
+            }
+        }
+        set ids [entry_ids [r XRANGE @all - +]]
+        lassign [split [lindex $ids 30] -] ms
+        set most 18446744073709551615
+        set positions [list 0 $ 5-5 {*}[lmap i {0 1 9 10 30 58 59} {lindex $ids $i}] $ms-0 $ms-$most [expr {$ms - 1}]-500 [expr {$ms + 1}]-2 \
+            99999999999999-0 $most-$most]
+        foreach position $positions { r XGROUP CREATE @all g[incr n] $position }
+        r XGROUP CREATE order-1 g 0
+        foreach round {all removed} {
+            r ESYNC
+            foreach row [sql [srv db] "SELECT last_delivered, behind FROM cairn_groups WHERE stream = '@all'"] {
+                lassign $row position behind
+                # When the events there were recorded nobody knows once they are removed.
+                if {$round eq "removed" && $position ni $ids} continue
+                assert_equal [ids_beyond $ids $position] $behind $row
+            }
+            assert_equal "" [sql_value [srv db] "SELECT behind FROM cairn_groups WHERE stream = 'order-1'"]
+            # Removed events are behind all the same: they have positions.
+            r XDEL order-1 28-1 29-1 30-1 31-1 59-1
+        }
+        r XGROUP SETID @all g1 $
+        r EAPPEND order-2 t
+        r ESYNC
+        assert_equal 1 [sql_value [srv db] "SELECT behind FROM cairn_groups WHERE name = 'g1'"]
     }
 }
 

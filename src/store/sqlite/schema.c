@@ -248,6 +248,31 @@ static const char step_4[] =
     "CREATE VIEW cairn_views AS SELECT name, CAST(value AS TEXT) AS selector FROM named"
     " WHERE class = 2;"
 
+    /* How many events of the store lie beyond the position of a virtual stream's group: pairs of
+     * when they were recorded and their sequence, which never decrease. Mostly the event that the
+     * position is the id of tells, or its neighbours when it was removed; else it is looked for by
+     * halving (`low` events lie before it at least, and fewer than `bit` more). */
+    "DROP VIEW cairn_groups;"
+    "CREATE VIEW cairn_groups AS"
+    " SELECT s.name AS stream, g.name AS name, g.created AS created, "
+    U64_TEXT("g.last_ms") " || '-' || " U64_TEXT("g.last_seq") " AS last_delivered,"
+    " g.entries_read AS entries_read,"
+    " (SELECT count(*) FROM consumers c WHERE c.grp = g.number) AS consumers,"
+    " (SELECT count(*) FROM pending p WHERE p.grp = g.number) AS pending,"
+    " CASE WHEN s.is_string <> 2 THEN NULL"
+    "  WHEN g.last_seq < o.next_sequence"
+    "   AND coalesce((SELECT e.recorded FROM events e WHERE e.sequence <= g.last_seq"
+    "    ORDER BY e.sequence DESC LIMIT 1) <= g.last_ms, 1)"
+    "   AND coalesce((SELECT e.recorded FROM events e WHERE e.sequence > g.last_seq"
+    "    ORDER BY e.sequence LIMIT 1) >= g.last_ms, 1)"
+    "  THEN o.next_sequence - g.last_seq - 1"
+    "  ELSE o.next_sequence - (WITH RECURSIVE beyond (low, bit) AS (SELECT 0, 1 << 40 UNION ALL"
+    "   SELECT low + CASE WHEN low + bit <= o.next_sequence AND (SELECT e.recorded < g.last_ms"
+    "    OR (e.recorded = g.last_ms AND e.sequence <= g.last_seq) FROM events e"
+    "    WHERE e.sequence >= low + bit - 1 ORDER BY e.sequence LIMIT 1) THEN bit ELSE 0 END,"
+    "   bit >> 1 FROM beyond WHERE bit > 0) SELECT low FROM beyond WHERE bit = 0) END AS behind"
+    " FROM groups g JOIN streams s ON s.number = g.stream, store o;"
+
     "CREATE TABLE category_blocks (key INTEGER PRIMARY KEY);"
     "CREATE TABLE moved_streams (stream INTEGER PRIMARY KEY, next INTEGER NOT NULL);"
     "ALTER TABLE store ADD COLUMN categorized INTEGER NOT NULL DEFAULT 0;"
