@@ -1006,6 +1006,8 @@ with_server {reader-threads 1} {
                 }
             }
         }
+    }
+}
 # How many of the ids lie beyond one, compared as pairs.
 proc ids_beyond {ids position} {
     lassign [split $position -] ms seq
@@ -1025,6 +1027,7 @@ with_server {store sqlite:./cairn.db} {
         set most 18446744073709551615
         set positions [list 0 $ 5-5 {*}[lmap i {0 1 9 10 30 58 59} {lindex $ids $i}] $ms-0 $ms-$most [expr {$ms - 1}]-500 [expr {$ms + 1}]-2 \
             99999999999999-0 $most-$most]
+        set n 0
         foreach position $positions { r XGROUP CREATE @all g[incr n] $position }
         r XGROUP CREATE order-1 g 0
         foreach round {all removed} {

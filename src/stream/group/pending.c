@@ -164,7 +164,7 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
     if (consumer != PENDING_UNOWNED) index_insert(p, e);
     entry_link(p, e);
     if (entry_id_cmp(id, p->gone) < 0) p->gone = id;
-    if (is_first(p, e)) { /* those that came first may stand behind it */
+    if (p->removed_first != UINT32_MAX && is_first(p, e)) { /* those that came first may stand behind it */
         p->removed_behind = MIN(p->removed_behind, p->removed_first);
         p->removed_first = UINT32_MAX;
     }
@@ -174,8 +174,10 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
 
 void pending_remove(struct pending *p, struct pending_entry *e) {
     assert(e->handle != PENDING_NONE); /* else it is removed already */
-    uint32_t *lowest = is_first(p, e) ? &p->removed_first : &p->removed_behind;
-    *lowest = MIN(*lowest, e->version);
+    if (e->version < p->removed_first || e->version < p->removed_behind) {
+        uint32_t *lowest = is_first(p, e) ? &p->removed_first : &p->removed_behind;
+        *lowest = MIN(*lowest, e->version);
+    }
     if (e->consumer != PENDING_UNOWNED) index_remove(p, e);
     entry_unlink(p, e);
     pending_order_remove(&p->all, &p->pool, e);
