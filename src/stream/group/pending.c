@@ -164,7 +164,8 @@ struct pending_entry *pending_add(struct pending *p, struct entry_id id, uint32_
     if (consumer != PENDING_UNOWNED) index_insert(p, e);
     entry_link(p, e);
     if (entry_id_cmp(id, p->gone) < 0) p->gone = id;
-    if (p->removed_first != UINT32_MAX && is_first(p, e)) { /* those that came first may stand behind it */
+    if (p->removed_first != UINT32_MAX &&
+        is_first(p, e)) { /* those that came first may stand behind it */
         p->removed_behind = MIN(p->removed_behind, p->removed_first);
         p->removed_first = UINT32_MAX;
     }
