@@ -86,8 +86,8 @@ proc adopt_faulty_groups {c readers told} {
             add_consumer $name $group $consumer
         }
         group_set $name $group looked [llength $::log]
-        check_groups $c $name
     }
+    foreach key [dict keys $told] { check_groups $c [lindex $key 0] }
     foreach reader $readers { [dict get $reader client] destroy }
 }
 proc adopt_faulty_pending {name group told rows} {
