@@ -42,6 +42,53 @@ proc rest_of {c} {
 proc subscription_states {} { return [lmap s [r ESUBS LIST] {field $s state}] }
 proc one_subscription {name} { return [field [lindex [r ESUBS LIST] 0] $name] }
 
+with_server {} {
+    test "History is not read for each acknowledgement" {
+        append_events [srv default_client] order-1 600
+        srv restart
+        with_clients c {
+            set begin [clock milliseconds]
+            subscribe $c * FROM START WINDOW 10 FIELDS partition_sequence
+            for {set i 0} {$i < 600} {incr i} {
+                assert_equal $i [cursors $c 1]
+                $c EACK $id $i
+            }
+            # A page is kept for a fifth of a second, and then a smaller one is read.
+            set kept [expr {([clock milliseconds] - $begin) / 200}]
+            set pages [info_field r total_subscription_pages subscriptions]
+            assert {$pages <= 20 + 5 * $kept} "$pages pages"
+        }
+    }
+    test "Many who acknowledge slowly get each event once, though pages are kept for few" {
+        r CONFIG SET subscriptions-bytes-max 1mb
+        with_clients {a b} {
+            foreach k {a b} {
+                [set $k] HELLO 3
+                for {set i 0} {$i < 20} {incr i} {
+                    set id [field [[set $k] ESUBSCRIBE * FROM START WINDOW 3] id]
+                    set next_of_id($id) 0
+                    set client_of($id) $k
+                }
+            }
+            while {[llength [array names next_of_id]] > 0} {
+                foreach k {a b} {
+                    if {$k ni [lmap {id c} [array get client_of] {set c}]} continue
+                    set push [[set $k] push]
+                    if {[lindex $push 0] ne "event" || ![info exists next_of_id([lindex $push 1])]} continue
+                    lassign $push kind id cursor
+                    assert_equal $next_of_id($id) $cursor
+                    if {[incr next_of_id($id)] == 60} {
+                        [set $k] EUNSUBSCRIBE $id
+                        unset next_of_id($id) client_of($id)
+                    } elseif {$cursor % 2} {
+                        [set $k] EACK $id $cursor
+                    }
+                }
+            }
+        }
+    }
+}
+
 with_server {max-client-subscriptions 10000 max-subscriptions 10000} {
     proc subscribe_often {c name n} {
         set commands {}

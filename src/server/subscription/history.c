@@ -11,6 +11,13 @@
 #define PAGE_EVENTS ((uint64_t)2000)
 #define PAGE_BYTES  ((uint64_t)1 << 20)
 
+/* Who acknowledges a few at a time is not read for each time: a page is larger than his credit, and
+ * kept until he has acknowledged what was sent of it, if he is quick. */
+#define AHEAD_MIN  16u  /* events, once a page was used up ... */
+#define AHEAD_MAX  256u /* ... each time twice as many */
+#define KEEP_MS    200
+#define KEPT_SHARE 8 /* of subscriptions-bytes-max: all that are kept */
+
 /* ---- pages ---- */
 
 static unsigned pages_max(const struct server *srv) {
@@ -18,6 +25,8 @@ static unsigned pages_max(const struct server *srv) {
 }
 
 static void page_read_free(struct page_read *p) {
+    if (list_linked(&p->kept)) p->srv->subscriptions.kept_bytes -= p->request.page.bytes;
+    list_remove(&p->kept);
     store_release(p->srv->store, &p->request);
     if (p->request.status == 0) model_drop_page(&p->srv->model, &p->request.page);
     selector_unref(p->selector);
@@ -74,6 +83,8 @@ static void begin_reading(struct subscription *s, const struct read_range *range
     p->request.kind = STORE_READ_EVENTS;
     p->request.one_of_many = true;
     p->request.range = *range;
+    if (s->window != UINT64_MAX) p->request.range.count_max += s->ahead;
+    list_init(&p->kept);
     names_ask(&srv->model, &p->request.range, s->names_before, &p->names);
     p->request.done = on_page;
     s->reading = p;
@@ -169,6 +180,46 @@ static const struct page *page_of(const struct subscription *s, const struct pag
     return &p->request.page;
 }
 
+/* Whether the page holds more for it. */
+static bool has_more_for(const struct subscription *s, const struct page_read *p) {
+    const struct page *page = page_of(s, p);
+    return page != NULL && p->request.status == 0 && page->count > 0 &&
+           page->events[page->count - 1]->rec.sequence >= s->position;
+}
+
+/* For when it is acknowledged what was sent. false: it does not, or there is no room. */
+static bool keep_page(struct subscription *s, struct page_read *p) {
+    struct subscriptions *subs = &s->srv->subscriptions;
+    size_t bytes = p->request.page.bytes;
+    if (s->reading != NULL || s->sent - s->acked < s->window || !has_more_for(s, p)) return false;
+    if (!list_linked(&p->kept)) {
+        if (subs->kept_bytes + bytes > s->srv->config.subscriptions_bytes_max / KEPT_SHARE) {
+            s->ahead = 0;
+            return false;
+        }
+        list_append(&subs->kept, &p->kept);
+        subs->kept_bytes += bytes;
+        p->kept_ms = s->srv->clock.now_ms;
+    }
+    s->reading = p;
+    return true;
+}
+
+void subscriptions_drop_pages(struct server *srv) {
+    struct subscriptions *subs = &srv->subscriptions;
+    while (!list_empty(&subs->kept)) {
+        struct page_read *p = LIST_ENTRY(subs->kept.next, struct page_read, kept);
+        if (srv->clock.now_ms < p->kept_ms + KEEP_MS) return;
+        p->subscription->reading = NULL;
+        p->subscription->ahead /= 4;
+        page_read_free(p);
+    }
+}
+
+static void read_more_next_time(struct subscription *s) {
+    s->ahead = MIN(AHEAD_MAX, MAX(AHEAD_MIN, 2 * s->ahead));
+}
+
 /* What it read, or looked at, counts against the turn. */
 static void count_work(struct subscription *s, const struct read *r) {
     struct subscriptions *subs = &s->srv->subscriptions;
@@ -176,7 +227,8 @@ static void count_work(struct subscription *s, const struct read *r) {
     subs->work -= MIN(subs->work, work);
 }
 
-static void catch_up(struct subscription *s, struct page_read *p, uint64_t end) {
+/* false: the subscription is gone. */
+static bool catch_up(struct subscription *s, struct page_read *p, uint64_t end) {
     struct server *srv = s->srv;
     const struct page *page = page_of(s, p);
     struct read_range range;
@@ -203,6 +255,7 @@ static void catch_up(struct subscription *s, struct page_read *p, uint64_t end) 
         if (!gone) subscription_close_batch(s);
         if (all) {
             s->position = r.has_more ? r.next : end;
+            if (page != NULL && !has_more_for(s, p)) read_more_next_time(s);
             if (s->position >= model_visible_end(&srv->model, NULL, r.horizon))
                 go_live(s);
             else if (s->reading == NULL)
@@ -212,12 +265,14 @@ static void catch_up(struct subscription *s, struct page_read *p, uint64_t end) 
         }
     }
     read_clear(&r);
+    return !gone;
 }
 
 void subscription_go_on(struct subscription *s) {
     struct server *srv = s->srv;
     struct model *m = &srv->model;
     struct page_read *p = s->reading;
+    bool there = true;
     uint64_t end = model_visible_end(m, NULL, model_settled(m));
     if (p != NULL && !p->done) return; /* on_page goes on */
     s->reading = NULL;
@@ -227,14 +282,15 @@ void subscription_go_on(struct subscription *s) {
         log_warning_seldom(60000, "subscription: its events cannot be read: %s",
                            p->request.err.text);
         subscription_end(s, "unreadable");
+        there = false;
     } else if (subscription_may_send(s, 0)) {
         if (UNLIKELY(s->has_since && s->sent > 0)) subscription_found(s);
         if (s->position >= end)
             go_live(s);
         else
-            catch_up(s, p, end);
+            there = catch_up(s, p, end);
     } else if (s->position < end) {
         tell_behind(s);
     }
-    if (p != NULL) page_read_free(p);
+    if (p != NULL && !(there && keep_page(s, p))) page_read_free(p);
 }

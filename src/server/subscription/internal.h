@@ -16,6 +16,8 @@ struct page_read {
     uint64_t generation;       /* of the model when asked */
     struct names_asked names;  /* the range borrows from it */
     bool done;
+    struct list kept; /* subscriptions.kept, until it gets credit for more of it */
+    uint64_t kept_ms; /* since when, monotonic */
 };
 
 /* subscription.c */
@@ -73,6 +75,8 @@ void subscriptions_forget_taken(struct subscriptions *subs);
 /* Sends what there is, a portion, from its position on. */
 void subscription_go_on(struct subscription *s);
 void subscription_give_up_reading(struct subscription *s);
+/* Pages that nobody has acknowledged anything of for a while go: what they pin in memory grows. */
+void subscriptions_drop_pages(struct server *srv);
 /* Lets those go on whom nothing keeps any more. */
 void subscriptions_wake(struct server *srv);
 

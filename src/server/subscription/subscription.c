@@ -26,6 +26,7 @@ void subscriptions_init(struct server *srv) {
     list_init(&subs->for_turn);
     list_init(&subs->open);
     list_init(&subs->due);
+    list_init(&subs->kept);
     struct live *l = blocking_live(srv);
     l->tell = subscription_tell;
     l->lost = subscription_lost;
@@ -438,6 +439,7 @@ void subscriptions_cron(struct server *srv) {
     enum { EVERY_MS = 1000, TOLD_A_TIME = 100, LOOKED_AT = 2000 };
     struct subscriptions *subs = &srv->subscriptions;
     uint64_t now = srv->clock.now_ms;
+    subscriptions_drop_pages(srv);
     if (subscriptions_are_paused(srv)) return;
     int told = 0;
     for (int n = 0; n < LOOKED_AT && told < TOLD_A_TIME && !list_empty(&subs->due); n++) {

@@ -127,6 +127,7 @@ struct subscription {
     uint64_t body_cursor;
     struct page_read *reading; /* that was asked for; NULL: none */
     unsigned names_before;     /* so often it was asked for in vain, see names_ask */
+    unsigned ahead; /* with a window: so many events more than it has credit for are read */
     /* With a checkpoint (pinned): positions behind the last event that was sent, and behind what is
      * acknowledged, which is where it stands unless others have moved it; when it was moved,
      * monotonic; the frame that changed it last, as far as this subscription knows. */
@@ -174,9 +175,11 @@ struct subscriptions { /* the server's */
     struct list due;      /* those that hear of positions; longest ago first */
     struct heap announce;
     uint64_t states[SUBSCRIPTION_STATES];
-    uint64_t count, bytes;         /* not taken, of all connections */
-    uint64_t open_bytes;           /* of messages that are being filled */
-    unsigned reading;              /* pages */
+    uint64_t count, bytes; /* not taken, of all connections */
+    uint64_t open_bytes;   /* of messages that are being filled */
+    unsigned reading;      /* pages */
+    struct list kept;      /* pages that are not used up, the oldest first */
+    size_t kept_bytes;
     uint64_t turn;                 /* a number for each turn of the loop */
     uint64_t flushes, flush_frame; /* that is not settled; 0: none */
     bool rewound;                  /* those of before a void are to end */
