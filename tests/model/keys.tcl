@@ -1,5 +1,7 @@
-# The family of keys: DEL EXISTS TYPE RENAME RENAMENX DBSIZE, deadlines, SET GET, and the E face of
-# removal: ETRUNCATE EERASE EDELETE.
+# The family of keys: DEL EXISTS TYPE RENAME RENAMENX DBSIZE, deadlines, SET GET, the E face of removal: ETRUNCATE EERASE
+# EDELETE; and FLUSHALL.
+
+set flushes 0
 
 proc random_key {} {
     switch [rand_below 4] {
@@ -156,6 +158,17 @@ proc check_edelete {name expected words reply} {
     if {$there} { drop_key $name; hard }
 }
 
+# Everything goes, but views; what is there next has other positions.
+proc flush_all {c} {
+    assert_equal OK [$c FLUSHALL]
+    subscribers_end
+    foreach name {log times streams heads virtuals strings deadlines ids sent repeatable follow soft touched inside checkpoints} { set ::$name {} }
+    set ::learned 0
+    set ::made_last 0-0
+    set ::timeline ""
+    subscribe_all
+    incr ::flushes
+}
 # SCAN, in pages, is all keys; ESTREAMS the streams.
 proc check_key_lists {c} {
     foreach {command names filter pattern} {SCAN key_names {} * SCAN key_names {MATCH *-1} *-1 SCAN strings {TYPE string} *

@@ -14,6 +14,7 @@ set subscriber_count 4
 set subscribers {}      ;# number -> subscriber
 set touched {}          ;# sequence -> the last batch that changed what is there already
 set inside {}           ;# sequence -> 1: the one before is of the same frame
+set flushed 0           ;# the log is another one: subscriptions have ended
 set pushed_events 0
 set subscribed_again 0
 
@@ -298,6 +299,10 @@ proc message_came {n message} {
         }
         caughtup - behind { position_came $n $kind [lindex $rest 0] }
         position { position_came $n position [expr {[lindex $rest 0] + 1}] }
+        end {
+            if {!$::flushed || $rest ne "flushed"} { fail "subscriber $n: $message" }
+            dict set ::subscribers $n id ""
+        }
         default { fail "subscriber $n: $message" }
     }
 }
@@ -376,6 +381,17 @@ proc look_at_subscribers {} {
             acknowledge $n
         }
     }
+}
+# After FLUSHALL, when the model has the old log still.
+proc subscribers_end {} {
+    set ::flushed 1
+    foreach n [dict keys $::subscribers] {
+        talk $n {}
+        assert_equal "" [dict get $::subscribers $n id] "the id of subscriber $n, which has not ended"
+        [dict get $::subscribers $n client] destroy
+    }
+    set ::flushed 0
+    set ::subscribers {}
 }
 proc check_subscribers {} {
     if {"subscribers" ni $::opt(families)} return
