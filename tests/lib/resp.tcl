@@ -42,13 +42,13 @@ oo::class create Client {
 
     # Sends one command without reading its reply.
     method send {args} {
-        puts -nonewline $chan [resp_command {*}$args]
-        flush $chan
+        my write [resp_command {*}$args]
     }
     # Sends bytes as they are.
     method write {data} {
         puts -nonewline $chan $data
         flush $chan
+        unsent $chan
     }
 
     method read {} { return [my Reply 0] }

@@ -121,12 +121,25 @@ proc assert_error {pattern script} {
     }
     assert_match $pattern $message "error"
 }
+# Channels that the server has not taken all of, see unsent.
+array set ::unsent {}
+# To be called behind each write: what a channel could not send at once, Tcl sends from its event loop only.
+proc unsent {chan} { if {[chan pending output $chan] > 0} { set ::unsent($chan) 1 } }
+# Waits, in the event loop when something is left to send.
+proc pause {ms} {
+    foreach chan [array names ::unsent] {
+        if {[catch {chan pending output $chan} left] || $left == 0} { unset ::unsent($chan) }
+    }
+    if {[array size ::unsent] == 0} { after $ms; return }
+    after $ms {set ::paused 1}
+    vwait ::paused
+}
 # Runs the script until it is true.
 proc wait_for {what condition {ms ""}} {
     if {$ms eq ""} { set ms [patience] }
     set until [expr {[clock milliseconds] + $ms}]
     while {![uplevel 1 [list expr $condition]]} {
         if {[clock milliseconds] > $until} { fail "not within $ms ms: $what" }
-        after 10
+        pause 10
     }
 }
