@@ -203,6 +203,35 @@ test "Something is mounted over the database" {
     }
 }
 
+foreach end {stop_fails "srv kill9"} {
+    test "The WAL is cut in place: noticed, its pages are not copied, and what the journal has is there again ($end)" {
+        with_store {} {
+            exec sqlite3 [srv db] "PRAGMA wal_checkpoint"
+            append_events [srv default_client] before 30
+            r ESYNC
+            close [open [srv db]-wal w]
+            set acked [acked_until_refused after]
+            assert_match "*cairn.db was written over while the server runs: its WAL was cut*" $::refusal
+            assert_equal 49 [r ESVER before]
+            eval $end
+            assert_equal ok [sql_value [srv db] "PRAGMA integrity_check"]
+            srv start
+            assert_equal 49 [r ESVER before]
+            assert_all_there $acked
+        }
+    }
+}
+test "Others may empty the WAL by a checkpoint" {
+    with_store {} {
+        for {set i 0} {$i < 50} {incr i} {
+            exec sqlite3 [srv db] "PRAGMA wal_checkpoint(TRUNCATE)"
+            r EAPPEND before t
+        }
+        r ESYNC
+        assert_equal 1 [info_field [srv default_client] writable store]
+    }
+}
+
 test "The WAL is removed, or its index: noticed, and nothing is lost" {
     foreach end {-wal -shm} {
         with_store {} {

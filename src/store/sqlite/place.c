@@ -7,9 +7,12 @@
  *   the paths    still lead to the files that are open (device and inode), also those of the WAL
  *                and its index: with another WAL the database is not what we wrote
  *   the file     still has the row of `store` that a checkpoint brought there, or a newer one of
- * ours. `cp` keeps the inode, and SQL shows what is in the WAL and the cache, so the page is read
- * past SQLite SQL          shows the store, epoch and frame that were written last: the statements
- * that change the row say so themselves (IF_OURS in schema.c)
+ *                ours. `cp` keeps the inode, and SQL shows what is in the WAL and the cache, so the
+ *                page is read past SQLite
+ *   the WAL      is not shorter than what its index says is in it. Pages that are gone read as
+ *                zeros, and a checkpoint would copy these into the database
+ *   SQL          shows the store, epoch and frame that were written last: the statements that
+ *                change the row say so themselves (IF_OURS in schema.c)
  *
  * What others may do and what is no reason for alarm: hold locks, write, VACUUM, checkpoint. They
  * change the file, but the row in it stays ours.
@@ -161,6 +164,44 @@ static const char *look_at_file(struct backend_conn *c) {
     return what;
 }
 
+/* --- the WAL --------------------------------------------------------------------------- */
+
+/* Bytes of the WAL that its index counts on, 0: not known just now.
+ * (https://sqlite.org/walformat.html, 2.1 The WAL-Index Header: two copies, native byte order.) */
+static uint64_t wal_bytes_in_use(sqlite3_file *file) {
+    enum { COPY_BYTES = 48, REGION = 32768, FILE_HEADER = 32, FRAME_HEADER = 24 };
+    uint8_t copies[2 * COPY_BYTES];
+    uint16_t page;
+    uint32_t frames;
+    void volatile *region = NULL;
+    if (file->pMethods->iVersion < 2 ||
+        file->pMethods->xShmMap(file, 0, REGION, 0, &region) != SQLITE_OK || region == NULL)
+        return 0;
+    memcpy(copies, (const void *)region, sizeof copies);
+    if (memcmp(copies, copies + COPY_BYTES, COPY_BYTES) != 0) return 0; /* being written */
+    memcpy(&page, copies + 14, sizeof page);
+    memcpy(&frames, copies + 16, sizeof frames);
+    uint64_t page_bytes = (page & 0xfe00u) + ((uint32_t)(page & 1u) << 16);
+    return frames == 0 ? 0 : FILE_HEADER + frames * (FRAME_HEADER + page_bytes);
+}
+
+/* A checkpoint of somebody may empty it, and says so in the index first: so the index is read
+ * before the size, and once more. */
+static bool wal_was_cut(struct backend_conn *c) {
+    sqlite3_file *file = NULL, *wal = NULL;
+    sqlite3_int64 bytes;
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    sqlite3_file_control(c->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (file == NULL || file->pMethods == NULL || wal == NULL || wal->pMethods == NULL)
+        return false;
+    for (int i = 0; i < LOOKS; i++) {
+        uint64_t in_use = wal_bytes_in_use(file);
+        if (wal->pMethods->xFileSize(wal, &bytes) != SQLITE_OK || (uint64_t)bytes >= in_use)
+            return false;
+    }
+    return true;
+}
+
 /* --- the paths ------------------------------------------------------------------------ */
 
 static bool note_file(struct place_file *f, const char *path) {
@@ -290,7 +331,7 @@ int sqlite_check_place(struct backend_conn *c, struct err *err) {
                        path, what);
     }
     p->copied = false;
-    const char *what = look_at_file(c);
+    const char *what = wal_was_cut(c) ? "its WAL was cut" : look_at_file(c);
     return what == NULL ? 0 : lost_for_good(c, what, err);
 }
 
