@@ -475,6 +475,25 @@ with_server {} {
         assert_equal {} [r XREADGROUP GROUP g w STREAMS @category:ren >]
         assert_equal {ren-9 ren-3} [stream_names [r XRANGE @category:ren - +]]
     }
+    test "What a rename brings in behind what a group was given is delivered, though it had been looked at: polled, waited for, from disk" {
+        foreach way {polled waited disk} {
+            set name in_$way
+            r XGROUP CREATE @category:$name g $
+            with_clients c {
+                if {$way eq "waited"} { $c send XREADGROUP GROUP g w COUNT 1 BLOCK 0 STREAMS @category:$name > ; $c taken }
+                r MULTI
+                for {set i 0} {$i < 20} {incr i} { r EAPPEND $name-1 t }
+                r EAPPEND other_$way-1 t
+                r EXEC
+                if {$way eq "disk"} { srv restart }
+                if {$way ne "waited"} { r XREADGROUP GROUP g w COUNT 1 STREAMS @category:$name > } else { $c read }
+            }
+            r RENAME other_$way-1 $name-2
+            set rest {}
+            while {[set more [r XREADGROUP GROUP g w COUNT 1 STREAMS @category:$name >]] ne ""} { lappend rest {*}[stream_names [entries_of $more]] }
+            assert_equal [list {*}[lrepeat 19 $name-1] $name-2] $rest $way
+        }
+    }
     test "An event that was removed is given as gone, and an erased one with its origin" {
         foreach where {memory disk} {
             r XGROUP CREATE @category:rem g$where $

@@ -96,6 +96,7 @@ bool blocked_scan_has(struct server *srv, const struct blocked_set *set) {
 static void wait_for_events(struct server *srv, struct blocked_set *set, uint64_t from) {
     set->watch.set = set;
     set->watch.live.from = set->watched_from = from;
+    set->watched_renames = srv->model.renamed.count;
     set->watch.live.emptied = false;
     live_watch(&srv->blocking->live, &srv->model, set->selector, &set->watch.live);
     list_append(&srv->blocking->at_head, &set->at_head);
@@ -105,7 +106,8 @@ void blocked_scan_woken(struct server *srv, struct blocked_set *set) {
     struct group_scan *scan = scan_of(srv, set);
     const struct live_watcher *woken = &set->watch.live;
     if (scan != NULL && !woken->emptied) {
-        group_scan_quiet(scan, set->watched_from, woken->quiet_from, woken->quiet_to);
+        group_scan_quiet(scan, set->watched_from, woken->quiet_from, woken->quiet_to,
+                         set->watched_renames);
         group_scan_skip(scan, set->watched_from, woken->from);
     }
     list_remove(&set->at_head);

@@ -55,9 +55,10 @@ struct blocked_set {
     struct selector *selector;
     size_t hurried;
     struct blocked_watch watch;
-    uint64_t watched_from; /* where that began: the scan had looked at all before */
-    struct list scanning;  /* blocking.scanning */
-    struct list at_head;   /* blocking.at_head */
+    uint64_t watched_from;    /* where that began: the scan had looked at all before */
+    uint64_t watched_renames; /* model.renamed.count then */
+    struct list scanning;     /* blocking.scanning */
+    struct list at_head;      /* blocking.at_head */
     size_t group_len;
     char group[];
 };

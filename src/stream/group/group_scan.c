@@ -5,10 +5,11 @@
 #include "stream/group/internal.h"
 #include "stream/read.h"
 
-#define PAGE_BYTES    ((size_t)1 << 20) /* of events, of which only the numbers are wanted */
-#define LOOKS_A_STEP  20000             /* events, about */
-#define BEHIND_EVENTS 100000
-#define BEHIND_MS     60000
+#define PAGE_BYTES       ((size_t)1 << 20) /* of events, of which only the numbers are wanted */
+#define LOOKS_A_STEP     20000             /* events, about */
+#define BEHIND_EVENTS    100000
+#define BEHIND_MS        60000
+#define LOOKED_AGAIN_MAX 3
 
 static void restart(struct group_scan *scan) {
     scan->last = scan->passed = scan->group->last;
@@ -16,6 +17,27 @@ static void restart(struct group_scan *scan) {
     scan->looked = 0;
     scan->head = scan->count = 0;
     scan->quiet_from = scan->quiet_to = 0;
+}
+
+/* ---- renames ---- */
+
+/* By which names it was looked at, as of a frame: after how many renames. */
+static void note_names(struct group_scan *scan, uint64_t view) {
+    const struct renamed_streams *r = &scan->model->renamed;
+    scan->renames = r->frame <= view ? r->count : r->count - 1; /* not by the last */
+}
+
+static bool names_have_changed(const struct group_scan *scan) {
+    return scan->renames != scan->model->renamed.count && selector_has_names(scan->selector);
+}
+
+/* What was looked at beyond the first that is to be delivered is looked at again: a rename may have
+ * brought something in. Not without end, where others rename all the time. */
+static void look_again(struct group_scan *scan) {
+    if (scan->again == LOOKED_AGAIN_MAX) return;
+    scan->again++;
+    scan->looked = scan->found[scan->head];
+    scan->count = 0;
 }
 
 struct group_scan *group_scan_of(struct model *m, struct cgroup *g, struct selector *selector) {
@@ -36,6 +58,7 @@ struct group_scan *group_scan_of(struct model *m, struct cgroup *g, struct selec
         cgroup_account(m, g);
     }
     if (entry_id_cmp(scan->last, g->last) != 0) restart(scan);
+    if (scan->count > 0 && names_have_changed(scan)) look_again(scan);
     return scan;
 }
 
@@ -58,16 +81,23 @@ void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence) 
 }
 
 void group_scan_quiet(struct group_scan *scan, uint64_t from, uint64_t quiet_from,
-                      uint64_t quiet_to) {
+                      uint64_t quiet_to, uint64_t renames) {
     bool continues = scan->placed && scan->looked >= from;
     scan->quiet_from = continues ? quiet_from : 0;
     scan->quiet_to = continues ? quiet_to : 0;
     scan->quiet_generation = scan->model->generation;
+    scan->quiet_renames = renames;
+}
+
+static bool quiet_is_known(const struct group_scan *scan) {
+    const struct model *m = scan->model;
+    bool renamed = scan->quiet_renames != m->renamed.count && selector_has_names(scan->selector);
+    return scan->quiet_generation == m->generation && !renamed;
 }
 
 static void pass_quiet(struct group_scan *scan) {
-    bool known = scan->quiet_generation == scan->model->generation;
-    if (!known || scan->looked < scan->quiet_from || scan->looked >= scan->quiet_to) return;
+    if (!quiet_is_known(scan) || scan->looked < scan->quiet_from || scan->looked >= scan->quiet_to)
+        return;
     if (scan->count == 0)
         group_scan_skip(scan, scan->looked, scan->quiet_to);
     else
@@ -76,8 +106,8 @@ static void pass_quiet(struct group_scan *scan) {
 
 /* What is not known to be quiet ends there, at `head` at most. */
 static uint64_t end_of_look(const struct group_scan *scan, uint64_t head) {
-    bool known = scan->quiet_generation == scan->model->generation;
-    if (!known || scan->looked >= scan->quiet_from || scan->quiet_from >= scan->quiet_to)
+    if (!quiet_is_known(scan) || scan->looked >= scan->quiet_from ||
+        scan->quiet_from >= scan->quiet_to)
         return head;
     return MIN(head, scan->quiet_from);
 }
@@ -87,6 +117,7 @@ static void note_found(struct group_scan *scan, const struct read *r, uint64_t e
     assert(scan->count == 0);
     scan->head = 0;
     for (size_t i = 0; i < r->found; i++) scan->found[scan->count++] = r->events[i]->rec.sequence;
+    note_names(scan, r->horizon);
     if (scan->count == 0)
         group_scan_skip(scan, scan->looked, r->has_more ? r->next : end);
     else
@@ -183,6 +214,7 @@ void group_scan_step(struct group_scan *scan, uint64_t view) {
 
 void group_scan_take(struct group_scan *scan, uint32_t n) {
     assert(n <= scan->count);
+    scan->again = 0;
     scan->head += n;
     scan->count -= n;
 }

@@ -29,8 +29,12 @@ struct group_scan {
     struct entry_id passed;    /* of an event below `looked`: nothing up to it is left to deliver */
     uint64_t recorded_at;      /* of `looked`, when the position was last recorded ... */
     uint64_t recorded_ms;      /* ... and the time */
-    /* In this range there is nothing, of the model of that generation (group_scan_quiet). */
-    uint64_t quiet_from, quiet_to, quiet_generation;
+    /* In this range there is nothing, of the model of that generation, by the names of after so
+     * many renames (group_scan_quiet). */
+    uint64_t quiet_from, quiet_to, quiet_generation, quiet_renames;
+    uint64_t renames; /* model.renamed.count, by whose names what was found was looked for */
+    unsigned
+        again; /* so often it was looked for anew because of others, since something was taken */
     uint64_t *found; /* sequences of what was found and not delivered, ascending */
     uint32_t head, count;
     bool asked; /* a reader is at work: */
@@ -52,9 +56,10 @@ void group_scan_step(struct group_scan *scan, uint64_t view);
 /* Everything from `from` up to below the sequence was looked at elsewhere, in vain: of use when the
  * scan has looked at all before that. (It may have begun again meanwhile, further back.) */
 void group_scan_skip(struct group_scan *scan, uint64_t from, uint64_t sequence);
-/* Likewise what lies from quiet_from up to below quiet_to: it is passed over when it is reached. */
+/* Likewise what lies from quiet_from up to below quiet_to: it is passed over when it is reached,
+ * unless something was renamed since model.renamed.count was `renames`. */
 void group_scan_quiet(struct group_scan *scan, uint64_t from, uint64_t quiet_from,
-                      uint64_t quiet_to);
+                      uint64_t quiet_to, uint64_t renames);
 /* The first so many of what was found are delivered, or need not be. The caller moves the group's
  * position, and says so with group_scan_follow. */
 void group_scan_take(struct group_scan *scan, uint32_t n);
