@@ -152,6 +152,10 @@ static inline struct str stream_name_str(const struct stream_name *n) {
 
 /* The category of a stream's name: the part before the first '-', or the whole name. */
 struct str stream_category(struct str name);
+/* Whether a stream may have that category. */
+static inline bool stream_category_valid(struct str category) {
+    return memchr(category.ptr, '-', category.len) == NULL;
+}
 /* A number for the category of a stream's name: 24 bits of its hash, for good, as the backend keeps
  * them. CATEGORY_NONE: the name has no '-', and so a category of its own. */
 #define CATEGORY_BITS    24

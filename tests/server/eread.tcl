@@ -94,6 +94,7 @@ with_server {} {
             {FROM 0 FIELDS nope} {*unknown field 'nope'*}
             {FROM 0 TYPE} {*end of input: expected a value for TYPE}
             {FROM 0 TYPE ""} {*TYPE cannot be empty}
+            {FROM 0 CATEGORY order-1} {INVALIDARG a category has no '-'*}
             {FROM 0 TYPE a b} {*unexpected string 'b': expected FROM, COUNT, BLOCK, FIELDS, STREAM, CATEGORY, TYPE, *}
             {FROM 0 CORRELATION 7} {*invalid correlation id: '7' is not a UUID}
             {FROM 0 UNTIL 0} {*invalid UNTIL: 0 selects nothing, a time in ms after 1970 is expected}

@@ -107,6 +107,22 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0 enable-flush yes} 
             assert_equal "" [r ECHECKPOINT GET often]
         }
     }
+    test "EACK of a message `position` moves it there at once, and the server goes on from there" {
+        with_clients c {
+            set head [field [r EREAD FROM NEW] head]
+            subscribe $c seldom FROM $head CHECKPOINT seldom
+            append_events [srv default_client] s 5
+            set cursor -1
+            while {$cursor < $head + 4} { set cursor [lindex [next_of $c position] 2] }
+            $c EACK $id $cursor
+            assert_equal [expr {$head + 5}] [position seldom]
+            $c EACK $id [expr {$cursor + 100}]
+            assert_equal [expr {$head + 5}] [position seldom]
+            r EAPPEND seldom t
+            $c EACK $id [cursors $c 1]
+            assert_equal [expr {$head + 6}] [position seldom]
+        }
+    }
     test "What somebody else sets or deletes stands, until it is acknowledged further on" {
         with_clients {c d control} {
             set head [field [r EREAD FROM NEW] head]

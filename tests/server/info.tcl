@@ -203,6 +203,23 @@ with_server {} {
             assert_match {* "RESET"} [$other read]
         }
     }
+    test "MONITOR shows what waits for CLIENT PAUSE WRITE once" {
+        with_clients {m c other} {
+            $other XADD s-1 * f v
+            $c HELLO 3
+            set id [field [$c ESUBSCRIBE s-* FROM START CHECKPOINT shown] id]
+            $m MONITOR
+            $other CLIENT PAUSE 86400000 WRITE
+            $c send EACK $id 0
+            $c taken
+            $other CLIENT UNPAUSE
+            $c read
+            $other ECHO last
+            set shown {}
+            while {![string match {*"ECHO" "last"} [set line [$m read]]]} { lappend shown [lindex $line 3] }
+            assert_equal 1 [llength [lsearch -all $shown EACK]] $shown
+        }
+    }
     test "MONITOR shows the commands of others, without passwords" {
         with_clients m {
             assert_equal OK [$m MONITOR]

@@ -243,6 +243,9 @@ with_server {} {
             }
         }
         assert_match "VIRTUAL unknown virtual stream '@view:vvv*@view:NAME" [r err XRANGE @view:[string repeat v 507] - +]
+        foreach command {{XGROUP CREATE @category:order-1 g $} {XREAD STREAMS @category:order-1 0}} {
+            assert_match "VIRTUAL '@category:order-1' selects nothing, as a category has no '-'*" [r err {*}$command]
+        }
         foreach command {{XREAD STREAMS ok @x 0 0} {EXISTS ok @x} {XREADGROUP GROUP g c STREAMS @category:order @x > >}} {
             assert_match "VIRTUAL unknown*" [r err {*}$command]
         }

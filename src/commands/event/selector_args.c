@@ -85,6 +85,12 @@ bool selector_value_or_reply(struct client *c, struct selector_args *a, enum sel
                              struct str value) {
     bool names = word == WORD_STREAM || word == WORD_CATEGORY;
     if (names && !virtual_no_value_or_reply(c, value, "")) return false;
+    if (word == WORD_CATEGORY && !stream_category_valid(value)) {
+        reply_error(c,
+                    "INVALIDARG a category has no '-': it is what stands before the first one of "
+                    "a stream's name. Use CATEGORY and that, or STREAM and a pattern");
+        return false;
+    }
     return selector_kept_value_or_reply(c, a, word, value);
 }
 

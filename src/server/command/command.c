@@ -183,7 +183,7 @@ bool command_may_write(struct client *c) {
     struct server *srv = c->srv;
     bool is_paused = command_is_paused(srv, CMD_WRITE);
     if (!is_paused && !must_wait_for_applier(srv)) return true;
-    c->wait.so_far = 1; /* it has been run before: MONITOR has shown it */
+    c->wait.goes_on = true; /* MONITOR has shown it */
     if (is_paused) {
         park(c, PARK_PAUSE, &srv->paused);
     } else {

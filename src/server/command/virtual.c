@@ -158,6 +158,14 @@ static bool name_or_reply(struct client *c, const struct command *cmd, size_t i,
                     len, name.ptr);
         return false;
     }
+    if (kind == SELECT_CATEGORY && !stream_category_valid(value)) {
+        reply_error(c,
+                    "VIRTUAL '%.*s' selects nothing, as a category has no '-': it is what stands "
+                    "before the first one of a stream's name. Use @category: and that, or @stream: "
+                    "and a pattern",
+                    len, name.ptr);
+        return false;
+    }
     if (cmd->flags & CMD_VIRTUAL) return true;
     const char *advice = cmd->virtual_advice;
     if (advice == NULL)

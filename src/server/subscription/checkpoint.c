@@ -94,7 +94,8 @@ static void set(struct subscription *s, uint64_t position) {
 }
 
 bool subscription_move_checkpoint(struct subscription *s, uint64_t cursor) {
-    uint64_t position = cursor < s->sent_up_to ? cursor + 1 : s->sent_up_to;
+    uint64_t known = MAX(s->sent_up_to, s->told); /* a message `position` has a cursor, too */
+    uint64_t position = cursor < known ? cursor + 1 : known;
     if (s->flushes != s->srv->subscriptions.flushes) return false; /* of another history */
     if (position <= s->acked_up_to) return false;
     set(s, position);
