@@ -16,7 +16,7 @@ base            :
 proto           :
 record          :
 store/journal   : record
-store/sqlite    : record store/backend.h
+store/sqlite    : record store/backend.h store/changes.h
 store/memory    : record store/backend.h
 store           : record store/journal/journal.h
 stream          : record store stream/*

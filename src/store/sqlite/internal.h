@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/heap.h"
 #include "store/backend.h"
-#include "store/sqlite/changes.h"
+#include "store/changes.h"
 #include "store/sqlite/index_tail.h"
 #include "store/sqlite/place.h"
 #include "store/sqlite/purged_set.h"

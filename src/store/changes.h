@@ -5,8 +5,8 @@
  *
  * No SQL is in here. Records are borrowed from the batches that are being applied; everything else
  * lives in an arena that is emptied at the next apply. The applier's thread only. */
-#ifndef STORE_SQLITE_CHANGES_H
-#define STORE_SQLITE_CHANGES_H
+#ifndef STORE_CHANGES_H
+#define STORE_CHANGES_H
 
 #include "base/hash.h"
 #include "record/batch.h"

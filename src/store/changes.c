@@ -1,7 +1,7 @@
 /* See the header. Order within an apply matters in three places only, which serial numbers
  * of records decide: what is pending with a consumer that is dropped, idempotent ids of a stream
  * that forgets them, and anything before a deletion. */
-#include "store/sqlite/changes.h"
+#include "store/changes.h"
 
 #include "base/alloc.h"
 
