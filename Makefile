@@ -9,7 +9,7 @@
 #   make fuzz crash-test soak bench bench-long   longer things
 #   make redis-compat    Valkey's and Redis' own test suites, client libraries and frameworks, against the server
 #
-# V=1 shows the commands, WERROR=1 makes warnings errors (make test and make check do). CFLAGS, CPPFLAGS,
+# V=1 shows the commands, POSTGRES=no builds without libpq, WERROR=1 makes warnings errors (make test and make check do). CFLAGS, CPPFLAGS,
 # LDFLAGS and OPT are the builder's; CC, BUILD and SERVER make a second build beside the first.
 
 CC       ?= gcc
@@ -25,10 +25,18 @@ PREFIX   ?= /usr/local
 DEPS     ?= sh deps/install.sh
 MALLOC   ?= -ljemalloc
 LIBS      = -levent_core -lsqlite3 -lisal -luuid -lm
+# POSTGRES=no builds without libpq: `store postgres:` is unknown then.
+POSTGRES ?= yes
+ifeq ($(POSTGRES),no)
+DEFINES  += -DWITHOUT_POSTGRES
+else
+DEFINES  += -I/usr/include/postgresql
+LIBS     += -lpq
+endif
 SERVER   ?= src/cairn-server
 
 LAYERS   = base proto record store stream config server commands
-LIB_SRC  = $(sort $(shell find $(LAYERS:%=src/%) -name "*.c"))
+LIB_SRC  = $(sort $(shell find $(LAYERS:%=src/%) -name "*.c" $(if $(filter no,$(POSTGRES)),-not -path "*/postgres/*")))
 LIB_OBJ  = $(LIB_SRC:src/%.c=$(BUILD)/%.o)
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ     = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -57,7 +65,7 @@ $(BUILD)/libcairn.a: $(LIB_OBJ)
 # Once a build: that the libraries are there. Says which one is not.
 $(BUILD)/libs.ok: utils/check-libs.sh
 	@mkdir -p $(@D)
-	@sh utils/check-libs.sh '$(CC)' '$(MALLOC)'
+	@sh utils/check-libs.sh '$(CC)' '$(MALLOC)' '$(POSTGRES)'
 	@touch $@
 
 # What was built with other flags (WERROR, OPT ...) is built again. (The goals left out call make again, with theirs.)

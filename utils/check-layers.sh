@@ -18,6 +18,7 @@ record          :
 store/journal   : record
 store/sqlite    : record store/backend.h store/changes.h
 store/memory    : record store/backend.h
+store/postgres  : record store/backend.h store/changes.h
 store           : record store/journal/journal.h
 stream          : record store stream/*
 stream/gone     : record store stream
@@ -78,6 +79,7 @@ $bad"
 }
 only_in 'event2/' 'server/loop\.c'
 only_in 'sqlite3\.h' 'store/sqlite/'
+only_in 'libpq-fe\\.h|<postgresql/' 'store/postgres/'
 only_in 'isa-l' 'store/journal/|stream/dump/'
 only_in 'uuid/' 'base/uuid\.c'
 only_in 'pthread\.h' 'store/|base/(log|reserve)\.c'

@@ -1,7 +1,7 @@
 #!/bin/sh
-# utils/check-libs.sh CC [MALLOC]: whether the compiler and all that is linked are there. Names what is
+# utils/check-libs.sh CC [MALLOC [POSTGRES]]: whether the compiler and all that is linked are there. Names what is
 # missing and the command that installs it, which the linker's words do not.
-cc=$1 malloc=${2--ljemalloc}
+cc=$1 malloc=${2--ljemalloc} postgres=${3-yes}
 say() { echo "$1: sh deps/install.sh build" >&2; exit 1; }
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT || exit 1
 
@@ -18,6 +18,8 @@ libisal isa-l/crc.h -lisal
 libuuid uuid/uuid.h -luuid
 jemalloc jemalloc/jemalloc.h $malloc
 xxhash xxhash.h"
+[ "$postgres" = no ] || libs="$libs
+libpq postgresql/libpq-fe.h -lpq"
 
 links "$(echo "$libs" | cut -d' ' -f2)" "$(echo "$libs" | cut -d' ' -f3-)" && exit 0
 command -v "${cc%% *}" >/dev/null || say "${cc%% *} is missing"

@@ -14,7 +14,8 @@ enum {
     ERR_TOO_LARGE = -5, /* over a stated limit */
     ERR_BUSY = -6,      /* try again later */
     ERR_NOT_FOUND = -7,
-    ERR_LOST = -8, /* files of the store are not those that were opened: until they are back */
+    ERR_LOST = -8,    /* files of the store are not those that were opened: until they are back */
+    ERR_UNKNOWN = -9, /* it may have happened, or not: who asks again is told */
 };
 
 struct err {

@@ -101,17 +101,65 @@ void named_list_clear(struct named_list *l) {
     *l = (struct named_list){0};
 }
 
+/* --- what is shown --------------------------------------------------------- */
+
+/* Copies up to `end`, as far as there is room. */
+static char *copy_until(char *at, char *limit, const char *from, const char *end) {
+    size_t n = MIN((size_t)(end - from), (size_t)(limit - at));
+    memcpy(at, from, n);
+    return at + n;
+}
+
+/* The value of the parameter `password`; NULL: there is none. */
+static const char *find_password(const char *url) {
+    static const char word[] = "password=";
+    for (const char *at = strchr(url, '?'); at != NULL; at = strchr(at, '&'))
+        if (strncmp(++at, word, sizeof word - 1) == 0) return at + sizeof word - 1;
+    return NULL;
+}
+
+void backend_show(const char *url, char *out, size_t size) {
+    static const char stars[] = "***";
+    char *at = out, *limit = out + size - 1;
+    const char *from = url, *user = strstr(url, "://"), *value = find_password(url);
+    const char *end = user != NULL ? user + 3 + strcspn(user + 3, "/?#") : NULL;
+    const char *host = user != NULL ? memchr(user, '@', (size_t)(end - user)) : NULL;
+    const char *colon = host != NULL ? memchr(user + 3, ':', (size_t)(host - user - 3)) : NULL;
+    if (colon != NULL) {
+        at = copy_until(at, limit, from, colon + 1);
+        at = copy_until(at, limit, stars, stars + 3);
+        from = host;
+    }
+    if (value != NULL) {
+        at = copy_until(at, limit, from, value);
+        at = copy_until(at, limit, stars, stars + 3);
+        from = value + strcspn(value, "&");
+    }
+    at = copy_until(at, limit, from, from + strlen(from));
+    *at = '\0';
+}
+
 /* --- the table ------------------------------------------------------------ */
 
-static const struct backend *const backends[] = {&backend_sqlite, &backend_memory};
+static const struct {
+    const char *scheme;
+    const struct backend *backend;
+} backends[] = {
+    {"sqlite", &backend_sqlite},
+    {"memory", &backend_memory},
+#ifndef WITHOUT_POSTGRES
+    {"postgres", &backend_postgres},
+    {"postgresql", &backend_postgres},
+#endif
+};
 
 const struct backend *backend_find(const char *url, const char **path) {
     assert(url != NULL);
     for (size_t i = 0; i < ARRAY_LEN(backends); i++) {
-        size_t n = strlen(backends[i]->scheme);
-        if (strncmp(url, backends[i]->scheme, n) == 0 && url[n] == ':') {
+        size_t n = strlen(backends[i].scheme);
+        if (strncmp(url, backends[i].scheme, n) == 0 && url[n] == ':') {
             if (path != NULL) *path = url + n + 1;
-            return backends[i];
+            return backends[i].backend;
         }
     }
     return NULL;

@@ -194,6 +194,7 @@ typedef bool backup_progress_fn(uint64_t done, uint64_t total, void *arg);
 struct backend {
     const char *scheme; /* "sqlite" in sqlite:PATH */
     bool durable;       /* false: memory:; no journal, no lock */
+    bool remote;        /* the path is no file's: the backend has a lock of its own */
 
     /* Whether `path` can name a store: before anything is made beside it. ERR_REFUSED: it means
      * something else to the backend, or is no plain file. */
@@ -228,6 +229,8 @@ struct backend {
     /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.
+     * ERR_UNKNOWN: they may have been applied; the next apply, which must be of the same batches,
+     * finds out.
      * What is removed is hidden at once; its rows go in maintain(). */
     int (*apply)(struct backend_conn *w, struct batch *const batches[], size_t n, struct err *err);
     /* One bounded slice (some 10 ms) of deferred work (bulk index merge, freeing, checkpoints).
@@ -283,8 +286,15 @@ struct backend {
 };
 
 extern const struct backend backend_sqlite, backend_memory;
+#ifndef WITHOUT_POSTGRES
+extern const struct backend backend_postgres;
+#endif
 
-/* "sqlite:PATH" or "memory:" -> its backend and path (points into url). NULL: unknown scheme. */
+/* "sqlite:PATH", "postgres://..." or "memory:" -> its backend and path (points into url). NULL:
+ * unknown scheme. */
 const struct backend *backend_find(const char *url, const char **path);
+#define BACKEND_WORDS "sqlite:PATH, postgres://USER@HOST/DATABASE or memory:"
+/* What people may see of it: *** stands for a password, behind the user or as a parameter. */
+void backend_show(const char *url, char *out, size_t size);
 
 #endif

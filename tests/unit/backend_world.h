@@ -8,7 +8,9 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "store/backend.h"
+#include "store/postgres/testing.h"
 #include "store/sqlite/internal.h"
+#include "postgres_path.h"
 #include "unit.h"
 
 struct world {
@@ -45,6 +47,9 @@ static inline void world_fail(struct world *x, int rc, const char *what, const s
 static inline void world_slices(struct world *x, uint64_t rows) {
     x->slice_rows = rows;
     if (x->b == &backend_sqlite) x->w->w->slice_rows = rows;
+#ifndef WITHOUT_POSTGRES
+    if (x->b == &backend_postgres) postgres_set_slices(x->w, rows);
+#endif
 }
 
 static inline void world_connect(struct world *x) {
@@ -300,5 +305,19 @@ static inline struct uuid uuid_n(uint64_t n) {
     u.b[0] = 0xee;
     return u;
 }
+
+/* A test over PostgreSQL, when it is built in. */
+#ifdef WITHOUT_POSTGRES
+#define IN_POSTGRES(id)
+#else
+#define IN_POSTGRES(id)                                                                            \
+    TEST(postgres_##id) {                                                                          \
+        struct world x;                                                                            \
+        world_open(&x, &backend_postgres, postgres_path());                                        \
+        world_slices(&x, draw(2) ? 20 + draw(200) : 0);                                            \
+        id(&x);                                                                                    \
+        world_close(&x);                                                                           \
+    }
+#endif
 
 #endif

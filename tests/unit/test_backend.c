@@ -1,4 +1,4 @@
-/* The conformance suite of backends: every test runs over memory and over SQLite. */
+/* The conformance suite of backends: every test runs over memory, SQLite and PostgreSQL. */
 #include "backend_world.h"
 #include "selectors.h"
 
@@ -20,6 +20,7 @@
         id(&x);                                                                                    \
         world_close(&x);                                                                           \
     }                                                                                              \
+    IN_POSTGRES(id)                                                                                \
     static void id(struct world *x)
 
 static struct stream_head head_of(struct world *x, const char *name) {

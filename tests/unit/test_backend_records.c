@@ -1,5 +1,5 @@
 /* The conformance suite of backends, second part: everything beside events. Each test runs over
- * memory and over SQLite; where it makes a difference what is merged and purged, before and
+ * memory, SQLite and PostgreSQL; where it makes a difference what is merged and purged, before and
  * after maintenance. */
 #include "backend_world.h"
 #include "selectors.h"
@@ -24,6 +24,7 @@
         id(&x);                                                                                    \
         world_close(&x);                                                                           \
     }                                                                                              \
+    IN_POSTGRES(id)                                                                                \
     static void id(struct world *x)
 
 /* Runs what follows twice: as applied, and when all maintenance is done. */

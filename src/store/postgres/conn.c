@@ -1,0 +1,362 @@
+/* Sessions of PostgreSQL: opening, statements, pipelines, errors.
+ *
+ * libpq is used without blocking, so that every wait has a deadline of ours: a server that hangs,
+ * or a cable that is cut, takes a session and never a thread. What a session is set to does not
+ * depend on what somebody has set for the role or the database (settings).
+ *
+ * A session that is lost is closed at once (c->pg is NULL) and the caller gets ERR_BUSY; whether
+ * what was under way has happened is for him to find out. */
+#include <poll.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "store/postgres/internal.h"
+
+#define CONNECT_MS 10000
+#define ANSWER_MS  30000
+
+/* Each of them may have been set otherwise by ALTER ROLE or ALTER DATABASE. The planner is kept to
+ * the indexes: each statement has one that it is meant to use, and tables that grow from nothing
+ * have no statistics that are worth a change of plans. */
+static const char settings[] =
+    "SELECT set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN"
+    "  ('on', 'remote_apply') THEN current_setting('synchronous_commit') ELSE 'on' END, false);"
+    "SET statement_timeout = 0; SET lock_timeout = '5s';"
+    "SET idle_in_transaction_session_timeout = '5s'; SET client_encoding = 'UTF8';"
+    "SET standard_conforming_strings = on; SET TimeZone = 'UTC'; SET DateStyle = 'ISO';"
+    "SET search_path = pg_catalog, pg_temp; SET default_transaction_read_only = off;"
+    "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = "
+    "off;"
+    "SET client_min_messages = 'warning'; SET default_table_access_method = 'heap';"
+    "SET default_tablespace = ''; SET jit = off; SET max_parallel_workers_per_gather = 0;"
+    "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off;"
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = on;"
+    "SET enable_indexscan = on; SET enable_sort = on;"
+    "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'";
+/* Since 14; of readers too. A client that is gone is noticed while a statement runs. */
+static const char check_settings[] = "SET client_connection_check_interval = '10s'";
+
+/* --- errors ------------------------------------------------------------------------------- */
+
+bool postgres_fenced(const struct backend_conn *c) {
+    for (size_t i = 0; i < c->result_count; i++) {
+        const char *state = PQresultErrorField(c->results[i], PG_DIAG_SQLSTATE);
+        if (state != NULL && strcmp(state, "22012") == 0) return true;
+    }
+    return false;
+}
+
+/* What a failure of the server's means: whether it passes by itself. */
+static int code_of(const char *state) {
+    static const struct {
+        const char *prefix;
+        int code;
+    } table[] = {
+        {"08", ERR_BUSY},    /* connections */
+        {"57P0", ERR_BUSY},  /* it shuts down, or starts */
+        {"57014", ERR_BUSY}, /* cancelled */
+        {"53", ERR_BUSY},    /* no room, no memory, too many connections */
+        {"40", ERR_BUSY},    /* serialization, deadlocks */
+        {"55P03", ERR_BUSY}, /* a lock that somebody holds */
+        {"25P03", ERR_BUSY}, /* idle in a transaction for too long */
+        {"25P04", ERR_BUSY},
+        {"25006", ERR_BUSY},    /* read-only: a replica that is to be promoted, or was demoted */
+        {"22012", ERR_REFUSED}, /* the fence */
+        {"23", ERR_REFUSED},    /* a key that is there already: another writer, or damage */
+        {"58", ERR_IO},         /* the system below PostgreSQL */
+        {"XX001", ERR_CORRUPT},
+        {"XX002", ERR_CORRUPT},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0) return table[i].code;
+    return ERR_FAILED;
+}
+
+static struct str without_newline(const char *text) {
+    struct str s = str_c(text != NULL ? text : "");
+    while (s.len > 0 && (s.ptr[s.len - 1] == '\n' || s.ptr[s.len - 1] == ' ')) s.len--;
+    return s;
+}
+
+/* The session is of no use any more. */
+static int lost(struct backend_conn *c, const char *what, struct err *err) {
+    struct str why = without_newline(PQerrorMessage(c->pg));
+    int rc = err_set(err, ERR_BUSY, "%s: %s%s%.*s", c->place->shown, what, why.len > 0 ? ": " : "",
+                     (int)MIN(why.len, (size_t)300), why.len > 0 ? why.ptr : "");
+    for (char *at = err != NULL ? strchr(err->text, '\n') : NULL; at != NULL; at = strchr(at, '\n'))
+        *at = ' ';
+    postgres_disconnect(c);
+    return rc;
+}
+
+static int failed(struct backend_conn *c, const PGresult *r, struct err *err) {
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    if (state == NULL) { /* libpq's own words: the session broke */
+        struct str why = without_newline(PQresultErrorMessage(r));
+        int rc = err_set(err, ERR_BUSY, "%s: %.*s", c->place->shown, (int)MIN(why.len, (size_t)300),
+                         why.ptr);
+        if (PQstatus(c->pg) == CONNECTION_BAD) postgres_disconnect(c);
+        return rc;
+    }
+    int code = err_set(err, code_of(state), "%s: %s (SQLSTATE %s)", c->place->shown,
+                       words != NULL ? words : "it failed", state);
+    if (strncmp(state, "57P0", 4) == 0 || strcmp(state, "25006") == 0) postgres_disconnect(c);
+    return code;
+}
+
+static void on_notice(void *arg, const PGresult *r) {
+    struct backend_conn *c = arg;
+    const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity == NULL || strcmp(severity, "WARNING") != 0) return;
+    log_verbose("%s: %s", c->place->shown, words != NULL ? words : "a warning");
+    if (c->w != NULL) c->w->warned = true;
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* Until the next result can be taken without blocking. */
+static int wait_for_result(struct backend_conn *c, struct err *err) {
+    uint64_t deadline = clock_mono_ms() + ANSWER_MS;
+    for (;;) {
+        int unsent = PQflush(c->pg);
+        if (unsent < 0) return lost(c, "the connection is lost", err);
+        if (unsent == 0 && !PQisBusy(c->pg)) return 0;
+        uint64_t now = clock_mono_ms();
+        if (now >= deadline) return lost(c, "no answer in 30 s", err);
+        struct pollfd p = {.fd = PQsocket(c->pg),
+                           .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
+        if (poll(&p, 1, (int)(deadline - now)) > 0 && (p.revents & ~POLLOUT) != 0 &&
+            PQconsumeInput(c->pg) == 0)
+            return lost(c, "the connection is lost", err);
+    }
+}
+
+static int wait_for_connection(struct backend_conn *c, struct err *err) {
+    uint64_t deadline = clock_mono_ms() + CONNECT_MS;
+    PostgresPollingStatusType status = PGRES_POLLING_WRITING;
+    while (status != PGRES_POLLING_OK) {
+        uint64_t now = clock_mono_ms();
+        if (now >= deadline) return lost(c, "no connection in 10 s", err);
+        struct pollfd p = {.fd = PQsocket(c->pg),
+                           .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        if (poll(&p, 1, (int)(deadline - now)) <= 0) continue;
+        status = PQconnectPoll(c->pg);
+        if (status == PGRES_POLLING_FAILED) return lost(c, "cannot connect", err);
+    }
+    return 0;
+}
+
+/* --- sessions ------------------------------------------------------------------------------- */
+
+static void forget_results(struct backend_conn *c) {
+    for (size_t i = 0; i < c->result_count; i++) PQclear(c->results[i]);
+    c->result_count = 0;
+}
+
+void postgres_disconnect(struct backend_conn *c) {
+    if (c->pg == NULL) return;
+    if (c->w != NULL) c->w->old_pid = PQbackendPID(c->pg);
+    PQfinish(c->pg);
+    c->pg = NULL;
+    c->sent = 0;
+}
+
+static int check_encoding(struct backend_conn *c, struct err *err) {
+    const char *encoding = PQparameterStatus(c->pg, "server_encoding");
+    if (encoding != NULL && strcmp(encoding, "UTF8") == 0) return 0;
+    return err_set(err, ERR_REFUSED, "%s: the database's encoding is %s, and has to be UTF8",
+                   c->place->shown, encoding != NULL ? encoding : "not known");
+}
+
+int postgres_connect(struct backend_conn *c, struct err *err) {
+    if (c->pg != NULL) return 0;
+    /* What stands in the URI goes before what stands in front of it here. */
+    static const char *const keys[] = {
+        "fallback_application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout",          "dbname",          "client_encoding",     NULL};
+    const char *values[] = {"cairn", "5", "2", "3", "15000", c->place->uri, "UTF8", NULL};
+    c->sent = 0;
+    c->pg = PQconnectStartParams(keys, values, 1);
+    if (c->pg == NULL) abort();
+    if (PQstatus(c->pg) == CONNECTION_BAD) return lost(c, "cannot connect", err);
+    int rc = wait_for_connection(c, err);
+    if (rc != 0) return rc;
+    PQsetNoticeReceiver(c->pg, on_notice, c);
+    if (PQsetnonblocking(c->pg, 1) != 0) return lost(c, "cannot connect", err);
+    rc = check_encoding(c, err);
+    if (rc == 0) rc = postgres_exec(c, settings, NULL, err);
+    if (rc == 0 && PQserverVersion(c->pg) >= 140000)
+        rc = postgres_exec(c, check_settings, NULL, err);
+    if (rc != 0) postgres_disconnect(c);
+    return rc;
+}
+
+/* --- statements --------------------------------------------------------------------------------
+ */
+
+/* `@` becomes the schema. The caller frees it. */
+static char *with_schema(const struct backend_conn *c, const char *sql) {
+    struct buf b;
+    buf_init(&b, 0);
+    for (const char *at; (at = strchr(sql, '@')) != NULL; sql = at + 1) {
+        buf_put(&b, sql, (size_t)(at - sql));
+        buf_put_str(&b, str_c(c->place->prefix));
+    }
+    buf_put(&b, sql, strlen(sql) + 1);
+    return b.data;
+}
+
+int postgres_exec(struct backend_conn *c, const char *sql, PGresult **out, struct err *err) {
+    char *text = with_schema(c, sql);
+    int sent = PQsendQuery(c->pg, text), rc = 0;
+    free(text);
+    if (out != NULL) *out = NULL;
+    if (sent == 0) return lost(c, "cannot send", err);
+    PGresult *last = NULL;
+    for (;;) {
+        int waited = wait_for_result(c, err);
+        if (waited != 0) {
+            PQclear(last);
+            return waited;
+        }
+        PGresult *r = PQgetResult(c->pg);
+        if (r == NULL) break;
+        PQclear(last);
+        last = r;
+        ExecStatusType status = PQresultStatus(r);
+        bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+        if (!good && rc == 0) rc = failed(c, r, err);
+        if (c->pg == NULL) break;
+    }
+    if (rc == 0 && out != NULL)
+        *out = last;
+    else
+        PQclear(last);
+    return rc;
+}
+
+static int begin_pipeline(struct backend_conn *c, struct err *err) {
+    if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
+    if (c->sent > 0) return 0;
+    forget_results(c);
+    return PQenterPipelineMode(c->pg) == 1 ? 0 : lost(c, "cannot send", err);
+}
+
+int postgres_queue(struct backend_conn *c, enum sql id, const struct params *p, struct err *err) {
+    static const int binary[PARAMS_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                           1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    static const struct params none;
+    char name[16];
+    int rc = begin_pipeline(c, err);
+    if (rc != 0) return rc;
+    if (p == NULL) p = &none;
+    snprintf(name, sizeof name, "c%d", (int)id);
+    if (PQsendQueryPrepared(c->pg, name, p->count, p->values, p->lengths, binary, 1) != 1)
+        return lost(c, "cannot send", err);
+    c->sent++;
+    return 0;
+}
+
+static void keep_result(struct backend_conn *c, PGresult *r) {
+    if (c->result_count == c->result_cap) {
+        c->result_cap = c->result_cap * 2 + 16;
+        c->results = xrealloc(c->results, c->result_cap * sizeof(PGresult *));
+    }
+    c->results[c->result_count++] = r;
+}
+
+int postgres_sync(struct backend_conn *c, size_t *at, struct err *err) {
+    int rc = 0;
+    size_t first_failed = SIZE_MAX;
+    if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
+    if (c->sent == 0) return 0;
+    if (PQpipelineSync(c->pg) != 1) return lost(c, "cannot send", err);
+    for (;;) {
+        int waited = wait_for_result(c, err);
+        if (waited != 0) return waited;
+        PGresult *r = PQgetResult(c->pg);
+        if (r == NULL) continue; /* between two statements */
+        ExecStatusType status = PQresultStatus(r);
+        if (status == PGRES_PIPELINE_SYNC) {
+            PQclear(r);
+            break;
+        }
+        keep_result(c, r);
+        if (status == PGRES_FATAL_ERROR && first_failed == SIZE_MAX) {
+            first_failed = c->result_count - 1;
+            rc = failed(c, r, err);
+            if (c->pg == NULL) break;
+        }
+        if (PQstatus(c->pg) == CONNECTION_BAD) return lost(c, "the connection is lost", err);
+    }
+    c->sent = 0;
+    if (at != NULL) *at = first_failed;
+    if (c->pg != NULL && PQexitPipelineMode(c->pg) != 1) {
+        struct err ignored;
+        lost(c, "the pipeline does not end", rc == 0 ? err : &ignored);
+        return rc == 0 ? ERR_BUSY : rc;
+    }
+    return rc;
+}
+
+int postgres_run(struct backend_conn *c, enum sql id, const struct params *p, PGresult **out,
+                 struct err *err) {
+    int rc = postgres_queue(c, id, p, err);
+    if (rc == 0) rc = postgres_sync(c, NULL, err);
+    if (rc == 0 && out != NULL) *out = c->results[0];
+    return rc;
+}
+
+void postgres_rollback(struct backend_conn *c) {
+    struct err ignored;
+    if (c->pg == NULL) return;
+    if (c->sent > 0) { /* queued, and never sent whole */
+        postgres_disconnect(c);
+        return;
+    }
+    if (PQtransactionStatus(c->pg) != PQTRANS_IDLE) postgres_exec(c, "ROLLBACK", NULL, &ignored);
+}
+
+int postgres_prepare(struct backend_conn *c, struct err *err) {
+    int rc = begin_pipeline(c, err);
+    for (int i = c->w != NULL ? 0 : SQL_WRITER_END; rc == 0 && i < SQL_COUNT; i++) {
+        char name[16];
+        char *text = with_schema(c, postgres_sql[i]);
+        snprintf(name, sizeof name, "c%d", i);
+        if (PQsendPrepare(c->pg, name, text, 0, NULL) != 1) rc = lost(c, "cannot send", err);
+        c->sent++;
+        free(text);
+    }
+    size_t at = 0;
+    if (rc == 0 && (rc = postgres_sync(c, &at, err)) != 0 && at != SIZE_MAX)
+        err_wrap(err, rc, "statement %zu", at + (c->w != NULL ? 0 : SQL_WRITER_END));
+    forget_results(c);
+    return rc;
+}
+
+/* --- columns
+ * -------------------------------------------------------------------------------------- */
+
+uint64_t row_u64(const PGresult *r, int row, int column) {
+    const unsigned char *p = (const unsigned char *)PQgetvalue(r, row, column);
+    int len = PQgetlength(r, row, column);
+    uint64_t v = 0;
+    if (len > 0 && len < 8 && (p[0] & 0x80) != 0) v = UINT64_MAX; /* a sign */
+    for (int i = 0; i < len && i < 8; i++) v = v << 8 | p[i];
+    return v;
+}
+
+bool row_bool(const PGresult *r, int row, int column) {
+    return PQgetlength(r, row, column) == 1 && *PQgetvalue(r, row, column) != 0;
+}
+
+struct str row_str(const PGresult *r, int row, int column) {
+    return str_of(PQgetvalue(r, row, column), (size_t)PQgetlength(r, row, column));
+}
+
+const struct uuid *row_uuid(const PGresult *r, int row, int column) {
+    if (PQgetlength(r, row, column) != (int)sizeof(struct uuid)) return NULL;
+    return (const struct uuid *)(const void *)PQgetvalue(r, row, column);
+}

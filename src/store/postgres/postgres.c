@@ -1,0 +1,123 @@
+/* The backend on PostgreSQL: `store postgres://user@host/db?schema=cairn`. It keeps what the one on
+ * SQLite keeps, in tables of the same names.
+ *
+ *   url.c       where the store is           apply.c   frames to statements; types.c, write.c,
+ *   conn.c      sessions, pipelines                    groups.c, named.c, idempotent.c: parts of it
+ *   params.c    parameters and arrays        read.c    snapshots, rows to events
+ *   schema.c    the SQL                      scan.c    ranges, selectors
+ *   open.c      schema, lock, epoch          heads.c   heads of streams, images of groups
+ *   state.c     where the store stands       lists.c   lists of streams and ids
+ *   text.c      what views can show          maintain.c   deferred work
+ *
+ * What can go wrong between this server and the database is met in three places: conn.c has a
+ * deadline for every wait, the fence (schema.c, SQL_FENCE) keeps a writer that was replaced from
+ * writing, and apply.c finds out what became of a COMMIT that was not answered. */
+#include "base/alloc.h"
+#include "store/postgres/internal.h"
+
+static void conn_close(struct backend_conn *c) {
+    postgres_disconnect(c);
+    for (size_t i = 0; i < c->result_count; i++) PQclear(c->results[i]);
+    free(c->results);
+    if (c->w != NULL) {
+        postgres_apply_free(c->w);
+        postgres_place_free((struct postgres_place *)(uintptr_t)c->place);
+        free((void *)(uintptr_t)c->place);
+        free(c->w);
+    }
+    if (c->r != NULL) postgres_reader_free(c->r);
+    free(c);
+}
+
+static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
+    struct postgres_place place;
+    *out = NULL;
+    int rc = postgres_place_parse(&place, path, err);
+    if (rc != 0) return rc;
+    struct backend_conn *c = xcalloc(1, sizeof *c);
+    c->place = xmemdup(&place, sizeof place);
+    c->writer = c;
+    c->w = xcalloc(1, sizeof *c->w);
+    c->w->purge_wanted = c->w->moved_wanted = true; /* what an earlier server left */
+    rc = postgres_connect(c, err);
+    if (rc == 0) rc = postgres_lock(c, err);
+    if (rc == 0) rc = postgres_migrate(c, err);
+    if (rc == 0) rc = postgres_prepare(c, err);
+    if (rc == 0) rc = postgres_take_over(c, err);
+    if (rc != 0) {
+        conn_close(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+static int open_reader(struct backend_conn **out, struct backend_conn *writer, struct err *err) {
+    assert(writer->w != NULL);
+    struct backend_conn *c = xcalloc(1, sizeof *c);
+    *out = NULL;
+    c->place = writer->place;
+    c->writer = writer;
+    c->r = xcalloc(1, sizeof *c->r);
+    int rc = postgres_connect(c, err);
+    if (rc == 0) rc = postgres_prepare(c, err);
+    if (rc != 0) {
+        conn_close(c);
+        return rc;
+    }
+    *out = c;
+    return 0;
+}
+
+static void stats(struct backend_conn *c, struct backend_stats *out) {
+    *out = (struct backend_stats){
+        .indexed = atomic_load(&c->w->stat_sequence),
+        .database_bytes = atomic_load(&c->w->stat_bytes),
+    };
+}
+
+void postgres_set_slices(struct backend_conn *w, uint64_t rows) {
+    w->w->slice_rows = rows;
+}
+
+static int backup(struct backend_conn *c, const char *path, backup_progress_fn *progress, void *arg,
+                  struct err *err) {
+    UNUSED(c);
+    UNUSED(progress);
+    UNUSED(arg);
+    return err_set(err, ERR_REFUSED,
+                   "backup: %s: the store is in PostgreSQL, which has backups of its own "
+                   "(pg_basebackup, pg_dump)",
+                   path);
+}
+
+const struct backend backend_postgres = {
+    .scheme = "postgres",
+    .durable = true,
+    .remote = true,
+    .check_path = postgres_check_path,
+    .open_writer = open_writer,
+    .open_reader = open_reader,
+    .close = conn_close,
+    .load_state = postgres_load_state,
+    .load_timelines = postgres_load_timelines,
+    .set_left = postgres_set_left,
+    .probe = postgres_probe,
+    .check = postgres_check,
+    .set_run = postgres_set_run,
+    .adopt = postgres_adopt,
+    .apply = postgres_apply,
+    .maintain = postgres_maintain,
+    .stats = stats,
+    .read_head = postgres_read_head,
+    .read_events = postgres_read_events,
+    .read_id = postgres_read_id,
+    .find_entry = postgres_find_entry,
+    .list_expiring = postgres_list_expiring,
+    .list_reserved = postgres_list_reserved,
+    .list_ids = postgres_list_ids,
+    .list_streams = postgres_list_streams,
+    .read_named = postgres_read_named,
+    .list_named = postgres_list_named,
+    .backup = backup,
+};

@@ -1,0 +1,534 @@
+/* SQL text only; see the header.
+ *
+ * How it is laid out, and why: what changes with every commit is one new row of `commits`, never an
+ * update: a row that is updated each time has as many dead versions as a long snapshot of somebody
+ * else lets stand. Events are found by indexes of their own table; those on what few events carry
+ * have entries only for these. Types and categories are noted by blocks of 1024 sequences. What may
+ * be longer than an entry of an index can be (2,700 bytes) is indexed by its SHA-256.
+ *
+ * u64 stands as two's complement in bigint; the views show it as numeric. Names are bytes; `label`
+ * is what a view shows of them (text.c). */
+#include "store/postgres/schema.h"
+
+/* clang-format off */
+
+#define U64(c)                                                                                     \
+    "CASE WHEN " c " < 0 THEN " c "::numeric + 18446744073709551616 ELSE " c "::numeric END"
+
+/* A transaction of one event: its id with the version nibble 4 and the variant's top bit set. */
+#define TRANSACTION_OF(id)                                                                         \
+    "overlay(overlay(" id "::text PLACING '4' FROM 15 FOR 1) PLACING"                              \
+    " translate(substr(" id "::text, 20, 1), '01234567', '89abcdef') FROM 20 FOR 1)::uuid"
+
+#define STREAM_NEXT                                                                                \
+    "greatest(coalesce(s.next_version, 0),"                                                        \
+    " coalesce((SELECT e.version + 1 FROM @events e WHERE e.stream = s.number"                     \
+    "  ORDER BY e.version DESC LIMIT 1), 0),"                                                      \
+    " coalesce((SELECT h.last + 1 FROM @holes h WHERE h.stream = s.number"                         \
+    "  ORDER BY h.first DESC LIMIT 1), 0))"
+
+#define QUEUE_LIKE                                                                                 \
+    " WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)"
+
+static const char step_1[] =
+    "CREATE TABLE @store ("
+    " one integer PRIMARY KEY CHECK (one = 1), schema_version integer NOT NULL,"
+    " store_id uuid NOT NULL, id_key bigint NOT NULL, epoch bigint NOT NULL,"
+    " journal_open boolean NOT NULL, left_as text NOT NULL, run bigint NOT NULL,"
+    " removed bigint NOT NULL, system_identifier text, system_timeline text);"
+
+    "CREATE TABLE @commits ("
+    " last_frame bigint PRIMARY KEY, first_frame bigint NOT NULL, epoch bigint NOT NULL,"
+    " next_sequence bigint NOT NULL, next_stream bigint NOT NULL, next_group bigint NOT NULL,"
+    " stream_count bigint NOT NULL, removed bigint NOT NULL, flushes bigint NOT NULL,"
+    " renames bigint NOT NULL, recorded bigint NOT NULL, entry_ms bigint NOT NULL,"
+    " entry_seq bigint NOT NULL, streams integer[]);"
+
+    "CREATE TABLE @streams ("
+    " number integer PRIMARY KEY, name bytea NOT NULL, label text COLLATE \"C\" NOT NULL,"
+    " created bigint NOT NULL, partition_key uuid NOT NULL, is_string smallint NOT NULL,"
+    " first_version bigint NOT NULL DEFAULT 0, purged bigint NOT NULL DEFAULT 0,"
+    " next_version bigint, entries_added bigint, last_ms bigint, last_seq bigint,"
+    " deleted_ms bigint, deleted_seq bigint, expires bigint, idempotent_seconds bigint,"
+    " idempotent_max bigint);"
+    "CREATE UNIQUE INDEX streams_name ON @streams (name);"
+    "CREATE INDEX streams_label ON @streams (label);"
+    "CREATE INDEX streams_expires ON @streams (expires, number) WHERE expires IS NOT NULL;"
+    "CREATE INDEX streams_trimmed ON @streams (number) WHERE purged < first_version;"
+
+    "CREATE TABLE @types (number integer PRIMARY KEY, name bytea NOT NULL, label text NOT NULL);"
+    "CREATE UNIQUE INDEX types_name ON @types (sha256(name));"
+
+    "CREATE TABLE @events ("
+    " sequence bigint PRIMARY KEY, version bigint NOT NULL, timestamp bigint NOT NULL,"
+    " recorded bigint NOT NULL, entry_ms bigint NOT NULL, entry_seq bigint NOT NULL,"
+    " stream integer NOT NULL, type integer NOT NULL, fields integer, shown smallint NOT NULL,"
+    " erased boolean, event_id uuid NOT NULL, content_hash uuid, partition_key uuid,"
+    " transaction_id uuid, correlation uuid, causation uuid, aggregate bytea, metadata bytea,"
+    " payload bytea NOT NULL)"
+    " WITH (autovacuum_vacuum_insert_threshold = 1000000, autovacuum_vacuum_insert_scale_factor = 0,"
+    " autovacuum_freeze_min_age = 0);"
+    "ALTER TABLE @events ALTER payload SET STORAGE EXTERNAL;"
+    "CREATE UNIQUE INDEX events_version ON @events (stream, version);"
+    "CREATE INDEX events_client_id ON @events (event_id) WHERE content_hash IS NOT NULL;"
+    "CREATE INDEX events_correlation ON @events (correlation, sequence)"
+    " WHERE correlation IS NOT NULL;"
+    "CREATE INDEX events_causation ON @events (causation, sequence) WHERE causation IS NOT NULL;"
+    "CREATE INDEX events_aggregate ON @events (sha256(aggregate), sequence)"
+    " WHERE aggregate IS NOT NULL;"
+
+    "CREATE TABLE @type_blocks (type integer, block bigint, PRIMARY KEY (type, block));"
+    "CREATE TABLE @category_blocks (key bigint PRIMARY KEY);"
+    "CREATE TABLE @moved_streams (stream integer PRIMARY KEY, next bigint NOT NULL);"
+    "CREATE TABLE @holes (stream integer, first bigint, last bigint NOT NULL,"
+    " PRIMARY KEY (stream, first));"
+    "CREATE TABLE @strings (stream integer PRIMARY KEY, value bytea NOT NULL);"
+    "CREATE TABLE @idempotent (stream integer NOT NULL, producer bytea NOT NULL,"
+    " id bytea NOT NULL, entry_ms bigint NOT NULL, entry_seq bigint NOT NULL,"
+    " added bigint NOT NULL)" QUEUE_LIKE ";"
+    "CREATE UNIQUE INDEX idempotent_id ON @idempotent (stream, sha256(producer), sha256(id));"
+    "CREATE TABLE @groups (number bigint PRIMARY KEY, stream integer NOT NULL,"
+    " name bytea NOT NULL, label text NOT NULL, created bigint NOT NULL, last_ms bigint NOT NULL,"
+    " last_seq bigint NOT NULL, entries_read bigint)" QUEUE_LIKE ";"
+    "CREATE INDEX groups_stream ON @groups (stream, number);"
+    "CREATE TABLE @consumers (grp bigint, number bigint, name bytea NOT NULL,"
+    " label text NOT NULL, seen bigint NOT NULL, active bigint, PRIMARY KEY (grp, number))"
+    QUEUE_LIKE ";"
+    "CREATE TABLE @pending (grp bigint, entry_ms bigint, entry_seq bigint,"
+    " version bigint NOT NULL, consumer bigint NOT NULL, delivered bigint NOT NULL,"
+    " deliveries bigint NOT NULL, PRIMARY KEY (grp, entry_ms, entry_seq))" QUEUE_LIKE ";"
+
+    /* What is gone and whose rows are still to be taken away. */
+    "CREATE TABLE @deleted_streams (number integer PRIMARY KEY, purged bigint NOT NULL);"
+    "CREATE TABLE @dropped_groups (number bigint PRIMARY KEY);"
+
+    "CREATE TABLE @timelines (number bigint PRIMARY KEY, id text NOT NULL, began bigint NOT NULL,"
+    " created bigint NOT NULL, reason text NOT NULL);"
+    "CREATE TABLE @checkpoints (number bigint PRIMARY KEY, name bytea NOT NULL,"
+    " label text NOT NULL, position bigint NOT NULL, updated bigint NOT NULL,"
+    " timeline text NOT NULL)" QUEUE_LIKE ";"
+    "CREATE UNIQUE INDEX checkpoints_name ON @checkpoints (sha256(name));"
+    "CREATE TABLE @named (number bigint PRIMARY KEY, class integer NOT NULL, name bytea NOT NULL,"
+    " label text NOT NULL, value bytea NOT NULL, shown text);"
+    "CREATE UNIQUE INDEX named_name ON @named (class, sha256(name));"
+
+    "CREATE VIEW @cairn_events AS"
+    " SELECT e.sequence AS sequence, s.label AS stream, e.version AS version, t.label AS type,"
+    " e.event_id AS event_id, (" U64("e.entry_ms") ") || '-' || (" U64("e.entry_seq") ") AS entry_id,"
+    " " U64("e.timestamp") " AS timestamp, e.recorded AS recorded,"
+    " coalesce(e.transaction_id, " TRANSACTION_OF("e.event_id") ") AS transaction_id,"
+    " coalesce(e.partition_key, s.partition_key) AS partition_key,"
+    " e.correlation AS correlation_id, e.causation AS causation_id,"
+    " CASE WHEN e.shown & 8 <> 0 THEN convert_from(e.aggregate, 'UTF8') END AS aggregate_id,"
+    " CASE WHEN e.shown & 4 <> 0 THEN convert_from(coalesce(e.metadata, ''), 'UTF8') END AS metadata,"
+    " CASE WHEN e.shown & 1 <> 0 THEN convert_from(e.payload, 'UTF8') END AS payload,"
+    " CASE WHEN e.shown & 2 <> 0 THEN convert_from(e.payload, 'UTF8')::jsonb END AS json,"
+    " e.erased IS NOT NULL AS erased"
+    " FROM @streams s JOIN @events e ON e.stream = s.number AND e.version >= s.first_version"
+    " JOIN @types t ON t.number = e.type;"
+
+    "CREATE VIEW @cairn_streams AS"
+    " SELECT n.number, n.name, split_part(n.name, '-', 1) AS category, n.created, n.partition_key,"
+    " n.next_version - n.first_version - coalesce((SELECT sum(h.last - greatest(h.first,"
+    "  n.first_version) + 1) FROM @holes h WHERE h.stream = n.number"
+    "  AND h.last >= n.first_version), 0) AS events,"
+    " n.first_version, n.next_version, n.entries_added, n.expires FROM"
+    " (SELECT s.number AS number, s.label AS name, s.created AS created,"
+    "  s.partition_key AS partition_key, s.first_version AS first_version,"
+    "  " STREAM_NEXT " AS next_version,"
+    "  coalesce(s.entries_added - s.next_version, 0) + " STREAM_NEXT " AS entries_added,"
+    "  " U64("s.expires") " AS expires FROM @streams s WHERE s.is_string = 0) n;"
+
+    "CREATE VIEW @cairn_strings AS"
+    " SELECT s.label AS name, s.created AS created, " U64("s.expires") " AS expires,"
+    " encode(v.value, 'escape') AS value FROM @streams s JOIN @strings v ON v.stream = s.number;"
+
+    /* Of the groups of virtual streams, how many events of the store lie beyond the position: pairs of
+     * when they were recorded and their sequence, which never decrease. Mostly the event that the
+     * position is the id of tells, or its neighbours when it was removed; else it is looked for by
+     * halving (`low` events lie before it at least, and fewer than `bit` more). */
+    "CREATE VIEW @cairn_groups AS"
+    " SELECT s.label AS stream, g.label AS name, g.created AS created,"
+    " p.ms || '-' || p.seq AS last_delivered, g.entries_read AS entries_read,"
+    " (SELECT count(*) FROM @consumers c WHERE c.grp = g.number) AS consumers,"
+    " (SELECT count(*) FROM @pending p WHERE p.grp = g.number) AS pending,"
+    " CASE WHEN s.is_string <> 2 THEN NULL"
+    "  WHEN p.seq < o.next_sequence"
+    "   AND coalesce((SELECT e.recorded FROM @events e WHERE e.sequence <= g.last_seq"
+    "    ORDER BY e.sequence DESC LIMIT 1) <= p.ms, true)"
+    "   AND coalesce((SELECT e.recorded FROM @events e WHERE e.sequence > g.last_seq"
+    "    ORDER BY e.sequence LIMIT 1) >= p.ms, true)"
+    "  THEN o.next_sequence - g.last_seq - 1"
+    "  ELSE o.next_sequence - (WITH RECURSIVE beyond (low, bit) AS (SELECT 0::int8, 1::int8 << 40"
+    "   UNION ALL SELECT low + CASE WHEN low + bit <= o.next_sequence AND (SELECT e.recorded < p.ms"
+    "    OR (e.recorded = p.ms AND e.sequence <= p.seq) FROM @events e"
+    "    WHERE e.sequence >= low + bit - 1 ORDER BY e.sequence LIMIT 1) THEN bit ELSE 0 END,"
+    "   bit >> 1 FROM beyond WHERE bit > 0) SELECT low FROM beyond WHERE bit = 0) END AS behind"
+    " FROM @groups g JOIN @streams s ON s.number = g.stream,"
+    " LATERAL (SELECT " U64("g.last_ms") " AS ms, " U64("g.last_seq") " AS seq) p,"
+    " (SELECT next_sequence FROM @commits ORDER BY last_frame DESC LIMIT 1) o;"
+
+    "CREATE VIEW @cairn_pending AS"
+    " SELECT s.label AS stream, g.label AS \"group\", c.label AS consumer,"
+    " (" U64("p.entry_ms") ") || '-' || (" U64("p.entry_seq") ") AS entry_id, p.version AS version,"
+    " CASE p.consumer WHEN 0 THEN NULL ELSE p.delivered END AS delivered,"
+    " p.deliveries AS deliveries"
+    " FROM @streams s JOIN @groups g ON g.stream = s.number JOIN @pending p ON p.grp = g.number"
+    " LEFT JOIN @consumers c ON c.grp = p.grp AND c.number = p.consumer;"
+
+    "CREATE VIEW @cairn_timelines AS SELECT id AS timeline, began, min(began) OVER (ORDER BY number"
+    " ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS ended, created, reason"
+    " FROM @timelines ORDER BY number;"
+
+    "CREATE VIEW @cairn_status AS SELECT s.schema_version, s.store_id, s.epoch,"
+    " c.last_frame AS applied, c.next_sequence AS indexed, c.next_sequence,"
+    " c.stream_count AS streams, CASE WHEN s.journal_open THEN 'open' ELSE 'closed' END AS journal,"
+    " (SELECT id FROM @timelines ORDER BY number DESC LIMIT 1) AS timeline"
+    " FROM @store s, (SELECT * FROM @commits ORDER BY last_frame DESC LIMIT 1) c;"
+
+    "CREATE VIEW @cairn_checkpoints AS SELECT label AS name, position, timeline, updated,"
+    " greatest((SELECT next_sequence FROM @cairn_status) - position, 0) AS behind"
+    " FROM @checkpoints;"
+    "CREATE VIEW @cairn_views AS SELECT label AS name, shown AS selector FROM @named"
+    " WHERE class = 2;"
+
+    /* What SQLite has as tables of their own. */
+    "CREATE VIEW @stream_index AS SELECT (stream::bigint << 32) | version AS key, sequence"
+    " FROM @events;"
+    "CREATE VIEW @event_ids AS SELECT event_id AS id, sequence FROM @events"
+    " WHERE content_hash IS NOT NULL;"
+    "CREATE VIEW @correlations AS SELECT correlation AS id, sequence FROM @events"
+    " WHERE correlation IS NOT NULL;"
+    "CREATE VIEW @causations AS SELECT causation AS id, sequence FROM @events"
+    " WHERE causation IS NOT NULL;"
+    "CREATE VIEW @aggregates AS SELECT aggregate AS id, sequence FROM @events"
+    " WHERE aggregate IS NOT NULL;";
+
+const char *const postgres_schema_steps[POSTGRES_SCHEMA_VERSION] = {step_1};
+
+const char postgres_flush_tables[] =
+    "@events, @streams, @types, @type_blocks, @category_blocks, @moved_streams, @holes, @strings,"
+    " @idempotent, @groups, @consumers, @pending, @deleted_streams, @dropped_groups, @checkpoints";
+
+#define LAST_FRAME "(SELECT last_frame FROM @commits ORDER BY last_frame DESC LIMIT 1)"
+/* The row is as this server wrote it last. */
+#define IF_OURS " WHERE epoch = $1::int8 AND store_id = $2::uuid AND " LAST_FRAME " = $3::int8"
+#define STREAM_COLUMNS "number, name, created, partition_key, is_string, expires"
+
+#define EVENT_ROW                                                                                  \
+    "e.sequence, e.stream, e.version, e.timestamp, e.recorded, e.entry_ms, e.entry_seq,"           \
+    " e.event_id, e.content_hash, e.partition_key, e.transaction_id, e.correlation, e.causation,"  \
+    " e.aggregate, e.metadata, e.payload, e.fields, e.erased, t.name, s.name, s.created,"          \
+    " s.partition_key, s.is_string, s.first_version"
+#define EVENT_JOINS                                                                                \
+    " LEFT JOIN @streams s ON s.number = e.stream LEFT JOIN @types t ON t.number = e.type"
+
+/* Up to $3 rows, of which those that begin beyond $4 bytes of payloads are left out: the caller sees
+ * by the sum that there are more. */
+#define EVENTS(where, order)                                                                       \
+    "SELECT " EVENT_ROW " FROM (SELECT p.*, sum(octet_length(p.payload)"                           \
+    " + coalesce(octet_length(p.metadata), 0)) OVER (ORDER BY " order " ROWS BETWEEN UNBOUNDED"    \
+    " PRECEDING AND 1 PRECEDING) AS before FROM (SELECT * FROM @events " where                     \
+    " ORDER BY " order " LIMIT $3::int8) p) e" EVENT_JOINS                                         \
+    " WHERE coalesce(e.before, 0) < $4::int8 ORDER BY e." order
+#define OF_LOG    "WHERE sequence BETWEEN $1::int8 AND $2::int8"
+#define OF_STREAM "WHERE stream = $5::int4 AND version BETWEEN $1::int8 AND $2::int8"
+/* The same of the sequences that any of several values names. */
+#define BY_VALUE(type, condition, order)                                                           \
+    EVENTS("WHERE sequence = ANY (ARRAY(SELECT f.sequence FROM unnest($5::" type "[]) v(x),"       \
+           " LATERAL (SELECT sequence FROM @events WHERE " condition " AND sequence"               \
+           " BETWEEN $1::int8 AND $2::int8 ORDER BY sequence " order " LIMIT $3::int8) f"          \
+           " ORDER BY f.sequence " order " LIMIT $3::int8))",                                      \
+           "sequence " order)
+#define AGGREGATE_IS "aggregate IS NOT NULL AND sha256(aggregate) = sha256(v.x)"
+
+#define KEY_OF(block, category)                                                                    \
+    "((" block " >> 8) << 32) | (" category " << 8) | (" block " & 255)"
+/* Blocks $1 to $2 of any of the types $4 and, unless $5 is NULL, of any of the categories $5. */
+#define TYPE_BLOCKS(order)                                                                         \
+    "SELECT DISTINCT b.block FROM unnest($4::int4[]) v(x), LATERAL (SELECT block FROM"             \
+    " @type_blocks WHERE type = v.x AND block BETWEEN $1::int8 AND $2::int8"                       \
+    " AND ($5::int8[] IS NULL OR EXISTS (SELECT 1 FROM unnest($5::int8[]) k(x)"                    \
+    "  JOIN @category_blocks c ON c.key = (" KEY_OF("block", "k.x") ")))"                          \
+    " ORDER BY block " order " LIMIT $3::int8) b ORDER BY b.block " order " LIMIT $3::int8"
+#define CATEGORY_BLOCKS(order)                                                                     \
+    "SELECT DISTINCT (g.x << 8) | (c.key & 255) AS block FROM"                                     \
+    " generate_series($1::int8 >> 8, $2::int8 >> 8) g(x), unnest($4::int8[]) k(x),"                \
+    " LATERAL (SELECT key FROM @category_blocks WHERE key BETWEEN (g.x << 32) | (k.x << 8)"        \
+    "  AND (g.x << 32) | (k.x << 8) | 255) c"                                                      \
+    " WHERE (g.x << 8) | (c.key & 255) BETWEEN $1::int8 AND $2::int8"                              \
+    " ORDER BY block " order " LIMIT $3::int8"
+
+const char *const postgres_sql[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_BEGIN_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    [SQL_LOCK_EVENTS] = "LOCK TABLE @events IN ACCESS SHARE MODE",
+    /* It raises (division by zero) unless the store is as this server left it: in a pipeline the
+     * COMMIT is on its way already, and a count of rows would stop nothing. */
+    [SQL_FENCE] = "SELECT 1 / count(*)::int4 FROM (SELECT 1 FROM @store" IF_OURS " FOR SHARE) s",
+    [SQL_ADD_COMMIT] = "INSERT INTO @commits VALUES ($1::int8, $2::int8, $3::int8, $4::int8,"
+                       " $5::int8, $6::int8, $7::int8, $8::int8, $9::int8, $10::int8, $11::int8,"
+                       " $12::int8, $13::int8, $14::int4[])",
+    [SQL_SET_LEFT] = "UPDATE @store SET journal_open = $4::bool, left_as = $5::text" IF_OURS
+                     " RETURNING 1",
+    [SQL_SET_RUN] = "UPDATE @store SET run = $4::int8" IF_OURS " RETURNING 1",
+    [SQL_ADOPT] = "UPDATE @store SET store_id = $4::uuid, id_key = $5::int8" IF_OURS " RETURNING 1",
+    [SQL_ADOPT_TIMELINE] = "UPDATE @timelines SET id = $1::text WHERE reason = 'first'",
+    [SQL_TOUCH] = "UPDATE @store SET epoch = epoch" IF_OURS " RETURNING 1",
+    [SQL_COUNTS] = "SELECT (SELECT min(expires) FROM @streams WHERE expires > 0),"
+                   " (SELECT count(*) FROM @streams WHERE expires > 0),"
+                   " (SELECT count(*) FROM @streams s JOIN @groups g ON g.stream = s.number"
+                   "  WHERE s.name >= '\\x40' AND s.name < '\\x41' AND s.is_string = 2)",
+    [SQL_TIMELINES] = "SELECT id, began, created, reason FROM @timelines ORDER BY number",
+    [SQL_ADD_TIMELINES] = "INSERT INTO @timelines SELECT (SELECT coalesce(max(number), 0)"
+                          " FROM @timelines) + n, id, began, created, reason FROM"
+                          " unnest($1::text[], $2::int8[], $3::int8[], $4::text[])"
+                          " WITH ORDINALITY t(id, began, created, reason, n)",
+    [SQL_PRUNE_TIMELINES] = "DELETE FROM @timelines WHERE number <= (SELECT max(number) - $1::int8"
+                            " FROM @timelines)",
+    [SQL_FIND_TYPES] = "SELECT t.number, t.name FROM unnest($1::bytea[]) v(x) JOIN @types t"
+                       " ON sha256(t.name) = sha256(v.x)",
+    [SQL_LAST_TYPE] = "SELECT coalesce(max(number), 0) FROM @types",
+    [SQL_FIND_NAMES] = "SELECT s.number, s.name FROM unnest($1::int4[]) v(x) JOIN @streams s"
+                       " ON s.number = v.x",
+    [SQL_ADD_TYPES] = "INSERT INTO @types SELECT * FROM unnest($1::int4[], $2::bytea[],"
+                      " $3::text[])",
+    [SQL_ADD_TYPE_BLOCKS] = "INSERT INTO @type_blocks SELECT * FROM unnest($1::int4[], $2::int8[])"
+                            " ON CONFLICT DO NOTHING",
+    [SQL_ADD_CATEGORY_BLOCKS] = "INSERT INTO @category_blocks SELECT * FROM unnest($1::int8[])"
+                                " ON CONFLICT DO NOTHING",
+    [SQL_ADD_EVENTS] = "INSERT INTO @events (sequence, version, timestamp, recorded, entry_ms,"
+                       " entry_seq, stream, type, fields, shown, erased, event_id, content_hash,"
+                       " partition_key, transaction_id, correlation, causation, aggregate,"
+                       " metadata, payload) SELECT * FROM unnest($1::int8[], $2::int8[],"
+                       " $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::int4[],"
+                       " $9::int4[], $10::int2[], $11::bool[], $12::uuid[], $13::uuid[],"
+                       " $14::uuid[], $15::uuid[], $16::uuid[], $17::uuid[], $18::bytea[],"
+                       " $19::bytea[], $20::bytea[])",
+
+    [SQL_DROP_STREAMS] = "WITH d AS (DELETE FROM @streams WHERE number = ANY ($1::int4[])"
+                         " RETURNING number, is_string, purged)"
+                         " INSERT INTO @deleted_streams SELECT number, purged FROM d"
+                         " WHERE is_string <> 1",
+    [SQL_DROP_VALUES] = "DELETE FROM @strings WHERE stream = ANY ($1::int4[])",
+    [SQL_ADD_STREAMS] = "INSERT INTO @streams (number, name, label, partition_key, created,"
+                        " is_string) SELECT * FROM unnest($1::int4[], $2::bytea[], $3::text[],"
+                        " $4::uuid[], $5::int8[], $6::int2[])",
+    /* No name holds a line feed. */
+    [SQL_FREE_NAMES] = "UPDATE @streams SET name = '\\x0a'::bytea"
+                       " || convert_to(number::text, 'UTF8') WHERE number = ANY ($1::int4[])",
+    [SQL_RENAME_STREAMS] = "UPDATE @streams s SET name = t.name, label = t.label,"
+                           " partition_key = t.key FROM unnest($1::int4[], $2::bytea[],"
+                           " $3::text[], $4::uuid[]) t(number, name, label, key)"
+                           " WHERE s.number = t.number",
+    [SQL_ADD_MOVED] = "INSERT INTO @moved_streams SELECT x, 0 FROM unnest($1::int4[]) v(x)"
+                      " ON CONFLICT (stream) DO UPDATE SET next = 0",
+    [SQL_SET_STREAMS] = "UPDATE @streams s SET first_version = t.a, next_version = t.b,"
+                        " entries_added = t.c, last_ms = t.d, last_seq = t.e, deleted_ms = t.f,"
+                        " deleted_seq = t.g, expires = t.h, idempotent_seconds = t.i,"
+                        " idempotent_max = t.j FROM unnest($1::int4[], $2::int8[], $3::int8[],"
+                        " $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],"
+                        " $10::int8[], $11::int8[]) t(number, a, b, c, d, e, f, g, h, i, j)"
+                        " WHERE s.number = t.number",
+    [SQL_TRIM_HOLES] = "DELETE FROM @holes h USING unnest($1::int4[], $2::int8[])"
+                       " t(stream, version) WHERE h.stream = t.stream AND h.first < t.version"
+                       " AND h.last < t.version",
+    [SQL_SET_VALUES] = "INSERT INTO @strings SELECT * FROM unnest($1::int4[], $2::bytea[])"
+                       " ON CONFLICT (stream) DO UPDATE SET value = excluded.value",
+    [SQL_CLEAR_IDEMPOTENT] = "DELETE FROM @idempotent WHERE stream = ANY ($1::int4[])",
+    [SQL_ADD_IDEMPOTENT] = "INSERT INTO @idempotent SELECT * FROM unnest($1::int4[], $2::bytea[],"
+                           " $3::bytea[], $4::int8[], $5::int8[], $6::int8[]) ON CONFLICT"
+                           " (stream, sha256(producer), sha256(id)) DO UPDATE SET"
+                           " entry_ms = excluded.entry_ms, entry_seq = excluded.entry_seq,"
+                           " added = excluded.added",
+    [SQL_DROP_EVENTS] = "DELETE FROM @events WHERE sequence = ANY ($1::int8[])",
+    [SQL_ERASE_EVENTS] = "UPDATE @events SET payload = '', metadata = NULL, fields = fields * 0,"
+                         " erased = true, shown = shown | 5 WHERE sequence = ANY ($1::int8[])",
+    /* The new holes, and those that they touch, become one each. */
+    [SQL_ADD_HOLES] =
+        "WITH n AS (SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[]) t(stream, first, last)),"
+        " gone AS (DELETE FROM @holes h USING n WHERE h.stream = n.stream AND h.first >= coalesce("
+        "  (SELECT p.first FROM @holes p WHERE p.stream = n.stream AND p.first < n.first"
+        "   ORDER BY p.first DESC LIMIT 1), n.first)"
+        "  AND h.first <= n.last + 1 AND h.last >= n.first - 1"
+        "  RETURNING h.stream, h.first, h.last),"
+        " every AS (SELECT stream, first, last FROM n UNION ALL SELECT stream, first, last FROM gone),"
+        " marked AS (SELECT stream, first, last, CASE WHEN first <= 1 + max(last) OVER (PARTITION BY"
+        "  stream ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        "  THEN 0 ELSE 1 END AS begins FROM every),"
+        " runs AS (SELECT stream, first, last, sum(begins) OVER (PARTITION BY stream ORDER BY first)"
+        "  AS run FROM marked)"
+        " INSERT INTO @holes SELECT stream, min(first), max(last) FROM runs GROUP BY stream, run",
+
+    [SQL_DROP_GROUPS] = "WITH d AS (DELETE FROM @groups WHERE number = ANY ($1::int8[])"
+                        " RETURNING number) INSERT INTO @dropped_groups SELECT number FROM d"
+                        " ON CONFLICT DO NOTHING",
+    [SQL_ADD_GROUPS] = "INSERT INTO @groups SELECT * FROM unnest($1::int8[], $2::int4[],"
+                       " $3::bytea[], $4::text[], $5::int8[], $6::int8[], $7::int8[], $8::int8[])",
+    [SQL_SET_POSITIONS] = "UPDATE @groups g SET last_ms = t.ms, last_seq = t.seq, entries_read ="
+                          " t.n FROM unnest($1::int8[], $2::int8[], $3::int8[], $4::int8[])"
+                          " t(number, ms, seq, n) WHERE g.number = t.number",
+    [SQL_DROP_CONSUMER_PENDING] = "DELETE FROM @pending p USING unnest($1::int8[], $2::int8[])"
+                                  " t(grp, consumer) WHERE p.grp = t.grp"
+                                  " AND p.consumer = t.consumer",
+    [SQL_DROP_CONSUMERS] = "DELETE FROM @consumers c USING unnest($1::int8[], $2::int8[])"
+                           " t(grp, number) WHERE c.grp = t.grp AND c.number = t.number",
+    [SQL_SET_CONSUMERS] = "INSERT INTO @consumers SELECT * FROM unnest($1::int8[], $2::int8[],"
+                          " $3::bytea[], $4::text[], $5::int8[], $6::int8[])"
+                          " ON CONFLICT (grp, number) DO UPDATE SET name = excluded.name,"
+                          " label = excluded.label, seen = excluded.seen,"
+                          " active = excluded.active",
+    [SQL_DROP_PENDING] = "DELETE FROM @pending p USING unnest($1::int8[], $2::int8[], $3::int8[])"
+                         " t(grp, ms, seq) WHERE p.grp = t.grp AND p.entry_ms = t.ms"
+                         " AND p.entry_seq = t.seq",
+    [SQL_SET_PENDING] = "INSERT INTO @pending SELECT * FROM unnest($1::int8[], $2::int8[],"
+                        " $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[])"
+                        " ON CONFLICT (grp, entry_ms, entry_seq) DO UPDATE SET"
+                        " version = excluded.version, consumer = excluded.consumer,"
+                        " delivered = excluded.delivered, deliveries = excluded.deliveries",
+    [SQL_DROP_CHECKPOINTS] = "DELETE FROM @checkpoints c USING unnest($1::bytea[]) t(name)"
+                             " WHERE sha256(c.name) = sha256(t.name)",
+    [SQL_SET_CHECKPOINTS] = "INSERT INTO @checkpoints SELECT (SELECT coalesce(max(number), 0)"
+                            " FROM @checkpoints) + n, name, label, position, updated, timeline FROM"
+                            " unnest($1::bytea[], $2::text[], $3::int8[], $4::int8[], $5::text[])"
+                            " WITH ORDINALITY t(name, label, position, updated, timeline, n)"
+                            " ON CONFLICT (sha256(name)) DO UPDATE SET"
+                            " position = excluded.position, updated = excluded.updated,"
+                            " timeline = excluded.timeline",
+    [SQL_DROP_NAMED] = "DELETE FROM @named c USING unnest($1::int4[], $2::bytea[]) t(class, name)"
+                       " WHERE c.class = t.class AND sha256(c.name) = sha256(t.name)",
+    [SQL_SET_NAMED] = "INSERT INTO @named SELECT (SELECT coalesce(max(number), 0) FROM @named) + n,"
+                      " class, name, label, value, shown FROM unnest($1::int4[], $2::bytea[],"
+                      " $3::text[], $4::bytea[], $5::text[]) WITH ORDINALITY"
+                      " t(class, name, label, value, shown, n) ON CONFLICT (class, sha256(name))"
+                      " DO UPDATE SET value = excluded.value, shown = excluded.shown",
+
+    [SQL_RESERVED] = "SELECT " STREAM_COLUMNS " FROM @streams WHERE name >= '\\x40'"
+                     " AND name < '\\x41' AND is_string <> 2 ORDER BY name LIMIT $1::int8",
+    [SQL_NEXT_TRIMMED] = "SELECT number, purged, first_version FROM @streams"
+                         " WHERE purged < first_version AND number > $1::int4"
+                         " ORDER BY number LIMIT 1",
+    [SQL_PURGE_EVENTS] = "WITH d AS (DELETE FROM @events WHERE stream = $1::int4 AND version = ANY"
+                         " (ARRAY(SELECT version FROM @events WHERE stream = $1::int4"
+                         "  AND version >= $2::int8 AND version < $3::int8 ORDER BY version"
+                         "  LIMIT $4::int8)) RETURNING version)"
+                         " SELECT count(*), coalesce(max(version), 0) FROM d",
+    [SQL_SET_PURGED] = "UPDATE @streams SET purged = $2::int8 WHERE number = $1::int4",
+    [SQL_NEXT_DELETED] = "SELECT number, purged FROM @deleted_streams ORDER BY number LIMIT 1",
+    [SQL_SET_DELETED] = "UPDATE @deleted_streams SET purged = $2::int8 WHERE number = $1::int4",
+    [SQL_DROP_GROUPS_OF] = "WITH d AS (DELETE FROM @groups WHERE number = ANY (ARRAY(SELECT number"
+                           " FROM @groups WHERE stream = $1::int4 LIMIT 64)) RETURNING number)"
+                           " INSERT INTO @dropped_groups SELECT number FROM d"
+                           " ON CONFLICT DO NOTHING RETURNING 1",
+    [SQL_PURGE_HOLES] = "DELETE FROM @holes WHERE stream = $1::int4 AND first = ANY (ARRAY(SELECT"
+                        " first FROM @holes WHERE stream = $1::int4 LIMIT 1024)) RETURNING 1",
+    [SQL_PURGE_IDEMPOTENT] = "DELETE FROM @idempotent WHERE ctid = ANY (ARRAY(SELECT ctid FROM"
+                             " @idempotent WHERE stream = $1::int4 LIMIT 1024)) RETURNING 1",
+    [SQL_END_DELETED] = "DELETE FROM @deleted_streams WHERE number = $1::int4 RETURNING 1",
+    [SQL_NEXT_DROPPED] = "SELECT number FROM @dropped_groups ORDER BY number LIMIT 1",
+    [SQL_PURGE_PENDING] = "DELETE FROM @pending WHERE ctid = ANY (ARRAY(SELECT ctid FROM @pending"
+                          " WHERE grp = $1::int8 LIMIT 1024)) RETURNING 1",
+    [SQL_PURGE_CONSUMERS] = "DELETE FROM @consumers WHERE ctid = ANY (ARRAY(SELECT ctid FROM"
+                            " @consumers WHERE grp = $1::int8 LIMIT 1024)) RETURNING 1",
+    [SQL_END_DROPPED] = "DELETE FROM @dropped_groups WHERE number = $1::int8 RETURNING 1",
+    [SQL_ADD_REMOVED] = "UPDATE @store SET removed = removed + $1::int8",
+    [SQL_NEXT_MOVED] = "SELECT m.stream, m.next, s.name FROM @moved_streams m LEFT JOIN @streams s"
+                       " ON s.number = m.stream ORDER BY m.stream LIMIT 1",
+    [SQL_MOVE_BLOCKS] = "WITH e AS (SELECT version, sequence FROM @events WHERE stream = $1::int4"
+                        "  AND version >= $2::int8 ORDER BY version LIMIT $4::int8),"
+                        " a AS (INSERT INTO @category_blocks SELECT DISTINCT"
+                        "  " KEY_OF("(sequence >> 10)", "$3::int8") " FROM e ON CONFLICT DO NOTHING)"
+                        " SELECT count(*), coalesce(max(version), 0) FROM e",
+    [SQL_SET_MOVED] = "UPDATE @moved_streams SET next = $2::int8 WHERE stream = $1::int4",
+    [SQL_END_MOVED] = "DELETE FROM @moved_streams WHERE stream = $1::int4",
+    [SQL_PRUNE_COMMITS] = "DELETE FROM @commits WHERE last_frame = ANY (ARRAY(SELECT last_frame"
+                          " FROM @commits WHERE last_frame < $1::int8 ORDER BY last_frame"
+                          " LIMIT 10000)) RETURNING 1",
+    [SQL_PRUNE_PRODUCERS] =
+        "WITH l AS (SELECT coalesce(nullif(idempotent_max, 0), $3::int8) AS most,"
+        "  coalesce(nullif(idempotent_seconds, 0), $4::int8) AS seconds FROM @streams"
+        "  WHERE number = $1::int4),"
+        " r AS (SELECT i.ctid AS at, i.added < $2::int8 - l.seconds * 1000 AS old, l.most,"
+        "  row_number() OVER (PARTITION BY i.producer, i.added < $2::int8 - l.seconds * 1000 ORDER BY"
+        "  i.entry_ms # (1::int8 << 63) DESC, i.entry_seq # (1::int8 << 63) DESC) AS n"
+        "  FROM @idempotent i, l WHERE i.stream = $1::int4)"
+        " DELETE FROM @idempotent WHERE ctid = ANY (ARRAY(SELECT r.at FROM r WHERE r.n > r.most"
+        "  OR r.old))",
+    [SQL_NEXT_PRODUCERS] = "SELECT stream FROM @idempotent WHERE stream > $1::int4"
+                           " ORDER BY stream LIMIT 1",
+    [SQL_SIZE] = "SELECT pg_total_relation_size('@events'::regclass)",
+
+    [SQL_STATE] = "SELECT s.store_id, s.id_key, s.epoch, s.journal_open, s.left_as, s.run,"
+                  " c.last_frame, c.next_sequence, c.next_stream, c.next_group, c.stream_count,"
+                  " c.removed, c.flushes, c.renames, c.recorded, c.entry_ms, c.entry_seq"
+                  " FROM @store s, LATERAL (SELECT * FROM @commits ORDER BY last_frame DESC LIMIT 1) c",
+    [SQL_EVENTS_FORWARD] = EVENTS(OF_LOG, "sequence"),
+    [SQL_EVENTS_REVERSE] = EVENTS(OF_LOG, "sequence DESC"),
+    [SQL_STREAM_FORWARD] = EVENTS(OF_STREAM, "version"),
+    [SQL_STREAM_REVERSE] = EVENTS(OF_STREAM, "version DESC"),
+    [SQL_BY_CORRELATION_FORWARD] = BY_VALUE("uuid", "correlation = v.x", "ASC"),
+    [SQL_BY_CORRELATION_REVERSE] = BY_VALUE("uuid", "correlation = v.x", "DESC"),
+    [SQL_BY_CAUSATION_FORWARD] = BY_VALUE("uuid", "causation = v.x", "ASC"),
+    [SQL_BY_CAUSATION_REVERSE] = BY_VALUE("uuid", "causation = v.x", "DESC"),
+    [SQL_BY_AGGREGATE_FORWARD] = BY_VALUE("bytea", AGGREGATE_IS, "ASC"),
+    [SQL_BY_AGGREGATE_REVERSE] = BY_VALUE("bytea", AGGREGATE_IS, "DESC"),
+    [SQL_TYPE_BLOCKS_FORWARD] = TYPE_BLOCKS("ASC"),
+    [SQL_TYPE_BLOCKS_REVERSE] = TYPE_BLOCKS("DESC"),
+    [SQL_CATEGORY_BLOCKS_FORWARD] = CATEGORY_BLOCKS("ASC"),
+    [SQL_CATEGORY_BLOCKS_REVERSE] = CATEGORY_BLOCKS("DESC"),
+    /* What no block tells: streams on their way to another category, and those of these names,
+     * which have no '-'. */
+    [SQL_UNBLOCKED_NAMES] = "SELECT EXISTS (SELECT 1 FROM @moved_streams) OR EXISTS (SELECT 1 FROM"
+                            " @streams WHERE name = ANY ($1::bytea[]))",
+    [SQL_TYPES_FROM] = "SELECT number, name FROM @types WHERE number > $1::int4 ORDER BY number",
+    [SQL_LAST_EVENT] = "SELECT sequence, entry_ms, entry_seq, recorded FROM @events"
+                       " WHERE sequence BETWEEN $1::int8 AND $2::int8 ORDER BY sequence DESC LIMIT 1",
+    [SQL_LAST_OF_STREAM] = "SELECT version, entry_ms, entry_seq, recorded FROM @events"
+                           " WHERE version BETWEEN $1::int8 AND $2::int8 AND stream = $3::int4"
+                           " ORDER BY version DESC LIMIT 1",
+    [SQL_STREAM_BY_NAME] =
+        "SELECT s.number, s.created, s.is_string, s.first_version, s.next_version,"
+        " s.entries_added, s.last_ms, s.last_seq, s.deleted_ms, s.deleted_seq, s.expires,"
+        " s.idempotent_seconds, s.idempotent_max, l.version, l.entry_ms, l.entry_seq, l.recorded,"
+        " (SELECT h.last FROM @holes h WHERE h.stream = s.number ORDER BY h.first DESC LIMIT 1),"
+        " EXISTS (SELECT 1 FROM @groups g WHERE g.stream = s.number),"
+        " EXISTS (SELECT 1 FROM @idempotent i WHERE i.stream = s.number)"
+        " FROM @streams s LEFT JOIN LATERAL (SELECT e.version, e.entry_ms, e.entry_seq, e.recorded"
+        "  FROM @events e WHERE e.stream = s.number AND e.version >= s.first_version"
+        "  ORDER BY e.version DESC LIMIT 1) l ON true WHERE s.name = $1::bytea",
+    [SQL_STREAM_EXTENT] = "SELECT s.first_version, " STREAM_NEXT
+                          " FROM @streams s WHERE s.number = $1::int4",
+    [SQL_HOLES] = "SELECT first, last FROM @holes WHERE stream = $1::int4 ORDER BY first",
+    [SQL_VALUE] = "SELECT value FROM @strings WHERE stream = $1::int4",
+    [SQL_GROUPS] = "SELECT number, name, created, last_ms, last_seq, entries_read FROM @groups"
+                   " WHERE stream = $1::int4 ORDER BY number",
+    [SQL_CONSUMERS] = "SELECT c.grp, c.number, c.name, c.seen, c.active FROM @groups g"
+                      " JOIN @consumers c ON c.grp = g.number WHERE g.stream = $1::int4"
+                      " ORDER BY c.grp, c.number",
+    [SQL_PENDING] = "SELECT p.grp, p.entry_ms, p.entry_seq, p.version, p.consumer, p.delivered,"
+                    " p.deliveries FROM @groups g JOIN @pending p ON p.grp = g.number"
+                    " WHERE g.stream = $1::int4 ORDER BY p.grp,"
+                    " p.entry_ms # (1::int8 << 63), p.entry_seq # (1::int8 << 63)",
+    [SQL_IDEMPOTENT] = "SELECT producer, id, entry_ms, entry_seq, added FROM @idempotent"
+                       " WHERE stream = $1::int4 ORDER BY entry_ms # (1::int8 << 63),"
+                       " entry_seq # (1::int8 << 63)",
+    [SQL_ID] = "SELECT " EVENT_ROW " FROM @events e" EVENT_JOINS " WHERE e.event_id = $1::uuid AND"
+               " e.sequence = coalesce((SELECT i.sequence FROM @events i WHERE i.event_id = $1::uuid"
+               "  AND i.content_hash IS NOT NULL ORDER BY i.sequence DESC LIMIT 1), $2::int8)",
+    [SQL_IDS_FROM] = "SELECT event_id FROM @events WHERE content_hash IS NOT NULL"
+                     " AND event_id >= $1::uuid ORDER BY event_id LIMIT $2::int8",
+    [SQL_STREAMS_FROM] = "SELECT " STREAM_COLUMNS " FROM @streams WHERE number >= $1::int8"
+                         " ORDER BY number LIMIT $2::int8",
+    [SQL_EXPIRING] = "SELECT " STREAM_COLUMNS " FROM @streams WHERE expires <= $1::int8"
+                     " ORDER BY expires, number LIMIT $2::int8",
+    [SQL_NEXT_DEADLINE] = "SELECT min(expires) FROM @streams WHERE expires > $1::int8",
+    [SQL_CHECKPOINT] = "SELECT position, updated, timeline FROM @checkpoints"
+                       " WHERE sha256(name) = sha256($1::bytea)",
+    [SQL_CHECKPOINTS_FROM] = "SELECT number, name, position, updated, timeline FROM @checkpoints"
+                             " WHERE number >= $1::int8 ORDER BY number LIMIT $2::int8",
+    [SQL_NAMED] = "SELECT value FROM @named WHERE sha256(name) = sha256($1::bytea)"
+                  " AND class = $2::int4",
+    [SQL_NAMED_FROM] = "SELECT number, name, value FROM @named WHERE number >= $1::int8"
+                       " AND class = $3::int4 ORDER BY number LIMIT $2::int8",
+};

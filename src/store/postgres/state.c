@@ -1,0 +1,212 @@
+/* Where the store stands, and what its writer says of itself. */
+#include "base/alloc.h"
+#include "store/postgres/internal.h"
+
+static const char *const left_words[] = {
+    [LEFT_CLOSED] = "closed",   [LEFT_BACKUP] = "backup",   [LEFT_UNSURE] = "unsure",
+    [LEFT_BACKEND] = "backend", [LEFT_JOURNAL] = "journal", [LEFT_INTERVAL] = "interval",
+};
+
+static enum store_left left_of(struct str word) {
+    for (size_t i = 0; i < ARRAY_LEN(left_words); i++)
+        if (str_eq(word, str_c(left_words[i]))) return (enum store_left)i;
+    return LEFT_UNSURE; /* a word that nobody knows */
+}
+
+void postgres_state_of_row(const PGresult *r, struct postgres_state *out) {
+    const struct uuid *id = row_uuid(r, 0, STATE_STORE_ID);
+    if (id != NULL) out->s.store_id = *id;
+    out->s.id_key = row_u64(r, 0, STATE_ID_KEY);
+    out->s.epoch = row_u64(r, 0, STATE_EPOCH);
+    out->s.journal_open = row_bool(r, 0, STATE_JOURNAL_OPEN);
+    out->s.left = left_of(row_str(r, 0, STATE_LEFT));
+    out->s.run = (uint32_t)row_u64(r, 0, STATE_RUN);
+    out->s.applied = row_u64(r, 0, STATE_APPLIED);
+    out->s.next_sequence = row_u64(r, 0, STATE_NEXT_SEQUENCE);
+    out->s.next_stream = row_u64(r, 0, STATE_NEXT_STREAM);
+    out->s.next_group = row_u64(r, 0, STATE_NEXT_GROUP);
+    out->s.stream_count = row_u64(r, 0, STATE_STREAM_COUNT);
+    out->removed = row_u64(r, 0, STATE_REMOVED);
+    out->flushes = row_u64(r, 0, STATE_FLUSHES);
+    out->renames = row_u64(r, 0, STATE_RENAMES);
+    out->s.recorded = row_u64(r, 0, STATE_RECORDED);
+    out->s.entry_ms = row_u64(r, 0, STATE_ENTRY_MS);
+    out->s.entry_seq = row_u64(r, 0, STATE_ENTRY_SEQ);
+}
+
+int postgres_read_state(struct backend_conn *c, struct postgres_state *out, struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_run(c, SQL_STATE, NULL, &r, err);
+    if (rc != 0) return rc;
+    if (PQntuples(r) != 1)
+        return err_set(err, ERR_CORRUPT, "%s: table store or commits is empty", c->place->shown);
+    memset(out, 0, sizeof *out);
+    postgres_state_of_row(r, out);
+    return 0;
+}
+
+/* --- whether it is still ours ------------------------------------------------------------- */
+
+int postgres_replaced(struct backend_conn *c, struct err *err) {
+    struct postgres_state now;
+    const struct store_state *before = &c->w->state.s;
+    int rc = postgres_read_state(c, &now, err);
+    if (rc != 0) return rc;
+    if (now.s.epoch != before->epoch)
+        return err_set(err, ERR_REFUSED,
+                       "%s: another server has taken over (epoch %llu, ours %llu)", c->place->shown,
+                       (unsigned long long)now.s.epoch, (unsigned long long)before->epoch);
+    return err_set(
+        err, ERR_REFUSED, "%s: the store is not as this server left it (frame %llu, ours %llu)",
+        c->place->shown, (unsigned long long)now.s.applied, (unsigned long long)before->applied);
+}
+
+static int reconnect(struct backend_conn *c, struct err *err) {
+    if (c->pg != NULL) return 0;
+    int rc = postgres_connect(c, err);
+    if (rc == 0) rc = postgres_lock(c, err);
+    if (rc == 0) rc = postgres_prepare(c, err);
+    if (rc != 0) postgres_disconnect(c);
+    return rc;
+}
+
+int postgres_refresh(struct backend_conn *c, struct err *err) {
+    assert(c->w != NULL);
+    struct postgres_state now;
+    bool fresh = c->pg == NULL;
+    int rc = reconnect(c, err);
+    if (rc != 0 || (!c->w->stale && !fresh)) return rc;
+    if ((rc = postgres_read_state(c, &now, err)) != 0) return rc;
+    /* The transaction that failed may have been committed. */
+    const struct store_state *before = &c->w->state.s;
+    if (now.s.epoch != before->epoch || now.s.applied < before->applied ||
+        !uuid_eq(&now.s.store_id, &before->store_id))
+        return postgres_replaced(c, err);
+    c->w->state = now;
+    c->w->stale = false;
+    return 0;
+}
+
+void postgres_param_ours(struct backend_conn *c, struct params *p) {
+    const struct store_state *s = &c->w->state.s;
+    param_u64(p, s->epoch);
+    param_uuid(p, &s->store_id);
+    param_u64(p, s->applied);
+}
+
+int postgres_run_ours(struct backend_conn *c, enum sql id, const struct params *p,
+                      struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_run(c, id, p, &r, err);
+    if (rc != 0) return rc;
+    return PQntuples(r) == 1 ? 0 : postgres_replaced(c, err);
+}
+
+int postgres_begin(struct backend_conn *c, struct err *err) {
+    struct params p = {0};
+    postgres_param_ours(c, &p);
+    int rc = postgres_queue(c, SQL_BEGIN, NULL, err);
+    return rc == 0 ? postgres_queue(c, SQL_FENCE, &p, err) : rc;
+}
+
+/* --- the backend's functions ---------------------------------------------------------------- */
+
+int postgres_load_state(struct backend_conn *c, struct store_state *out, struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_refresh(c, err);
+    if (rc == 0) rc = postgres_run(c, SQL_COUNTS, NULL, &r, err);
+    if (rc != 0) return rc;
+    *out = c->w->state.s;
+    out->next_deadline = row_u64(r, 0, 0);
+    out->expiring_count = row_u64(r, 0, 1);
+    out->virtual_groups = row_u64(r, 0, 2);
+    return 0;
+}
+
+int postgres_load_timelines(struct backend_conn *c, struct timelines *out, struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_refresh(c, err);
+    if (rc == 0) rc = postgres_run(c, SQL_TIMELINES, NULL, &r, err);
+    if (rc != 0) return rc;
+    for (int i = 0; i < PQntuples(r); i++) {
+        struct str id = row_str(r, i, 0);
+        struct timeline_record t = {
+            .began = row_u64(r, i, 1),
+            .created = row_u64(r, i, 2),
+            .reason = timeline_reason_of(row_str(r, i, 3)),
+        };
+        if (!timeline_parse(id, &t.id))
+            return err_set(err, ERR_CORRUPT, "%s: timelines: '%.*s' is no id", c->place->shown,
+                           (int)MIN(id.len, (size_t)64), id.ptr);
+        timelines_add(out, &t);
+    }
+    if (out->count == 0)
+        return err_set(err, ERR_CORRUPT, "%s: table timelines is empty", c->place->shown);
+    return 0;
+}
+
+int postgres_set_left(struct backend_conn *c, enum store_left left, struct err *err) {
+    struct params p = {0};
+    int rc = postgres_refresh(c, err);
+    if (rc != 0) return rc;
+    postgres_param_ours(c, &p);
+    param_bool(&p, left_with_journal(left));
+    param_str(&p, str_c(left_words[left]));
+    if ((rc = postgres_run_ours(c, SQL_SET_LEFT, &p, err)) != 0) return rc;
+    c->w->state.s.journal_open = left_with_journal(left);
+    c->w->state.s.left = left;
+    return 0;
+}
+
+int postgres_set_run(struct backend_conn *c, uint32_t run, struct err *err) {
+    struct params p = {0};
+    int rc = postgres_refresh(c, err);
+    if (rc != 0) return rc;
+    postgres_param_ours(c, &p);
+    param_u64(&p, run);
+    if ((rc = postgres_run_ours(c, SQL_SET_RUN, &p, err)) == 0) c->w->state.s.run = run;
+    return rc;
+}
+
+int postgres_adopt(struct backend_conn *c, const struct uuid *store_id, uint64_t id_key,
+                   struct err *err) {
+    struct params p = {0}, timeline = {0};
+    char id[TIMELINE_TEXT_LEN + 1];
+    assert(c->w->state.s.applied == 0);
+    int rc = postgres_refresh(c, err);
+    if (rc != 0) return rc;
+    timeline_format(timeline_of_store(store_id), id);
+    postgres_param_ours(c, &p);
+    param_uuid(&p, store_id);
+    param_u64(&p, id_key);
+    param_str(&timeline, str_c(id));
+    rc = postgres_queue(c, SQL_BEGIN, NULL, err);
+    if (rc == 0) rc = postgres_queue(c, SQL_ADOPT, &p, err);
+    if (rc == 0) rc = postgres_queue(c, SQL_ADOPT_TIMELINE, &timeline, err);
+    if (rc == 0) rc = postgres_sync(c, NULL, err);
+    if (rc == 0 && PQntuples(c->results[1]) != 1) rc = postgres_replaced(c, err);
+    if (rc == 0) rc = postgres_exec(c, "COMMIT", NULL, err);
+    if (rc != 0) {
+        postgres_rollback(c);
+        return rc;
+    }
+    c->w->state.s.store_id = *store_id;
+    c->w->state.s.id_key = id_key;
+    return 0;
+}
+
+int postgres_probe(struct backend_conn *c, struct err *err) {
+    struct params p = {0};
+    int rc = postgres_refresh(c, err);
+    if (rc != 0) return rc;
+    postgres_param_ours(c, &p);
+    return postgres_run_ours(c, SQL_TOUCH, &p, err);
+}
+
+/* There is nothing to look at between two statements: each says itself when the store is another.
+ */
+int postgres_check(struct backend_conn *c, struct err *err) {
+    UNUSED(c);
+    UNUSED(err);
+    return 0;
+}

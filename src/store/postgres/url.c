@@ -1,0 +1,137 @@
+/* Where the store is: postgres://user@host/db?schema=cairn. All of it is libpq's, but for `schema`,
+ * which is cut out. */
+#include "base/alloc.h"
+#include "store/postgres/internal.h"
+
+#define SCHEMA_DEFAULT "cairn"
+#define SCHEMA_MAX     63 /* PostgreSQL cuts longer names */
+
+static int hex(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/* With %XX undone; NULL: it is no such text. */
+static char *decoded(struct str s) {
+    char *out = xmalloc(s.len + 1), *at = out;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '%') {
+            if (i + 2 >= s.len || hex(s.ptr[i + 1]) < 0 || hex(s.ptr[i + 2]) < 0) {
+                free(out);
+                return NULL;
+            }
+            c = (char)(hex(s.ptr[i + 1]) << 4 | hex(s.ptr[i + 2]));
+            i += 2;
+        }
+        *at++ = c;
+    }
+    *at = '\0';
+    if (memchr(out, '\0', (size_t)(at - out)) == NULL) return out;
+    free(out);
+    return NULL;
+}
+
+/* The value of a parameter behind '?', as it stands; ptr NULL: it is not there. *before: what
+ * stands in front of it. */
+static struct str find(const char *query, const char *name, size_t *before) {
+    size_t n = strlen(name);
+    for (const char *at = query; at != NULL && *at != '\0'; at = strchr(at, '&')) {
+        at++;
+        if (strncmp(at, name, n) != 0 || at[n] != '=') continue;
+        *before = (size_t)(at - query);
+        const char *value = at + n + 1, *end = strchr(value, '&');
+        return str_of(value, end != NULL ? (size_t)(end - value) : strlen(value));
+    }
+    return (struct str){0};
+}
+
+/* The URI without what is ours. */
+static char *cut_out(const char *path, const char *query, size_t before, struct str schema) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_put_str(&b, STR("postgres:"));
+    if (schema.ptr == NULL) {
+        buf_put(&b, path, strlen(path) + 1);
+        return b.data;
+    }
+    const char *rest = schema.ptr + schema.len;
+    buf_put(&b, path, (size_t)(query - path) + before - 1); /* not its '?' or '&' */
+    if (*rest == '&') {
+        buf_put(&b, before == 1 ? "?" : "&", 1);
+        rest++;
+    }
+    buf_put(&b, rest, strlen(rest) + 1);
+    return b.data;
+}
+
+/* "a""b". : an identifier, whatever bytes it has, and a dot. */
+static char *quoted(const char *schema) {
+    struct buf b;
+    buf_init(&b, 0);
+    buf_put(&b, "\"", 1);
+    for (const char *at = schema; *at != '\0'; at++) {
+        if (*at == '"') buf_put(&b, "\"", 1);
+        buf_put(&b, at, 1);
+    }
+    buf_put(&b, "\".", 3);
+    return b.data;
+}
+
+int postgres_place_parse(struct postgres_place *out, const char *path, struct err *err) {
+    *out = (struct postgres_place){0};
+    if (strncmp(path, "//", 2) != 0)
+        return err_set(err, ERR_REFUSED,
+                       "postgres: needs a URI: postgres://USER@HOST/DATABASE?schema=NAME");
+    const char *query = strchr(path, '?');
+    size_t before = 0;
+    struct str given = find(query, "schema", &before);
+    char *schema = given.ptr != NULL ? decoded(given) : xstrdup(SCHEMA_DEFAULT);
+    bool good = schema != NULL && schema[0] != '\0' && strlen(schema) <= SCHEMA_MAX &&
+                postgres_is_text(str_c(schema));
+    if (!good || strcmp(schema, "public") == 0 || strncmp(schema, "pg_", 3) == 0) {
+        int rc = err_set(err, ERR_REFUSED,
+                         "postgres: the schema '%s' cannot be the store's: it needs one of its "
+                         "own, with a name of 1 to %d bytes, not public and not pg_...",
+                         schema != NULL ? schema : "", SCHEMA_MAX);
+        free(schema);
+        return rc;
+    }
+    out->schema = schema;
+    out->prefix = quoted(schema);
+    out->uri = cut_out(path, query, before, given);
+    size_t size = strlen(path) + 32;
+    char *whole = xmalloc(size);
+    out->shown = xmalloc(size);
+    snprintf(whole, size, "postgres:%s", path);
+    backend_show(whole, out->shown, size);
+    free(whole);
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(out->uri, &why);
+    int rc = 0;
+    if (options == NULL) {
+        size_t len = why != NULL ? strcspn(why, "\n") : 0;
+        rc = err_set(err, ERR_REFUSED, "%s: %.*s", out->shown, (int)len, why != NULL ? why : "");
+        postgres_place_free(out);
+    }
+    PQconninfoFree(options);
+    PQfreemem(why);
+    return rc;
+}
+
+void postgres_place_free(struct postgres_place *p) {
+    free(p->uri);
+    free(p->shown);
+    free(p->schema);
+    free(p->prefix);
+    *p = (struct postgres_place){0};
+}
+
+int postgres_check_path(const char *path, struct err *err) {
+    struct postgres_place place;
+    int rc = postgres_place_parse(&place, path, err);
+    if (rc == 0) postgres_place_free(&place);
+    return rc;
+}

@@ -1,0 +1,338 @@
+/* The backend on PostgreSQL, where it is not as the others: the fence, sessions that are lost, what
+ * a role or a schema can be called and set to, what SQL shows. */
+#ifdef WITHOUT_POSTGRES
+#include "unit.h"
+#else
+#include "backend_world.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+
+static PGresult *admin(const char *sql) {
+    static PGconn *pg;
+    const char *uri = getenv("CAIRN_TEST_POSTGRES");
+    char text[512];
+    if (pg == NULL) {
+        CHECK(uri != NULL && strstr(uri, "://cairn@") != NULL);
+        snprintf(text, sizeof text, "postgres://admin@%s", strchr(uri, '@') + 1);
+        pg = PQconnectdb(text);
+    }
+    PGresult *r = PQexec(pg, sql);
+    if (PQresultStatus(r) != PGRES_COMMAND_OK && PQresultStatus(r) != PGRES_TUPLES_OK) {
+        fprintf(stderr, "  %s: %s\n", sql, PQerrorMessage(pg));
+        exit(1);
+    }
+    return r;
+}
+
+static void run(const char *sql) {
+    PQclear(admin(sql));
+}
+
+static const char *schema(void) {
+    return strstr(postgres_path(), "&schema=") + 8;
+}
+
+/* One value; %s is the schema. */
+static const char *ask(const char *format) {
+    static char out[256];
+    char sql[512];
+    const char *at = strstr(format, "%s");
+    snprintf(sql, sizeof sql, "%.*s%s%s", (int)(at - format), format, schema(), at + 2);
+    PGresult *r = admin(sql);
+    CHECK_INT(PQntuples(r), 1);
+    snprintf(out, sizeof out, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return out;
+}
+
+/* Ends the session of whoever writes to the store. */
+static void end_writer(void) {
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "SELECT count(pg_terminate_backend(pid)) FROM pg_locks, (SELECT"
+             " hashtextextended('cairn %s', 0) AS key) k WHERE locktype = 'advisory'"
+             " AND objid::int8 = key & 4294967295 AND classid::int8 = (key >> 32) & 4294967295",
+             schema());
+    run(sql);
+}
+
+TEST(an_old_writer_with_a_whole_transaction_leaves_no_row) {
+    struct world x;
+    struct backend_conn *other = NULL;
+    world_open(&x, &backend_postgres, postgres_path());
+    world_append(&x, "s-1", "t", "before");
+    world_apply(&x);
+    postgres_ignores_lock = true;
+    WORLD_OK(&x, x.b->open_writer(&other, x.path, &err));
+    struct err err;
+    world_append(&x, "s-1", "t", "of the old writer");
+    CHECK_INT(world_try_apply(&x, &err), ERR_REFUSED);
+    CHECK(strstr(err.text, "another server has taken over") != NULL);
+    CHECK_INT(world_try_apply(&x, &err), ERR_REFUSED);
+    CHECK_INT(x.b->set_left(x.w, LEFT_CLOSED, &err), ERR_REFUSED);
+    CHECK_INT(x.b->probe(x.w, &err), ERR_REFUSED);
+    CHECK(strcmp(ask("SELECT count(*) FROM %s.events"), "1") == 0);
+    CHECK(strcmp(ask("SELECT max(last_frame) FROM %s.commits"), "1") == 0);
+    x.b->close(other);
+    world_applied(&x);
+    world_close(&x);
+}
+
+TEST(a_second_server_is_refused) {
+    struct world x;
+    struct backend_conn *other = NULL;
+    struct err err;
+    world_open(&x, &backend_postgres, postgres_path());
+    CHECK_INT(x.b->open_writer(&other, x.path, &err), ERR_REFUSED);
+    CHECK(strstr(err.text, "in use by another server") != NULL);
+    world_append(&x, "s-1", "t", "");
+    world_apply(&x); /* the first one has noticed nothing */
+    world_close(&x);
+}
+
+/* As the applier does. */
+static void apply_patiently(struct world *x) {
+    struct err err;
+    int rc, tries = 0;
+    while ((rc = world_try_apply(x, &err)) != 0) {
+        if (rc != ERR_BUSY && rc != ERR_UNKNOWN) world_fail(x, rc, "apply", &err);
+        if (++tries > 1000) world_fail(x, rc, "apply", &err);
+        usleep(10000);
+    }
+    world_applied(x);
+}
+
+TEST(a_session_that_ends_loses_nothing_and_doubles_nothing) {
+    struct world x;
+    world_open(&x, &backend_postgres, postgres_path());
+    for (int i = 0; i < 20; i++) {
+        for (int k = 0; k < 30; k++) world_append(&x, k % 2 ? "a-1" : "b-1", "t", "payload");
+        if (draw(2)) end_writer();
+        apply_patiently(&x);
+        bool more;
+        struct err err;
+        if (draw(2)) end_writer();
+        (void)x.b->maintain(x.w, true, &more, &err);
+    }
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 600);
+    CHECK(strcmp(ask("SELECT count(*) FROM %s.cairn_events"), "600") == 0);
+    world_close(&x);
+}
+
+/* Sessions that end while the statements and the COMMIT are on their way. */
+static void *end_often(void *arg) {
+    _Atomic bool *over = arg;
+    PGconn *pg;
+    char text[512], sql[512];
+    snprintf(text, sizeof text, "postgres://admin@%s",
+             strchr(getenv("CAIRN_TEST_POSTGRES"), '@') + 1);
+    pg = PQconnectdb(text);
+    snprintf(sql, sizeof sql,
+             "SELECT count(pg_terminate_backend(pid)) FROM pg_locks, (SELECT"
+             " hashtextextended('cairn %s', 0) AS key) k WHERE locktype = 'advisory'"
+             " AND objid::int8 = key & 4294967295 AND classid::int8 = (key >> 32) & 4294967295",
+             schema());
+    for (int i = 0; i < 40; i++) { /* a new session takes some 20 ms */
+        PQclear(PQexec(pg, sql));
+        usleep((useconds_t)draw(200000));
+    }
+    PQfinish(pg);
+    atomic_store(over, true);
+    return NULL;
+}
+
+TEST(a_session_that_ends_within_a_commit_loses_nothing_and_doubles_nothing) {
+    struct world x;
+    _Atomic bool over = false;
+    int frames = 0;
+    pthread_t thread;
+    world_open(&x, &backend_postgres, postgres_path());
+    pthread_create(&thread, NULL, end_often, &over);
+    for (; !atomic_load(&over); frames++) {
+        world_append(&x, frames % 2 ? "a-1" : "b-1", "t", "payload");
+        apply_patiently(&x);
+    }
+    pthread_join(thread, NULL);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), frames);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.cairn_events")), frames);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.commits")), frames + 1);
+    world_close(&x);
+}
+
+TEST(a_role_that_is_set_to_fight_us_does_not_matter) {
+    static const char *const settings[] = {
+        "synchronous_commit = off",
+        "lock_timeout = 1",
+        "default_transaction_read_only = on",
+        "default_transaction_isolation = 'serializable'",
+        "default_transaction_deferrable = on",
+        "search_path = nowhere",
+        "client_encoding = 'LATIN1'",
+        "standard_conforming_strings = off",
+        "TimeZone = 'Asia/Tokyo'",
+        "client_min_messages = 'error'",
+        "idle_session_timeout = 100",
+        "idle_in_transaction_session_timeout = 100",
+        "enable_indexscan = off",
+        "enable_nestloop = off",
+        "jit_above_cost = 0",
+        "work_mem = '64kB'",
+        "bytea_output = 'escape'",
+        "extra_float_digits = 0",
+        "DateStyle = 'German'",
+    };
+    char sql[256], path[600];
+    const char *name = schema();
+    snprintf(sql, sizeof sql, "CREATE ROLE fights_%s LOGIN", name);
+    run(sql);
+    snprintf(sql, sizeof sql, "GRANT CREATE ON DATABASE cairn TO fights_%s", name);
+    run(sql);
+    for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+        snprintf(sql, sizeof sql, "ALTER ROLE fights_%s SET %s", name, settings[i]);
+        run(sql);
+    }
+    struct world x;
+    snprintf(path, sizeof path, "//fights_%s@%s", name, strchr(postgres_path(), '@') + 1);
+    world_open(&x, &backend_postgres, path);
+    for (int i = 0; i < 50; i++) world_append(&x, "\xc3\xa4-1", "\xff", "caf\xc3\xa9");
+    world_apply(&x);
+    usleep(300000); /* longer than the sessions were to live */
+    world_append(&x, "\xc3\xa4-1", "t", "");
+    world_apply(&x);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 51);
+    world_close(&x);
+}
+
+TEST(a_schema_may_be_called_anything_but_public) {
+    struct world x;
+    struct err err;
+    char path[600];
+    size_t len = (size_t)(schema() - postgres_path());
+    snprintf(path, sizeof path, "%.*sa%%22b%%3B--%s", (int)len, postgres_path(), schema());
+    world_open(&x, &backend_postgres, path);
+    world_append(&x, "s-1", "t", "payload");
+    world_apply(&x);
+    world_disconnect(&x);
+    world_connect(&x);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 1);
+    world_close(&x);
+    static const char *const bad[] = {
+        "//h/db?schema=public", "//h/db?schema=", "//h/db?schema=pg_x",  "//h/db?schema=%zz",
+        "//h/db?schema=%00",    "/h/db",          "//h/db?nothing=known"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        CHECK_INT(backend_postgres.check_path(bad[i], &err), ERR_REFUSED);
+    CHECK_INT(backend_postgres.check_path("//h/db?schema=a&sslmode=require", &err), 0);
+    CHECK_INT(backend_postgres.check_path("//h/db?sslmode=require&schema=a&port=1", &err), 0);
+    CHECK_INT(backend_postgres.check_path("//h/db", &err), 0);
+}
+
+TEST(a_role_without_the_right_is_told_what_an_administrator_has_to_run) {
+    struct backend_conn *w = NULL;
+    struct err err;
+    char sql[256], path[600];
+    snprintf(sql, sizeof sql, "CREATE ROLE poor_%s LOGIN", schema());
+    run(sql);
+    snprintf(path, sizeof path, "//poor_%s@%s", schema(), strchr(postgres_path(), '@') + 1);
+    CHECK_INT(backend_postgres.open_writer(&w, path, &err), ERR_REFUSED);
+    CHECK(strstr(err.text, "CREATE SCHEMA") != NULL);
+    /* With the schema it has all that it needs. */
+    snprintf(sql, sizeof sql, "CREATE SCHEMA %s AUTHORIZATION poor_%s", schema(), schema());
+    run(sql);
+    struct world x;
+    world_open(&x, &backend_postgres, path);
+    world_append(&x, "s-1", "t", "payload");
+    batch_add(x.open, RECORD_FLUSH, NULL, 0);
+    world_frame(&x);
+    world_apply(&x);
+    world_forget(&x);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 0);
+    world_close(&x);
+}
+
+/* Bytes that are near to what text and JSON can be. */
+static struct str near_json(char *out, size_t size) {
+    static const char *const pieces[] = {"{",
+                                         "}",
+                                         "[",
+                                         "]",
+                                         ":",
+                                         ",",
+                                         "\"a\"",
+                                         "\"\\u0000\"",
+                                         "\"\\ud83d\\ude00\"",
+                                         "\"\\udcff\"",
+                                         "\"\\ud83d\"",
+                                         "1",
+                                         "-0",
+                                         "1e400",
+                                         "1e-9999",
+                                         "01",
+                                         "1.",
+                                         "true",
+                                         "null",
+                                         "nul",
+                                         " ",
+                                         "\"\xc3\xa9\"",
+                                         "\"\xff\"",
+                                         "\"\t\"",
+                                         "\"\\x\"",
+                                         "1e999",
+                                         "{\"a\":[1,{\"b\":null}]}",
+                                         "[1,2]"};
+    size_t n = 0, count = 1 + draw(4);
+    for (size_t i = 0; i < count; i++) {
+        const char *piece = pieces[draw(ARRAY_LEN(pieces))];
+        size_t len = strlen(piece);
+        if (n + len > size) break;
+        memcpy(out + n, piece, len);
+        n += len;
+    }
+    if (draw(20) == 0 && n < size) out[n++] = '\0';
+    return str_of(out, n);
+}
+
+TEST(no_view_ever_fails) {
+    static const char *const views[] = {"events", "streams", "strings",     "groups",   "pending",
+                                        "status", "views",   "checkpoints", "timelines"};
+    struct world x;
+    char payload[256], metadata[256], aggregate[64], name[64];
+    world_open(&x, &backend_postgres, postgres_path());
+    for (int i = 0; i < 10000; i++) {
+        struct event_fields f = {.payload = near_json(payload, sizeof payload),
+                                 .metadata = near_json(metadata, sizeof metadata),
+                                 .aggregate = near_json(aggregate, sizeof aggregate),
+                                 .type = STR("\xfe\xff")};
+        if (i % 50 == 0) f.timestamp = f.entry_ms = f.entry_seq = UINT64_MAX - (uint64_t)i;
+        snprintf(name, sizeof name, "\xff\xfe-%d", i % 7);
+        world_add(&x, i % 2 ? name : "plain", f);
+        world_frame(&x);
+        if (i % 1000 == 999) world_apply(&x);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        char sql[256];
+        snprintf(sql, sizeof sql, "SELECT * FROM %s.cairn_%s", schema(), views[i]);
+        run(sql);
+    }
+    CHECK(strcmp(ask("SELECT count(*) FROM %s.cairn_events WHERE stream = 'plain'"), "5000") == 0);
+    CHECK(atoi(ask("SELECT count(json) FROM %s.cairn_events")) > 500);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 10000);
+    world_close(&x);
+}
+
+TEST(a_password_is_shown_to_nobody) {
+    char out[128];
+    static const char *const pairs[][2] = {
+        {"postgres://u:secret@h/db", "postgres://u:***@h/db"},
+        {"postgres://u@h/db?password=secret&schema=a", "postgres://u@h/db?password=***&schema=a"},
+        {"postgres://u:s@h:5432/db?password=t", "postgres://u:***@h:5432/db?password=***"},
+        {"postgres://h/db?x=a:b@c", "postgres://h/db?x=a:b@c"},
+        {"sqlite:./a.db", "sqlite:./a.db"},
+        {"memory:", "memory:"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        backend_show(pairs[i][0], out, sizeof out);
+        CHECK(strcmp(out, pairs[i][1]) == 0);
+    }
+}
+#endif
