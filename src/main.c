@@ -55,7 +55,9 @@ int main(int argc, char **argv) {
         return 1;
     }
     if (srv.config.apply_only) return apply_only(&srv);
-    log_notice("cairn-server %s starts: store %s", CAIRN_VERSION, srv.config.store);
+    char shown[512];
+    config_show_store(&srv.config, shown, sizeof shown);
+    log_notice("cairn-server %s starts: store %s", CAIRN_VERSION, shown);
     reserve_start();
     if (server_start(&srv, &err) != 0) {
         log_warning("cannot start: %s", err.text);

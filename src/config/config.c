@@ -5,6 +5,7 @@
 #include "config/internal.h"
 
 #include "base/alloc.h"
+#include "store/backend.h"
 #include "store/store.h"
 
 const struct option *option_find(struct str name) {
@@ -174,6 +175,7 @@ void option_assign(const struct option *o, struct config *c, struct option_value
         break;
     case OPTION_DURABILITY:
         c->durability = v->number;
+        c->durability_given = true;
         if (v->number == DURABILITY_INTERVAL) c->durability_interval_ms = v->interval_ms;
         break;
     case OPTION_INT:
@@ -227,6 +229,7 @@ void config_defaults(struct config *c) {
         assert(status == OK); /* a row with a default out of its range */
         option_assign(o, c, &v);
     }
+    c->durability_given = false;
 }
 
 void config_free(struct config *c) {
@@ -355,6 +358,17 @@ void config_restore(struct config *c, struct config *saved) {
     free(saved);
 }
 
+void config_show_store(const struct config *c, char *out, size_t size) {
+    backend_show(c->store, out, size);
+}
+
+/* A password in it is nobody's who may only ask. */
+static void put_store(const struct config *c, struct buf *out) {
+    size_t size = strlen(c->store) + 8;
+    backend_show(c->store, buf_reserve(out, size), size);
+    out->len += strlen(out->data + out->len);
+}
+
 void config_get(const struct config *c, struct str pattern,
                 void (*each)(const char *name, const char *value, void *arg), void *arg) {
     struct buf value;
@@ -362,7 +376,10 @@ void config_get(const struct config *c, struct str pattern,
     OPTION_EACH(o) {
         if (o->flags & OPTION_SWITCH || !str_match_glob(pattern, str_c(o->name), true)) continue;
         buf_reset(&value);
-        option_print(o, c, &value);
+        if (o->offset == FIELD(store))
+            put_store(c, &value);
+        else
+            option_print(o, c, &value);
         buf_put(&value, "", 1);
         each(o->name, value.data, arg);
     }

@@ -40,8 +40,9 @@ struct config {
     char *requirepass;
     bool protected_mode; /* without a password only this machine may connect */
     /* store */
-    char *store;         /* sqlite:PATH, memory: */
-    uint64_t durability; /* enum durability */
+    char *store;           /* sqlite:PATH, memory: */
+    uint64_t durability;   /* enum durability */
+    bool durability_given; /* else it is the store's default */
     uint64_t durability_interval_ms;
     uint64_t journal_segment_bytes, journal_bytes_max;
     uint64_t pinned_bytes_max; /* memory of events not applied yet: producers wait above it */
@@ -68,6 +69,8 @@ struct config {
  * "--version" and "--sample-conf" print and exit 0. On failure err names file, line and reason. */
 MUST_CHECK int config_load(struct config *c, int argc, char **argv, struct err *err);
 void config_free(struct config *c);
+/* The store, as people may see it: without a password. */
+void config_show_store(const struct config *c, char *out, size_t size);
 
 /* CONFIG SET of several options, all or none. apply() of the options concerned has been called. */
 MUST_CHECK int config_set(struct config *c, const struct str *names, const struct str *values,

@@ -13,6 +13,8 @@
 
 #include "base/alloc.h"
 #include "base/version.h"
+#include "store/backend.h"
+#include "store/store.h"
 
 enum { FILE_BYTES_MAX = 1 << 20, LINE_WORDS_MAX = 64 };
 
@@ -262,6 +264,10 @@ int config_load(struct config *c, int argc, char **argv, struct err *err) {
         status = load_file(c, argv[1], err);
     }
     if (status == OK) status = load_arguments(c, argc, argv, first, err);
+    /* A database elsewhere is synced by itself: a journal in front of it would be lost with this
+     * machine. */
+    if (status == OK && !c->durability_given && backend_find(c->store, NULL)->remote)
+        c->durability = DURABILITY_BACKEND;
     return status == OK ? config_check_journal_max(c, c->journal_bytes_max, err) : status;
 }
 

@@ -6,8 +6,7 @@
 static int check_store(struct option_value *v, struct err *err) {
     const char *path;
     if (backend_find(v->text, &path) == NULL)
-        return err_set(err, ERR_FAILED, "'%s' is no store: sqlite:PATH or memory: is expected",
-                       v->text);
+        return err_set(err, ERR_FAILED, "'%s' is no store: " BACKEND_WORDS " is expected", v->text);
     return OK;
 }
 
@@ -24,8 +23,8 @@ const struct option store_options[] = {
      .offset = FIELD(store),
      .initial = "sqlite:./cairn.db",
      .check = check_store,
-     .help = "Where events are kept: sqlite:PATH, with the journal in a directory beside it; or "
-             "memory: , "
+     .help = "Where events are kept: sqlite:PATH, with the journal in a directory beside it; "
+             "postgres://USER@HOST/DATABASE?schema=NAME, in PostgreSQL; or memory: , "
              "which keeps nothing over a restart and is meant for tests."},
     {.name = "durability",
      .type = OPTION_DURABILITY,
@@ -33,7 +32,8 @@ const struct option store_options[] = {
      .initial = "journal",
      .flags = OPTION_SETTABLE,
      .help = "When an append is acknowledged. journal: it is in the journal, synced. backend: its "
-             "transaction has been committed in the store, synced. interval MS: at once, the "
+             "transaction has been committed in the store, synced (the default, and all there is, "
+             "with PostgreSQL). interval MS: at once, the "
              "journal is "
              "synced every MS milliseconds, and a crash may lose what was acknowledged since. At "
              "run time "

@@ -34,7 +34,9 @@ void info_store(struct server *srv, struct buf *out) {
     if (refusal == NULL) refusal = store_refusal(srv->store);
     char id[UUID_TEXT_LEN + 1] = "";
     uuid_format(&state->store_id, id);
-    info_put_text(out, "store", srv->config.store);
+    char shown[512];
+    config_show_store(&srv->config, shown, sizeof shown);
+    info_put_text(out, "store", shown);
     info_put_text(out, "store_id", id);
     timeline_format(timelines_current(&srv->model.timelines)->id, id);
     info_put_text(out, "timeline", id);

@@ -52,7 +52,7 @@ static void note_place(struct store *s, int rc, const struct err *err) {
 static void look_at_place(struct store *s) {
     struct err err;
     int rc = s->backend->check(s->writer, &err);
-    if (rc == 0 && s->backend->durable) rc = store_check_locks(s, &err);
+    if (rc == 0 && store_in_files(s)) rc = store_check_locks(s, &err);
     note_place(s, rc, &err);
 }
 
@@ -112,7 +112,8 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
         }
         if (rc == ERR_LOST) note_place(s, rc, &err);
         apply_failed(s, &err, attempt);
-        if (acknowledges && rc != ERR_BUSY && (attempt >= 2 || rc == ERR_LOST)) {
+        bool passes = rc == ERR_BUSY || rc == ERR_UNKNOWN; /* that never voids */
+        if (acknowledges && !passes && (attempt >= 2 || rc == ERR_LOST)) {
             backend_fail(s, &err);
             return false;
         }

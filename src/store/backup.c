@@ -300,7 +300,7 @@ static int copy(struct store *s, struct backend_conn *c, const struct target *t,
 }
 
 int store_backup(struct store *s, struct backend_conn *c, const char *name, struct err *err) {
-    if (!s->backend->durable) return s->backend->backup(c, name, progress, s, err);
+    if (!store_in_files(s)) return s->backend->backup(c, name, progress, s, err);
     /* Each would keep a reader's thread, until none is left for reads. */
     if (atomic_exchange(&s->backup_running, true))
         return err_set(err, ERR_REFUSED, "backup: a backup is running already");

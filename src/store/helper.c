@@ -69,7 +69,7 @@ void *helper_main(void *arg) {
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
-        if (s->backend->durable) watch_disk(s);
+        if (store_in_files(s)) watch_disk(s);
         scrub_when_due(s, &scrub_due_ms);
         struct err err;
         if (s->journal != NULL && journal_wants_prepare(s->journal) &&

@@ -36,7 +36,7 @@ static inline struct batch *batch_queue_pop(struct batch_queue *q) {
 
 struct store {
     struct store_config config;
-    char path[4096];
+    char path[4096]; /* of a store that is no file's: what people may see of where it is */
     const struct backend *backend;
     struct backend_conn *writer;
     struct journal *journal; /* NULL: durability backend, or memory */
@@ -114,6 +114,11 @@ struct store {
     pthread_t *readers;
     unsigned reader_count;
 };
+
+/* Whether there are files of ours, to be locked and looked after. */
+static inline bool store_in_files(const struct store *s) {
+    return s->backend->durable && !s->backend->remote;
+}
 
 void store_notify(struct store *s); /* wakes the loop */
 /* Slices of deferred work that a stop still does: what is left is what a crash would leave, and the

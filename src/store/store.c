@@ -63,11 +63,12 @@ static struct store *store_create(const struct store_config *config) {
     return s;
 }
 
-/* *made: there was no database, and there is one now, to be filled from the journal. */
-static int open_backend(struct store *s, bool *made, struct err *err) {
+/* path: the backend's. *made: there was no database, and there is one now, to be filled from the
+ * journal. */
+static int open_backend(struct store *s, const char *path, bool *made, struct err *err) {
     struct uuid store_id;
-    int rc = s->backend->durable ? store_look(s, made, &store_id, err) : 0;
-    if (rc == 0) rc = s->backend->open_writer(&s->writer, s->path, err);
+    int rc = store_in_files(s) ? store_look(s, made, &store_id, err) : 0;
+    if (rc == 0) rc = s->backend->open_writer(&s->writer, path, err);
     if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
     if (rc == 0 && *made) {
         log_warning("%s is missing, and is made again from its journal, which begins with frame 1",
@@ -87,7 +88,8 @@ static void remove_database(const char *path) {
     }
 }
 
-#define VIEWS_A_PAGE 1000
+#define VIEWS_A_PAGE     1000
+#define FRAME_MAX_REMOTE ((size_t)64 << 20) /* a statement has to hold it */
 
 /* There are few, and they stay in memory. */
 static int load_views(struct store *s, struct err *err) {
@@ -120,7 +122,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
     int rc;
     s->backend = backend_find(config->url, &path);
     if (s->backend == NULL) {
-        rc = err_set(err, ERR_REFUSED, "unknown store '%s': sqlite:PATH or memory:", config->url);
+        rc = err_set(err, ERR_REFUSED, "unknown store '%s': " BACKEND_WORDS, config->url);
         goto fail;
     }
     if ((rc = s->backend->check_path(path, err)) != 0) goto fail;
@@ -128,16 +130,23 @@ int store_open(struct store **out, const struct store_config *config, struct err
         rc = err_set(err, ERR_REFUSED, "the store's path is too long");
         goto fail;
     }
-    snprintf(s->path, sizeof s->path, "%s", path);
+    if (s->backend->remote)
+        backend_show(config->url, s->path, sizeof s->path);
+    else
+        snprintf(s->path, sizeof s->path, "%s", path);
+    if (s->backend->remote && config->durability != DURABILITY_BACKEND) {
+        rc = err_set(err, ERR_REFUSED, "%s: only 'durability backend' so far", s->path);
+        goto fail;
+    }
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (s->event_fd < 0) {
         rc = err_errno(err, "eventfd");
         goto fail;
     }
-    if (s->backend->durable && (rc = store_lock(s, err)) != 0) goto fail;
-    if ((rc = open_backend(s, &made, err)) != 0) goto fail;
+    if (store_in_files(s) && (rc = store_lock(s, err)) != 0) goto fail;
+    if ((rc = open_backend(s, path, &made, err)) != 0) goto fail;
     s->found.later = made;
-    if (s->backend->durable && (rc = store_recover(s, err)) != 0) goto fail;
+    if (store_in_files(s) && (rc = store_recover(s, err)) != 0) goto fail;
     if ((rc = store_load_timelines(s, err)) != 0) goto fail;
     if ((rc = load_views(s, err)) != 0) goto fail;
     if ((rc = s->backend->list_reserved(s->writer, RESERVED_MAX, &s->reserved, err)) != 0)
@@ -175,7 +184,7 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
     if (journal && (rc = journal_start(s->journal, s->state.applied + 1, err)) != 0) return rc;
     if ((rc = s->backend->set_run(s->writer, s->run, err)) != 0) return rc;
     if ((rc = store_begin_timeline(s, err)) != 0) return rc;
-    if (s->backend->durable) store_clean_backups(s);
+    if (store_in_files(s)) store_clean_backups(s);
     if ((rc = threads_start(s, err)) != 0) return rc;
     if ((rc = readers_start(s, err)) != 0) return rc;
     s->started = true;
@@ -372,7 +381,8 @@ const char *store_apply_error(struct store *s) {
 }
 
 size_t store_frame_max(const struct store *s) {
-    return s->journal != NULL ? journal_frame_max(s->journal) : (size_t)UINT32_MAX;
+    if (s->journal != NULL) return journal_frame_max(s->journal);
+    return s->backend->remote ? FRAME_MAX_REMOTE : (size_t)UINT32_MAX;
 }
 
 size_t store_pinned_bytes(const struct store *s) {

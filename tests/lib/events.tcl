@@ -104,7 +104,12 @@ proc info_field {c name args} {
 
 # Rows of a query, read by the sqlite3 tool: one list per row, columns split at the separator.
 proc sql {db query} {
-    set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 60000" $query]
+    if {[in_postgres]} {
+        set uri [regsub {//cairn@} $::env(CAIRN_TEST_POSTGRES) {//admin@}]
+        set out [exec env "PGOPTIONS=-c search_path=[schema_of [file dirname $db]]" psql -XqAt -F \x1f -R \x1e $uri -c $query]
+    } else {
+        set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 60000" $query]
+    }
     set rows {}
     foreach row [split $out \x1e] {
         if {[string trim $row "\n"] ne ""} { lappend rows [split [string trim $row "\n"] \x1f] }

@@ -42,6 +42,10 @@ proc free_port {} {
     error "no free port"
 }
 
+# Whether the servers' stores are in PostgreSQL: `tests/run` with STORE=postgres.
+proc schema_of {dir} { format t_%08x [zlib crc32 $dir] }
+proc in_postgres {} { expr {[info exists ::env(STORE)] && $::env(STORE) eq "postgres"} }
+
 proc shim_library {name} {
     set named CAIRN_[string toupper $name]
     if {[info exists ::env($named)]} { return [file normalize $::env($named)] }
@@ -137,6 +141,11 @@ oo::class create Server {
     method log_file {} { return $log }
     method conf_file {} { return [file join $dir cairn.conf] }
     method db {} { return [file join $dir cairn.db] }
+    # With STORE=postgres a schema of its own, in the cluster of tests/lib/postgres.
+    method store {} {
+        if {![in_postgres]} { return sqlite:[my db] }
+        return "$::env(CAIRN_TEST_POSTGRES)&schema=[schema_of $dir]"
+    }
     method option {name value} { dict set options $name $value }
     method unset_option {name} { dict unset options $name }
 
@@ -164,7 +173,7 @@ oo::class create Server {
     method write_conf {} {
         set lines "port $port\nbind 127.0.0.1\n"
         if {![regexp {(redis|valkey)-server} [server_binary]] && ![dict exists $options store]} {
-            append lines "store sqlite:[my db]\n"
+            append lines "store [my store]\n"
         }
         dict for {name value} $options {
             if {[string index $name 0] ne "-" && $name ne "port"} { append lines "$name $value\n" }
