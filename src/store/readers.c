@@ -13,6 +13,8 @@
  * which something goes when the others are empty, or behind sixteen of them. */
 #include "store/internal.h"
 
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 
@@ -45,6 +47,12 @@ static int read_head(struct backend_conn *c, const struct backend *b, struct sto
     return rc;
 }
 
+static int list_read(struct store_request *r, int rc) {
+    r->applied = r->list.applied;
+    if (rc == ERR_BUSY) stream_list_clear(&r->list); /* what it has got is read again */
+    return rc == 0 || rc == ERR_BUSY ? rc : ERR_IO;
+}
+
 static int serve(struct store *s, struct backend_conn *c, struct store_request *r) {
     const struct backend *b = s->backend;
     struct err *err = &r->err;
@@ -54,9 +62,10 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
         return read_head(c, b, r);
     case STORE_READ_EVENTS:
         page_init(&r->page);
-        if (b->read_events(c, &r->range, &r->page, err) != 0) return ERR_IO;
+        rc = b->read_events(c, &r->range, &r->page, err);
         r->applied = r->page.applied;
-        return 0;
+        if (rc == ERR_BUSY) page_clear(&r->page); /* what it has got is read again */
+        return rc == 0 || rc == ERR_BUSY ? rc : ERR_IO;
     case STORE_READ_ID:
         return b->read_id(c, &r->id, &r->event, &r->applied, err);
     case STORE_LIST_IDS:
@@ -65,17 +74,13 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     case STORE_LIST_STREAMS:
         stream_list_init(&r->list);
         r->list.bytes_max = r->range.bytes_max;
-        if (b->list_streams(c, r->range.start, r->pattern, r->category, r->range.count_max,
-                            r->range.examined_max, &r->list, err) != 0)
-            return ERR_IO;
-        r->applied = r->list.applied;
-        return 0;
+        rc = b->list_streams(c, r->range.start, r->pattern, r->category, r->range.count_max,
+                             r->range.examined_max, &r->list, err);
+        return list_read(r, rc);
     case STORE_LIST_EXPIRING:
         stream_list_init(&r->list);
-        if (b->list_expiring(c, r->range.end, r->range.count_max, &r->list, err) != 0)
-            return ERR_IO;
-        r->applied = r->list.applied;
-        return 0;
+        rc = b->list_expiring(c, r->range.end, r->range.count_max, &r->list, err);
+        return list_read(r, rc);
     case STORE_FIND_ENTRY:
         return b->find_entry(c, r->range.stream, r->range.start, r->entry, &r->version, &r->applied,
                              err);
@@ -92,12 +97,27 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     return err_set(err, ERR_FAILED, "unknown request");
 }
 
+/* A database elsewhere is restarted now and then. */
+#define TRIES           5
+#define TRIES_REMOTE    50
+#define PAUSE_REMOTE_US 100000
+
+/* false: the readers stop. */
+static bool pause_remote(struct store *s) {
+    if (!s->backend->remote) return true;
+    usleep(PAUSE_REMOTE_US);
+    pthread_mutex_lock(&s->lock);
+    bool stopping = s->readers_stopping;
+    pthread_mutex_unlock(&s->lock);
+    return !stopping;
+}
+
 /* A read that fails for a passing reason is tried a few times before the client hears of it. */
 static void serve_patiently(struct store *s, struct backend_conn *c, struct store_request *r) {
-    for (int attempt = 0; attempt < 5; attempt++) {
+    int tries = s->backend->remote ? TRIES_REMOTE : TRIES;
+    do {
         r->status = serve(s, c, r);
-        if (r->status != ERR_BUSY) break;
-    }
+    } while (r->status == ERR_BUSY && --tries > 0 && pause_remote(s));
     if (r->status == 0) return;
     log_verbose("read: %s", r->err.text);
     if (r->kind == STORE_READ_EVENTS) page_clear(&r->page);
