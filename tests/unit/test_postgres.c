@@ -209,10 +209,13 @@ TEST(a_schema_may_be_called_anything_but_public) {
     struct err err;
     char path[600];
     size_t len = (size_t)(schema() - postgres_path());
-    snprintf(path, sizeof path, "%.*sa%%22b%%3B--%s", (int)len, postgres_path(), schema());
+    snprintf(path, sizeof path, "%.*sa%%22b%%3B--%%27%%40%%40c%s", (int)len, postgres_path(),
+             schema());
     world_open(&x, &backend_postgres, path);
     world_append(&x, "s-1", "t", "payload");
     world_apply(&x);
+    bool more;
+    CHECK_INT(x.b->maintain(x.w, true, &more, &err), 0);
     world_disconnect(&x);
     world_connect(&x);
     CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 1);

@@ -196,13 +196,15 @@ int postgres_connect(struct backend_conn *c, struct err *err) {
 /* --- statements --------------------------------------------------------------------------------
  */
 
-/* `@` becomes the schema. The caller frees it. */
+/* `@` becomes the schema, `@@` an '@'. The caller frees it. */
 static char *with_schema(const struct backend_conn *c, const char *sql) {
     struct buf b;
     buf_init(&b, 0);
     for (const char *at; (at = strchr(sql, '@')) != NULL; sql = at + 1) {
+        bool doubled = at[1] == '@';
         buf_put(&b, sql, (size_t)(at - sql));
-        buf_put_str(&b, str_c(c->place->prefix));
+        buf_put_str(&b, doubled ? STR("@") : str_c(c->place->prefix));
+        at += doubled;
     }
     buf_put(&b, sql, strlen(sql) + 1);
     return b.data;
@@ -331,7 +333,8 @@ int postgres_prepare(struct backend_conn *c, struct err *err) {
     }
     size_t at = 0;
     if (rc == 0 && (rc = postgres_sync(c, &at, err)) != 0 && at != SIZE_MAX)
-        err_wrap(err, rc, "statement %zu", at + (c->w != NULL ? 0 : SQL_WRITER_END));
+        err_wrap(err, rc, "statement %zu (a pooler has to be in session mode)",
+                 at + (c->w != NULL ? 0 : SQL_WRITER_END));
     forget_results(c);
     return rc;
 }

@@ -22,6 +22,14 @@ static char *literal(struct backend_conn *c, const char *text) {
     return out;
 }
 
+/* What is no SQL of ours may have an '@' that means none. */
+static void put_plain(struct buf *sql, struct str text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '@') buf_put(sql, "@", 1);
+        buf_put(sql, &text.ptr[i], 1);
+    }
+}
+
 /* Runs SQL with one %s, which becomes the literal of `text`. */
 static int exec_with(struct backend_conn *c, const char *format, const char *text, PGresult **out,
                      struct err *err) {
@@ -30,7 +38,7 @@ static int exec_with(struct backend_conn *c, const char *format, const char *tex
     const char *at = strstr(format, "%s");
     buf_init(&sql, 0);
     buf_put(&sql, format, (size_t)(at - format));
-    buf_put_str(&sql, str_c(quoted));
+    put_plain(&sql, str_c(quoted));
     buf_put(&sql, at + 2, strlen(at + 2) + 1);
     PQfreemem(quoted);
     int rc = postgres_exec(c, sql.data, out, err);
@@ -92,20 +100,22 @@ static int add_first_rows(struct backend_conn *c, struct err *err) {
     uuid_v4(&id);
     uuid_format(&id, text);
     timeline_format(timeline_of_store(&id), timeline);
-    snprintf(sql, sizeof sql,
-             "INSERT INTO @store VALUES (1, %d, '%.36s', %llu, 0, false, 'closed', 0, 0, NULL, "
-             "NULL); INSERT INTO @commits VALUES (0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, NULL);"
-             "INSERT INTO @timelines VALUES (1, '%s', 0, %llu, 'first')",
-             POSTGRES_SCHEMA_VERSION, text,
-             (unsigned long long)(random_u64() >> (64 - EVENT_SEQUENCE_BITS)), timeline,
-             (unsigned long long)clock_wall_ms());
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO @store VALUES (1, %d, '%.36s', %llu, 0, false, 'closed', 0, 0, NULL, "
+        "NULL, NULL); INSERT INTO @commits VALUES (0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, NULL);"
+        "INSERT INTO @timelines VALUES (1, '%s', 0, %llu, 'first')",
+        POSTGRES_SCHEMA_VERSION, text,
+        (unsigned long long)(random_u64() >> (64 - EVENT_SEQUENCE_BITS)), timeline,
+        (unsigned long long)clock_wall_ms());
     return postgres_exec(c, sql, NULL, err);
 }
 
 static int create_schema(struct backend_conn *c, struct err *err) {
     struct buf sql;
     buf_init(&sql, 0);
-    buf_printf(&sql, "CREATE SCHEMA %.*s", (int)strlen(c->place->prefix) - 1, c->place->prefix);
+    buf_put_str(&sql, STR("CREATE SCHEMA "));
+    put_plain(&sql, str_of(c->place->prefix, strlen(c->place->prefix) - 1)); /* without the dot */
     buf_put(&sql, "", 1);
     int rc = postgres_exec(c, sql.data, NULL, err);
     buf_clear(&sql);
@@ -194,41 +204,48 @@ int postgres_lock(struct backend_conn *c, struct err *err) {
 /* --- the epoch ---------------------------------------------------------------------------------
  */
 
-/* Which cluster this is, and on which timeline of PostgreSQL's. Where they cannot be told, nothing
- * is noted. The caller frees them. */
-static int read_system(struct backend_conn *c, char **identifier, char **timeline,
-                       struct err *err) {
-    PGresult *r = NULL;
-    int rc = postgres_exec(c,
-                           "SELECT (SELECT system_identifier FROM pg_control_system()),"
-                           " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
-                           &r, err);
-    *identifier = *timeline = NULL;
-    if (rc != 0) return rc == ERR_FAILED && c->pg != NULL ? 0 : rc;
-    *identifier = xstrdup(PQgetvalue(r, 0, 0));
-    *timeline = xstrdup(PQgetvalue(r, 0, 1));
-    PQclear(r);
+/* Which cluster this is, and on which timeline of PostgreSQL's, as SQL. What cannot be told is
+ * NULL.
+ */
+struct system {
+    char identifier[48], timeline[16];
+};
+
+static int read_system(struct backend_conn *c, struct system *out, struct err *err) {
+    static const char *const questions[] = {
+        "SELECT system_identifier FROM pg_control_system()",
+        "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",
+    };
+    char *const answers[] = {out->identifier, out->timeline};
+    const size_t sizes[] = {sizeof out->identifier, sizeof out->timeline};
+    for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+        PGresult *r = NULL;
+        int rc = postgres_exec(c, questions[i], &r, err);
+        bool told = rc == 0 && PQntuples(r) == 1;
+        if (rc != 0 && (rc != ERR_FAILED || c->pg == NULL)) return rc;
+        snprintf(answers[i], sizes[i], told ? "'%s'" : "NULL", told ? PQgetvalue(r, 0, 0) : "");
+        PQclear(r);
+    }
     return 0;
 }
 
-/* Another cluster, or a promoted replica, may lack what was acknowledged: the store is as one that
- * was restored (store/timeline.c). */
+/* Another cluster, a promoted replica, or tables that were loaded from a dump may lack what was
+ * acknowledged: the store is as one that was restored (store/timeline.c). */
 static int note_system(struct backend_conn *c, struct err *err) {
-    char *identifier, *timeline, sql[600];
-    int rc = read_system(c, &identifier, &timeline, err);
-    if (rc == 0 && identifier != NULL) {
-        snprintf(sql, sizeof sql,
-                 "UPDATE @store SET left_as = CASE WHEN system_identifier IS NULL THEN left_as"
-                 " WHEN (system_identifier, system_timeline) = ('%.40s', '%.8s') THEN left_as"
-                 " ELSE 'backup' END, system_identifier = '%.40s', system_timeline = '%.8s'"
-                 " WHERE system_identifier IS NULL"
-                 " OR (system_identifier, system_timeline) <> ('%.40s', '%.8s')",
-                 identifier, timeline, identifier, timeline, identifier, timeline);
-        rc = postgres_exec(c, sql, NULL, err);
-    }
-    free(identifier);
-    free(timeline);
-    return rc;
+    struct system now;
+    char sql[600];
+    int rc = read_system(c, &now, err);
+    if (rc != 0) return rc;
+    snprintf(
+        sql, sizeof sql,
+        "UPDATE @store SET left_as = CASE WHEN relation IS NULL THEN left_as ELSE 'backup' END,"
+        " relation = tableoid::int8, system_identifier = coalesce(%s, system_identifier),"
+        " system_timeline = coalesce(%s, system_timeline)"
+        " WHERE relation IS DISTINCT FROM tableoid::int8"
+        " OR system_identifier IS DISTINCT FROM coalesce(%s, system_identifier)"
+        " OR system_timeline IS DISTINCT FROM coalesce(%s, system_timeline)",
+        now.identifier, now.timeline, now.identifier, now.timeline);
+    return postgres_exec(c, sql, NULL, err);
 }
 
 static void warn_of_settings(struct backend_conn *c) {

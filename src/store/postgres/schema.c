@@ -35,7 +35,8 @@ static const char step_1[] =
     " one integer PRIMARY KEY CHECK (one = 1), schema_version integer NOT NULL,"
     " store_id uuid NOT NULL, id_key bigint NOT NULL, epoch bigint NOT NULL,"
     " journal_open boolean NOT NULL, left_as text NOT NULL, run bigint NOT NULL,"
-    " removed bigint NOT NULL, system_identifier text, system_timeline text);"
+    " removed bigint NOT NULL, system_identifier text, system_timeline text,"
+    " relation bigint);" /* the oid of this table */
 
     "CREATE TABLE @commits ("
     " last_frame bigint PRIMARY KEY, first_frame bigint NOT NULL, epoch bigint NOT NULL,"
@@ -457,7 +458,9 @@ const char *const postgres_sql[SQL_COUNT] = {
         "  OR r.old))",
     [SQL_NEXT_PRODUCERS] = "SELECT stream FROM @idempotent WHERE stream > $1::int4"
                            " ORDER BY stream LIMIT 1",
-    [SQL_SIZE] = "SELECT pg_total_relation_size('@events'::regclass)",
+    [SQL_SIZE] = "SELECT sum(pg_total_relation_size(t.oid))::int8 FROM pg_class o, pg_class t"
+                 " WHERE o.oid = (SELECT tableoid FROM @store) AND t.relnamespace = o.relnamespace"
+                 " AND t.relkind = 'r'",
 
     [SQL_STATE] = "SELECT s.store_id, s.id_key, s.epoch, s.journal_open, s.left_as, s.run,"
                   " c.last_frame, c.next_sequence, c.next_stream, c.next_group, c.stream_count,"

@@ -1,8 +1,8 @@
 /* The SQL text of the PostgreSQL backend: the schema, as versioned steps, and every statement that
  * runs in the server's life. docs/postgres.md describes the tables to strangers.
  *
- * `@` stands for the store's schema, quoted, and a dot. Every name of ours has it in front; what
- * has none is PostgreSQL's, whatever search_path somebody set.
+ * `@` stands for the store's schema, quoted, and a dot (`@@` for itself). Every name of ours has it
+ * in front; what has none is PostgreSQL's, whatever search_path somebody set.
  *
  * CHECKLIST for a new step: append it to `steps` (never change one that was released), raise
  * POSTGRES_SCHEMA_VERSION, update docs/postgres.md and the statements below. */
