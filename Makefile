@@ -2,7 +2,7 @@
 #
 #   make             src/cairn-server, bench/cairn-bench
 #   make deps        installs what is needed to build and test (Debian packages, deps/packages.txt)
-#   make test        deps, build, everything that can fail; ends with "N passed, N failed"
+#   make test        deps, build, everything that can fail; ends with "N passed, N failed"; STORE=postgres: over PostgreSQL
 #   make check       layers, pages, format, and no compiler warns (gcc's or clang's)
 #   make install uninstall     PREFIX=/usr/local DESTDIR=
 #   make test-asan test-tsan   the suites under the sanitizers

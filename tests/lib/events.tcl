@@ -102,11 +102,15 @@ proc info_field {c name args} {
     return ""
 }
 
-# Rows of a query, read by the sqlite3 tool: one list per row, columns split at the separator.
+# psql's words for the schema that a server with this database has.
+proc psql_words {db} {
+    set uri [regsub {//cairn@} $::env(CAIRN_TEST_POSTGRES) {//admin@}]
+    return [list env "PGOPTIONS=-c search_path=[schema_of [file dirname $db]]" psql -XqAt -v ON_ERROR_STOP=1 $uri]
+}
+# Rows of a query, read by the sqlite3 tool (or psql): one list per row, columns split at the separator.
 proc sql {db query} {
-    if {[in_postgres]} {
-        set uri [regsub {//cairn@} $::env(CAIRN_TEST_POSTGRES) {//admin@}]
-        set out [exec env "PGOPTIONS=-c search_path=[schema_of [file dirname $db]]" psql -XqAt -F \x1f -R \x1e $uri -c $query]
+    if {[in_postgres] && ![file exists $db]} {
+        set out [exec {*}[psql_words $db] -F \x1f -R \x1e -c $query]
     } else {
         set out [exec sqlite3 -readonly -bail -separator \x1f -newline \x1e $db ".timeout 60000" $query]
     }
@@ -116,11 +120,23 @@ proc sql {db query} {
     }
     return $rows
 }
+proc columns_of {db table} {
+    if {[in_postgres] && ![file exists $db]} {
+        set rows [sql $db "SELECT attname FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 ORDER BY attnum"]
+    } else {
+        set rows [sql $db "SELECT name FROM pragma_table_info('$table')"]
+    }
+    return [lmap row $rows {lindex $row 0}]
+}
 proc sql_value {db query} { return [lindex [sql $db $query] 0 0] }
+
+# Changes the tables beside the server, which is stopped.
+proc sql_change {db text} { exec {*}[expr {[in_postgres] ? [psql_words $db] : [list sqlite3 $db]}] << $text }
 
 # Holds the database's write lock from outside, as a person in the sqlite3 tool might; the
 # journal then collects what the applier cannot write. Returns a handle for release_database.
 proc hold_database {db} {
+    skip unless journal "what is held is acknowledged"
     set p [open |[list sqlite3 $db 2>@1] r+]
     fconfigure $p -buffering line
     puts $p ".timeout 60000"
@@ -133,8 +149,34 @@ proc release_database {p} {
     puts $p "ROLLBACK;\n.quit"
     catch {close $p}
 }
+# Holds every commit to a store in PostgreSQL, as somebody with a lock might; what is read goes on. Returns a handle for
+# release_commits.
+proc hold_commits {db} {
+    set p [open |[list {*}[psql_words $db] 2>@1] r+]
+    fconfigure $p -buffering line
+    puts $p "BEGIN; LOCK TABLE store IN EXCLUSIVE MODE; SELECT 'locked';"
+    set line [gets $p]
+    if {$line ne "locked"} { error "psql did not get the lock: $line" }
+    return $p
+}
+proc release_commits {p} {
+    puts $p "ROLLBACK;\n\\q"
+    catch {close $p}
+}
+# A person at the tool of the database: `puts` to it, `gets` what it prints.
+proc sql_tool {db} {
+    set p [open |[list {*}[expr {[in_postgres] ? [psql_words $db] : [list sqlite3 -readonly $db]}] 2>@1] r+]
+    fconfigure $p -buffering line
+    return $p
+}
+# Ends the session that writes to a store in PostgreSQL, as an administrator might.
+proc end_session {db} {
+    sql $db "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'cairn' AND pid IN (SELECT pid FROM pg_locks
+        WHERE locktype = 'advisory' AND ((classid::int8 << 32) | objid::int8) = hashtextextended('cairn ' || current_schema(), 0))"
+}
 # The folder of a server's journal, and its segment files, oldest write first.
 proc journal_dir {s} {
+    skip unless journal "its files"
     set found [glob -nocomplain -types d [$s db]*journal*]
     if {[llength $found] != 1} { fail "no journal folder beside [$s db]: [glob -nocomplain [$s db]*]" }
     return [lindex $found 0]

@@ -42,9 +42,23 @@ proc free_port {} {
     error "no free port"
 }
 
-# Whether the servers' stores are in PostgreSQL: `tests/run` with STORE=postgres.
-proc schema_of {dir} { format t_%08x [zlib crc32 $dir] }
+# Whether the servers' stores are in PostgreSQL: `tests/run` with STORE=postgres. Each has a schema of its own.
 proc in_postgres {} { expr {[info exists ::env(STORE)] && $::env(STORE) eq "postgres"} }
+proc schema_of {dir} { format t_%08x [zlib crc32 $dir] }
+# A program that is to run with a cluster begins anew in one, if need be.
+proc with_postgres {} {
+    if {![in_postgres] || [info exists ::env(CAIRN_TEST_POSTGRES)]} return
+    set words [list [file join $::top tests lib postgres] run [info nameofexecutable] $::argv0 {*}$::argv]
+    exit [expr {[catch {exec {*}$words >@stdout 2>@stderr <@stdin} _ opts] ? 1 : 0}]
+}
+# What the options mean for such a store.
+proc options_for_store {options} {
+    if {![in_postgres] || [dict exists $options store]} { return $options }
+    if {[dict exists $options durability] && [dict get $options durability] ne "backend"} {
+        skip unless journal "durability [dict get $options durability]"
+    }
+    return $options
+}
 
 proc shim_library {name} {
     set named CAIRN_[string toupper $name]
@@ -141,7 +155,6 @@ oo::class create Server {
     method log_file {} { return $log }
     method conf_file {} { return [file join $dir cairn.conf] }
     method db {} { return [file join $dir cairn.db] }
-    # With STORE=postgres a schema of its own, in the cluster of tests/lib/postgres.
     method store {} {
         if {![in_postgres]} { return sqlite:[my db] }
         return "$::env(CAIRN_TEST_POSTGRES)&schema=[schema_of $dir]"
@@ -363,11 +376,14 @@ set ::srv ""
 # Runs body with a fresh server as the current one, which ends with the block.
 proc with_server {options body} {
     set outer $::srv
+    set ready 0
+    skipping { set options [options_for_store $options]; set ready 1 }
+    if {!$ready} return
     set s [Server new $options]
     set ::srv $s
     try {
         $s start
-        uplevel 1 $body
+        skipping { uplevel 1 $body }
     } finally {
         set ::srv $outer
         if {[info object isa object $s]} {

@@ -19,7 +19,32 @@ proc shorten {text {max 300}} {
     return [string map [list \r \\r \n \\n] $text]
 }
 proc fail {message} { return -code error -errorcode FAIL $message }
-proc skip {why} { return -code error -errorcode SKIP $why }
+# skip WHY
+# skip unless postgres|sqlite|journal|disk|backup WHY: what only servers with such a store have (in_postgres). In a test; or in front
+# of tests, in a with_server block or a file, which ends there.
+#   sqlite   the store is a file, and SQLite's tools read and write it
+#   journal  what is acknowledged is in a journal until it is applied
+#   disk     its disk is this machine's, with faults (faults.tcl)
+#   backup   BACKUP makes a copy
+proc skip {why args} {
+    if {[llength $args] == 0} { return -code error -errorcode SKIP $why }
+    lassign $args store because
+    if {$why ne "unless" || $store ni {postgres sqlite journal disk backup}} { error "skip $why $args" }
+    if {[in_postgres] != ($store eq "postgres")} {
+        return -code error -errorcode SKIP "only [expr {[in_postgres] ? "without" : "with"}] PostgreSQL: $because"
+    }
+}
+# Runs a body with tests in it, which may end with `skip`.
+proc skipping {body} {
+    set code [catch {uplevel 1 $body} message opts]
+    if {$code == 1 && [lindex [dict get $opts -errorcode] 0] eq "SKIP"} {
+        emit begin "(what follows)"
+        emit skip "(what follows)" $message
+        return
+    }
+    dict incr opts -level
+    return -options $opts $message
+}
 
 proc report_failure {name message} {
     incr ::failures

@@ -15,7 +15,7 @@ set ::valgrind $settings(valgrind)
 expr {srand($settings(seed))}
 fconfigure stdout -buffering line -encoding utf-8
 
-if {[catch {source -encoding utf-8 $test_file} message opts]} {
+if {[catch {skipping {source -encoding utf-8 $test_file}} message opts]} {
     report_failure "(outside the tests)" "$message\n[dict get $opts -errorinfo]"
 }
 foreach s $::servers {

@@ -141,6 +141,6 @@ proc read_what_is_lost {} {
         lappend batch [list [list XREADGROUP GROUP $group $consumer COUNT $count STREAMS $name >] \
             [list check_readgroup $group $consumer [list $name] > $count 0]]
     }
-    fault "match -journal.d\nhold write after [rand_below 3]"
+    fault "match -journal.d\n[expr {[in_postgres] ? "hold sync" : "hold write after [rand_below 3]"}]"
     run_batch $c $batch
 }

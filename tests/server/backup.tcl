@@ -1,5 +1,7 @@
 # BACKUP: a consistent copy while the store is in use; restoring is copying the file back.
 
+skip unless sqlite "BACKUP"
+
 source [file join $::top tests lib faults.tcl]
 
 # Starts a server on a copy of the file and returns its snapshot.

@@ -23,6 +23,7 @@ with_server {journal-segment-bytes 256kb cache-bytes 64mb -limit "ulimit -n 96"}
         foreach n [list 20 $max] { assert_equal OK [r CONFIG SET maxclients $n] }
     }
     test "With all connections taken the journal grows past the number of descriptors, and a backup works" {
+        skip unless journal "its files"
         set max [info_field [srv default_client] maxclients clients]
         set clients {}
         for {set i 1} {$i < $max} {incr i} { lappend clients [new_client] }
@@ -142,6 +143,7 @@ with_server {journal-segment-bytes 256kb disk-free-min 0} {
 
 with_server {journal-segment-bytes 256kb journal-bytes-max 1mb disk-free-min 0 apply-delay-ms 5} {
     test "A database that may not grow while the journal may is told, and the journal stays bounded" {
+        skip unless disk "its limits"
         r EAPPEND s t
         r ESYNC
         # Room for each segment, and not for the rows of what follows.
@@ -170,6 +172,8 @@ with_server {journal-segment-bytes 256kb journal-bytes-max 1mb disk-free-min 0 a
 proc mode_of {path} { return [format %o [expr {[file attributes $path -permissions] & 0777}]] }
 
 test "Files are their owner's alone, whatever the umask" {
+
+    skip unless sqlite "its files"
     with_server {-limit "umask 000" journal-segment-bytes 256kb apply-delay-ms 5 unixsocket u.sock} {
         for {set i 0} {$i < 8} {incr i} { r EAPPEND s t PAYLOAD [string repeat x 100000] }
         r ESYNC
@@ -185,6 +189,7 @@ test "Files are their owner's alone, whatever the umask" {
     }
 }
 test "Files that are there keep their rights; that everybody can read them is said once" {
+    skip unless sqlite "its files"
     with_server {journal-segment-bytes 1mb apply-delay-ms 5} {
         r EAPPEND s t
         srv stop

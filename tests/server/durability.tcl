@@ -183,6 +183,7 @@ with_server {} {
         assert_equal 199 [r ESVER s]
     }
     test "A newer schema is refused, and the file is left alone" {
+        skip unless sqlite "its user_version"
         srv stop
         set version [sql_value [srv db] "SELECT schema_version FROM cairn_status"]
         exec sqlite3 [srv db] "UPDATE store SET schema_version = 9999; PRAGMA user_version = 9999"
@@ -196,6 +197,7 @@ with_server {} {
         assert_equal 199 [r ESVER s]
     }
     test "A database that is not ours is refused" {
+        skip unless sqlite "a file of another program"
         set path [file join [srv dir] foreign.db]
         exec sqlite3 $path "CREATE TABLE mine (x); INSERT INTO mine VALUES (1)"
         lassign [refused_start [list store sqlite:$path]] how log
@@ -203,6 +205,7 @@ with_server {} {
         assert_equal 1 [exec sqlite3 $path "SELECT x FROM mine"]
     }
     test "A damaged journal is refused, and who gives it up keeps all that stands before the damage" {
+        skip unless journal "its files"
         set hold [hold_database [srv db]]
         acked_appends spoilt 40
         srv kill9
@@ -226,6 +229,7 @@ with_server {} {
         assert_equal 24 [r ESVER spoilt]
     }
     test "A path that cannot be written is refused" {
+        skip unless sqlite "its path"
         lassign [refused_start [list store sqlite:[srv dir]/no/such/folder/x.db]] how log
         assert_match "exit \[1-9\]*" $how
         assert_match "*no/such/folder*" $log

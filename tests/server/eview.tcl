@@ -179,6 +179,7 @@ with_server {enable-flush yes} {
         srv crash
         assert_equal $all [view_names]
         assert_equal 0 [all_of VIEW orders]
+        if {[in_postgres]} return
         r BACKUP copy.db
         assert_equal [llength $all] [sql_value [file join [srv dir] copy.db] "SELECT count(*) FROM cairn_views"]
     }

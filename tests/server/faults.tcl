@@ -163,6 +163,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         }
     }
     test "INFO and the log tell about the failures" {
+        skip unless disk "the failures of before"
         assert_regexp {(?i)(No space left|Input/output error)} [srv new_log]
         assert_regexp {fail[a-z_]*:[1-9]} [r INFO journal]
     }
@@ -279,6 +280,7 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         }
     }
     test "All of it is there after kill -9, and after a clean stop SQLite agrees" {
+        skip unless sqlite "its check"
         set before [snapshot [srv default_client]]
         srv crash
         assert_equal $before [snapshot [srv default_client]]
@@ -343,6 +345,7 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         foreach i {0 99 199} { assert_equal failing/$i [field [r EGET [field [lindex $replies $i] event_id]] payload] }
     }
     test "kill -9 before each of SQLite's writes and syncs in turn" {
+        skip unless sqlite "its writes"
         foreach {class after} {write 0 write 1 write 3 write 7 sync 0 sync 1 sync 2} {
             set stream kdb-$class-$after
             fault "$database\nkill $class after $after"
@@ -450,6 +453,7 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         assert_equal OK [r ESYNC]
     }
     test "A backup that meets a full disk is an error and leaves no file" {
+        skip unless backup "a file"
         append_events [srv default_client] much 3000
         set path [file join [srv dir] backup.db]
         fault "match *backup-*.part*\nfail write ENOSPC"
@@ -464,6 +468,7 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
 
 with_faulty_server {cache-bytes 2mb} {
     test "A backup that takes long does not keep in memory what is appended meanwhile" {
+        skip unless backup "a file"
         append_events [srv default_client] before 100
         set path [file join [srv dir] long.db]
         fault "match *backup-*.part*\nhold write"
@@ -536,6 +541,8 @@ with_server {} {
 }
 
 test "A disk that fails at the start stops it with the system's words, and hurts nothing" {
+
+    skip unless disk "its words"
     set s [Server new [list -env {}]]
     set ::control [file join [$s dir] control]
     set ::shim_stats [file join [$s dir] stats]

@@ -1,5 +1,7 @@
 # Stores that earlier servers wrote (tests/fixtures) open and read as they did then; and a store of a newer server is refused.
 
+skip unless sqlite "stores of earlier servers, as files"
+
 set fixtures [file join $::top tests fixtures]
 source [file join $fixtures content.tcl]
 source [file join $fixtures lib.tcl]

@@ -61,6 +61,7 @@ with_server {} {
         }
     }
     test "What waits for others is waited for, and what stands behind it is run" {
+        skip unless backup "its reply"
         foreach command {ESYNC {WAITAOF 1 0 0} {BACKUP half.db}} reply {OK {1 0} OK} {
             set hold [hold_database [srv db]]
             with_clients c {

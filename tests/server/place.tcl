@@ -1,6 +1,8 @@
 # What happens around the files while the server runs: the database removed, replaced or written over, the lock file removed;
 # and names of databases that mean something else to SQLite.
 
+skip unless sqlite "files that are moved"
+
 # Appends to the stream until it is refused. Returns the ids that were acknowledged; the error is in ::refusal.
 proc acked_until_refused {stream} {
     set acked {}

@@ -1,5 +1,7 @@
 # The table "What the start finds" (docs/operations.md): each row is a test.
 
+skip unless sqlite "files that are left"
+
 # Copies parts of the store ("" is the database) aside under a name, and back; put "" removes them.
 proc keep {name args} { foreach part $args { file copy [srv db]$part [srv dir]/$name$part } }
 proc put {name args} {

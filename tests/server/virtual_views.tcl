@@ -118,9 +118,10 @@ with_server {enable-flush yes} {
         }
         assert_equal 0 [pending_count @view:v]
         r ESYNC
-        assert_equal g [sql_value [srv db] "SELECT group_concat(name) FROM cairn_groups WHERE stream = '@view:v'"]
+        assert_equal g [sql [srv db] "SELECT name FROM cairn_groups WHERE stream = '@view:v'"]
     }
     test "BACKUP has the view with its groups" {
+        skip unless backup "a file with them"
         assert_equal {0 2} [group_read @view:v COUNT 2]
         r XACK @view:v g [lindex [r XRANGE @view:v - + COUNT 1] 0 0]
         r BACKUP copy.db

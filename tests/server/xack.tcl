@@ -268,7 +268,7 @@ with_server {enable-flush yes} {
         r XNACK sql g FATAL IDS 1 2-0
         r ESYNC
         assert_equal {{1-0 c 1 0} {2-0 {} 4294967295 1}} [sql [srv db] \
-            "SELECT entry_id, consumer, deliveries, delivered IS NULL FROM cairn_pending WHERE stream = 'sql' ORDER BY 1"]
+            "SELECT entry_id, consumer, deliveries, CASE WHEN delivered IS NULL THEN 1 ELSE 0 END FROM cairn_pending WHERE stream = 'sql' ORDER BY 1"]
     }
 }
 
