@@ -249,28 +249,6 @@ int postgres_read_head(struct backend_conn *c, struct str name, struct stream_he
 /* --- entries by their id
  * ------------------------------------------------------------------------------ */
 
-/* Ids of a stream ascend with its versions: halving, among the events that exist. */
-static int halve(struct backend_conn *c, struct snapshot *s, uint64_t stream, uint64_t low,
-                 uint64_t high, struct entry_id at, uint64_t *version, struct err *err) {
-    while (low < high) {
-        struct params p = {0};
-        PGresult *r = NULL;
-        uint64_t middle = low + (high - low) / 2;
-        param_u64(&p, low);
-        param_u64(&p, middle);
-        param_u32(&p, (uint32_t)stream);
-        int rc = postgres_query(c, s, SQL_LAST_OF_STREAM, &p, &r, err);
-        if (rc != 0) return rc;
-        struct entry_id id = {0};
-        if (PQntuples(r) > 0) id = (struct entry_id){row_u64(r, 0, 1), row_u64(r, 0, 2)};
-        if (PQntuples(r) > 0 && entry_id_cmp(id, at) >= 0)
-            high = *version = row_u64(r, 0, 0);
-        else
-            low = middle + 1;
-    }
-    return 0;
-}
-
 int postgres_find_entry(struct backend_conn *c, uint64_t stream, uint64_t from, struct entry_id at,
                         uint64_t *version, uint64_t *applied, struct err *err) {
     struct snapshot s;
@@ -279,10 +257,12 @@ int postgres_find_entry(struct backend_conn *c, uint64_t stream, uint64_t from, 
     *version = UINT64_MAX;
     int rc = postgres_snapshot_begin(c, &s, err);
     param_u32(&p, (uint32_t)MIN(stream, STREAM_NUMBER_MAX));
-    if (rc == 0) rc = postgres_query(c, &s, SQL_STREAM_EXTENT, &p, &r, err);
+    param_u64(&p, MIN(from, VERSION_MAX + 1));
+    param_u64(&p, at.ms);
+    param_u64(&p, at.seq);
+    if (rc == 0) rc = postgres_query_last(c, &s, SQL_FIND_ENTRY, &p, &r, err);
     if (rc == 0) *applied = s.state.s.applied;
-    if (rc == 0 && PQntuples(r) > 0)
-        rc = halve(c, &s, stream, MAX(from, row_u64(r, 0, 0)), row_u64(r, 0, 1), at, version, err);
+    if (rc == 0 && PQntuples(r) > 0 && !row_null(r, 0, 0)) *version = row_u64(r, 0, 0);
     postgres_snapshot_end(c);
     return rc;
 }

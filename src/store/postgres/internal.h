@@ -252,6 +252,9 @@ int postgres_snapshot_begin(struct backend_conn *r, struct snapshot *s, struct e
 int postgres_ask(struct backend_conn *r, struct snapshot *s, struct err *err);
 int postgres_query(struct backend_conn *r, struct snapshot *s, enum sql id, const struct params *p,
                    PGresult **out, struct err *err);
+/* The last question: the snapshot ends with it, without a round trip of its own. */
+int postgres_query_last(struct backend_conn *r, struct snapshot *s, enum sql id,
+                        const struct params *p, PGresult **out, struct err *err);
 void postgres_snapshot_end(struct backend_conn *r);
 /* The event of a row of the statements of events. */
 int postgres_event_of_row(struct backend_conn *r, const PGresult *rows, int row,

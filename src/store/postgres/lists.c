@@ -118,7 +118,7 @@ int postgres_list_ids(struct backend_conn *c, const struct uuid *from, size_t co
     param_uuid(&p, from);
     param_u64(&p, (uint64_t)count_max + 1);
     int rc = postgres_snapshot_begin(c, &s, err);
-    if (rc == 0) rc = postgres_query(c, &s, SQL_IDS_FROM, &p, &r, err);
+    if (rc == 0) rc = postgres_query_last(c, &s, SQL_IDS_FROM, &p, &r, err);
     if (rc == 0) {
         size_t n = (size_t)PQntuples(r);
         out->done = n <= count_max;

@@ -106,7 +106,7 @@ int postgres_read_named(struct backend_conn *c, enum named_class class, struct s
     if (!is_checkpoint) param_u32(&p, class);
     int rc = postgres_snapshot_begin(c, &s, err);
     if (rc == 0)
-        rc = postgres_query(c, &s, is_checkpoint ? SQL_CHECKPOINT : SQL_NAMED, &p, &r, err);
+        rc = postgres_query_last(c, &s, is_checkpoint ? SQL_CHECKPOINT : SQL_NAMED, &p, &r, err);
     if (rc == 0) *applied = s.state.s.applied;
     if (rc == 0 && PQntuples(r) > 0) {
         struct str found = value_of(r, 0, 0, class, &checkpoint);
@@ -131,8 +131,8 @@ int postgres_list_named(struct backend_conn *c, enum named_class class, uint64_t
     if (!is_checkpoint) param_u32(&p, class);
     int rc = postgres_snapshot_begin(c, &s, err);
     if (rc == 0)
-        rc = postgres_query(c, &s, is_checkpoint ? SQL_CHECKPOINTS_FROM : SQL_NAMED_FROM, &p, &r,
-                            err);
+        rc = postgres_query_last(c, &s, is_checkpoint ? SQL_CHECKPOINTS_FROM : SQL_NAMED_FROM, &p,
+                                 &r, err);
     if (rc == 0) {
         size_t n = (size_t)PQntuples(r);
         out->applied = s.state.s.applied;

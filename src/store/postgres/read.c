@@ -61,6 +61,15 @@ int postgres_query(struct backend_conn *c, struct snapshot *s, enum sql id, cons
     return rc;
 }
 
+int postgres_query_last(struct backend_conn *c, struct snapshot *s, enum sql id,
+                        const struct params *p, PGresult **out, struct err *err) {
+    int rc = postgres_queue(c, id, p, err);
+    if (rc == 0) rc = postgres_queue(c, SQL_COMMIT, NULL, err);
+    if (rc == 0) rc = postgres_ask(c, s, err);
+    if (rc == 0) *out = c->results[0];
+    return rc;
+}
+
 void postgres_snapshot_end(struct backend_conn *c) {
     struct err ignored;
     if (c->pg == NULL) return;
@@ -159,7 +168,7 @@ static int load(struct backend_conn *c, struct snapshot *s, const struct uuid *i
     PGresult *r = NULL;
     param_uuid(&p, id);
     param_u64(&p, event_id_sequence(id, s->state.s.id_key));
-    int rc = postgres_query(c, s, SQL_ID, &p, &r, err);
+    int rc = postgres_query_last(c, s, SQL_ID, &p, &r, err);
     if (rc != 0 || PQntuples(r) == 0 || row_null(r, 0, COL_STREAM_FIRST) ||
         row_u64(r, 0, COL_VERSION) < row_u64(r, 0, COL_STREAM_FIRST))
         return rc;

@@ -369,7 +369,9 @@ static int run_chunk(struct scan *s, uint64_t *low, uint64_t *high, struct err *
         param_u32(&p, (uint32_t)range->stream);
     else if (s->values.count > 0)
         param_array(&p, &s->values);
-    int rc = postgres_query(s->c, &s->snapshot, s->statement, &p, &r, err);
+    bool last_one = *low == *high && !s->by_blocks;
+    int rc = last_one ? postgres_query_last(s->c, &s->snapshot, s->statement, &p, &r, err)
+                      : postgres_query(s->c, &s->snapshot, s->statement, &p, &r, err);
     if (rc != 0) return rc;
     int n = PQntuples(r);
     uint64_t bytes = 0, last = 0;

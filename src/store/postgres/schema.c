@@ -216,6 +216,9 @@ const char postgres_flush_tables[] =
 #define IF_OURS " WHERE epoch = $1::int8 AND store_id = $2::uuid AND " LAST_FRAME " = $3::int8"
 #define STREAM_COLUMNS "number, name, created, partition_key, is_string, expires"
 
+/* u64 as two's complement, so that it compares as u64 does. */
+#define ORDERED(c) "(" c " # (1::int8 << 63))"
+
 #define EVENT_ROW                                                                                  \
     "e.sequence, e.stream, e.version, e.timestamp, e.recorded, e.entry_ms, e.entry_seq,"           \
     " e.event_id, e.content_hash, e.partition_key, e.transaction_id, e.correlation, e.causation,"  \
@@ -502,6 +505,20 @@ const char *const postgres_sql[SQL_COUNT] = {
         "  ORDER BY e.version DESC LIMIT 1) l ON true WHERE s.name = $1::bytea",
     [SQL_STREAM_EXTENT] = "SELECT s.first_version, " STREAM_NEXT
                           " FROM @streams s WHERE s.number = $1::int4",
+    /* Ids of a stream ascend with its versions: halving, among the events that exist. The row at
+     * whose end nothing is left between low and high tells what was found. */
+    [SQL_FIND_ENTRY] =
+        "WITH RECURSIVE h (low, high, found) AS ("
+        "SELECT greatest($2::int8, s.first_version), " STREAM_NEXT ", NULL::int8"
+        " FROM @streams s WHERE s.number = $1::int4"
+        " UNION ALL SELECT CASE WHEN f.version IS NULL THEN h.low + (h.high - h.low) / 2 + 1"
+        "  ELSE h.low END, coalesce(f.version, h.high), coalesce(f.version, h.found)"
+        " FROM h LEFT JOIN LATERAL (SELECT e.version FROM"
+        "  (SELECT version, entry_ms, entry_seq FROM @events WHERE stream = $1::int4 AND"
+        "   version BETWEEN h.low AND h.low + (h.high - h.low) / 2 ORDER BY version DESC LIMIT 1) e"
+        "  WHERE (" ORDERED("e.entry_ms") ", " ORDERED("e.entry_seq") ")"
+        "   >= (" ORDERED("$3::int8") ", " ORDERED("$4::int8") ")) f ON true"
+        " WHERE h.low < h.high) SELECT found FROM h WHERE low >= high",
     [SQL_HOLES] = "SELECT first, last FROM @holes WHERE stream = $1::int4 ORDER BY first",
     [SQL_VALUE] = "SELECT value FROM @strings WHERE stream = $1::int4",
     [SQL_GROUPS] = "SELECT number, name, created, last_ms, last_seq, entries_read FROM @groups"
