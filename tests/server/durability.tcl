@@ -52,11 +52,11 @@ with_server {} {
         assert_equal 50 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE stream = 'foreign'"]
     }
     test "A second server on the same store is refused, the first goes on" {
-        lassign [refused_start [list store sqlite:[srv db]]] how log
+        lassign [refused_start [list store [srv store]]] how log
         assert_match "exit \[1-9\]*" $how
         assert_regexp {(?i)lock|in use|another} $log
         assert {![string match "*Ready to accept*" $log]}
-        lassign [refused_start [list store sqlite:[srv db] -args --apply-only]] how log
+        lassign [refused_start [list store [srv store] -args --apply-only]] how log
         assert_match "exit \[1-9\]*" $how
         r EAPPEND still t
         assert_equal 0 [r ESVER still]
@@ -167,6 +167,7 @@ with_server {} {
 
 with_server {} {
     test "A corrupt database is refused in SQLite's words" {
+        skip unless sqlite "its file"
         append_events [srv default_client] s 200
         srv stop
         set whole [read_file [srv db]]
@@ -183,16 +184,16 @@ with_server {} {
         assert_equal 199 [r ESVER s]
     }
     test "A newer schema is refused, and the file is left alone" {
-        skip unless sqlite "its user_version"
+        if {[in_postgres]} { append_events [srv default_client] s 200 }
         srv stop
         set version [sql_value [srv db] "SELECT schema_version FROM cairn_status"]
-        exec sqlite3 [srv db] "UPDATE store SET schema_version = 9999; PRAGMA user_version = 9999"
+        sql_change [srv db] "UPDATE store SET schema_version = 9999;[expr {[in_postgres] ? "" : "PRAGMA user_version = 9999"}]"
         srv spawn
         srv expect_end
         assert_match "exit \[1-9\]*" [srv wait_end]
         assert_regexp {(?i)newer} [srv new_log]
         assert_regexp {9999} [srv new_log]
-        exec sqlite3 [srv db] "UPDATE store SET schema_version = $version; PRAGMA user_version = $version"
+        sql_change [srv db] "UPDATE store SET schema_version = $version;[expr {[in_postgres] ? "" : "PRAGMA user_version = $version"}]"
         srv start
         assert_equal 199 [r ESVER s]
     }
@@ -247,6 +248,7 @@ with_server {durability backend} {
         assert_equal $before [snapshot [srv default_client]]
     }
     test "The durability may change from start to start" {
+        skip unless journal "durability journal"
         foreach mode {journal backend "interval 50" backend journal} {
             srv option durability $mode
             srv restart

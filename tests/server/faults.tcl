@@ -315,6 +315,10 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
     }
 }
 
+# ---- the disk of the database ----
+
+skip unless disk "SQLite's"
+
 with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} {
     append_events [srv default_client] hot 50
     r ESYNC
@@ -345,7 +349,6 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         foreach i {0 99 199} { assert_equal failing/$i [field [r EGET [field [lindex $replies $i] event_id]] payload] }
     }
     test "kill -9 before each of SQLite's writes and syncs in turn" {
-        skip unless sqlite "its writes"
         foreach {class after} {write 0 write 1 write 3 write 7 sync 0 sync 1 sync 2} {
             set stream kdb-$class-$after
             fault "$database\nkill $class after $after"
@@ -453,7 +456,6 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
         assert_equal OK [r ESYNC]
     }
     test "A backup that meets a full disk is an error and leaves no file" {
-        skip unless backup "a file"
         append_events [srv default_client] much 3000
         set path [file join [srv dir] backup.db]
         fault "match *backup-*.part*\nfail write ENOSPC"
@@ -468,7 +470,6 @@ with_faulty_server {journal-segment-bytes 1mb apply-delay-ms 5 disk-free-min 0} 
 
 with_faulty_server {cache-bytes 2mb} {
     test "A backup that takes long does not keep in memory what is appended meanwhile" {
-        skip unless backup "a file"
         append_events [srv default_client] before 100
         set path [file join [srv dir] long.db]
         fault "match *backup-*.part*\nhold write"
@@ -541,8 +542,6 @@ with_server {} {
 }
 
 test "A disk that fails at the start stops it with the system's words, and hurts nothing" {
-
-    skip unless disk "its words"
     set s [Server new [list -env {}]]
     set ::control [file join [$s dir] control]
     set ::shim_stats [file join [$s dir] stats]
