@@ -4,7 +4,7 @@
 lassign $argv top work_dir_arg test_file
 set ::top $top
 set lib [file dirname [file normalize [info script]]]
-foreach part {test resp server events} { source [file join $lib $part.tcl] }
+foreach part {test resp server events cluster} { source [file join $lib $part.tcl] }
 set ::work_dir $work_dir_arg
 file mkdir $::work_dir
 array set settings {only "" slow 1 valgrind 0 seed 1}

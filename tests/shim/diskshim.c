@@ -198,7 +198,9 @@ static void start(void) {
     find(&real.close, "close");
     find(&real.dup2, "dup2");
     find(&real.dup3, "dup3");
-    shim.control = getenv("DISKSHIM_CONTROL");
+    /* A copy: programs write over their environment (PostgreSQL, to show what a process does). */
+    const char *control = getenv("DISKSHIM_CONTROL");
+    shim.control = control != NULL ? strdup(control) : NULL;
     const char *fixed = getenv("DISKSHIM_STATIC");
     const char *stats = getenv("DISKSHIM_STATS");
     shim.fixed = fixed != NULL && strcmp(fixed, "1") == 0;
