@@ -223,9 +223,14 @@ struct backend {
     /* Commits something durably, to see whether the disk works (again). */
     int (*probe)(struct backend_conn *w, struct err *err);
     /* Whether the store is still where it was opened, and what this connection wrote last.
+     * ERR_REFUSED: another has taken over.
      * ERR_LOST: it was removed, replaced or written over; it may come back. apply, maintain, probe
      * and set_left look as well, and change nothing then. */
     int (*check)(struct backend_conn *w, struct err *err);
+    /* Any thread; the store is being closed, and the database may hang. From then on readers wait
+     * for it no longer than so many ms, and the writer: ERR_BUSY. May be called again. NULL: the
+     * backend waits for nobody. */
+    void (*hurry)(struct backend_conn *w, uint64_t readers_ms, uint64_t writer_ms);
     /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.

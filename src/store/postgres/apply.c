@@ -323,6 +323,7 @@ static int confirm(struct backend_conn *c, struct err *err) {
         postgres_disconnect(c);
     }
     if (rc == 0) c->w->unsure = false;
+    if (rc == 0) atomic_store(&c->w->known, c->w->state.s.applied);
     return rc == ERR_BUSY ? ERR_UNKNOWN : rc;
 }
 
@@ -359,7 +360,9 @@ static int transact(struct backend_conn *c, struct batch *const batches[], size_
     }
     if (rc == 0) {
         w->state = state;
+        w->next_look = clock_mono_ms() + LOOK_EVERY_MS;
         atomic_store(&w->stat_sequence, state.s.next_sequence);
+        atomic_store(&w->known, state.s.applied);
         return 0;
     }
     return apply_failed(c, rc, committing, c->pg != NULL && postgres_fenced(c), err);

@@ -4,8 +4,14 @@
  * or a cable that is cut, takes a session and never a thread. What a session is set to does not
  * depend on what somebody has set for the role or the database (settings).
  *
+ * When the store is closed, nobody waits for long any more either (stop_fd): a session is given up
+ * as if it had been lost. The statement goes on at the server until that looks whether somebody is
+ * still there (client_connection_check_interval), or until the session is ended by the one that
+ * comes after it (postgres_lock).
+ *
  * A session that is lost is closed at once (c->pg is NULL) and the caller gets ERR_BUSY; whether
  * what was under way has happened is for him to find out. */
+#include <limits.h>
 #include <poll.h>
 
 #include "base/alloc.h"
@@ -116,19 +122,35 @@ static void on_notice(void *arg, const PGresult *r) {
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-/* Until the next result can be taken without blocking. */
+/* Until something happens on the socket: *what. Negative: that takes too long, or the store is
+ * being closed; then the session is lost. */
+static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline, const char *late,
+                          int *what, struct err *err) {
+    for (;;) {
+        uint64_t now = clock_mono_ms();
+        struct pollfd p[] = {{.fd = PQsocket(c->pg), .events = (short)events},
+                             {.fd = c->stop_fd, .events = POLLIN}};
+        if (now >= deadline) return lost(c, late, err);
+        if (poll(p, ARRAY_LEN(p), (int)MIN(deadline - now, (uint64_t)INT_MAX)) <= 0) continue;
+        *what = p[0].revents;
+        if (p[0].revents != 0) return 0;
+        return lost(c, "the server stops, and waits no longer", err);
+    }
+}
+
+/* Until the next result can be taken without blocking. What is still moving is not late: a large
+ * group of events on a slow line. */
 static int wait_for_result(struct backend_conn *c, struct err *err) {
     uint64_t deadline = clock_mono_ms() + ANSWER_MS;
     for (;;) {
-        int unsent = PQflush(c->pg);
+        int unsent = PQflush(c->pg), what = 0;
         if (unsent < 0) return lost(c, "the connection is lost", err);
         if (unsent == 0 && !PQisBusy(c->pg)) return 0;
-        uint64_t now = clock_mono_ms();
-        if (now >= deadline) return lost(c, "no answer in 30 s", err);
-        struct pollfd p = {.fd = PQsocket(c->pg),
-                           .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
-        if (poll(&p, 1, (int)(deadline - now)) > 0 && (p.revents & ~POLLOUT) != 0 &&
-            PQconsumeInput(c->pg) == 0)
+        int rc = wait_on_socket(c, POLLIN | (unsent > 0 ? POLLOUT : 0), deadline,
+                                "no answer in 30 s", &what, err);
+        if (rc != 0) return rc;
+        deadline = clock_mono_ms() + ANSWER_MS;
+        if ((what & ~POLLOUT) != 0 && PQconsumeInput(c->pg) == 0)
             return lost(c, "the connection is lost", err);
     }
 }
@@ -137,11 +159,9 @@ static int wait_for_connection(struct backend_conn *c, struct err *err) {
     uint64_t deadline = clock_mono_ms() + CONNECT_MS;
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
-        uint64_t now = clock_mono_ms();
-        if (now >= deadline) return lost(c, "no connection in 10 s", err);
-        struct pollfd p = {.fd = PQsocket(c->pg),
-                           .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-        if (poll(&p, 1, (int)(deadline - now)) <= 0) continue;
+        int what, rc = wait_on_socket(c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+                                      deadline, "no connection in 10 s", &what, err);
+        if (rc != 0) return rc;
         status = PQconnectPoll(c->pg);
         if (status == PGRES_POLLING_FAILED) return lost(c, "cannot connect", err);
     }
@@ -157,7 +177,6 @@ static void forget_results(struct backend_conn *c) {
 
 void postgres_disconnect(struct backend_conn *c) {
     if (c->pg == NULL) return;
-    if (c->w != NULL) c->w->old_pid = PQbackendPID(c->pg);
     PQfinish(c->pg);
     c->pg = NULL;
     c->sent = 0;

@@ -18,6 +18,7 @@
 
 #define STREAM_NUMBER_MAX ((UINT64_C(1) << 31) - 1)
 #define VERSION_MAX       ((UINT64_C(1) << 32) - 1)
+#define LOOK_EVERY_MS     1000 /* whether the store is still ours, when nothing is written */
 
 /* --- url.c: where the store is ----------------------------------------------------- */
 
@@ -72,7 +73,7 @@ struct postgres_writer {
     bool stale;                  /* read it again before use: the last transaction failed */
     bool unsure;                 /* and may have been committed */
     bool warned;                 /* a warning came during this transaction */
-    int old_pid;                 /* of the session that was lost, which may still hold the lock */
+    int lock_pid; /* of the last session that held the lock; when it was lost, it still may */
 
     /* the apply under way */
     struct event_row *rows;
@@ -103,7 +104,10 @@ struct postgres_writer {
 
     uint64_t slice_rows; /* for tests: rows of a slice of maintenance; 0: as time allows */
     _Atomic uint64_t stat_bytes, stat_sequence;
-    uint64_t next_size; /* monotonic ms: when the size is asked for again */
+    _Atomic uint64_t known; /* the last frame that is known to be committed; for readers */
+    uint64_t next_size;     /* monotonic ms: when the size is asked for again */
+    uint64_t next_look;     /* the same: whether the store is still ours */
+    int readers_stop_fd;
 };
 
 /* The numbers of the types that a selector means, as of `seen`. */
@@ -128,6 +132,7 @@ struct backend_conn {
     struct backend_conn *writer; /* a reader's; the writer's is itself */
     struct postgres_writer *w;   /* NULL: a reader */
     struct postgres_reader *r;   /* NULL: the writer */
+    int stop_fd;                 /* readable: nobody waits any more; a reader's is the writer's */
     PGresult **results;          /* of the last pipeline, in order */
     size_t result_count, result_cap, sent;
 };
@@ -246,6 +251,7 @@ int postgres_maintain(struct backend_conn *w, bool all, bool *more, struct err *
 struct snapshot {
     struct postgres_state state; /* after the first postgres_ask */
     bool known;
+    uint64_t at_least; /* frame: older is a database that lacks what was acknowledged */
 };
 int postgres_snapshot_begin(struct backend_conn *r, struct snapshot *s, struct err *err);
 /* Sends what is queued. The result of the i-th statement since the last ask: c->results[i]. */

@@ -183,12 +183,15 @@ static int try_lock(struct backend_conn *c, bool *locked, struct err *err) {
 int postgres_lock(struct backend_conn *c, struct err *err) {
     char who[128] = "another session";
     if (postgres_ignores_lock) return 0;
+    bool ours = false;
     for (int i = 0;; i++) {
         bool locked = false;
         int pid = 0, rc = try_lock(c, &locked, err);
+        if (rc == 0 && locked) c->w->lock_pid = PQbackendPID(c->pg);
         if (rc != 0 || locked) return rc;
         if ((rc = find_holder(c, &pid, who, sizeof who, err)) != 0) return rc;
-        if (pid != 0 && pid == c->w->old_pid) { /* ours, of a connection that was lost */
+        ours = pid != 0 && pid == c->w->lock_pid; /* of a connection that was lost */
+        if (ours) {
             char sql[64];
             snprintf(sql, sizeof sql, "SELECT pg_terminate_backend(%d)", pid);
             if ((rc = postgres_exec(c, sql, NULL, err)) != 0) return rc;
@@ -196,6 +199,9 @@ int postgres_lock(struct backend_conn *c, struct err *err) {
         if (i == LOCK_TRIES) break;
         usleep(LOCK_WAIT_US);
     }
+    if (ours)
+        return err_set(err, ERR_BUSY, "%s: the session that was lost does not end yet (%s)",
+                       c->place->shown, who);
     return err_set(err, ERR_REFUSED,
                    "the store %s is in use by another server (%s); one server a store",
                    c->place->shown, who);
@@ -265,6 +271,7 @@ int postgres_take_over(struct backend_conn *c, struct err *err) {
     int rc = note_system(c, err);
     if (rc == 0) rc = postgres_exec(c, "UPDATE @store SET epoch = epoch + 1", NULL, err);
     if (rc == 0) rc = postgres_read_state(c, &c->w->state, err);
+    if (rc == 0) atomic_store(&c->w->known, c->w->state.s.applied);
     if (rc == 0) warn_of_settings(c);
     return rc;
 }

@@ -12,7 +12,12 @@
  * What can go wrong between this server and the database is met in three places: conn.c has a
  * deadline for every wait, the fence (schema.c, SQL_FENCE) keeps a writer that was replaced from
  * writing, and apply.c finds out what became of a COMMIT that was not answered. */
+#include <errno.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
+#include "base/log.h"
 #include "store/postgres/internal.h"
 
 static void conn_close(struct backend_conn *c) {
@@ -21,12 +26,36 @@ static void conn_close(struct backend_conn *c) {
     free(c->results);
     if (c->w != NULL) {
         postgres_apply_free(c->w);
+        close(c->stop_fd);
+        close(c->w->readers_stop_fd);
         postgres_place_free((struct postgres_place *)(uintptr_t)c->place);
         free((void *)(uintptr_t)c->place);
         free(c->w);
     }
     if (c->r != NULL) postgres_reader_free(c->r);
     free(c);
+}
+
+/* A clock that does not run yet. */
+static int make_stop(void) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (fd < 0) {
+        log_warning("timerfd: %s", strerror(errno));
+        abort();
+    }
+    return fd;
+}
+
+static void stop_in(int fd, uint64_t ms) {
+    uint64_t ns = MAX(ms * 1000000, (uint64_t)1); /* 0 would stop the clock */
+    struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
+    timerfd_settime(fd, 0, &at, NULL);
+}
+
+static void hurry(struct backend_conn *w, uint64_t readers_ms, uint64_t writer_ms) {
+    stop_in(w->w->readers_stop_fd, readers_ms);
+    stop_in(w->stop_fd, writer_ms);
 }
 
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
@@ -38,6 +67,8 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     c->place = xmemdup(&place, sizeof place);
     c->writer = c;
     c->w = xcalloc(1, sizeof *c->w);
+    c->stop_fd = make_stop();
+    c->w->readers_stop_fd = make_stop();
     c->w->purge_wanted = c->w->moved_wanted = true; /* what an earlier server left */
     rc = postgres_connect(c, err);
     if (rc == 0) rc = postgres_lock(c, err);
@@ -59,6 +90,7 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
     c->place = writer->place;
     c->writer = writer;
     c->r = xcalloc(1, sizeof *c->r);
+    c->stop_fd = writer->w->readers_stop_fd;
     int rc = postgres_connect(c, err);
     if (rc == 0) rc = postgres_prepare(c, err);
     if (rc != 0) {
@@ -104,6 +136,7 @@ const struct backend backend_postgres = {
     .set_left = postgres_set_left,
     .probe = postgres_probe,
     .check = postgres_check,
+    .hurry = hurry,
     .set_run = postgres_set_run,
     .adopt = postgres_adopt,
     .apply = postgres_apply,

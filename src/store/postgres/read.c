@@ -7,6 +7,8 @@
  *
  * Events of a page get names that only this page shares: reference counts are plain integers and
  * the page goes to another thread. */
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "record/fields.h"
 #include "store/postgres/internal.h"
@@ -19,6 +21,7 @@
 int postgres_snapshot_begin(struct backend_conn *c, struct snapshot *s, struct err *err) {
     assert(c->r != NULL);
     s->known = false;
+    s->at_least = atomic_load(&c->writer->w->known);
     int rc = 0;
     if (c->pg == NULL) {
         rc = postgres_connect(c, err);
@@ -37,6 +40,31 @@ static void note_flushes(struct postgres_reader *r, uint64_t flushes) {
     r->type_set.count = r->type_set.patterns_len = 0;
 }
 
+#define CONFIRM_TRIES    2000
+#define CONFIRM_PAUSE_US 500
+
+/* A snapshot may show a commit that nobody has promised: the writer was not told how it went, or it
+ * is not on the replicas that are to have it. What is read of it would count as durable: so it is
+ * waited for. A snapshot that is older than what was promised is a replica's. */
+static int judge(struct backend_conn *c, const struct snapshot *s, struct err *err) {
+    const struct store_state *writer = &c->writer->w->state.s; /* these two never change */
+    uint64_t applied = s->state.s.applied;
+    if (s->state.s.epoch != writer->epoch || !uuid_eq(&s->state.s.store_id, &writer->store_id))
+        return err_set(err, ERR_BUSY, "%s: another server has taken over", c->place->shown);
+    if (applied < s->at_least) {
+        postgres_disconnect(c);
+        return err_set(err, ERR_BUSY, "%s: this database is behind what was committed (%llu, %llu)",
+                       c->place->shown, (unsigned long long)applied,
+                       (unsigned long long)s->at_least);
+    }
+    for (int i = 0; i < CONFIRM_TRIES; i++) {
+        if (atomic_load(&c->writer->w->known) >= applied) return 0;
+        usleep(CONFIRM_PAUSE_US);
+    }
+    return err_set(err, ERR_BUSY, "%s: frame %llu is there, and not known to be committed",
+                   c->place->shown, (unsigned long long)applied);
+}
+
 int postgres_ask(struct backend_conn *c, struct snapshot *s, struct err *err) {
     int rc = postgres_sync(c, NULL, err);
     if (rc != 0 || s->known) return rc;
@@ -45,6 +73,7 @@ int postgres_ask(struct backend_conn *c, struct snapshot *s, struct err *err) {
         return err_set(err, ERR_CORRUPT, "%s: table store or commits is empty", c->place->shown);
     memset(&s->state, 0, sizeof s->state);
     postgres_state_of_row(r, &s->state);
+    if ((rc = judge(c, s, err)) != 0) return rc;
     note_flushes(c->r, s->state.flushes);
     s->known = true;
     for (size_t i = 0; i < HEAD_RESULTS; i++) PQclear(c->results[i]);

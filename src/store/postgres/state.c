@@ -61,13 +61,30 @@ int postgres_replaced(struct backend_conn *c, struct err *err) {
         c->place->shown, (unsigned long long)now.s.applied, (unsigned long long)before->applied);
 }
 
+/* A replica may be behind, which is no proof that anything is lost: it has to be promoted first. */
+static int check_writable(struct backend_conn *c, struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_exec(c, "SELECT pg_is_in_recovery()", &r, err);
+    if (rc != 0) return rc;
+    bool replica = PQgetvalue(r, 0, 0)[0] == 't';
+    PQclear(r);
+    if (!replica) return 0;
+    return err_set(err, ERR_BUSY, "%s: this is a replica, which takes no writes", c->place->shown);
+}
+
 static int reconnect(struct backend_conn *c, struct err *err) {
     if (c->pg != NULL) return 0;
     int rc = postgres_connect(c, err);
+    if (rc == 0) rc = check_writable(c, err);
     if (rc == 0) rc = postgres_lock(c, err);
     if (rc == 0) rc = postgres_prepare(c, err);
     if (rc != 0) postgres_disconnect(c);
     return rc;
+}
+
+static bool is_ours(const struct postgres_writer *w, const struct postgres_state *seen) {
+    return seen->s.epoch == w->state.s.epoch && uuid_eq(&seen->s.store_id, &w->state.s.store_id) &&
+           seen->s.applied >= w->state.s.applied;
 }
 
 int postgres_refresh(struct backend_conn *c, struct err *err) {
@@ -78,10 +95,7 @@ int postgres_refresh(struct backend_conn *c, struct err *err) {
     if (rc != 0 || (!c->w->stale && !fresh)) return rc;
     if ((rc = postgres_read_state(c, &now, err)) != 0) return rc;
     /* The transaction that failed may have been committed. */
-    const struct store_state *before = &c->w->state.s;
-    if (now.s.epoch != before->epoch || now.s.applied < before->applied ||
-        !uuid_eq(&now.s.store_id, &before->store_id))
-        return postgres_replaced(c, err);
+    if (!is_ours(c->w, &now)) return postgres_replaced(c, err);
     c->w->state = now;
     c->w->stale = false;
     return 0;
@@ -203,10 +217,15 @@ int postgres_probe(struct backend_conn *c, struct err *err) {
     return postgres_run_ours(c, SQL_TOUCH, &p, err);
 }
 
-/* There is nothing to look at between two statements: each says itself when the store is another.
- */
+/* Each transaction finds out by itself; this is for a server that nobody writes to, which would go
+ * on telling what another has changed. Whatever else fails is for the next transaction to say. */
 int postgres_check(struct backend_conn *c, struct err *err) {
-    UNUSED(c);
-    UNUSED(err);
-    return 0;
+    uint64_t now = clock_mono_ms();
+    if (now < c->w->next_look || c->w->unsure) return 0;
+    c->w->next_look = now + LOOK_EVERY_MS;
+    struct postgres_state seen;
+    int rc = postgres_refresh(c, err);
+    if (rc == 0) rc = postgres_read_state(c, &seen, err);
+    if (rc == 0 && !is_ours(c->w, &seen)) rc = postgres_replaced(c, err);
+    return rc == ERR_REFUSED ? rc : 0;
 }
