@@ -73,6 +73,16 @@ const struct option store_options[] = {
      .help = "How long events may wait in the journal for others to share a transaction of the "
              "store with. "
              "Acknowledgements do not wait for it."},
+    {.name = "outage-reply-ms",
+     .type = OPTION_INT,
+     .offset = FIELD(outage_reply_ms),
+     .initial = "10000",
+     .max = 86400000,
+     .flags = OPTION_SETTABLE,
+     .help =
+         "With PostgreSQL: when nothing could be committed for so long, replies that wait become "
+         "IOERR (outcome unknown: what was sent is still stored when the database is back), and "
+         "appends are refused until then. 0: they wait as long as it takes."},
     {.name = "reader-threads",
      .type = OPTION_INT,
      .offset = FIELD(reader_threads),

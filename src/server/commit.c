@@ -54,6 +54,10 @@ void commit_hand_over(struct server *srv) {
         submit(srv);
 }
 
+void commit_given_up(struct server *srv) {
+    srv->commit.writers = srv->commit.in_flight = 0;
+}
+
 void commit_turn(struct server *srv, uint64_t wait_us) {
     srv->commit.turn_callbacks = loop_turn(srv->loop, srv->commit.look_again ? 0 : wait_us);
     srv->commit.look_again = false;

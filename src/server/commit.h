@@ -26,6 +26,8 @@ void commit_hand_over(struct server *srv);
 void commit_between_clients(struct server *srv);
 /* b was seen to be durable at now_us (monotonic), and so many connections were released by it. */
 void commit_durable(struct server *srv, const struct batch *b, uint32_t released, uint64_t now_us);
+/* No reply waits for what is under way any more. */
+void commit_given_up(struct server *srv);
 /* Waits in the loop for at most so long, and handles what has happened. */
 void commit_turn(struct server *srv, uint64_t wait_us);
 

@@ -43,6 +43,7 @@ void cron_run(struct server *srv) {
     if (srv->clock.now_ms < srv->cron_at_ms) return;
     srv->cron_at_ms = srv->clock.now_ms + CRON_INTERVAL_MS;
     stats_cron(&srv->stats, srv->clock.now_ms);
+    store_check_outage(srv->store, srv->clock.now_us, srv->config.outage_reply_ms);
     visit_clients(srv);
     bound_memory(srv);
     share_cron(srv);

@@ -25,6 +25,8 @@
 
 #define READ_BUFFER      (64u * 1024)
 #define STOP_PATIENCE_MS 5000
+#define LEAVE_MS         500
+#define STATUS_REPLACED  3
 
 /* ---- the store's callbacks ---- */
 
@@ -54,10 +56,9 @@ void server_resume_throttled(struct server *srv) {
         resume_all(&srv->throttled);
 }
 
-static void on_voided(const char *why, void *arg) {
-    struct server *srv = arg;
+/* No reply waits any more for what is not durable. */
+static void give_up_replies(struct server *srv, const char *why) {
     srv->read_only = true;
-    srv->stats.voids++;
     snprintf(srv->read_only_why, sizeof srv->read_only_why, "%.250s", why);
     uint64_t durable = store_durable(srv->store);
     LIST_FOR_EACH (it, store_batches(srv->store)) {
@@ -65,6 +66,21 @@ static void on_voided(const char *why, void *arg) {
         if (b->first_frame > durable) clients_void(srv, b, why);
     }
     clients_void(srv, srv->model.open, why);
+    commit_given_up(srv);
+}
+
+/* Writes are refused from now on: who waits hears of it. */
+static void resume_all_that_wait(struct server *srv) {
+    resume_all(&srv->throttled);
+    resume_all(&srv->waiting);
+    blocking_all_changed(srv); /* who does not wait for events hears that nothing is delivered */
+}
+
+static void on_voided(const char *why, void *arg) {
+    struct server *srv = arg;
+    srv->stats.voids++;
+    give_up_replies(srv, why);
+    uint64_t durable = store_durable(srv->store);
     server_reset_needs(srv);
     bool was_told = model_was_told_beyond(&srv->model, durable);
     if (was_told) blocking_log_emptied(srv);
@@ -75,9 +91,24 @@ static void on_voided(const char *why, void *arg) {
         c->last_frame = MIN(c->last_frame, durable);
         c->wait.frame = MIN(c->wait.frame, durable);
     }
-    resume_all(&srv->throttled);
-    resume_all(&srv->waiting);
-    blocking_all_changed(srv); /* who does not wait for events hears that nothing is delivered */
+    resume_all_that_wait(srv);
+}
+
+/* What was decided stays, and is durable later or void. Until then everybody reads what is durable:
+ * the model keeps both. */
+static void on_outage(const char *why, void *arg) {
+    struct server *srv = arg;
+    srv->stats.outages++;
+    if (srv->model.open->frame_count > 0) model_submit(&srv->model);
+    give_up_replies(srv, why);
+    resume_all_that_wait(srv);
+}
+
+static void on_replaced(const char *why, void *arg) {
+    struct server *srv = arg;
+    srv->replaced = true;
+    give_up_replies(srv, why);
+    server_stop(srv);
 }
 
 static void on_resumed(void *arg) {
@@ -326,8 +357,9 @@ int server_start(struct server *srv, struct err *err) {
     catch_signals(srv); /* before the threads, which inherit the mask */
     if ((rc = descriptors_reserve(srv, err)) != 0) return rc;
     if ((rc = open_store(srv, err)) != 0) return rc;
-    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
-                                        on_resumed, on_apply_failed, srv};
+    struct store_callbacks callbacks = {
+        on_durable, on_applied, on_voided, on_resumed, on_apply_failed, srv, on_outage, on_replaced,
+    };
     if ((rc = store_start(srv->store, &callbacks, err)) != 0) return rc;
     model_init(&srv->model, srv->store, srv->config.cache_bytes,
                srv->config.durability == DURABILITY_INTERVAL);
@@ -373,6 +405,7 @@ static int finish(struct server *srv) {
     if (busy)
         log_warning("stopping: replies that waited for the disk for %d s are given up",
                     STOP_PATIENCE_MS / 1000);
+    if (busy) give_up_replies(srv, "the server stops");
     while (!list_empty(&srv->clients)) {
         struct client *c = LIST_ENTRY(srv->clients.next, struct client, all);
         client_flush(c);
@@ -381,6 +414,7 @@ static int finish(struct server *srv) {
     after_turn(srv);
     /* What was asked for a client that is gone comes back to nobody: streams that are being loaded.
      */
+    store_stop_reading(srv->store);
     while (store_has_requests(srv->store) && clock_mono_ms() < give_up) {
         model_install(&srv->model);
         loop_turn(srv->loop, model_is_installing(&srv->model) ? 0 : 10000);
@@ -400,6 +434,23 @@ static int finish(struct server *srv) {
     return rc == 0 ? 0 : 1;
 }
 
+/* Another server writes: clients are to find that one, and a pool would keep a connection that only
+ * says IOERR. Nothing that could wait for the database is done any more. */
+_Noreturn static void leave(struct server *srv) {
+    uint64_t give_up = clock_mono_ms() + LEAVE_MS;
+    bool busy = true;
+    listeners_close(srv);
+    while (busy && clock_mono_ms() < give_up) {
+        after_turn(srv);
+        busy = false;
+        LIST_FOR_EACH (it, &srv->clients)
+            busy = busy || client_out_pending(LIST_ENTRY(it, struct client, all)) > 0;
+        if (busy) loop_turn(srv->loop, 10000);
+    }
+    log_notice("another server writes to the store; goodbye");
+    _exit(STATUS_REPLACED); /* closes all connections */
+}
+
 void server_turn(struct server *srv, uint64_t wait_us) {
     commit_turn(srv, wait_us);
     after_turn(srv);
@@ -407,6 +458,7 @@ void server_turn(struct server *srv, uint64_t wait_us) {
 
 int server_run(struct server *srv) {
     while (!srv->stopping) server_turn(srv, turn_wait_us(srv));
+    if (srv->replaced) leave(srv);
     int status = finish(srv);
     loop_io_destroy(srv->store_io);
     loop_io_destroy(srv->signal_io);

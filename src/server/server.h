@@ -47,7 +47,8 @@ struct server {
     struct commit_pace commit;
     struct client_pause pause;
     bool stopping, hurried; /* hurried: a signal came while it was stopping already */
-    bool read_only;         /* the store has voided and does not work yet */
+    bool replaced;          /* another server writes to the store: this one has to end */
+    bool read_only;         /* the store takes nothing: it has voided, or does not answer */
     char read_only_why[256];
     uint64_t cron_at_ms;
     struct expiry expiry;

@@ -4,8 +4,6 @@
  * events and frees no batch. */
 #include "store/internal.h"
 
-#include <unistd.h>
-
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -53,6 +51,7 @@ static void look_at_place(struct store *s) {
     struct err err;
     int rc = s->backend->check(s->writer, &err);
     if (rc == 0 && store_in_files(s)) rc = store_check_locks(s, &err);
+    if (rc == ERR_REFUSED) store_give_way(s, &err);
     note_place(s, rc, &err);
 }
 
@@ -64,7 +63,8 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
     atomic_store(&s->apply_failing, true);
     atomic_fetch_add(&s->apply_retries, 1);
     store_notify(s);
-    if (!s->stopping) store_wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
+    if (!s->stopping || s->backend->remote)
+        store_wait_ms(s, &s->applier_wake, MIN(attempt * 20, (uint64_t)500));
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -80,6 +80,10 @@ static void backend_fail(struct store *s, const struct err *why) {
         pthread_mutex_unlock(&s->lock);
         struct err err;
         int rc = s->backend->probe(s->writer, &err);
+        if (rc == ERR_REFUSED) {
+            store_give_way(s, &err);
+            return;
+        }
         pthread_mutex_lock(&s->lock);
         if (rc == 0) break;
         store_wait_ms(s, &s->applier_wake, PROBE_INTERVAL_MS);
@@ -89,6 +93,13 @@ static void backend_fail(struct store *s, const struct err *why) {
         store_resume(s);
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+/* A stop does not wait for ever for a database that does not work. With the lock. */
+static bool stop_gives_up(const struct store *s, unsigned *attempts) {
+    if (!s->stopping) return false;
+    if (s->backend->hurry != NULL) return clock_mono_ms() >= atomic_load(&s->stop_by_ms);
+    return ++*attempts >= STOP_TRIES;
 }
 
 /* Applies the batches; false: they are void, or the store stops with them unapplied. */
@@ -106,9 +117,8 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
             return true;
         }
         if (rc == ERR_REFUSED) {
-            /* Another server owns the store: this one must never write again. */
-            log_warning("apply: %s; this server stops", err.text);
-            _exit(1);
+            store_give_way(s, &err);
+            return false;
         }
         if (rc == ERR_LOST) note_place(s, rc, &err);
         apply_failed(s, &err, attempt);
@@ -118,7 +128,7 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
             return false;
         }
         pthread_mutex_lock(&s->lock);
-        bool give_up = s->stopping && ++last_attempts >= STOP_TRIES;
+        bool give_up = stop_gives_up(s, &last_attempts);
         pthread_mutex_unlock(&s->lock);
         if (give_up) return false;
     }

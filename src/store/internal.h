@@ -66,6 +66,9 @@ struct store {
     unsigned in_flight;          /* batches submitted and not reported durable */
     uint64_t durable_seen, applied_seen, failures_seen;
     bool writable;
+    bool outage; /* outage.c: clients are told, nothing more is decided */
+    bool replaced_told;
+    uint64_t durable_at_us; /* monotonic: when something was durable last; outage.c's */
     char refusal[512];
     struct stream_list reserved; /* as of open */
 
@@ -76,7 +79,9 @@ struct store {
     _Atomic uint64_t erasing_applies; /* how many applies erased something */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
-    _Atomic bool file_limited; /* disk_free is what the limit on the size of files leaves */
+    _Atomic bool hurried;        /* the store is being closed: no read is tried again */
+    _Atomic uint64_t stop_by_ms; /* monotonic: how long a stop tries; with a backend that hurries */
+    _Atomic bool file_limited;   /* disk_free is what the limit on the size of files leaves */
     _Atomic bool
         lost; /* the files are not those that were opened; lost_why (under lock) says more */
     _Atomic uint64_t interval_ms, disk_free_min;
@@ -97,6 +102,7 @@ struct store {
     unsigned before_late;    /* others that went before a late one */
     struct list finished;
     bool stopping, readers_stopping, failed, resumed, void_taken;
+    bool replaced; /* another server writes; failure says more, and does not change any more */
     bool journal_stopped; /* nothing comes to the applier any more */
     bool applier_stopped;
     uint64_t flush_frame; /* the applier must not wait to collect below this */
@@ -129,6 +135,9 @@ void store_notify(struct store *s); /* wakes the loop */
 #define STOP_TRIES                                                                                 \
     10 /* of a stop, to write a database that cannot be; a second each when it is locked */
 #define PROBE_INTERVAL_MS 200
+/* How long a stop waits for a database elsewhere; for one that has not worked lately. */
+#define STOP_REMOTE_MS  UINT64_C(10000)
+#define STOP_FAILING_MS UINT64_C(2000)
 
 /* The threads: journal_thread.c (of a struct journal_slot), applier.c, helper.c (of a struct
  * store). */
@@ -145,6 +154,14 @@ void store_fail(struct store *s, pthread_cond_t *wake, const struct err *why);
 /* What is void may be found by a start, until something is written in its place. */
 void store_warn_void(const char *stage, const char *why);
 void store_resume(struct store *s); /* it works again. With the lock */
+/* outage.c */
+/* The loop has heard that something became durable. */
+void outage_note_durable(struct store *s);
+/* The applier's, when another server has taken over: tells the loop, which ends the process, and
+ * waits for that. Not under the lock. */
+void store_give_way(struct store *s, const struct err *why);
+/* The loop has heard of that: once. */
+void outage_tell_replaced(struct store *s);
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
 /* lock.c */
@@ -174,6 +191,10 @@ MUST_CHECK int threads_start(struct store *s, struct err *err);
 /* Finishes what is queued (as far as it can be). false: patience was over before all was applied,
  * and the applier still runs; everything is in the journal. */
 MUST_CHECK bool threads_stop(struct store *s, const struct store_patience *patience);
+/* The store is being closed: what hangs in a database elsewhere is given up after that many ms. */
+void store_hurry(struct store *s, uint64_t readers_ms, uint64_t writer_ms);
+/* Whether the backend does not take what it was given, or has not for long. The loop's. */
+bool store_hangs(const struct store *s);
 /* Whether there is a journal and patience (NULL: endless) is over. */
 bool store_lost_patience(const struct store *s, const struct store_patience *patience);
 /* backup.c. A reader's thread: a copy under a name inside backup-dir; the text of a failure begins

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /* Those with an owner first, as they stand; the others as they were handed back. */
@@ -99,25 +100,24 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
 
 /* A database elsewhere is restarted now and then. */
 #define TRIES           5
-#define TRIES_REMOTE    50
+#define TRY_REMOTE_MS   5000
 #define PAUSE_REMOTE_US 100000
 
-/* false: the readers stop. */
-static bool pause_remote(struct store *s) {
-    if (!s->backend->remote) return true;
+/* Whether a read that failed for a passing reason is to be tried once more. */
+static bool try_again(const struct store *s, int *tries, uint64_t until_ms) {
+    if (!s->backend->remote) return --*tries > 0;
+    if (atomic_load(&s->hurried) || clock_mono_ms() >= until_ms) return false;
     usleep(PAUSE_REMOTE_US);
-    pthread_mutex_lock(&s->lock);
-    bool stopping = s->readers_stopping;
-    pthread_mutex_unlock(&s->lock);
-    return !stopping;
+    return true;
 }
 
 /* A read that fails for a passing reason is tried a few times before the client hears of it. */
 static void serve_patiently(struct store *s, struct backend_conn *c, struct store_request *r) {
-    int tries = s->backend->remote ? TRIES_REMOTE : TRIES;
+    int tries = TRIES;
+    uint64_t until_ms = s->backend->remote ? clock_mono_ms() + TRY_REMOTE_MS : 0;
     do {
         r->status = serve(s, c, r);
-    } while (r->status == ERR_BUSY && --tries > 0 && pause_remote(s));
+    } while (r->status == ERR_BUSY && try_again(s, &tries, until_ms));
     if (r->status == 0) return;
     log_verbose("read: %s", r->err.text);
     if (r->kind == STORE_READ_EVENTS) page_clear(&r->page);

@@ -240,6 +240,7 @@ static void report_durable(struct store *s, uint64_t durable) {
         s->in_flight--;
         s->callbacks.durable(b, s->callbacks.arg);
     }
+    outage_note_durable(s);
 }
 
 /* Batches stay until the floor has passed them: who asked the backend before they were applied
@@ -276,7 +277,7 @@ static void take_void(struct store *s) {
     char why[sizeof s->failure];
     memcpy(why, s->failure, sizeof why);
     pthread_mutex_unlock(&s->lock);
-    s->writable = false;
+    s->writable = s->outage = false;
     s->voided = true;
     s->callbacks.voided(why, s->callbacks.arg);
     while (s->next_undurable != &s->batches) {
@@ -307,20 +308,22 @@ void store_poll(struct store *s) {
      * void. */
     pthread_mutex_lock(&s->lock);
     list_splice(&finished, &s->finished);
-    bool failed = s->failed && !s->void_taken, resumed = s->resumed;
+    bool failed = s->failed && !s->void_taken, resumed = s->resumed, replaced = s->replaced;
     s->resumed = false;
     pthread_mutex_unlock(&s->lock);
     uint64_t applied = atomic_load_explicit(&s->applied, memory_order_acquire);
     uint64_t durable = atomic_load_explicit(&s->durable, memory_order_acquire);
+    if (replaced && s->journal_slot_count > 0) durable = s->durable_seen; /* it is never applied */
     if (durable > s->durable_seen) report_durable(s, durable);
+    if (replaced) outage_tell_replaced(s);
     if (applied > s->applied_seen) report_applied(s, MIN(applied, s->durable_seen));
     uint64_t failures = atomic_load(&s->apply_retries);
     if (failures != s->failures_seen) {
         s->failures_seen = failures;
         s->callbacks.apply_failed(s->callbacks.arg);
     }
-    if (failed) take_void(s);
-    if (resumed) {
+    if (failed && !replaced) take_void(s);
+    if (resumed && !replaced) {
         s->writable = true;
         s->callbacks.resumed(s->callbacks.arg);
     }
@@ -333,7 +336,7 @@ void store_poll(struct store *s) {
 }
 
 bool store_writable(const struct store *s) {
-    return s->writable;
+    return s->writable && !s->outage && !s->replaced_told;
 }
 
 const char *store_refusal(struct store *s) {
@@ -531,8 +534,13 @@ static int note_left(struct store *s, enum store_left left, const struct store_p
     return rc;
 }
 
+void store_stop_reading(struct store *s) {
+    store_hurry(s, 0, STOP_REMOTE_MS);
+}
+
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err) {
     int rc = 0, tries = 0;
+    store_hurry(s, 0, store_hangs(s) ? STOP_FAILING_MS : STOP_REMOTE_MS);
     if (s->started) {
         readers_stop(s);
         bool left = !threads_stop(s, patience);

@@ -7,7 +7,9 @@
  *
  * A failed disk: the journal thread first writes the unsynced frames again to a new segment. If
  * that fails too, `voided` is called: every frame newer than store_durable() is void, its batches
- * are gone when the callback returns, and nothing may be submitted until `resumed`. */
+ * are gone when the callback returns, and nothing may be submitted until `resumed`.
+ *
+ * A database that is elsewhere and does not answer: see outage.c. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -40,6 +42,14 @@ struct store_callbacks {
      */
     void (*apply_failed)(void *arg);
     void *arg;
+    /* Of a store elsewhere only. Nothing was committed for too long: whoever waits for what is not
+     * durable should be told that the outcome is not known. Everything decided has to be submitted
+     * when it returns; then nothing may be until `resumed`. No batch is void: they become durable
+     * later, and when all of them are `resumed` is called; or `voided` is. */
+    void (*outage)(const char *why, void *arg);
+    /* Another server writes to the store: nothing of this one's becomes durable any more. The
+     * process has to end. */
+    void (*replaced)(const char *why, void *arg);
 };
 
 struct store;
@@ -64,7 +74,11 @@ void store_submit(struct store *s, struct batch *b);
 /* Whether a batch handed over now is written at once. slots: how many syncs may be under way at a
  * time (1 or 2; only the journal makes use of a second one). */
 bool store_idle(const struct store *s, unsigned slots);
-/* Writes are possible (not voided). */
+/* Once in a while: an outage begins when something has waited for after_ms (0: never) and nothing
+ * was committed meanwhile. now_us: monotonic. */
+void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms);
+bool store_in_outage(const struct store *s);
+/* Writes are possible (not voided, no outage, not replaced). */
 bool store_writable(const struct store *s);
 /* NULL, or why writes must be refused now (disk-free-min). Valid until the next call of one of the
  * two. */
@@ -175,6 +189,9 @@ struct store_stats {
 };
 void store_read_stats(struct store *s, struct store_stats *out);
 
+/* Whoever waits for a read is gone: reads of a database elsewhere that hang fail at once. To be
+ * called shortly before the store is closed. */
+void store_stop_reading(struct store *s);
 /* Applies everything, seals the journal, closes. The loop no longer polls; requests are
  * dropped, without done(), but for a backup that was under way. Negative when something
  * could not be applied (it stays in the journal), or not even be stored (it is lost; err says which
@@ -191,7 +208,8 @@ struct store_patience {
  * submitted is in the journal, which is not sealed; the applier may still be at work, nothing is
  * closed, and the process must end at once. STORE_LEFT_FAILED: the same, but the journal does not
  * work, only what is durable is in there, and err says what is lost, if anything. Without a journal
- * (durability `backend`) there is nothing to leave anything in, and nobody is asked. */
+ * (durability `backend`) there is nothing to leave anything in, and nobody is asked; of a database
+ * elsewhere that hangs what is not durable is lost, when patience is over or after some seconds. */
 #define STORE_LEFT        1
 #define STORE_LEFT_FAILED 2
 int store_close_patiently(struct store *s, const struct store_patience *patience, struct err *err);

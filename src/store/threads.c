@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/pace.h"
 
@@ -71,8 +72,16 @@ bool store_lost_patience(const struct store *s, const struct store_patience *pat
     return patience != NULL && s->journal != NULL && patience->is_over(patience->arg);
 }
 
+void store_hurry(struct store *s, uint64_t readers_ms, uint64_t writer_ms) {
+    if (s->backend->hurry == NULL) return;
+    atomic_store(&s->stop_by_ms, clock_mono_ms() + writer_ms);
+    atomic_store(&s->hurried, true);
+    s->backend->hurry(s->writer, readers_ms, writer_ms);
+}
+
 /* Until the applier has stopped. false: patience is over. */
 static bool wait_applier(struct store *s, const struct store_patience *patience) {
+    bool hurries = s->backend->hurry != NULL && patience != NULL;
     struct pollfd p[] = {{.fd = s->event_fd, .events = POLLIN},
                          {.fd = patience != NULL ? patience->fd : -1, .events = POLLIN}};
     for (;;) {
@@ -82,7 +91,11 @@ static bool wait_applier(struct store *s, const struct store_patience *patience)
         if (stopped) return true;
         if (store_lost_patience(s, patience)) return false;
         uint64_t count;
-        poll(p, s->journal != NULL ? 2 : 1, -1);
+        if (hurries && patience->is_over(patience->arg)) {
+            store_hurry(s, 0, 0);
+            hurries = false;
+        }
+        poll(p, s->journal != NULL || hurries ? 2 : 1, -1);
         ssize_t n = read(s->event_fd, &count, sizeof count);
         UNUSED(n);
     }

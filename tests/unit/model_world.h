@@ -27,8 +27,11 @@ static void on_voided(const char *why, void *arg) {
 static void on_event(void *arg) {
     UNUSED(arg);
 }
-static const struct store_callbacks callbacks = {on_durable, on_applied, on_voided,
-                                                 on_event,   on_event,   NULL};
+static const struct store_callbacks callbacks = {.durable = on_durable,
+                                                 .applied = on_applied,
+                                                 .voided = on_voided,
+                                                 .resumed = on_event,
+                                                 .apply_failed = on_event};
 
 /* What the store has for the loop, now or within 100 ms. */
 static void turn(void) {

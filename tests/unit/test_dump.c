@@ -38,8 +38,11 @@ static void on_apply_failed(void *arg) {
 static void start(void) {
     struct err err;
     struct store_config config = {.url = "memory:", .reader_count = 1, .apply_bytes = 1u << 20};
-    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
-                                        on_resumed, on_apply_failed, NULL};
+    struct store_callbacks callbacks = {.durable = on_durable,
+                                        .applied = on_applied,
+                                        .voided = on_voided,
+                                        .resumed = on_resumed,
+                                        .apply_failed = on_apply_failed};
     hash_seed();
     CHECK(store_open(&store, &config, &err) == 0);
     CHECK(store_start(store, &callbacks, &err) == 0);

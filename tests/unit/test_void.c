@@ -86,8 +86,11 @@ static void start(void) {
                                   .reader_count = 1};
     log_level = LOG_NOTHING;
     CHECK(store_open(&store, &config, &err) == 0);
-    struct store_callbacks callbacks = {on_durable, on_applied,      on_voided,
-                                        on_resumed, on_apply_failed, NULL};
+    struct store_callbacks callbacks = {.durable = on_durable,
+                                        .applied = on_applied,
+                                        .voided = on_voided,
+                                        .resumed = on_resumed,
+                                        .apply_failed = on_apply_failed};
     CHECK(store_start(store, &callbacks, &err) == 0);
     durable_frame = store_durable(store);
 }

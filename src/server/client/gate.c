@@ -34,10 +34,22 @@ static void gate_push(struct client *c, struct gate gate) {
     *gate_at(c, c->gate_count - 1) = gate;
 }
 
+/* In an outage nobody begins to wait. */
+static void refuse_untold(struct client *c) {
+    client_cut_reply(c, c->reply_start);
+    long_reply_drop(c);
+    reply_error(c, "IOERR what this reply tells is not known to be stored: %s",
+                c->srv->read_only_why);
+}
+
 void client_gate(struct client *c) {
     struct model *m = &c->srv->model;
     uint64_t frame = c->told;
     if (frame <= model_settled(m)) return;
+    if (UNLIKELY(store_in_outage(m->store))) {
+        refuse_untold(c);
+        return;
+    }
     if (c->gate_count > 0) {
         struct gate *last = gate_at(c, c->gate_count - 1);
         if (last->frame >= frame) return;
@@ -68,6 +80,8 @@ uint64_t client_settled_view(const struct client *c) {
     const struct model *m = &c->srv->model;
     uint64_t settled = model_settled(m);
     bool newest = c->gate_count > 0 || c->last_frame > settled || m->flushed.frame > settled;
+    if (UNLIKELY(newest && store_in_outage(m->store)))
+        newest = m->flushed.frame > settled; /* nothing of its own waits any more */
     return newest ? VIEW_NEWEST : settled;
 }
 

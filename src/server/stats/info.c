@@ -64,6 +64,7 @@ void info_stats(struct server *srv, struct buf *out) {
     info_put_u64(out, "throttled_commands", s->throttled);
     info_put_u64(out, "resumed_commands", s->resumed);
     info_put_u64(out, "voids", s->voids);
+    info_put_u64(out, "outages", s->outages);
 }
 
 static void put_command(struct command *cmd, void *arg) {

@@ -14,8 +14,8 @@ struct request;
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
     uint64_t bytes_in, bytes_out, error_replies;
-    uint64_t events_appended, appends_repeated, events_read, voids, throttled, blocked_clients,
-        resumed;
+    uint64_t events_appended, appends_repeated, events_read, voids, outages, throttled,
+        blocked_clients, resumed;
     uint64_t unknown_commands, evicted_clients, refused_waits, protocol_errors, expired_keys;
     size_t client_peak_input, client_peak_output;
     struct hash_table errors; /* by code word: errorstats */

@@ -83,7 +83,8 @@ bool all_is_applied(struct client *c) {
 }
 
 bool apply_is_possible_or_reply(struct client *c) {
-    const char *why = store_stuck(c->srv->store);
+    struct server *srv = c->srv;
+    const char *why = store_in_outage(srv->store) ? srv->read_only_why : store_stuck(srv->store);
     if (why != NULL) reply_error(c, "IOERR %s", why);
     return why == NULL;
 }

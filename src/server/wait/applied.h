@@ -35,8 +35,8 @@ void stage_check_deadlines(struct server *srv);
 /* Monotonic ms of the next deadline; UINT64_MAX: none. */
 uint64_t stage_next_deadline(const struct server *srv);
 void stage_waits_clear(struct server *srv);
-/* Nothing will be applied while the database is not the one that was opened (store_stuck): who
- * would wait for it is told why. */
+/* Nothing will be applied while the database is not the one that was opened (store_stuck), or who
+ * knows when, in an outage: who would wait for it is told why. */
 bool apply_is_possible_or_reply(struct client *c);
 
 #endif
