@@ -167,6 +167,7 @@ test-tsan: deps
 fuzz: fuzz-targets
 	for f in $(FUZZ); do tests/fuzz/run $$f $(FUZZ_SECONDS) || exit 1; done
 
+# STORE=postgres: in PostgreSQL, which is killed as well.
 crash-test: all
 	tests/crash/run --rounds 200
 
