@@ -59,17 +59,25 @@ void virtual_clear(struct server *srv) {
 struct word {
     struct str prefix;
     enum selector_kind kind; /* SELECT_KINDS: what a view says */
+    const char *instead;     /* the word of a selection that selects the same */
 };
 
 static const struct word words[] = {
-    {{"@category:", 10}, SELECT_CATEGORY},
-    {{"@type:", 6}, SELECT_TYPE},
-    {{"@stream:", 8}, SELECT_STREAM},
-    {{VIEW_PREFIX, sizeof VIEW_PREFIX - 1}, SELECT_KINDS},
+    {{"@category:", 10}, SELECT_CATEGORY, "CATEGORY"},
+    {{"@type:", 6}, SELECT_TYPE, "TYPE"},
+    {{"@stream:", 8}, SELECT_STREAM, "STREAM"},
+    {{VIEW_PREFIX, sizeof VIEW_PREFIX - 1}, SELECT_KINDS, "VIEW"},
 };
 
-static bool begins_with(struct str s, struct str prefix) {
-    return s.len >= prefix.len && memcmp(s.ptr, prefix.ptr, prefix.len) == 0;
+/* The word that the name begins with, and what is behind it, which may be nothing; NULL: none. */
+static const struct word *word_of(struct str name, struct str *behind) {
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        struct str prefix = words[i].prefix;
+        if (name.len < prefix.len || memcmp(name.ptr, prefix.ptr, prefix.len) != 0) continue;
+        *behind = str_of(name.ptr + prefix.len, name.len - prefix.len);
+        return &words[i];
+    }
+    return NULL;
 }
 
 /* kind SELECT_KINDS: everything, or, if there is a value, what the view of that name says. false:
@@ -78,14 +86,10 @@ static bool parse(struct str name, enum selector_kind *kind, struct str *value) 
     *kind = SELECT_KINDS;
     *value = (struct str){0};
     if (str_eq(name, STR("@all"))) return true;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-        struct str prefix = words[i].prefix;
-        if (!begins_with(name, prefix) || name.len == prefix.len) continue;
-        *kind = words[i].kind;
-        *value = str_of(name.ptr + prefix.len, name.len - prefix.len);
-        return true;
-    }
-    return false;
+    const struct word *word = word_of(name, value);
+    if (word == NULL || value->len == 0) return false;
+    *kind = word->kind;
+    return true;
 }
 
 struct selector *virtual_selector(struct str name) {
@@ -189,20 +193,13 @@ bool virtual_allowed_or_reply(struct client *c, const struct command *cmd,
 /* ---- where words select instead ---- */
 
 bool virtual_no_value_or_reply(struct client *c, struct str value, const char *of) {
-    static const struct {
-        struct str prefix;
-        const char *word;
-    } instead[] = {{{"@category:", 10}, "CATEGORY "},
-                   {{"@type:", 6}, "TYPE "},
-                   {{"@stream:", 8}, "STREAM "},
-                   {{"@view:", 6}, "VIEW "}};
+    struct str behind;
     if (LIKELY(!virtual_marked(value)) || find(c->srv, value) != NULL) return true;
     int len = (int)MIN(value.len, (size_t)STREAM_NAME_MAX);
-    for (size_t i = 0; i < ARRAY_LEN(instead); i++) {
-        struct str prefix = instead[i].prefix;
-        if (!begins_with(value, prefix)) continue;
-        reply_error(c, "VIRTUAL '%.*s' is no stream: use %s%.*s%s", len, value.ptr, instead[i].word,
-                    len - (int)MIN(prefix.len, (size_t)len), value.ptr + prefix.len, of);
+    const struct word *word = word_of(value, &behind);
+    if (word != NULL) {
+        reply_error(c, "VIRTUAL '%.*s' is no stream: use %s %.*s%s", len, value.ptr, word->instead,
+                    len - (int)MIN(word->prefix.len, (size_t)len), behind.ptr, of);
         return false;
     }
     if (str_eq(value, STR("@all"))) {
