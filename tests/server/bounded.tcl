@@ -291,6 +291,26 @@ with_faulty_server {cache-bytes 64mb enable-flush yes} {
             }
         }
     }
+    test "So does a long reply of a virtual stream: it has the names that streams had then" {
+        foreach stream {s t} { r DEL $stream; add_blocks $stream 60 }
+        proc ask_for_all_of_log {c args} {
+            set before [info_field [srv default_client] events_read stats]
+            $c send {*}$args
+            wait_for "the reply to be begun" { [info_field [srv default_client] events_read stats] > $before }
+        }
+        foreach words {{XRANGE @stream:[st] - +} {XREVRANGE @stream:[st] + - COUNT 100000}} {
+            with_clients reader {
+                ask_for_all_of_log $reader {*}$words
+                assert_range 0 6000000 [info_field r mem_clients_normal memory] "bytes"
+                # Renamed before, and then.
+                r RENAME t u
+                r RENAME s r
+                r RENAME u t
+                assert_equal [concat [lrepeat 60 s] [lrepeat 60 t]] [lsort [lmap e [$reader read] {dict get [lindex $e 1] @stream}]] $words
+            }
+            r RENAME r s
+        }
+    }
     test "What stands behind a long reply is answered behind it" {
         r DEL s
         add_blocks s 100

@@ -134,6 +134,11 @@ void reply_entry(struct client *c, const struct event *e) {
     c->out.len += (size_t)(put_fields(at, r, &v) - start);
 }
 
+void put_entry_of(struct client *c, const struct event *e, struct stream_name *name) {
+    UNUSED(name);
+    reply_entry(c, e);
+}
+
 void reply_entry_gone(struct client *c, struct entry_id id) {
     reply_array(c, 2);
     reply_entry_id(c, id);
@@ -169,13 +174,17 @@ static struct origin origin_of(const struct client *c, const struct event *e, ui
     return (struct origin){stream_name_str(name), event_entry_id(e)};
 }
 
-void reply_log_entry(struct client *c, const struct event *e, uint64_t view) {
-    struct origin origin = origin_of(c, e, view);
+void put_log_entry_of(struct client *c, const struct event *e, struct stream_name *name) {
+    struct origin origin = {stream_name_str(name), event_entry_id(e)};
     struct event_view v;
     event_view(&e->rec, &v);
     char *start = buf_reserve(&c->out, log_entry_room(e, &origin));
     char *at = put_id(PUT(start, "*2\r\n"), event_log_id(e));
     c->out.len += (size_t)(put_fields_behind(at, &e->rec, &v, &origin) - start);
+}
+
+void reply_log_entry(struct client *c, const struct event *e, uint64_t view) {
+    put_log_entry_of(c, e, model_name_at(&c->srv->model, e, view));
 }
 
 void reply_log_entry_claimed(struct client *c, const struct event *e, uint64_t view, int64_t idle,
@@ -197,10 +206,6 @@ void reply_log_entries(struct client *c, struct event *const *events, size_t n, 
     }
 }
 
-void reply_log_entry_late(struct client *c, const struct event *e) {
-    reply_log_entry(c, e, model_settled(&c->srv->model));
-}
-
 void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t view) {
     c->srv->stats.events_read += l->count;
     if (LIKELY(!long_reply_suits(c, l->bytes))) {
@@ -208,7 +213,7 @@ void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t
         return;
     }
     reply_array(c, l->count);
-    long_reply(c, l->events, l->count, reply_log_entry_late);
+    long_reply(c, l->events, l->count, put_log_entry_of, view);
 }
 
 void reply_entries(struct client *c, struct event *const *events, size_t n) {
@@ -226,7 +231,7 @@ void reply_entry_list(struct client *c, const struct entry_list *l) {
         return;
     }
     reply_array(c, l->count);
-    long_reply(c, l->events, l->count, reply_entry);
+    long_reply(c, l->events, l->count, put_entry_of, 0);
 }
 
 size_t entry_size(const struct event *e) {

@@ -28,8 +28,9 @@ void reply_log_entry_claimed(struct client *c, const struct event *e, uint64_t v
                              int64_t deliveries);
 void reply_log_entries(struct client *c, struct event *const *events, size_t n, uint64_t view);
 void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t view);
-/* For long_reply: as of what is settled when it is written. */
-void reply_log_entry_late(struct client *c, const struct event *e);
+/* For long_reply: an entry of a stream, of a virtual one. */
+void put_entry_of(struct client *c, const struct event *e, struct stream_name *name);
+void put_log_entry_of(struct client *c, const struct event *e, struct stream_name *name);
 
 /* Bytes of names and values of the fields: what MAXSIZE counts. */
 size_t entry_size(const struct event *e);

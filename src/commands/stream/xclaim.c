@@ -212,7 +212,7 @@ static void reply_all_claimed(struct client *c, const struct claim *claim,
     struct event **events = xmalloc(n * sizeof(struct event *));
     for (size_t i = 0; i < n; i++) events[i] = list[i].event;
     bool of_log = stream_is_virtual(claim->group->stream);
-    long_reply(c, events, n, of_log ? reply_log_entry_late : reply_entry);
+    long_reply(c, events, n, of_log ? put_log_entry_of : put_entry_of, of_log ? c->view : 0);
     free(events);
 }
 

@@ -230,9 +230,10 @@ static void put_full(struct client *c, uint64_t start, const struct stream *s,
         if (!c->out.overflow) client_cut_reply(c, start); /* or EXEC's is dropped */
         reply_too_long(c, FULL_ADVICE);
     } else if (long_reply_suits(c, list->bytes + behind->bytes)) {
-        long_reply_before(c, list->events, list->count, put, behind);
+        long_reply_before(c, list->events, list->count, put, c->view, behind);
     } else {
-        for (size_t i = 0; i < list->count; i++) put(c, list->events[i]);
+        for (size_t i = 0; i < list->count; i++)
+            put(c, list->events[i], model_name_at(&c->srv->model, list->events[i], c->view));
         reply_text_send(c, behind);
     }
 }
@@ -252,7 +253,7 @@ static enum outcome info_full(struct client *c, struct stream *s, uint64_t count
     uint64_t start = client_out_offset(c);
     if (known && fits) {
         put_stream(c, s, first, 2);
-        put_full(c, start, s, first, &list, most, reply_entry);
+        put_full(c, start, s, first, &list, most, put_entry_of);
     } else if (known) {
         reply_too_long(c, FULL_ADVICE);
     }
@@ -344,7 +345,7 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
     } else if (known && full) {
         uint64_t start = client_out_offset(c);
         put_log(c, &f, 2);
-        put_full(c, start, s, NULL, &f.list, count > 0 ? count : UINT64_MAX, reply_log_entry_late);
+        put_full(c, start, s, NULL, &f.list, count > 0 ? count : UINT64_MAX, put_log_entry_of);
     } else if (known) {
         put_log(c, &f, 3);
         put_int(c, "groups", s->extra != NULL ? s->extra->group_count : 0);

@@ -14,12 +14,30 @@ struct long_reply {
     size_t at, count;
     size_t bytes;           /* of those from `at` on, with their places here */
     struct reply_text text; /* behind the events, or in place of them */
+    /* Where the stream was called otherwise than when the event was made: a reference; else NULL.
+     * NULL: none was. */
+    struct stream_name **names;
     struct event *events[]; /* those from `at` on: a reference each */
 };
 
 /* One whose client does not read waits: its output is bounded. */
 static bool can_go_on(const struct client *c) {
     return client_out_pending(c) < LONG_REPLY_BYTES;
+}
+
+static struct stream_name *name_of(const struct long_reply *l, size_t i) {
+    bool other = l->names != NULL && l->names[i] != NULL;
+    return other ? l->names[i] : l->events[i]->name;
+}
+
+/* The first of what is left is not needed any more. */
+static void pass_one(struct long_reply *l) {
+    l->bytes -= l->events[l->at]->size + sizeof *l->events;
+    if (l->names != NULL) {
+        l->bytes -= sizeof *l->names;
+        if (l->names[l->at] != NULL) stream_name_unref(l->names[l->at]);
+    }
+    model_release(&l->client->srv->model, l->events[l->at++]);
 }
 
 /* false: that was the last of it. */
@@ -33,9 +51,8 @@ static bool make_portion(struct long_reply *l) {
     }
     while (l->at < l->count && client_out_offset(c) < end) {
         event_fetch_ahead(l->events, l->count, l->at);
-        l->put(c, l->events[l->at]);
-        l->bytes -= l->events[l->at]->size + sizeof *l->events;
-        model_release(&c->srv->model, l->events[l->at++]);
+        l->put(c, l->events[l->at], name_of(l, l->at));
+        pass_one(l);
     }
     return l->at < l->count || !list_empty(&l->text.pieces);
 }
@@ -57,13 +74,26 @@ static struct long_reply *create(struct client *c, size_t n) {
     return l;
 }
 
-void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put) {
+static void note_name(struct long_reply *l, size_t i, uint64_t view) {
+    const struct event *e = l->events[i];
+    struct stream_name *name = model_name_at(&l->client->srv->model, e, view);
+    if (LIKELY(name == e->name)) return;
+    if (l->names == NULL) {
+        l->names = xcalloc(l->count, sizeof *l->names);
+        l->bytes += l->count * sizeof *l->names;
+    }
+    l->names[i] = stream_name_ref(name);
+}
+
+void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
+                uint64_t view) {
     struct long_reply *l = create(c, n);
     l->put = put;
     for (size_t i = 0; i < n; i++) {
         event_fetch_ahead(events, n, i);
         l->events[i] = event_ref(events[i]);
         l->bytes += events[i]->size + sizeof *l->events;
+        if (view != 0) note_name(l, i, view);
     }
 }
 
@@ -75,8 +105,8 @@ static void take_text(struct long_reply *l, struct reply_text *t) {
 }
 
 void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
-                       struct reply_text *behind) {
-    long_reply(c, events, n, put);
+                       uint64_t view, struct reply_text *behind) {
+    long_reply(c, events, n, put, view);
     take_text(c->long_reply, behind);
 }
 
@@ -91,8 +121,9 @@ void long_reply_drop(struct client *c) {
     if (l == NULL) return;
     c->long_reply = NULL;
     c->held &= ~(unsigned)HELD_LONG_REPLY;
-    while (l->at < l->count) model_release(&c->srv->model, l->events[l->at++]);
+    while (l->at < l->count) pass_one(l);
     reply_text_clear(&l->text);
+    free(l->names);
     list_remove(&l->node);
     free(l);
 }

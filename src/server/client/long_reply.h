@@ -1,7 +1,8 @@
 /* A reply of many events is made in portions, over several turns of the loop and no faster than the
  * client reads, so that others are served meanwhile. It is of one moment all the same: which events
  * it has was found out before its first byte, and each of them is kept until it has been written,
- * whatever is trimmed, deleted, flushed or evicted meanwhile. Until it is complete nothing else is
+ * with the name that its stream had then, whatever is trimmed, deleted, renamed, flushed or evicted
+ * meanwhile. Until it is complete nothing else is
  * written to the connection, and none of its commands run. Loop thread. */
 #ifndef SERVER_CLIENT_LONG_REPLY_H
 #define SERVER_CLIENT_LONG_REPLY_H
@@ -11,15 +12,17 @@
 
 #define LONG_REPLY_BYTES ((size_t)1 << 20) /* shorter ones are made at once */
 
-/* Writes one element to c->out. */
-typedef void reply_event_fn(struct client *c, const struct event *e);
+/* Writes one element to c->out. name: of the event's stream, as of the reply's moment. */
+typedef void reply_event_fn(struct client *c, const struct event *e, struct stream_name *name);
 
 /* Replies the events, the head of whose array stands in c->out already. It is the last of the
- * command's reply. They are borrowed by the command: it takes references of its own. */
-void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put);
+ * command's reply. They are borrowed by the command: it takes references of its own. view: the
+ * frame whose names `put` is given; 0: it does not look at them. */
+void long_reply(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
+                uint64_t view);
 /* The same, and behind the events a text. Takes its pieces: it is empty then. */
 void long_reply_before(struct client *c, struct event *const *events, size_t n, reply_event_fn *put,
-                       struct reply_text *behind);
+                       uint64_t view, struct reply_text *behind);
 /* Replies a text, the last of the command's reply: at once if it is short. Takes its pieces. */
 void reply_text_send(struct client *c, struct reply_text *t);
 /* Whether what is about to be replied, bytes, is to be replied so. */
