@@ -68,7 +68,9 @@ static void learn_command(struct command *cmd, void *arg) {
     learn_words(&known[known_count++]);
 }
 
-static const char *const keys[] = {"a", "a-1", "b-1", "c"};
+static const char *const keys[] = {
+    "a", "a-1", "b-1", "c", "@all", "@category:a", "@type:*.created", "@stream:a*", "@view:one",
+};
 
 static const char *const values[] = {
     "0",

@@ -69,7 +69,7 @@ proc fits {reading} {
     set log $::log
     set times $::times
     set follow $::follow
-    set unlike [catch {{*}$check $words $reply} ::beside_unlike]
+    set unlike [catch {check_reply $check $words $reply} ::beside_unlike]
     set ::follow $follow
     if {$unlike} { set ::log $log; set ::times $times }
     return [expr {!$unlike}]

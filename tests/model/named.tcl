@@ -117,8 +117,9 @@ proc eread_view {from name category} {
     if {$category ne ""} { lappend words CATEGORY $category }
     return [list $words [list check_eread_view $from $name $category]]
 }
-# Whether a subscriber reads by it.
+# Whether a subscriber reads by it, or there is a group on it.
 proc view_is_used {name} {
+    if {[dict size [groups_of @view:$name]]} { return 1 }
     dict for {n subscriber} $::subscribers { if {[dict get $subscriber view] eq $name} { return 1 } }
     return 0
 }
@@ -135,6 +136,7 @@ proc check_view_set {name selector force words reply} {
     }
     expect OK $reply [shorten $words]
     if {$there && [same_selector [dict get $::views $name] $selector]} return
+    if {$there} { note_view_change @view:$name $selector }
     dict set ::views $name $selector
     hard
 }
@@ -143,6 +145,7 @@ proc check_view_del {name force words reply} {
     if {$there && $force eq "" && [view_is_used $name]} { expect_error INUSE* $reply [shorten $words]; return }
     expect $there $reply [shorten $words]
     dict unset ::views $name
+    dict unset ::virtuals @view:$name
     if {$there} hard
 }
 proc check_view_get {name words reply} {

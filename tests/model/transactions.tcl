@@ -51,7 +51,7 @@ proc check_exec {commands words reply} {
         foreach command $commands one $value {
             lassign $command queued check
             if {[lindex $one 0] eq "error" && [regexp {^(WRONGVER|STALE)} [lindex $one 1]]} { fail "in EXEC: [shorten $queued]: [lindex $one 1]" }
-            if {[catch {{*}$check $queued $one} message options]} { return -options $options "in EXEC: [shorten $queued]\n  $message" }
+            if {[catch {check_reply $check $queued $one} message options]} { return -options $options "in EXEC: [shorten $queued]\n  $message" }
         }
         note_frame $first
         return

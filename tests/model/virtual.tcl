@@ -6,29 +6,50 @@
 #   looked  the group has looked at no more than what was there when it was read last. What a RENAME brings in
 #           there may come or not (`maybe`), for that is how far it may have got by itself.
 #   the id  that XINFO shows as its position may be any, as long as nothing that must come is behind it.
+#
+# @view:NAME has what the view says at the moment (named.tcl): commands on one that does not exist are NOTFOUND.
 
 set virtual_names {@all @all @category:order @category:order @category:x @category:user @category:nothing @type:order.*
     @type:x @stream:x-* @stream:order-1* @stream:*-1 @stream:dlq:*}
+if {"views" in $opt(families)} { lappend virtual_names @view:v-0 @view:v-1 @view:v-2 @view:v-3 }
 set no_place [expr {1 << 62}] ;# behind all that will ever be
 
 # ---- what is selected ----
 
 proc is_virtual {name} { return [string match @* $name] }
-# Whether a virtual stream has the events of a type in a stream.
-proc selects {name stream type} {
+# Whether a virtual stream has an event.
+proc selects {name e} {
+    if {[string match @view:* $name]} { return [view_selects [dict get $::views [view_of $name]] $e] }
+    set stream [dict get $e stream]
     if {[string match dlq:* $stream] && ![string match @stream:dlq:* $name]} { return 0 }
     if {$name eq "@all"} { return 1 }
     set value [string range $name [expr {[string first : $name] + 1}] end]
     switch -glob -- $name {
         @category:* { return [string equal $value [lindex [split $stream -] 0]] }
-        @type:* { return [string match $value $type] }
+        @type:* { return [string match $value [dict get $e type]] }
         @stream:* { return [string match $value $stream] }
     }
     error "no virtual stream $name"
 }
 proc is_selected {name sequence} {
     set e [lindex $::log $sequence]
-    return [expr {$e ne "" && [selects $name [dict get $e stream] [dict get $e type]]}]
+    return [expr {$e ne "" && [selects $name $e]}]
+}
+proc view_of {name} { return [string range $name [string length @view:] end] }
+proc is_missing_view {name} { return [expr {[string match @view:* $name] && ![dict exists $::views [view_of $name]]}] }
+# Dead letters only when it asks for them.
+proc view_selects {selector e} {
+    if {[string match dlq:* [dict get $e stream]] && [lsearch -glob [field_or_empty $selector stream] dlq:*] < 0} { return 0 }
+    return [selector_takes $selector $e]
+}
+# The check of a reply, which is another one when a view is not there.
+proc check_reply {check words reply} {
+    if {[lindex $check 0] ne "check_refused"} {
+        foreach word $words {
+            if {[is_missing_view $word]} { expect_error "NOTFOUND view '[view_of $word]' does not exist" $reply [shorten $words]; return }
+        }
+    }
+    {*}$check $words $reply
 }
 # Sequences of what is selected beyond a sequence, in order.
 proc selected {name {after -1}} {
@@ -178,11 +199,20 @@ proc move_in_log {name group position} {
 }
 # An event has got another name.
 proc note_brought_in {sequence old_stream} {
-    set type [event_field $sequence type]
+    set before [dict replace [lindex $::log $sequence] stream $old_stream]
     dict for {name groups} $::virtuals {
-        if {![is_selected $name $sequence] || [selects $name $old_stream $type]} continue
+        if {[is_missing_view $name] || ![is_selected $name $sequence] || [selects $name $before]} continue
         dict for {group state} $groups {
             if {$sequence > [dict get $state last] && $sequence < [dict get $state looked]} { group_set $name $group maybe $sequence 1 }
+        }
+    }
+}
+# The view is about to say something else: what it did not select may have been looked at.
+proc note_view_change {name selector} {
+    dict for {group state} [groups_of $name] {
+        for {set s [expr {[dict get $state last] + 1}]} {$s < min([dict get $state looked], [llength $::log])} {incr s} {
+            set e [lindex $::log $s]
+            if {$e ne "" && ![selects $name $e] && [view_selects $selector $e]} { group_set $name $group maybe $s 1 }
         }
     }
 }
@@ -252,6 +282,7 @@ proc check_log_info {name words reply} {
 }
 proc check_virtual_streams {c} {
     foreach name [lsort -unique $::virtual_names] {
+        if {[is_missing_view $name]} continue
         run_batch $c [list [list [list XLEN $name] [list check_xlen $name]] [list [list XRANGE $name - +] [list check_range $name - + "" 0]]]
         check_groups $c $name
     }
