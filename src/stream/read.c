@@ -72,7 +72,10 @@ static bool read_offer(const struct model *m, struct read *r, struct event *e, u
     }
     r->bytes += e->size;
     read_add(r, e);
-    return true;
+    if (LIKELY(!r->enough) || r->found < r->count) return true;
+    r->has_more = true;
+    r->next = r->reverse ? at - 1 : at + 1;
+    return false;
 }
 
 static uint64_t position(const struct read *r, const struct event *e) {

@@ -30,6 +30,8 @@ struct read {
     uint64_t bytes_max; /* of events, about, that it finds; 0: READ_BYTES_MAX */
     size_t work_max;    /* with a selector: what may be looked at in memory, in events (see
                            selector_work); 0: WORK_IN_MEMORY */
+    bool enough;  /* with `count` it is over: has_more may be wrong then, since looking for one more
+                     would take as long as looking for these */
     bool heads;   /* the caller looks at ids and numbers only: pages are kept without the rest */
     bool goes_on; /* where the page ends the caller reads on: any page of the range will do */
     /* out */

@@ -917,6 +917,12 @@ with_server {} {
         append_events r many 25000
         assert_equal rare-1 [stream_names [entries_of [r XREAD STREAMS @type:r* +]]]
         assert_equal {} [r XREAD STREAMS @type:never* +]
+        # It is found at once, and not looked for again in each turn, with no end.
+        r EAPPEND last-1 last
+        foreach name {@type:last @type:la* @stream:last-*} {
+            assert_equal last-1 [stream_names [entries_of [r XREAD STREAMS $name +]]]
+            assert_equal last-1 [stream_names [entries_of [r XREAD COUNT 1 STREAMS $name 0]]]
+        }
         set info [r XINFO STREAM @type:r*]
         assert_equal {1 rare-1 rare-1} [list [dict get $info length] {*}[stream_names [list [dict get $info first-entry] [dict get $info last-entry]]]]
         assert_equal {} [dict get [r XINFO STREAM @type:never*] last-entry]

@@ -63,6 +63,7 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                          .selector = range.selector,
                          .horizon = range.view,
                          .work_max = looks,
+                         .enough = range.selector != NULL,
                          .goes_on = true};
         bool known = need_read(c, &r);
         uint64_t next = r.next;

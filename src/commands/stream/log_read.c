@@ -26,6 +26,7 @@ static bool need_one(struct client *c, struct read r, struct event **out) {
     const uint64_t start = r.start, end = r.end;
     *out = NULL;
     r.count = 1;
+    r.enough = true;
     while (true) {
         bool known = need_read(c, &r);
         if (known && r.found > 0) *out = r.events[0];
@@ -67,6 +68,7 @@ bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bo
                          .selector = selector,
                          .horizon = view,
                          .work_max = looks,
+                         .enough = true,
                          .count = 1};
         bool known = need_read(c, &r);
         if (search->at != NULL) blocking_looked_at(c, r.work + r.found);
