@@ -44,7 +44,7 @@ proc view_selects {selector e} {
 }
 # The check of a reply, which is another one when a view is not there.
 proc check_reply {check words reply} {
-    if {[lindex $check 0] ne "check_refused"} {
+    if {[lindex $check 0] ni {check_refused check_queued}} {
         foreach word $words {
             if {[is_missing_view $word]} { expect_error "NOTFOUND view '[view_of $word]' does not exist" $reply [shorten $words]; return }
         }

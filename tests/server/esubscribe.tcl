@@ -106,11 +106,10 @@ with_server {max-client-subscriptions 10000 max-subscriptions 10000} {
             set names [names_of [r ESUBS LIST]]
             assert_equal 5 [expr {[info_field r resumed_commands stats] - $before}]
             assert_equal {5000 5000 first-0 second-2499} [list [llength $names] [llength [lsort -unique $names]] [lindex $names 0] [lindex $names end]]
-            r MULTI
-            r ESUBS LIST
-            r PING
-            set replies [r EXEC]
-            assert_equal [list $names PONG] [list [names_of [lindex $replies 0]] [lindex $replies 1]]
+            # A transaction would tell of all of them at once.
+            set replies [pipeline [srv default_client] {MULTI {ESUBS LIST} PING EXEC}]
+            lassign [lindex $replies 3 1] list pong
+            assert_equal {error {TOOLARGE in MULTI at most 1000 subscriptions are listed: ask outside of it} PONG} [list {*}$list [lindex $pong 1]]
             # Some go meanwhile, some come, and somebody who asks goes.
             foreach asker {d e} { [set $asker] send ESUBS LIST }
             $e close

@@ -138,6 +138,25 @@ with_server {} {
         srv crash
         assert_equal {2-0 24001-0} [lmap e [r XRANGE t - + COUNT 2] {lindex $e 0}]
     }
+    test "A transaction looks at a portion of what is acknowledged, and the next one goes on behind it" {
+        set bytes [resp_command CLIENT REPLY OFF]
+        for {set i 1} {$i <= 25000} {incr i} { append bytes [resp_command XADD u $i-0 n x] }
+        append bytes [resp_command XGROUP CREATE u g 0] [resp_command XREADGROUP GROUP g ann COUNT 25000 STREAMS u >]
+        append bytes [resp_command XACK u g 9000-0 15000-0 24000-0]
+        [srv default_client] write $bytes[resp_command CLIENT REPLY ON]
+        assert_equal OK [[srv default_client] read]
+        proc trim_in_exec {args} { return [untyped [lindex [pipeline [srv default_client] [list MULTI {XTRIM u MAXLEN 0 ACKED} {*}$args EXEC]] end]] }
+        # One that is taken back has looked at nothing.
+        assert_match "WRONGVER*" [trim_in_exec {EAPPEND v t EXPECTED_VERSION 7}]
+        set gone {}
+        for {set n 0} {$n < 3} {incr n} { lappend gone {*}[trim_in_exec] }
+        assert_equal {1 1 1} $gone
+        assert_equal {0 24997} [list [trim_in_exec] [r XLEN u]]
+        r XACK u g 100-0 24001-0
+        assert_equal 2 [expr {[trim_in_exec] + [trim_in_exec] + [trim_in_exec]}]
+        pipeline [srv default_client] [list MULTI {XADD u ACKED MAXLEN 10 * n x} EXEC]
+        assert_equal 24996 [r XLEN u]
+    }
 }
 
 # What takes away very much goes over several turns, each with a frame of its own: all of it would not even fit into one frame here.

@@ -1,6 +1,7 @@
 /* CLIENT: what a connection says about itself, and what an operator does to connections. As
  * Valkey 8.1, less client-side caching: there are no values to cache, so tracking can only be off.
  */
+#include "server/client/transaction.h"
 #include "server/server.h"
 #include "commands/connection/client_filter.h"
 #include "commands/connection/client_name.h"
@@ -200,7 +201,8 @@ enum outcome cmd_client_unblock(struct client *c, const struct request *r) {
         return REPLIED;
     }
     struct client *other = server_client_by_id(c->srv, id);
-    bool waits = other != NULL && other->park == PARK_WAIT;
+    /* EXEC does not wait for others: it pauses. */
+    bool waits = other != NULL && other->park == PARK_WAIT && !transaction_open(other);
     if (waits) {
         other->wait.unblocked = true;
         other->wait.unblocked_error = error;

@@ -13,13 +13,18 @@
  * An EXEC that holds such a command is rehearsed first, without it, and taken back, until nothing
  * parks and nothing fails; then it is run, in the same turn. Whatever happens, such a command is
  * run once: should the EXEC park after all (RANDOMKEY may look elsewhere), its reply is kept for
- * the next run. */
+ * the next run.
+ *
+ * What would look at more in one turn than others should wait for pauses: EXEC is taken back, and
+ * run again in another turn, where the command goes on looking (blocking_progress). So EXEC is of
+ * one moment, the one of its last run, and others are served meanwhile. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "server/client/transaction.h"
 #include "server/command/monitor.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/connection/family.h"
 
@@ -100,6 +105,7 @@ static void take_back(struct client *c, const struct saved *saved) {
     struct server *srv = c->srv;
     srv->exec.client = NULL;
     model_undo(&srv->model);
+    blocking_exec_undone(c);
     if (!srv->exec.acted) memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
     if (srv->exec.config != NULL) config_restore(&srv->config, srv->exec.config);
     srv->exec.config = NULL;
@@ -141,9 +147,11 @@ static bool run_queued(struct client *c, struct queued *q, bool rehearsal) {
 
 /* A command behind one that has parked: it is run for what it needs, and all of it is taken back.
  * What it replies, or would rather see, does not count. false: enough was asked for. */
-static bool asks_more(struct client *c, struct queued *q, bool rehearsal) {
+static bool asks_more(struct client *c, const struct transaction *t, size_t at, bool rehearsal) {
     struct server *srv = c->srv;
+    struct queued *q = t->queue[at];
     if (q->cmd->flags & CMD_OUTSIDE && !rehearsal) return false;
+    srv->exec.at = at;
     srv->exec.command_at = c->reply_start;
     client_cut_reply(c, c->reply_start);
     run_queued(c, q, rehearsal);
@@ -156,7 +164,7 @@ static bool asks_more(struct client *c, struct queued *q, bool rehearsal) {
  * too, so that it is loaded together and EXEC is not run again for each. */
 static void ask_ahead(struct client *c, struct transaction *t, bool rehearsal, size_t at) {
     if (c->park != PARK_NONE || c->wants_newest || need_enough(c)) return;
-    while (++at < t->count && asks_more(c, t->queue[at], rehearsal)) {}
+    while (++at < t->count && asks_more(c, t, at, rehearsal)) {}
 }
 
 static enum run run_queue(struct client *c, struct transaction *t, bool rehearsal, size_t *at) {
@@ -165,6 +173,7 @@ static enum run run_queue(struct client *c, struct transaction *t, bool rehearsa
     uint64_t begun = clock_mono_us();
     for (*at = 0; *at < t->count; ++*at) {
         struct queued *q = t->queue[*at];
+        srv->exec.at = *at;
         q->reply_at = srv->exec.command_at = client_out_offset(c);
         c->reply_was_error = false;
         if (!run_queued(c, q, rehearsal) || c->wants_newest) {
@@ -236,8 +245,9 @@ static enum run attempt(struct client *c, struct transaction *t, const struct sa
                         bool rehearsal) {
     struct server *srv = c->srv;
     size_t at;
+    blocking_exec_begins(c);
     model_begin(&srv->model);
-    srv->exec = (struct exec_state){.client = c};
+    srv->exec = (struct exec_state){.client = c, .count = t->count};
     reply_array(c, t->count);
     enum run run = run_queue(c, t, rehearsal, &at);
     if (run == RUN_PARKED)

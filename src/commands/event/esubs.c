@@ -77,11 +77,16 @@ static void reply_told(struct client *c, struct told *t) {
     reply_text_send(c, text);
 }
 
-/* ESUBS LIST: of very many some in each turn, as they are then. In EXEC all at once. */
+/* ESUBS LIST: of very many some in each turn, as they are then. In EXEC all at once, or none. */
 enum outcome cmd_esubs_list(struct client *c, const struct request *r) {
     UNUSED(r);
     struct told at_once = {0}, *t = &at_once;
     bool whole = c->srv->exec.client == c;
+    if (whole && c->srv->subscriptions.count > TOLD_A_TURN) {
+        reply_error(c, "TOOLARGE in MULTI at most %d subscriptions are listed: ask outside of it",
+                    TOLD_A_TURN);
+        return REPLIED;
+    }
     if (!whole) t = need_gathered(c, sizeof *t, drop_told);
     if (t->begun) {
         reply_draft_resume(&t->draft);

@@ -5,12 +5,21 @@
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
-#include "server/wait/blocking.h"
 #include "server/wait/need.h"
+#include "commands/stream/log_read.h"
 
 #define LOADED_SPARE (UINT64_C(64) << 20) /* bytes: several pages are asked for at a time */
 
-static void take(struct entry_list *l, struct read *r) {
+void entry_list_add(struct entry_list *l, struct event *e) {
+    if (l->count == l->cap) {
+        l->cap = l->cap == 0 ? 16 : l->cap * 2;
+        l->events = xrealloc(l->events, l->cap * sizeof *l->events);
+    }
+    l->events[l->count++] = e;
+    l->bytes += e->size;
+}
+
+void entry_list_take(struct entry_list *l, struct read *r) {
     l->bytes += r->bytes;
     if (l->count == 0) { /* nearly always: the first read is all of it */
         free(l->events);
@@ -28,7 +37,7 @@ static void take(struct entry_list *l, struct read *r) {
     l->count += r->found;
 }
 
-static bool is_over(struct entry_list *l, uint64_t bytes_max) {
+bool entry_list_is_over(struct entry_list *l, uint64_t bytes_max) {
     if (l->bytes <= bytes_max) return false;
     l->bytes = 0; /* it may be less */
     for (size_t i = 0; i < l->count; i++) {
@@ -39,22 +48,23 @@ static bool is_over(struct entry_list *l, uint64_t bytes_max) {
 }
 
 /* Or what was loaded for it takes more: of that much may have been removed meanwhile. */
-static bool is_enough(const struct client *c, struct entry_list *l, uint64_t bytes_max) {
+bool entry_list_is_enough(const struct client *c, struct entry_list *l, uint64_t bytes_max) {
     if (l->count == 0) return false;
-    return is_over(l, bytes_max) ||
+    return entry_list_is_over(l, bytes_max) ||
            need_page_bytes(c) > 2 * MIN(bytes_max, UINT64_MAX / 4) + LOADED_SPARE;
 }
 
 bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
                      struct entry_range range) {
+    if (UNLIKELY(range.looked != NULL)) return log_list_some(c, l, range);
     uint64_t left = range.most;
+    size_t at_once = range.selector != NULL ? BLOCKING_LOOKS_AT_ONCE : SIZE_MAX;
     l->reached = range.reverse ? range.end : range.start;
     while (range.start < range.end && left > 0) {
         size_t looks = range.pauses ? blocking_looks_left(c) : 0;
-        if (range.pauses && looks == 0 && l->count == 0) {
-            l->paused = true;
-            return true;
-        }
+        l->paused = range.pauses && looks == 0 && l->count == 0;
+        l->overdone = !range.pauses && at_once == 0;
+        if (l->paused || l->overdone) return true;
         struct read r = {.stream = s,
                          .start = range.start,
                          .end = range.end - 1,
@@ -69,15 +79,16 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
         uint64_t next = r.next;
         bool more = r.has_more;
         if (range.pauses) blocking_looked_at(c, r.work + r.found);
+        at_once -= MIN(at_once, r.work);
         if (left != UINT64_MAX) left -= MIN(left, (uint64_t)r.found);
-        if (known) take(l, &r);
+        if (known) entry_list_take(l, &r);
         read_clear(&r);
         if (!known) return false;
         l->reached = range.reverse ? (more ? next + 1 : range.start) : more ? next : range.end;
         if (!more || left == 0) return true;
         l->paused = range.pauses && l->count == 0;
         if (l->paused || (range.partly && l->count > 0)) return true;
-        if (is_enough(c, l, range.bytes_max)) {
+        if (entry_list_is_enough(c, l, range.bytes_max)) {
             l->cut = true;
             return true;
         }
@@ -104,7 +115,7 @@ bool entry_list_all(struct client *c, struct entry_list *l, struct stream *s,
     *fits = may_fit(s, &range);
     if (!*fits) return true;
     if (!entry_list_read(c, l, s, range)) return false;
-    *fits = !l->cut && (l->count <= 1 || !is_over(l, range.bytes_max));
+    *fits = !l->cut && (l->count <= 1 || !entry_list_is_over(l, range.bytes_max));
     return true;
 }
 

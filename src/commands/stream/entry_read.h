@@ -6,7 +6,7 @@
 
 #include "stream/group/cgroup.h"
 #include "stream/read.h"
-#include "server/client/client.h"
+#include "server/wait/blocking.h"
 
 struct entry_list {
     struct event **events; /* borrowed until the command has replied */
@@ -14,6 +14,7 @@ struct entry_list {
     uint64_t bytes;   /* no more than these take in memory */
     bool cut;         /* reading ended at bytes_max: there may be more */
     bool paused;      /* reading ended because it found nothing for a while (entry_range.pauses) */
+    bool overdone;    /* the same, of who does not pause: more would have to be looked at */
     uint64_t reached; /* everything before it was looked at, and is in the list or not wanted; at
                          most the range's end. (Reverse: from it on.) */
 };
@@ -28,8 +29,11 @@ struct entry_range {
     uint64_t view;             /* as of this frame, of which the stream is */
     struct selector *selector; /* of the log, for which the stream is NULL: borrowed */
     /* Ends when it has found nothing, and looking on is another turn's; or when it has found some,
-     * and there is more to look at than one read does. */
+     * and there is more to look at than one read does. Of the log, who does not pause looks at
+     * BLOCKING_LOOKS_AT_ONCE at most. */
     bool pauses, partly;
+    /* Of the log, in EXEC, what was found before: pauses, and partly. NULL: nothing is kept. */
+    struct log_looked *looked;
 };
 /* Where an event stands in what is read: a version, or of the log (NULL) a sequence. */
 static inline uint64_t entry_place(const struct stream *s, const struct event *e) {
@@ -44,6 +48,12 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
 bool entry_list_all(struct client *c, struct entry_list *l, struct stream *s,
                     struct entry_range range, bool *fits);
 void entry_list_clear(struct entry_list *l);
+/* For who reads by himself: adds an event; what r has found, which is then empty; whether that is
+ * more than bytes_max; and the same, or more was loaded for it than should be. */
+void entry_list_add(struct entry_list *l, struct event *e);
+void entry_list_take(struct entry_list *l, struct read *r);
+bool entry_list_is_over(struct entry_list *l, uint64_t bytes_max);
+bool entry_list_is_enough(const struct client *c, struct entry_list *l, uint64_t bytes_max);
 
 /* Where the group goes on in s, which is its stream, now or as it was: no entry below this version
  * is beyond its position, all others are. false: it has to be looked up. */

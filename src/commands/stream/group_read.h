@@ -35,6 +35,8 @@ struct group_source {
     struct selector *selector;
     uint32_t taken;
     bool unfinished;
+    /* In EXEC, kept over its runs: what it has looked at beyond what the scan had found. */
+    struct log_looked *looked;
 };
 
 /* What is new for the group of a virtual stream: fills src->list, and says in src->unfinished

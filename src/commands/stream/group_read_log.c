@@ -6,14 +6,6 @@
 #include "commands/stream/group_read.h"
 #include "commands/stream/log_read.h"
 
-static void list_add(struct entry_list *l, struct event *e) {
-    if (l->count == l->cap) {
-        l->cap = l->cap == 0 ? 16 : l->cap * 2;
-        l->events = xrealloc(l->events, l->cap * sizeof *l->events);
-    }
-    l->events[l->count++] = e;
-}
-
 /* Whether it is still to be delivered: a position may lie ahead of the clock, a name may have
  * changed. */
 static bool is_due(const struct client *c, const struct group_source *src, const struct event *e) {
@@ -36,7 +28,7 @@ static bool find_found(struct client *c, struct group_source *src, struct budget
     for (size_t i = 0; known && i < found; i++) {
         bool due = events[i] != NULL && is_due(c, src, events[i]);
         if (due && !budget_take(budget, events[i])) break;
-        if (due) list_add(&src->list, events[i]);
+        if (due) entry_list_add(&src->list, events[i]);
         src->taken++;
     }
     free(events);
@@ -52,9 +44,10 @@ static bool find_next(struct client *c, struct group_source *src, struct budget 
                                 .most = most,
                                 .view = src->view,
                                 .selector = src->selector,
-                                .pauses = !in_exec,
-                                .partly = true};
-    if (scan->looked >= head) return true;
+                                .pauses = !in_exec || src->looked != NULL,
+                                .partly = true,
+                                .looked = src->looked};
+    if (range.start >= head) return true;
     if (!budget_read(c, budget, l, NULL, range)) return false;
     src->next = MIN(l->reached, head);
     if (l->count > 0) src->next = l->events[l->count - 1]->rec.sequence + 1;

@@ -6,7 +6,7 @@
 #define COMMANDS_STREAM_LOG_READ_H
 
 #include "record/entry_id.h"
-#include "server/client/client.h"
+#include "server/command/command.h"
 #include "store/selector.h"
 #include "commands/stream/entry_read.h"
 
@@ -25,11 +25,21 @@ bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_
 bool need_log_last(struct client *c, uint64_t view, struct entry_id *id);
 /* A search that may take several turns of the loop. */
 struct log_search {
-    uint64_t *at; /* how far it is: of blocking_progress; NULL: it must end in this turn (EXEC) */
-    bool paused;  /* out: it goes on in another turn (blocking_pause) */
+    uint64_t *at;              /* how far it is: of blocking_progress; */
+    struct log_looked *looked; /* in EXEC, instead. Both NULL: it must end in this turn */
+    bool paused;               /* out: it goes on in another turn (blocking_pause) */
+    bool overdone; /* out: it has not ended in this turn (blocking_reply_looks_too_long) */
 };
 /* The first, or the last event that is selected; NULL: there is none. */
 bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
                   struct log_search *search, struct event **out);
+
+/* Adds all events of the range that are selected; no turn looks at more than it may, and what is
+ * gathered is of the moment of the last one. false: *outcome is PARKED, or they take more than
+ * range.bytes_max, which was replied with the advice. looked: blocking_log_looked's. */
+bool log_list_or_reply(struct client *c, struct entry_list *l, struct entry_range range,
+                       struct log_looked *looked, const char *advice, enum outcome *outcome);
+/* entry_list_read of a range that has range.looked. */
+bool log_list_some(struct client *c, struct entry_list *l, struct entry_range range);
 
 #endif

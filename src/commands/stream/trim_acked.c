@@ -4,6 +4,7 @@
 #include "stream/gone/remove.h"
 #include "stream/group/cgroup.h"
 #include "server/server.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
 #define PASSED_A_TURN    20000 /* pending entries that are gone: a millisecond */
@@ -42,11 +43,12 @@ static uint64_t first_pending(const struct stream *s) {
     return first;
 }
 
-/* What is pending and gone stays so (in EXEC that may be undone): the groups note how far they have
- * been looked through, for those who come next. false: the command goes on in the next turn. */
+/* What is pending and gone stays so, unless the running transaction has removed it: the groups note
+ * how far they have been looked through, for those who come next. false: the command goes on in the
+ * next turn. */
 static bool pass_gone(struct client *c, struct stream *s) {
     size_t most = PASSED_A_TURN;
-    if (c->srv->exec.client == c) return true;
+    if (!blocking_keeps_progress(c)) return true;
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
         struct pending *p = &s->extra->groups[i]->pending;
         const struct pending_entry *e;
@@ -74,6 +76,27 @@ static uint64_t most_to_go(const struct trim *t, bool add) {
     return length - MIN(length, t->args->max_len);
 }
 
+struct note_swept {
+    struct undo undo;
+    struct stream *stream;
+    uint64_t before;
+};
+
+static void sweep_goes_back(struct model *m, struct undo *u) {
+    const struct note_swept *note = CONTAINER_OF(u, struct note_swept, undo);
+    UNUSED(m);
+    if (note->stream->extra != NULL) note->stream->extra->swept = note->before;
+}
+
+static void set_swept(struct model *m, struct stream *s, uint64_t version) {
+    struct note_swept *note = model_note(m, sizeof *note, sweep_goes_back);
+    if (note != NULL) {
+        note->stream = s;
+        note->before = s->extra->swept;
+    }
+    s->extra->swept = version;
+}
+
 /* The lowest version that has ceased to be pending since this was asked last, but for those that a
  * group's pending entries began with: when it is the only group, they are at the front. */
 static uint64_t lowest_acknowledged(struct stream_extra *x) {
@@ -98,7 +121,8 @@ static uint64_t sweep_from(struct stream_extra *x, uint64_t first, uint64_t end)
 
 bool acked_require(struct client *c, struct trim *t) {
     struct stream *s = t->stream;
-    bool whole = c->srv->exec.client == c;
+    bool in_exec = c->srv->exec.client == c;
+    size_t most = t->adds ? LOOKED_BY_AN_ADD : LOOKED_A_TURN;
     if (!pass_gone(c, s)) return false;
     t->acked = delivered_to_all(s);
     struct entry_id beyond = t->acked;
@@ -106,16 +130,14 @@ bool acked_require(struct client *c, struct trim *t) {
     if (entry_id_next(&beyond) && !need_entry(c, s, beyond, &t->acked_end)) return false;
     uint64_t first = first_pending(s) + 1, end = singles_end(c, t);
     if (first >= end || most_to_go(t, t->adds) == 0) return true;
-    t->sweeps = t->adds && !whole && end - first > LOOKED_BY_AN_ADD;
+    t->sweeps = (t->adds || in_exec) && end - first > most;
     uint64_t from = t->sweeps ? sweep_from(s->extra, first, end) : MAX(first, c->wait.at);
     if (from >= end) return true;
     t->candidates_end = end;
     t->candidates = (struct read){.stream = s,
                                   .start = from,
                                   .end = end - 1,
-                                  .count = whole     ? SIZE_MAX - 1
-                                           : t->adds ? LOOKED_BY_AN_ADD
-                                                     : LOOKED_A_TURN,
+                                  .count = most,
                                   .horizon = UINT64_MAX,
                                   .heads = true,
                                   .goes_on = true};
@@ -137,7 +159,7 @@ static uint64_t remove_singles(struct client *c, struct trim *t, uint64_t most) 
         else
             next = r->events[i]->rec.version; /* which may go another time */
     }
-    if (t->sweeps && !c->srv->model.in_transaction) t->stream->extra->swept = next;
+    if (t->sweeps) set_swept(&c->srv->model, t->stream, next);
     if (n > 0) model_remove(&c->srv->model, t->stream, r->events, n);
     return n;
 }

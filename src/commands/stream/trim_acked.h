@@ -6,7 +6,7 @@
  *   XADD  looks at a portion. When there are more, the next XADD goes on where this one has come to
  *         (stream_extra.swept); at the end it begins again at the lowest entry that was
  *         acknowledged meanwhile, or not at all.
- *   EXEC  looks at as many as a page holds.
+ *   EXEC  is one frame: there XTRIM looks at a portion as well, a larger one, and the next goes on.
  *
  * Loop thread. */
 #ifndef COMMANDS_STREAM_TRIM_ACKED_H

@@ -6,6 +6,7 @@
 #include "server/command/protect.h"
 #include "server/command/virtual.h"
 #include "server/server.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/event/pages.h"
 #include "commands/stream/entry_reply.h"
@@ -188,12 +189,15 @@ static bool live_or_reply(struct client *c, const struct stream *s, int64_t abse
 static enum outcome count_of_log(struct client *c, struct str name) {
     struct selector *selector;
     uint64_t count;
+    bool too_many;
     enum outcome outcome = REPLIED;
     if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
     if (!pages_may_count(c, selector))
         outcome = pages_wait_to_count(c);
-    else if (!need_count(c, selector, &count))
+    else if (!need_count(c, selector, &count, &too_many))
         outcome = PARKED;
+    else if (too_many)
+        blocking_reply_looks_too_long(c);
     else
         reply_int(c, (int64_t)count);
     selector_unref(selector);

@@ -289,28 +289,50 @@ struct log_facts {
     struct entry_list list; /* FULL */
 };
 
+/* Of FULL's entries 0, of the first event 1, of the last 2. */
+#define LOOKS 3
+
+static struct log_looked *looked_for(struct client *c, size_t what) {
+    return blocking_log_looked(c, LOOKS, what);
+}
+
+static struct log_search search_of(struct client *c, struct selector *selector, size_t what) {
+    bool in_exec = c->srv->exec.client == c;
+    uint64_t *progress = in_exec ? NULL : blocking_progress(c, LOOKS);
+    blocking_selects_or_begins(c, LOOKS, what, selector);
+    return (struct log_search){.at = progress != NULL ? progress + what : NULL,
+                               .looked = in_exec ? looked_for(c, what) : NULL};
+}
+
 /* The searches go on in the next turn when they have to: then nothing else was asked for. */
-static bool need_facts(struct client *c, struct selector *selector, bool full, uint64_t count,
-                       struct log_facts *f, bool *fits) {
-    uint64_t *progress = c->srv->exec.client == NULL ? blocking_progress(c, 2) : NULL;
-    struct log_search first = {progress, false};
-    struct log_search last = {progress != NULL ? progress + 1 : NULL, false};
-    bool known = need_log_end(c, c->view, selector, false, &first, &f->first);
-    if (!full && !first.paused)
+static bool need_facts_or_reply(struct client *c, struct selector *selector, bool full,
+                                uint64_t count, struct log_facts *f, enum outcome *outcome) {
+    struct log_search first = search_of(c, selector, 1), last = search_of(c, selector, 2);
+    bool too_many = false, known = need_log_end(c, c->view, selector, false, &first, &f->first);
+    if (!full && !first.paused && !first.overdone)
         known = need_log_end(c, c->view, selector, true, &last, &f->last) && known;
+    *outcome = PARKED;
     if (first.paused || last.paused) {
-        blocking_pause(c, 0);
+        blocking_pause_with_pages(c);
         return false;
     }
-    known = need_count(c, selector, &f->length) && known;
-    known = need_log_last(c, c->view, &f->last_id) && known;
-    if (!full) return known;
+    if (!first.overdone && !last.overdone) {
+        known = need_count(c, selector, &f->length, &too_many) && known;
+        known = need_log_last(c, c->view, &f->last_id) && known;
+    }
+    if (first.overdone || last.overdone || too_many) {
+        *outcome = REPLIED;
+        blocking_reply_looks_too_long(c);
+        return false;
+    }
+    if (!full || !known) return known;
     struct entry_range range = {.end = log_head(c, c->view),
                                 .most = count > 0 ? count : UINT64_MAX,
                                 .bytes_max = c->srv->config.reply_bytes_max,
                                 .view = c->view,
                                 .selector = selector};
-    return entry_list_all(c, &f->list, NULL, range, fits) && known;
+    blocking_selects_or_begins(c, LOOKS, 0, selector);
+    return log_list_or_reply(c, &f->list, range, looked_for(c, 0), FULL_ADVICE, outcome);
 }
 
 static void put_log_entry(struct client *c, const char *field, const struct event *e) {
@@ -338,11 +360,10 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
     struct selector *selector;
     struct log_facts f = {0};
     if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
-    bool fits = true, known = false, named = pages_may_count(c, selector);
-    if (named) known = need_facts(c, selector, full, count, &f, &fits);
-    if (known && !fits) {
-        reply_too_long(c, FULL_ADVICE);
-    } else if (known && full) {
+    enum outcome outcome = REPLIED;
+    bool known = false, named = pages_may_count(c, selector);
+    if (named) known = need_facts_or_reply(c, selector, full, count, &f, &outcome);
+    if (known && full) {
         uint64_t start = client_out_offset(c);
         put_log(c, &f, 2);
         put_full(c, start, s, NULL, &f.list, count > 0 ? count : UINT64_MAX, put_log_entry_of);
@@ -355,7 +376,7 @@ static enum outcome info_log(struct client *c, struct str name, struct stream *s
     entry_list_clear(&f.list);
     selector_unref(selector);
     if (!named) return pages_wait_to_count(c);
-    return known ? REPLIED : PARKED;
+    return known ? REPLIED : outcome;
 }
 
 /* XINFO STREAM key [FULL [COUNT count]] */

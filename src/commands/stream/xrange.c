@@ -73,37 +73,20 @@ static bool need_log_bounds(struct client *c, const struct range_args *a, uint64
     return (!entry_id_next(&beyond) || need_log_place(c, c->view, beyond, to)) && known;
 }
 
-/* As long as nothing is found it is looked at as much as a turn may; then all is read. */
 static enum outcome read_log(struct client *c, struct selector *selector,
                              const struct range_args *a) {
-    bool in_exec = c->srv->exec.client != NULL;
-    uint64_t *progress = in_exec ? NULL : blocking_progress(c, 1);
-    if (progress != NULL) blocking_selects_or_begins(c, 1, 0, selector);
     struct entry_list list = {0};
+    enum outcome outcome;
+    blocking_selects_or_begins(c, 1, 0, selector);
     struct entry_range range = {.reverse = a->reverse,
                                 .most = a->count < 0 ? UINT64_MAX : (uint64_t)a->count,
                                 .bytes_max = c->srv->config.reply_bytes_max,
                                 .view = c->view,
-                                .selector = selector,
-                                .pauses = !in_exec};
+                                .selector = selector};
     if (!need_log_bounds(c, a, &range.start, &range.end)) return PARKED;
-    if (progress != NULL && *progress != 0) {
-        if (a->reverse)
-            range.end = MIN(range.end, *progress);
-        else
-            range.start = MAX(range.start, *progress);
-    }
-    bool fits, known = entry_list_all(c, &list, NULL, range, &fits);
-    enum outcome outcome = known ? REPLIED : PARKED;
-    if (known && list.paused) {
-        *progress = list.reached;
-        blocking_pause(c, 0);
-        outcome = PARKED;
-    } else if (known && fits) {
+    struct log_looked *looked = blocking_log_looked(c, 1, 0);
+    if (log_list_or_reply(c, &list, range, looked, "ask for portions, with COUNT", &outcome))
         reply_log_entry_list(c, &list, c->view);
-    } else if (known) {
-        reply_too_long(c, "ask for portions, with COUNT");
-    }
     entry_list_clear(&list);
     return outcome;
 }
@@ -113,17 +96,15 @@ static enum outcome range_of_log(struct client *c, struct str name, const struct
         blocking_reply_over(c);
         return REPLIED;
     }
-    if (a->count == 0) {
-        resp_put_null_array(&c->out, c->resp);
-        return REPLIED;
-    }
-    if (entry_id_cmp(a->start, a->end) > 0) {
-        reply_array(c, 0);
-        return REPLIED;
-    }
     struct selector *selector;
     if (!log_selector_or_reply(c, name, c->view, &selector)) return REPLIED;
-    enum outcome outcome = read_log(c, selector, a);
+    enum outcome outcome = REPLIED;
+    if (a->count == 0)
+        resp_put_null_array(&c->out, c->resp);
+    else if (entry_id_cmp(a->start, a->end) > 0)
+        reply_array(c, 0);
+    else
+        outcome = read_log(c, selector, a);
     selector_unref(selector);
     return outcome;
 }

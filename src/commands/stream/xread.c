@@ -136,8 +136,11 @@ static bool need_start(struct client *c, struct entry_id from, uint64_t looked, 
     return known;
 }
 
+/* progress, looked: of the two at most one is given: where nothing is found it goes on in another
+ * turn from there. */
 static bool read_virtual(struct client *c, const struct xread_args *a, struct source *src,
-                         uint64_t *progress, struct budget *budget) {
+                         uint64_t *progress, struct log_looked *looked_in_exec,
+                         struct budget *budget) {
     struct entry_id from = src->after;
     uint64_t head = log_head(c, c->view), looked = progress != NULL ? *progress : 0, start = head;
     src->looked = MAX(head, looked);
@@ -149,8 +152,9 @@ static bool read_virtual(struct client *c, const struct xread_args *a, struct so
                                 .most = a->count,
                                 .view = c->view,
                                 .selector = src->selector,
-                                .pauses = progress != NULL,
-                                .partly = true};
+                                .pauses = progress != NULL || looked_in_exec != NULL,
+                                .partly = true,
+                                .looked = looked_in_exec};
     bool known = budget_read(c, budget, &src->list, NULL, range);
     src->looked = MAX(start, MIN(src->list.reached, head));
     if (known && progress != NULL && src->list.count == 0) *progress = src->looked;
@@ -213,11 +217,16 @@ static void wait_for(struct client *c, const struct xread_args *a, const struct 
 
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
-    bool paused = false, any_virtual = false;
+    bool paused = false, overdone = false, any_virtual = false;
     size_t promised = 0;
     for (size_t i = 0; i < a->n; i++) {
         paused = paused || sources[i].list.paused;
+        overdone = overdone || sources[i].list.overdone;
         any_virtual = any_virtual || sources[i].selector != NULL;
+    }
+    if (overdone) {
+        blocking_reply_looks_too_long(c);
+        return REPLIED;
     }
     if (paused) { /* there may be something, further on */
         blocking_pause(c, a->block ? a->timeout_ms : 0);
@@ -241,45 +250,62 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 /* ---- the command ---- */
 
 /* What was looked at for virtual streams, of each key; and behind that how far the searches of `+`
- * are. NULL: there are none, or nothing is kept, as in EXEC, which does not wait. What was looked
- * at for a view that has changed since was not looked at for this one. */
+ * are. NULL: there are none; or it is EXEC, where what was found is kept, too (log_looked). What
+ * was looked at for a view that has changed since was not looked at for this one. */
 static uint64_t *progress_of(struct client *c, const struct xread_args *a, struct source *sources) {
     bool any = false;
     for (size_t i = 0; i < a->n; i++) any = any || sources[i].selector != NULL;
-    if (!any || c->srv->exec.client != NULL) return NULL;
-    uint64_t *progress = blocking_progress(c, 2 * a->n);
+    bool in_exec = c->srv->exec.client == c;
+    uint64_t *progress = any && !in_exec ? blocking_progress(c, 2 * a->n) : NULL;
     for (size_t i = 0; i < a->n; i++) {
         struct source *src = &sources[i];
         if (src->selector == NULL) continue;
         src->selects_anew = !blocking_selects_or_begins(c, a->n, i, src->selector);
-        if (src->selects_anew) progress[i] = progress[a->n + i] = 0;
+        if (in_exec) src->search.looked = blocking_log_looked(c, 2 * a->n, a->n + i);
+        if (in_exec) continue;
+        if (src->selects_anew) progress[a->n + i] = 0;
         progress[i] = MAX(progress[i], blocking_looked(c, i));
         src->search.at = &progress[a->n + i];
     }
     return progress;
 }
 
-static bool searches_pause(const struct source *sources, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (sources[i].search.paused) return true;
-    return false;
+/* true: a search of `+` goes on in another turn, or would look at too much. */
+static bool searches_end(struct client *c, const struct xread_args *a, const struct source *sources,
+                         enum outcome *outcome) {
+    bool paused = false, overdone = false;
+    for (size_t i = 0; i < a->n; i++) {
+        paused = paused || sources[i].search.paused;
+        overdone = overdone || sources[i].search.overdone;
+    }
+    *outcome = overdone ? REPLIED : PARKED;
+    if (overdone)
+        blocking_reply_looks_too_long(c);
+    else if (paused)
+        blocking_pause(c, a->block ? a->timeout_ms : 0);
+    return paused || overdone;
+}
+
+static bool read_one(struct client *c, const struct xread_args *a, struct source *sources, size_t i,
+                     uint64_t *progress, struct budget *budget) {
+    struct source *src = &sources[i];
+    bool in_exec = c->srv->exec.client == c;
+    if (src->selector == NULL) return read_source(c, a, src, budget);
+    if (in_exec) return read_virtual(c, a, src, NULL, blocking_log_looked(c, 2 * a->n, i), budget);
+    return read_virtual(c, a, src, progress + i, NULL, budget);
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
     bool known = true;
+    enum outcome outcome;
     if (!need_sources(c, a, sources)) return PARKED;
     uint64_t *progress = progress_of(c, a, sources);
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
-    if (searches_pause(sources, a->n)) blocking_pause(c, a->block ? a->timeout_ms : 0);
+    if (searches_end(c, a, sources, &outcome)) return outcome;
     if (!known || c->wants_newest) return PARKED;
-    for (size_t i = 0; i < a->n && !need_enough(c); i++) {
-        struct source *src = &sources[i];
-        bool good = src->selector != NULL
-                        ? read_virtual(c, a, src, progress != NULL ? &progress[i] : NULL, &budget)
-                        : read_source(c, a, src, &budget);
-        known = good && known;
-    }
+    for (size_t i = 0; i < a->n && !need_enough(c); i++)
+        known = read_one(c, a, sources, i, progress, &budget) && known;
     if (!known) return PARKED;
     if (!budget.any) return wait_or_reply(c, a, sources);
     reply_sources(c, a, sources);

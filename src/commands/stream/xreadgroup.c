@@ -440,18 +440,50 @@ static uint64_t frame_room(const struct client *c) {
     return MAX(room / (2 * sizeof(struct pending_item)), (size_t)1);
 }
 
+/* EXEC leaves the groups' scans as they are, as it may be taken back: what its commands look at
+ * themselves is kept for them. */
+static void keep_what_is_looked_at(struct client *c, const struct xread_args *a,
+                                   struct group_source *sources) {
+    for (size_t i = 0; i < a->n; i++) {
+        if (sources[i].selector == NULL) continue;
+        blocking_selects_or_begins(c, a->n, i, sources[i].selector);
+        sources[i].looked = blocking_log_looked(c, a->n, i);
+    }
+}
+
+/* In EXEC: nothing was found, and not everything was looked at. Before anything is delivered. */
+static bool pauses_or_replies(struct client *c, const struct xread_args *a,
+                              const struct group_source *sources, enum outcome *outcome) {
+    bool served = false, paused = false, overdone = false;
+    for (size_t i = 0; i < a->n; i++) {
+        served = served || is_served(&sources[i]);
+        paused = paused || sources[i].list.paused;
+        overdone = overdone || sources[i].list.overdone;
+    }
+    *outcome = paused ? PARKED : REPLIED;
+    if (served || (!paused && !overdone)) return false;
+    if (paused)
+        blocking_pause(c, 0);
+    else
+        blocking_reply_looks_too_long(c);
+    return true;
+}
+
 static enum outcome run(struct client *c, const struct xread_args *a,
                         struct group_source *sources) {
     struct budget budget = budget_of(c, a);
     budget.entries = MIN(budget.entries, frame_room(c));
-    bool known = true, served = false;
+    bool known = true, served = false, in_exec = c->srv->exec.client != NULL;
+    enum outcome outcome;
     if (!need_sources(c, a, sources)) return PARKED;
     for (size_t i = 0; i < a->n; i++)
         if (!resolve_or_reply(c, a, i, &sources[i])) return REPLIED;
     find_same(sources, a->n);
+    if (in_exec) keep_what_is_looked_at(c, a, sources);
     for (size_t i = 0; i < a->n && !need_enough(c); i++)
         known = find(c, a, &sources[i], &budget) && known;
     if (!known) return PARKED;
+    if (in_exec && pauses_or_replies(c, a, sources, &outcome)) return outcome;
     deliver(c, a, sources); /* the consumers come to be even when there is nothing for them */
     for (size_t i = 0; i < a->n; i++) served = served || is_served(&sources[i]);
     if (!served) return wait_or_reply(c, a, sources);

@@ -10,7 +10,8 @@ struct config;
 struct exec_state {
     struct client *client; /* whose EXEC it is; NULL: nobody's */
     bool abort;            /* its command has replied an error that takes all of it back */
-    uint64_t command_at;   /* where the reply of its command begins in client->out */
+    size_t at, count;      /* which of its commands runs, of how many */
+    uint64_t command_at;   /* where the reply of that begins in client->out */
     bool acted;            /* a command of this run has changed something beside the model */
     struct config *config; /* the rehearsal's: the options as they were; NULL: none was set */
 };

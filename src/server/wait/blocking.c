@@ -1,6 +1,7 @@
 /* See blocking.h: a command's side, and deadlines. The registry is in blocking_keys.c, serving
  * those who wait in blocking_serve.c, waiting for events of a selector in blocking_live.c, for a
- * checkpoint in blocking_named.c. */
+ * checkpoint in blocking_named.c, what commands have looked at that look for long in
+ * blocking_progress.c. */
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"
@@ -206,48 +207,6 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
     blocked_park(c, w);
 }
 
-uint64_t *blocking_progress(struct client *c, size_t n) {
-    struct blocked *w = blocked_of(c);
-    uint64_t generation = c->srv->model.generation;
-    if (w->progress == NULL)
-        w->progress = xcalloc(n, sizeof *w->progress);
-    else if (w->generation != generation)
-        memset(w->progress, 0, n * sizeof *w->progress);
-    w->generation = generation;
-    return w->progress;
-}
-
-bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *selector) {
-    struct blocked *w = blocked_of(c);
-    if (w->selectors == NULL) {
-        w->selectors = xcalloc(n, sizeof *w->selectors);
-        w->selector_count = n;
-    }
-    assert(i < w->selector_count);
-    struct selector *was = w->selectors[i];
-    if (was != NULL && selector_eq(was, selector)) return true;
-    w->selectors[i] = selector_ref(selector);
-    selector_unref(was);
-    return false;
-}
-
-bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector) {
-    if (blocking_selects(c, n, i, selector)) return true;
-    struct blocked *w = c->wait.blocked;
-    if (i < w->watch_count) blocked_unwatch(w, i);
-    if (w->progress != NULL) w->progress[i] = 0;
-    return false;
-}
-
-void blocking_pause(struct client *c, uint64_t timeout_ms) {
-    struct blocked *w = blocked_of(c);
-    if (c->need != NULL) need_finish(c);
-    if (!w->began) blocked_begin(c, w, timeout_ms);
-    list_remove(&w->pausing);
-    list_append(&c->srv->blocking->pausing, &w->pausing);
-    blocked_park(c, w);
-}
-
 size_t blocking_looks_left(const struct client *c) {
     return c->srv->blocking->looks_left;
 }
@@ -266,7 +225,7 @@ void blocking_wait(struct client *c, const struct str *keys, size_t n, uint64_t 
 }
 
 bool blocking_over(const struct client *c) {
-    return c->wait.set && (c->wait.timed_out || c->wait.unblocked);
+    return c->srv->exec.client != c && c->wait.set && (c->wait.timed_out || c->wait.unblocked);
 }
 
 void blocking_reply_over(struct client *c) {
@@ -288,11 +247,9 @@ void blocking_finish(struct client *c) {
     for (size_t i = 0; i < w->watch_count; i++) live_unwatch(&b->live, &w->watches[i].live);
     for (size_t i = 0; i < w->link_count; i++)
         blocked_unlink(c->srv, &w->links[i], w->claims, w->hurries);
-    for (size_t i = 0; i < w->selector_count; i++) selector_unref(w->selectors[i]);
-    free(w->selectors);
+    blocked_progress_clear(w);
     free(w->links);
     free(w->watches);
-    free(w->progress);
     free(w->ids);
     free(w);
 }

@@ -41,24 +41,54 @@ const struct entry_id *blocking_kept_ids(const struct client *c);
 struct entry_id *blocking_keep_ids(struct client *c, size_t n);
 /* Whether it has waited before. */
 bool blocking_has_waited(const struct client *c);
-/* How far in the log a command has looked for each of n things in vain, kept until it replies:
- * zeroed at first, and when positions do not mean what they did. */
+/* How far in the log a command has looked for each of n things in vain, kept until it replies, or
+ * EXEC does, of which it is part: zeroed at first, and when positions do not mean what they did.
+ * NULL: nothing can be kept, as the transaction has itself removed or renamed something before this
+ * command, and may do otherwise the next time: all is looked at in this turn
+ * (BLOCKING_LOOKS_AT_ONCE at most). */
 uint64_t *blocking_progress(struct client *c, size_t n);
+bool blocking_keeps_progress(const struct client *c);
+/* Likewise what a command has found in memory for the i-th of n things, where looking for it again
+ * would take as long: of a command that needs all that there is, and of all in EXEC, which run
+ * again when another one pauses. */
+struct log_looked {
+    uint64_t from, to; /* sequences [from, to) were looked at */
+    uint64_t *found;   /* ascending */
+    size_t count, cap;
+};
+struct log_looked *blocking_log_looked(struct client *c, size_t n, size_t i);
+/* It has looked at [from, to) besides, and found the events, which ascend or descend. What does not
+ * join what it has looked at is in place of that. */
+void blocking_note_looked(struct client *c, struct log_looked *looked, uint64_t from, uint64_t to,
+                          struct event *const *events, size_t n);
 /* Whether the command was run by this selector before, for the i-th of n keys. false: by none, or
  * by another one, as its view has changed. From now on it is this one, until the command replies.
  */
 bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *selector);
-/* The same of a command that begins again by another one: what was looked at for the i-th key does
- * not count. */
+/* The same of a command that begins again by another one, or because streams were renamed meanwhile
+ * that it may have passed by (up to ten times): what was looked at for the i-th key does not
+ * count. */
 bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector);
 /* Up to where the log was looked at for the i-th key while the command waited; 0: it did not. */
 uint64_t blocking_looked(const struct client *c, size_t i);
 /* Parks the command until the next turn: what is left to look at is much. What was loaded for it is
- * given back. timeout_ms as of blocking_wait_for; 0 also if it does not wait. */
+ * given back. timeout_ms as of blocking_wait_for; 0 also if it does not wait. In EXEC: parks that,
+ * which does not wait; what was loaded stays. */
 void blocking_pause(struct client *c, uint64_t timeout_ms);
+/* The same, and what was loaded stays: it is read again, with what is left. */
+void blocking_pause_with_pages(struct client *c);
+/* EXEC is about to run its commands; it was taken back, and will be run again. */
+void blocking_exec_begins(struct client *c);
+void blocking_exec_undone(struct client *c);
+/* What a command looks at in one turn that cannot pause, in events in memory: some 20 ms. */
+#define BLOCKING_LOOKS_AT_ONCE ((size_t)200000)
+void blocking_reply_looks_too_long(struct client *c); /* the error, when that is not enough */
 /* What commands that pause may still look at in this turn, all of them together, in events in
  * memory (as read.work counts); and that they have. */
 size_t blocking_looks_left(const struct client *c);
+/* For who has so many events left to look at. In EXEC a few are always allowed: else one of many
+ * commands would look at what has come since its last run until nothing is left for the others. */
+size_t blocking_looks_for(const struct client *c, uint64_t events);
 void blocking_looked_at(struct client *c, size_t events);
 /* Parks the command: call it as the last thing before returning PARKED, on every run. */
 void blocking_wait_for(struct client *c, const struct blocking_on *on);
@@ -134,5 +164,6 @@ uint64_t blocking_due(const struct server *srv);
 /* INFO */
 uint64_t blocking_keys(const struct server *srv);
 uint64_t blocking_keys_on_nokey(const struct server *srv);
+size_t blocking_groups(const struct server *srv); /* of virtual streams, in which somebody waits */
 
 #endif

@@ -22,7 +22,7 @@ bool blocking_listened(const struct client *c, uint64_t *from) {
 size_t blocking_bytes(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
     if (w == NULL) return 0;
-    size_t bytes = sizeof *w + w->key_bytes + w->selector_count * sizeof(struct selector *);
+    size_t bytes = sizeof *w + w->key_bytes + w->progress_bytes;
     for (size_t i = 0; i < w->watch_count; i++)
         bytes += sizeof w->watches[i] + live_watcher_bytes(&w->watches[i].live);
     return bytes;

@@ -53,6 +53,8 @@ struct blocked_set {
      * of the members began to wait, the members who do not wait for events but for the end of
      * looking, and blocking_scan.c's. */
     struct selector *selector;
+    struct live_target *held; /* of that: who waits is counted as long as he does, also while the
+                                 group looks through what there is */
     size_t hurried;
     struct blocked_watch watch;
     uint64_t watched_from;    /* where that began: the scan had looked at all before */
@@ -72,6 +74,21 @@ struct blocked_link {
     bool selects;          /* SET_ENTRIES: the key is a selection, and has no entries itself */
 };
 
+/* What a command has looked at: see blocking_progress, blocking_selects. */
+struct blocked_progress {
+    uint64_t *at;
+    size_t at_count;
+    uint64_t generation;         /* of the model, which `at` and `looked` are of; */
+    uint64_t as_of;              /* and the newest frame that was seen */
+    struct selector **selectors; /* references */
+    size_t selector_count;
+    struct log_looked *looked;
+    size_t looked_count;
+    uint64_t renames;     /* by others, of which it has seen what they did, ... */
+    uint64_t named_as_of; /* ... and the frame when it looked last */
+    unsigned again;       /* so often it began again because of those */
+};
+
 /* What a connection waits for: client.wait.blocked. */
 struct blocked {
     struct client *client;
@@ -82,10 +99,9 @@ struct blocked {
     size_t key_bytes; /* of them, of their keys and sets, and of what stands for each key */
     struct blocked_watch *watches; /* of the keys that are virtual; EREAD's is the only one */
     size_t watch_count;
-    uint64_t *progress; /* see blocking_progress; of this generation of the model */
-    uint64_t generation;
-    struct selector **selectors; /* see blocking_selects: references */
-    size_t selector_count;
+    struct blocked_progress *commands; /* of EXEC each, of another command the only one */
+    size_t command_count, progress_bytes;
+    uint64_t renames, undone_renames; /* EXEC: by others; model.renamed.count, when it was undone */
     bool claims;
     bool in_group; /* XREADGROUP: what it gets is pending from then on */
     bool hurries;  /* blocking_on.hurries */
@@ -102,11 +118,12 @@ struct blocking {
     struct hash_table keys, sets;
     size_t plain_keys; /* of streams: no event is of a name that is virtual */
     struct list ready;
-    struct list scanning; /* sets whose groups look on */
-    struct list at_head;  /* sets whose groups wait for an event */
-    struct list pausing;  /* of struct blocked: commands that look on in another turn, in turns */
-    size_t looks_left;    /* of this turn, for all commands that pause */
-    uint64_t record_at;   /* ms, monotonic: when blocked_record_scans is due */
+    struct list scanning;  /* sets whose groups look on */
+    struct list at_head;   /* sets whose groups wait for an event */
+    size_t waiting_groups; /* sets of groups of virtual streams, all of them */
+    struct list pausing;   /* of struct blocked: commands that look on in another turn, in turns */
+    size_t looks_left;     /* of this turn, for all commands that pause */
+    uint64_t record_at;    /* ms, monotonic: when blocked_record_scans is due */
     struct live live;
     uint64_t keys_on_nokey; /* with a SET_GROUP */
     uint64_t sequence;      /* of the log: everything before it has been looked at */
@@ -129,6 +146,8 @@ void blocked_make_watches(struct blocked *w, size_t n);
 void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint64_t from);
 /* It is not, and was not: nothing was looked at on its behalf. */
 void blocked_unwatch(struct blocked *w, size_t i);
+/* blocking_progress.c: nothing is kept any more. */
+void blocked_progress_clear(struct blocked *w);
 /* Parks the command, on every run. */
 void blocked_park(struct client *c, struct blocked *w);
 /* blocking_serve.c. Runs the command now, not with the others that were woken in this turn: whether

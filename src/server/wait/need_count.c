@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
+#include "server/wait/blocking.h"
 #include "server/wait/item.h"
 #include "server/wait/need.h"
 
@@ -56,6 +57,15 @@ static uint64_t count_events(struct client *c, const struct selector *selector, 
     return n;
 }
 
+/* Where memory goes on, of which the page has not counted anything. The page is held until the
+ * command is over, so all from there on is in memory so long. (Its snapshot may be of later than
+ * the end that it was asked for up to.) */
+static uint64_t behind_page(const struct client *c, const struct need_item *item) {
+    const struct model *m = &c->srv->model;
+    uint64_t at = model_visible_end(m, NULL, item->request.page.applied);
+    return MAX(MIN(at, item->request.range.end + 1), m->log.first);
+}
+
 /* Whether there was a frame after `frame` that removed something, or renamed it if it matters. */
 static bool has_changed_since(const struct client *c, const struct selector *selector,
                               uint64_t frame) {
@@ -65,37 +75,61 @@ static bool has_changed_since(const struct client *c, const struct selector *sel
     return MIN(last, MIN(c->view, m->decided)) > frame;
 }
 
-/* What is beyond the page, below `head`, which later runs may find further on: its snapshot may be
- * of later than the end that it was asked for up to. The page is held until the command is over, so
- * all of it is in memory so long. EXEC, whose frame may be undone, counts at once. false: the
- * command goes on in the next turn. */
-static bool count_in_memory(struct client *c, struct need_item *item, uint64_t head,
-                            uint64_t *count) {
-    struct model *m = &c->srv->model;
-    const struct page *page = &item->request.page;
+/* Counts on from where earlier runs have come to; false: not all up to `end` in this turn. */
+static bool count_on(struct client *c, struct need_item *item, uint64_t end, size_t most) {
     struct item_count *n = &item->count;
-    bool whole = c->srv->exec.client == c;
     bool changed =
         n->begun && n->again < COUNTED_AGAIN && has_changed_since(c, item->selector, n->frame);
-    if (!n->begun || whole || changed) {
+    if (!n->begun || changed) {
         n->again += changed;
         n->begun = true;
-        n->frame = MIN(c->view, m->decided);
-        n->at = MIN(model_visible_end(m, NULL, page->applied), item->request.range.end + 1);
-        n->at = MAX(n->at, m->log.first);
+        n->frame = MIN(c->view, c->srv->model.decided);
+        n->at = behind_page(c, item);
         n->counted = 0;
     }
-    n->counted += count_events(c, item->selector, &n->at, head, whole ? SIZE_MAX : COUNTED_A_TURN);
-    *count += n->counted;
-    if (n->at >= head) return true;
-    if (c->park == PARK_NONE) client_next_turn(c);
-    return false;
+    n->counted += count_events(c, item->selector, &n->at, end, most);
+    return n->at >= end;
 }
 
-bool need_count(struct client *c, struct selector *selector, uint64_t *count) {
+/* In EXEC, which is taken back when it goes on in another turn: what is its own is counted by each
+ * run. */
+static bool count_in_exec(struct client *c, struct need_item *item, uint64_t head, uint64_t *count,
+                          bool *too_many) {
+    const struct model *m = &c->srv->model;
+    uint64_t own = MIN(head, model_visible_end(m, NULL, m->decided)), at;
+    if (!blocking_keeps_progress(c)) {
+        at = behind_page(c, item);
+        *count += count_events(c, item->selector, &at, head, BLOCKING_LOOKS_AT_ONCE);
+        *too_many = at < head;
+        return true;
+    }
+    at = item->count.begun ? item->count.at : behind_page(c, item);
+    size_t looks = blocking_looks_for(c, own - MIN(own, at));
+    bool all = count_on(c, item, own, MIN(looks, (size_t)COUNTED_A_TURN));
+    blocking_looked_at(c, item->count.at - MIN(at, item->count.at));
+    if (!all && c->park == PARK_NONE) blocking_pause_with_pages(c);
+    at = MAX(own, behind_page(c, item));
+    *count += item->count.counted;
+    *count += all ? count_events(c, item->selector, &at, head, SIZE_MAX) : 0;
+    return all;
+}
+
+/* What is beyond the page, below `head`, which later runs may find further on. false: the command
+ * goes on in the next turn. */
+static bool count_in_memory(struct client *c, struct need_item *item, uint64_t head,
+                            uint64_t *count, bool *too_many) {
+    if (c->srv->exec.client == c) return count_in_exec(c, item, head, count, too_many);
+    bool all = count_on(c, item, head, COUNTED_A_TURN);
+    *count += item->count.counted;
+    if (!all && c->park == PARK_NONE) client_next_turn(c);
+    return all;
+}
+
+bool need_count(struct client *c, struct selector *selector, uint64_t *count, bool *too_many) {
     const struct model *m = &c->srv->model;
     uint64_t head = model_visible_end(m, NULL, c->view), at = 0;
     *count = 0;
+    *too_many = false;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     while (at < head) {
         struct need_item *item = find(c, selector, at);
@@ -103,7 +137,7 @@ bool need_count(struct client *c, struct selector *selector, uint64_t *count) {
         if (item == NULL || !item->done) return false;
         const struct page *page = &item->request.page;
         *count += page->counted;
-        if (page->done) return count_in_memory(c, item, head, count);
+        if (page->done) return count_in_memory(c, item, head, count, too_many);
         at = page->next;
     }
     return true;
