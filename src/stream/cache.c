@@ -51,8 +51,8 @@ static bool evict_absent(struct model *m, uint64_t floor) {
     return false;
 }
 
-/* Whether somebody waits in a group of a virtual stream: it would be loaded again at once, and look
- * at the log once more. */
+/* Whether somebody waits in a group of a virtual stream: it would be loaded again as soon as there
+ * is something for it. So it goes when nothing else is left that could. */
 static bool stream_is_waited(const struct stream *s) {
     if (LIKELY(!stream_is_virtual(s)) || s->extra == NULL) return false;
     for (uint32_t i = 0; i < s->extra->group_count; i++)
@@ -61,10 +61,11 @@ static bool stream_is_waited(const struct stream *s) {
 }
 
 /* Second chance: a stream that was used since the hand passed it goes to the end of the round. */
-static bool evict_stream(struct model *m, uint64_t floor) {
+static bool evict_stream(struct model *m, uint64_t floor, bool also_waited) {
     for (int looked = 0; looked < CLOCK_LOOK_AT && !list_empty(&m->clock); looked++) {
         struct stream *s = LIST_ENTRY(m->clock.next, struct stream, clock);
-        if (!s->touched && s->pins == 0 && s->last_frame <= floor && !stream_is_waited(s)) {
+        if (!s->touched && s->pins == 0 && s->last_frame <= floor &&
+            (also_waited || !stream_is_waited(s))) {
             /* Consumers' times are written first, in a frame of their own; it goes later. */
             if (s->extra != NULL && s->extra->group_count > 0) {
                 if (!store_writable(m->store)) return false;
@@ -107,11 +108,11 @@ void model_evict(struct model *m) {
         bool named_first = m->named.bytes >= m->bytes / NAMED_PART;
         if (log_first && evict_log_event(m, floor)) continue;
         if (named_first && named_evict(m, floor)) continue;
-        if (evict_stream(m, floor)) continue;
+        if (evict_stream(m, floor, false)) continue;
         if (!log_first && evict_log_event(m, floor)) continue;
         if (!named_first && named_evict(m, floor)) continue;
         if (named_evict_absent(m, floor)) continue;
-        if (!evict_absent(m, floor)) return;
+        if (!evict_absent(m, floor) && !evict_stream(m, floor, true)) return;
     }
 }
 

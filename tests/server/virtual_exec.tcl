@@ -184,3 +184,24 @@ with_server {cache-bytes 1mb} {
         }
     }
 }
+
+with_server {cache-bytes 1mb} {
+    test "Groups in which somebody waits are counted, and leave memory when nothing else is left to go" {
+        r XGROUP CREATE @all g 0
+        append_many 30000
+        with_clients {a} {
+            set pending 0
+            while {[set got [lindex [r XREADGROUP GROUP g w COUNT 10000 STREAMS @all >] 0 1]] ne ""} { incr pending [llength $got] }
+            assert_equal 30000 $pending
+            $a send XREADGROUP GROUP g w BLOCK 0 STREAMS @all >
+            wait_for "the group to wait" {[info_field [srv default_client] virtual_groups_waiting subscriptions] == 1}
+            assert_equal 1 [info_field r virtual_groups subscriptions]
+            r ESYNC
+            wait_for "the group to leave memory" {[info_field [srv default_client] used_memory_dataset memory] < 1000000}
+            r EAPPEND late-1 t
+            assert_equal late-1 [stream_names [lindex [$a read] 0 1]]
+            assert_equal 30001 [lindex [r XPENDING @all g] 0]
+        }
+        wait_for "nobody to wait" {[info_field [srv default_client] virtual_groups_waiting subscriptions] == 0}
+    }
+}

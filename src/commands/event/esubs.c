@@ -4,6 +4,7 @@
 #include "server/server.h"
 #include "server/stats/info.h"
 #include "server/subscription/subscription.h"
+#include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "stream/read.h"
 #include "commands/event/family.h"
@@ -135,6 +136,8 @@ static void info_subscriptions(struct server *srv, struct buf *out) {
     info_put_u64(out, "total_subscription_bytes", s->delivered_bytes);
     info_put_u64(out, "total_subscription_pages", s->pages);
     info_put_u64(out, "total_subscriptions_behind", s->behind);
+    info_put_u64(out, "virtual_groups", srv->model.virtual_groups);
+    info_put_u64(out, "virtual_groups_waiting", blocking_groups(srv));
 }
 
 const struct info_section event_sections[] = {

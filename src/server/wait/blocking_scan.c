@@ -48,8 +48,11 @@ static void stop_waiting(struct server *srv, struct blocked_set *set) {
 
 void blocked_scan_select(struct server *srv, struct blocked_set *set, struct selector *selector) {
     if (set->selector != NULL && selector_eq(set->selector, selector)) return;
+    struct live_target *held = live_hold(&srv->blocking->live, selector);
     if (set->selector != NULL) blocked_scan_end(srv, set); /* the view has changed */
     set->selector = selector_ref(selector);
+    set->held = held;
+    srv->blocking->waiting_groups++;
 }
 
 void blocked_scan(struct server *srv, struct blocked_set *set) {
@@ -81,8 +84,15 @@ void blocked_scan_end(struct server *srv, struct blocked_set *set) {
     note_looked(srv, set);
     list_remove(&set->scanning);
     stop_waiting(srv, set);
+    if (set->selector == NULL) return;
+    live_drop(&srv->blocking->live, set->held);
     selector_unref(set->selector);
     set->selector = NULL;
+    srv->blocking->waiting_groups--;
+}
+
+size_t blocking_groups(const struct server *srv) {
+    return srv->blocking->waiting_groups;
 }
 
 bool blocked_scan_has(struct server *srv, const struct blocked_set *set) {
