@@ -478,6 +478,20 @@ with_server {} {
         assert_equal {} [r XREADGROUP GROUP g w STREAMS @category:ren >]
         assert_equal {ren-9 ren-3} [stream_names [r XRANGE @category:ren - +]]
     }
+    test "What was loaded for a command stays when others use up what may be looked at in a turn" {
+        append_events [srv default_client] cold-1 30000
+        srv restart
+        append_events [srv default_client] warm-1 40000
+        with_clients {a b reader} {
+            foreach c [list $a $b] {
+                for {set i 0} {$i < 400} {incr i} { $c send XREVRANGE @stream:nope* + - }
+                $c send PING
+            }
+            $reader send XREAD COUNT 10 STREAMS @category:cold 0
+            assert_equal [lrepeat 10 cold-1] [stream_names [entries_of [$reader read]]]
+            foreach c [list $a $b] { assert {![string match *PONG* [read [$c channel]]]} "it was answered when nobody looked any more" }
+        }
+    }
     test "What a rename brings in behind what a group was given is delivered, though it had been looked at: polled, waited for, from disk" {
         foreach way {polled waited disk} {
             set name in_$way

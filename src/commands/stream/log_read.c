@@ -324,7 +324,7 @@ bool log_list_or_reply(struct client *c, struct entry_list *l, struct entry_rang
     } else if (step == LOADS) {
         *outcome = PARKED;
     } else if (g.looked != NULL) {
-        blocking_pause_with_pages(c);
+        blocking_pause(c);
         *outcome = PARKED;
     } else {
         blocking_reply_looks_too_long(c);

@@ -313,7 +313,7 @@ static bool need_facts_or_reply(struct client *c, struct selector *selector, boo
         known = need_log_end(c, c->view, selector, true, &last, &f->last) && known;
     *outcome = PARKED;
     if (first.paused || last.paused) {
-        blocking_pause_with_pages(c);
+        blocking_pause(c);
         return false;
     }
     if (!first.overdone && !last.overdone) {

@@ -229,7 +229,7 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
         return REPLIED;
     }
     if (paused) { /* there may be something, further on */
-        blocking_pause(c, a->block ? a->timeout_ms : 0);
+        blocking_pause_until(c, a->block ? a->timeout_ms : 0);
         return PARKED;
     }
     if (!may_wait(c, a)) {
@@ -282,7 +282,7 @@ static bool searches_end(struct client *c, const struct xread_args *a, const str
     if (overdone)
         blocking_reply_looks_too_long(c);
     else if (paused)
-        blocking_pause(c, a->block ? a->timeout_ms : 0);
+        blocking_pause_until(c, a->block ? a->timeout_ms : 0);
     return paused || overdone;
 }
 

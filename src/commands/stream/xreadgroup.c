@@ -463,7 +463,7 @@ static bool pauses_or_replies(struct client *c, const struct xread_args *a,
     *outcome = paused ? PARKED : REPLIED;
     if (served || (!paused && !overdone)) return false;
     if (paused)
-        blocking_pause(c, 0);
+        blocking_pause(c);
     else
         blocking_reply_looks_too_long(c);
     return true;

@@ -71,12 +71,13 @@ bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *sel
 bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector);
 /* Up to where the log was looked at for the i-th key while the command waited; 0: it did not. */
 uint64_t blocking_looked(const struct client *c, size_t i);
-/* Parks the command until the next turn: what is left to look at is much. What was loaded for it is
- * given back. timeout_ms as of blocking_wait_for; 0 also if it does not wait. In EXEC: parks that,
- * which does not wait; what was loaded stays. */
-void blocking_pause(struct client *c, uint64_t timeout_ms);
-/* The same, and what was loaded stays: it is read again, with what is left. */
-void blocking_pause_with_pages(struct client *c);
+/* Parks the command, or the EXEC of which it is part, until the next turn: what is left to look at
+ * is much. What was loaded for it stays: it would be loaded again, and again, where others use up
+ * what may be looked at. */
+void blocking_pause(struct client *c);
+/* The same of a command that waits when it finds nothing, but in EXEC: so long, as
+ * blocking_wait_for; 0: without end, or not at all. */
+void blocking_pause_until(struct client *c, uint64_t timeout_ms);
 /* EXEC is about to run its commands; it was taken back, and will be run again. */
 void blocking_exec_begins(struct client *c);
 void blocking_exec_undone(struct client *c);

@@ -8,7 +8,6 @@
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"
-#include "server/wait/need.h"
 
 #define ALWAYS_IN_EXEC 1000 /* events */
 #define AGAIN_MAX      10   /* times that a command begins anew because others rename */
@@ -160,7 +159,7 @@ void blocking_exec_undone(struct client *c) {
     if (c->wait.blocked != NULL) c->wait.blocked->undone_renames = c->srv->model.renamed.count;
 }
 
-void blocking_pause_with_pages(struct client *c) {
+void blocking_pause(struct client *c) {
     struct blocked *w = blocked_of(c);
     if (c->wants_newest) return; /* it is run again at once */
     if (!w->began) blocked_begin(c, w, 0);
@@ -169,13 +168,10 @@ void blocking_pause_with_pages(struct client *c) {
     blocked_park(c, w);
 }
 
-void blocking_pause(struct client *c, uint64_t timeout_ms) {
+void blocking_pause_until(struct client *c, uint64_t timeout_ms) {
     struct blocked *w = blocked_of(c);
-    if (!in_exec(c)) {
-        if (c->need != NULL) need_finish(c);
-        if (!w->began) blocked_begin(c, w, timeout_ms);
-    }
-    blocking_pause_with_pages(c);
+    if (!in_exec(c) && !w->began) blocked_begin(c, w, timeout_ms);
+    blocking_pause(c);
 }
 
 void blocked_progress_clear(struct blocked *w) {

@@ -107,7 +107,7 @@ static bool count_in_exec(struct client *c, struct need_item *item, uint64_t hea
     size_t looks = blocking_looks_for(c, own - MIN(own, at));
     bool all = count_on(c, item, own, MIN(looks, (size_t)COUNTED_A_TURN));
     blocking_looked_at(c, item->count.at - MIN(at, item->count.at));
-    if (!all && c->park == PARK_NONE) blocking_pause_with_pages(c);
+    if (!all && c->park == PARK_NONE) blocking_pause(c);
     at = MAX(own, behind_page(c, item));
     *count += item->count.counted;
     *count += all ? count_events(c, item->selector, &at, head, SIZE_MAX) : 0;
