@@ -145,8 +145,8 @@ const struct option network_options[] = {
      .help = "What is kept for those who wait for what others do, maybe for ever: for each "
              "subscription what it selects, for each command that waits (BLOCK) its request and "
              "what it waits for. It does not count against clients-bytes-max. Above it a new "
-             "subscription or wait that takes more than 16 KiB of its connection is refused. "
-             "0: no limit."},
+             "subscription or wait is refused, unless its connection keeps at most 16 KiB in "
+             "all. 0: no limit."},
     {.name = "reply-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(reply_bytes_max),

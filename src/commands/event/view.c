@@ -210,7 +210,9 @@ enum outcome cmd_eview_help(struct client *c, const struct request *r) {
         "LIST <cursor> [MATCH <pattern>] [COUNT <count>]",
         "    Iterate over the views.",
         "SET <name> <selection> [FORCE]",
-        "    Give a selection a name. FORCE: also over one that is in use.",
+        "    Give a selection a name: STREAM|TYPE <pattern>, CATEGORY <category>, AGGREGATE <id>,",
+        "    CORRELATION|CAUSATION <uuid>, SINCE <milliseconds>, each as often as you like.",
+        "    FORCE: also over one that is in use.",
         NULL,
     };
     UNUSED(r);
