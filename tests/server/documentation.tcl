@@ -86,15 +86,37 @@ with_server {} {
             r XADD mails * to nobody also 7
             r XADD mails * to b@example.org
             wait_for "all of the jobs done or moved" {
-                [r XLEN mails-dead] == 1 && [lindex [r XPENDING mails senders] 0] == 0
+                [r XLEN dlq:mails] == 1 && [lindex [r XPENDING mails senders] 0] == 0
                 && [field [r XGROUP STATS mails senders] backlog] == 0
             }
         } finally {
             exec kill $worker
         }
-        assert_equal {to nobody also 7} [lindex [r XRANGE mails-dead - +] 0 1]
+        assert_equal {to nobody also 7 parked-from mails} [lindex [r XRANGE dlq:mails - +] 0 1]
         assert_equal {{no address: nobody} {no address: nobody} {no address: nobody} {sent to a@example.org} {sent to b@example.org}} \
             [lsort [split [string trim [read_file $printed]] \n]]
+        write_program again.py [page_program "#### Dead letters, again" python]
+        exec $python -B [file join [srv dir] again.py] 2>@1
+        assert_equal {to nobody also 7} [lindex [r XREVRANGE mails + - COUNT 1] 0 1]
+        assert_equal 0 [r XLEN dlq:mails]
+    }
+    test "docs/commands.md: the worker of a category does not read its dead letters again" {
+        set python [python_with_redis]
+        set code [page_program "### A worker" python]
+        write_program worker.py [string map {30000 30 {STREAM, GROUP, DEAD, ME = "mails"} {STREAM, GROUP, DEAD, ME = "@category:mail"}} $code]
+        r XADD mail-1 * to nobody
+        set printed [file join [srv dir] of-category]
+        set worker [exec $python -B [file join [srv dir] worker.py] ann >$printed 2>@1 &]
+        try {
+            wait_for "the job moved" { [r XLEN dlq:mails] == 1 }
+            r XADD mail-2 * to c@example.org
+            wait_for "the next one done" { [string match "*sent to c@example.org*" [read_file $printed]] }
+        } finally {
+            exec kill $worker
+        }
+        assert_equal {to nobody parked-from mail-1} [lindex [r XRANGE dlq:mails - +] 0 1]
+        assert_equal {{no address: nobody} {no address: nobody} {no address: nobody} {sent to c@example.org}} \
+            [split [string trim [read_file $printed]] \n]
     }
     test "docs/commands.md: the projection prints each event once, also when it is killed and goes on" {
         set python [python_with_redis]
