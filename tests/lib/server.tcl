@@ -53,7 +53,11 @@ proc with_postgres {} {
 }
 # What the options mean for such a store.
 proc options_for_store {options} {
-    if {![in_postgres] || [dict exists $options store]} { return $options }
+    if {![in_postgres]} { return $options }
+    if {[dict exists $options store]} {
+        if {[string match sqlite:* [dict get $options store]]} { skip unless sqlite "such a store is named" }
+        return $options
+    }
     if {[dict exists $options durability] && [dict get $options durability] ne "backend"} {
         skip unless journal "durability [dict get $options durability]"
     }
