@@ -82,7 +82,8 @@ const struct option store_options[] = {
      .help =
          "With PostgreSQL: when nothing could be committed for so long, replies that wait become "
          "IOERR (outcome unknown: what was sent is still stored when the database is back), and "
-         "appends are refused until then. 0: they wait as long as it takes."},
+         "appends are refused until then. Reads of what is not in memory wait as long. 0: all of "
+         "them wait as long as it takes."},
     {.name = "reader-threads",
      .type = OPTION_INT,
      .offset = FIELD(reader_threads),

@@ -79,7 +79,10 @@ struct store {
     _Atomic uint64_t erasing_applies; /* how many applies erased something */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
-    _Atomic bool hurried;        /* the store is being closed: no read is tried again */
+    _Atomic uint64_t
+        outage_after_ms; /* how long a write waits for a database elsewhere; 0: for ever */
+    _Atomic uint64_t reads_failed_ms; /* monotonic: when it was no use to read there; 0: it was */
+    _Atomic bool hurried;             /* the store is being closed: no read is tried again */
     _Atomic uint64_t stop_by_ms; /* monotonic: how long a stop tries; with a backend that hurries */
     _Atomic bool file_limited;   /* disk_free is what the limit on the size of files leaves */
     _Atomic bool

@@ -40,6 +40,7 @@ static void say_why(struct store *s, uint64_t after_ms, char *why, size_t size) 
 }
 
 void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms) {
+    atomic_store(&s->outage_after_ms, after_ms);
     if (s->outage || after_ms == 0 || !acknowledges_elsewhere(s)) return;
     if (s->next_undurable == &s->batches || !s->writable) return;
     const struct batch *oldest = LIST_ENTRY(s->next_undurable, struct batch, node);

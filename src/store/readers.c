@@ -98,27 +98,51 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     return err_set(err, ERR_FAILED, "unknown request");
 }
 
-/* A database elsewhere is restarted now and then. */
 #define TRIES           5
-#define TRY_REMOTE_MS   5000
 #define PAUSE_REMOTE_US 100000
+#define FAILED_MS       1000 /* how long what another read found out is believed */
+
+/* Has it waited as long as a write would (outage.c)? Of a database elsewhere. */
+static bool waited_enough(const struct store *s, const struct store_request *r) {
+    uint64_t after_ms = atomic_load(&s->outage_after_ms);
+    return after_ms != 0 && clock_mono_ms() >= r->asked_ms + after_ms;
+}
 
 /* Whether a read that failed for a passing reason is to be tried once more. */
-static bool try_again(const struct store *s, int *tries, uint64_t until_ms) {
+static bool try_again(const struct store *s, const struct store_request *r, int *tries) {
     if (!s->backend->remote) return --*tries > 0;
-    if (atomic_load(&s->hurried) || clock_mono_ms() >= until_ms) return false;
+    if (atomic_load(&s->hurried) || waited_enough(s, r)) return false;
     usleep(PAUSE_REMOTE_US);
     return true;
 }
 
-/* A read that fails for a passing reason is tried a few times before the client hears of it. */
-static void serve_patiently(struct store *s, struct backend_conn *c, struct store_request *r) {
+/* One that has waited long in the queue, behind others that failed just now, need not find out for
+ * itself: each of them may have taken seconds. */
+static bool fails_as_others(struct store *s, struct store_request *r) {
+    uint64_t failed_ms = atomic_load(&s->reads_failed_ms);
+    if (failed_ms == 0 || clock_mono_ms() >= failed_ms + FAILED_MS || !waited_enough(s, r))
+        return false;
+    r->status = err_set(&r->err, ERR_BUSY, "%s: the database does not answer", s->path);
+    return true;
+}
+
+static int try_to_serve(struct store *s, struct backend_conn **c, struct store_request *r) {
+    int rc = *c == NULL ? s->backend->open_reader(c, s->writer, &r->err) : 0;
+    if (rc == 0) rc = serve(s, *c, r);
+    if (s->backend->remote) atomic_store(&s->reads_failed_ms, rc == ERR_BUSY ? clock_mono_ms() : 0);
+    return rc;
+}
+
+/* A read that fails for a passing reason is tried a few times before the client hears of it; when
+ * the database is elsewhere and restarts, as long as a write would wait. *c: NULL when there is no
+ * connection yet. */
+static void serve_patiently(struct store *s, struct backend_conn **c, struct store_request *r) {
     int tries = TRIES;
-    uint64_t until_ms = s->backend->remote ? clock_mono_ms() + TRY_REMOTE_MS : 0;
+    if (s->backend->remote && fails_as_others(s, r)) return;
     do {
-        r->status = serve(s, c, r);
-    } while (r->status == ERR_BUSY && try_again(s, &tries, until_ms));
-    if (r->status == 0) return;
+        r->status = try_to_serve(s, c, r);
+    } while (r->status == ERR_BUSY && try_again(s, r, &tries));
+    if (r->status == 0 || *c == NULL) return;
     log_verbose("read: %s", r->err.text);
     if (r->kind == STORE_READ_EVENTS) page_clear(&r->page);
     if (r->kind == STORE_LIST_STREAMS || r->kind == STORE_LIST_EXPIRING)
@@ -223,19 +247,12 @@ static void *reader_main(void *arg) {
     struct backend_conn *c = NULL;
     struct err err;
     pthread_setname_np(pthread_self(), "reader");
-    int opened = s->backend->open_reader(&c, s->writer, &err);
-    if (opened != 0) log_warning("reader: %s", err.text);
+    if (s->backend->open_reader(&c, s->writer, &err) != 0) log_warning("reader: %s", err.text);
     pthread_mutex_lock(&s->lock);
     struct store_request *r;
     while ((r = wait_for_request(s)) != NULL) {
         pthread_mutex_unlock(&s->lock);
-        if (c == NULL) opened = s->backend->open_reader(&c, s->writer, &err);
-        if (opened == 0) {
-            serve_patiently(s, c, r);
-        } else {
-            r->status = opened;
-            r->err = err;
-        }
+        serve_patiently(s, &c, r);
         atomic_fetch_add(&s->reads, 1);
         pthread_mutex_lock(&s->lock);
         note_seen(s, r);

@@ -425,6 +425,7 @@ void store_request(struct store *s, struct store_request *r) {
     r->status = 0;
     r->event = NULL;
     r->applied_before = s->applied_seen;
+    if (s->backend->remote) r->asked_ms = clock_mono_ms();
     r->queued = r->outstanding = (struct list){0};
     /* A backup may take hours, and nothing in memory is laid over what these find. */
     if (r->kind != STORE_BACKUP && r->kind != STORE_LIST_IDS)

@@ -75,7 +75,7 @@ void store_submit(struct store *s, struct batch *b);
  * time (1 or 2; only the journal makes use of a second one). */
 bool store_idle(const struct store *s, unsigned slots);
 /* Once in a while: an outage begins when something has waited for after_ms (0: never) and nothing
- * was committed meanwhile. now_us: monotonic. */
+ * was committed meanwhile. now_us: monotonic. Reads wait as long for such a database. */
 void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms);
 bool store_in_outage(const struct store *s);
 /* Writes are possible (not voided, no outage, not replaced). */
@@ -155,7 +155,8 @@ struct store_request {
     /* private: */
     struct list queued, outstanding;
     uint64_t applied_before;
-    bool waits; /* for a reader; under the store's lock */
+    uint64_t asked_ms; /* monotonic; of a store elsewhere */
+    bool waits;        /* for a reader; under the store's lock */
 };
 
 /* Readers take the short ones first, in bounds (readers.c). */

@@ -175,6 +175,32 @@ test "outage-reply-ms 0: replies wait as long as it takes" {
     }
 }
 
+test "A read that needs the database waits for it, as long as a write would" {
+    with_database {outage-reply-ms 0} {
+        r EAPPEND s t PAYLOAD 0
+        srv restart
+        $db stop
+        with_clients {a b} {
+            $a send ESCAN s - +
+            $b send EAPPEND other t
+            assert {[$a silent]}
+            $db start
+            assert_equal {0} [lmap e [field [$a read] events] { field $e payload }]
+            assert_equal 0 [field [$b read] stream_version]
+        }
+        srv restart
+        r CONFIG SET outage-reply-ms 200
+        $db stop
+        assert_error "READERR *" { r ESCAN s - + }
+        with_clients {a b c} {
+            foreach client [list $a $b $c] { $client send ESCAN s - + }
+            foreach client [list $a $b $c] { assert_error "READERR *" { $client read } }
+        }
+        $db start
+        assert_equal {0} [payloads [srv default_client] s]
+    }
+}
+
 # --- the network ------------------------------------------------------------------------------------------------------
 
 test "Connections that break cost a pause, at whatever moment" {

@@ -104,6 +104,10 @@ struct postgres_writer {
 
     uint64_t slice_rows; /* for tests: rows of a slice of maintenance; 0: as time allows */
     _Atomic uint64_t stat_bytes, stat_sequence;
+    struct {
+        struct uuid store_id;
+        uint64_t epoch;
+    } opened;               /* as of the open: whose the store is; readers compare */
     _Atomic uint64_t known; /* the last frame that is known to be committed; for readers */
     uint64_t next_size;     /* monotonic ms: when the size is asked for again */
     uint64_t next_look;     /* the same: whether the store is still ours */

@@ -271,7 +271,10 @@ int postgres_take_over(struct backend_conn *c, struct err *err) {
     int rc = note_system(c, err);
     if (rc == 0) rc = postgres_exec(c, "UPDATE @store SET epoch = epoch + 1", NULL, err);
     if (rc == 0) rc = postgres_read_state(c, &c->w->state, err);
-    if (rc == 0) atomic_store(&c->w->known, c->w->state.s.applied);
-    if (rc == 0) warn_of_settings(c);
-    return rc;
+    if (rc != 0) return rc;
+    atomic_store(&c->w->known, c->w->state.s.applied);
+    c->w->opened.epoch = c->w->state.s.epoch;
+    c->w->opened.store_id = c->w->state.s.store_id;
+    warn_of_settings(c);
+    return 0;
 }

@@ -47,9 +47,9 @@ static void note_flushes(struct postgres_reader *r, uint64_t flushes) {
  * is not on the replicas that are to have it. What is read of it would count as durable: so it is
  * waited for. A snapshot that is older than what was promised is a replica's. */
 static int judge(struct backend_conn *c, const struct snapshot *s, struct err *err) {
-    const struct store_state *writer = &c->writer->w->state.s; /* these two never change */
     uint64_t applied = s->state.s.applied;
-    if (s->state.s.epoch != writer->epoch || !uuid_eq(&s->state.s.store_id, &writer->store_id))
+    const struct postgres_writer *w = c->writer->w;
+    if (s->state.s.epoch != w->opened.epoch || !uuid_eq(&s->state.s.store_id, &w->opened.store_id))
         return err_set(err, ERR_BUSY, "%s: another server has taken over", c->place->shown);
     if (applied < s->at_least) {
         postgres_disconnect(c);
@@ -58,7 +58,7 @@ static int judge(struct backend_conn *c, const struct snapshot *s, struct err *e
                        (unsigned long long)s->at_least);
     }
     for (int i = 0; i < CONFIRM_TRIES; i++) {
-        if (atomic_load(&c->writer->w->known) >= applied) return 0;
+        if (atomic_load(&w->known) >= applied) return 0;
         usleep(CONFIRM_PAUSE_US);
     }
     return err_set(err, ERR_BUSY, "%s: frame %llu is there, and not known to be committed",

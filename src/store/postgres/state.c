@@ -204,7 +204,7 @@ int postgres_adopt(struct backend_conn *c, const struct uuid *store_id, uint64_t
         postgres_rollback(c);
         return rc;
     }
-    c->w->state.s.store_id = *store_id;
+    c->w->state.s.store_id = c->w->opened.store_id = *store_id;
     c->w->state.s.id_key = id_key;
     return 0;
 }
