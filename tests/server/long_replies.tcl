@@ -130,9 +130,11 @@ with_server {} {
         append bytes [resp_command XGROUP CREATE t g 0] [resp_command XREADGROUP GROUP g ann COUNT 24000 STREAMS t >] [resp_command XACK t g {*}$ids]
         [srv default_client] write $bytes[resp_command CLIENT REPLY ON]
         assert_equal OK [[srv default_client] read]
+        # LIMIT is for all portions together.
+        assert_equal 10999 [r XTRIM t MAXLEN ~ 0 LIMIT 11000 ACKED]
         set before [info_field r resumed_commands stats]
-        assert_equal 23000 [r XTRIM t MAXLEN 2000 ACKED]
-        assert_equal {2 2000} [list [expr {[info_field r resumed_commands stats] - $before}] [r XLEN t]]
+        assert_equal 12001 [r XTRIM t MAXLEN 2000 ACKED]
+        assert_equal {1 2000} [list [expr {[info_field r resumed_commands stats] - $before}] [r XLEN t]]
         assert_equal {2-0 23002-0} [lmap e [r XRANGE t - + COUNT 2] {lindex $e 0}]
         assert_equal 999 [r XTRIM t MAXLEN 10 ACKED]
         srv crash
@@ -173,7 +175,8 @@ with_server {journal-segment-bytes 256kb} {
         assert_equal {10000 10000} [list [pending g] [pending h]]
     }
     test "A trim takes along very many references" {
-        foreach {command reply left} {{XTRIM s MAXLEN 10 DELREF} 9990 10 {XADD s DELREF MAXLEN 5 40000-0 n 1} 40000-0 4 {XTRIM s MINID 9999 DELREF} 9998 2} {
+        foreach {command reply left} {{XTRIM s MAXLEN 10 DELREF} 9990 10 {XADD s DELREF MAXLEN 5 40000-0 n 1} 40000-0 4 {XTRIM s MINID 9999 DELREF} 9998 2
+            {XTRIM s MAXLEN ~ 0 LIMIT 9000 DELREF} 9000 1000} {
             deliver_all
             # What adds nothing trims nothing.
             assert_match "ERR The ID specified in XADD*" [r err XADD s DELREF MAXLEN 5 1-0 n 1]
@@ -195,6 +198,67 @@ with_server {journal-segment-bytes 256kb} {
                 assert_equal [list $left $left $length] [list [pending g] [pending h] [r XLEN s]] $command
                 assert_equal $left [llength [lindex [r XREADGROUP GROUP g ann STREAMS s 0] 0 1]]
             }
+        }
+    }
+    # Runs it to where its next step has to wait for the database.
+    proc begin_trim {c command} {
+        set ::hold [hold_database [srv db]]
+        r CONFIG SET pinned-bytes-max [expr {[info_field r pinned_bytes] + 16384}] ;# a step's frame has 60 kB
+        set before [info_field r throttled_commands stats]
+        $c send {*}$command
+        wait_for "the second step to wait" { [info_field r throttled_commands stats] > $before }
+        wait_for "the first step to be in the journal" { [r XLEN s] < 10000 }
+    }
+    proc go_on {} {
+        r CONFIG SET pinned-bytes-max 0
+        release_database $::hold
+    }
+    test "A trim that ends between two steps leaves no entry without its references" {
+        foreach {end command} {server {XTRIM s MAXLEN 10 DELREF} client {XADD s DELREF MAXLEN 5 40000-0 n 1}} {
+            deliver_all
+            r ESYNC
+            with_clients c {
+                set id [$c CLIENT ID]
+                begin_trim $c $command
+                set length [r XLEN s]
+                if {$end eq "server"} {
+                    srv kill9
+                    release_database $::hold
+                    srv start
+                } else {
+                    assert_equal 1 [r CLIENT KILL ID $id]
+                    go_on
+                }
+            }
+            assert_equal [list $length $length $length] [list [pending g] [pending h] [r XLEN s]] $command
+            set first [lindex [r XRANGE s - + COUNT 1] 0 0]
+            assert_equal [list $first $first] [lmap group {g h} {lindex [r XPENDING s $group - + 1] 0 0}] $command
+            assert_equal [expr {$length - 10}] [r XTRIM s MAXLEN 10 DELREF] $command
+            assert_equal {10 10} [list [pending g] [pending h]] $command
+        }
+    }
+    test "A trim whose stream goes between two steps says what it has removed" {
+        deliver_all
+        r ESYNC
+        with_clients {c d} {
+            begin_trim $c {XTRIM s MAXLEN 0 DELREF}
+            set before [info_field r throttled_commands stats]
+            $d send DEL s
+            wait_for "DEL to wait behind it" { [info_field r throttled_commands stats] > $before }
+            go_on
+            assert_equal 1 [$d read]
+            assert_range 1 9999 [$c read]
+        }
+    }
+    test "More groups refer to one entry than a trim's step takes" {
+        r DEL s
+        set commands {{XADD s 1-0 n 1} {XADD s 2-0 n 2} {XADD s 3-0 n 3}}
+        for {set i 0} {$i < 5000} {incr i} { lappend commands [list XGROUP CREATE s g$i 0] [list XREADGROUP GROUP g$i ann STREAMS s >] }
+        pipeline [srv default_client] $commands
+        assert_equal 2 [r XTRIM s MAXLEN 1 DELREF]
+        foreach how {{} crash} {
+            if {$how ne ""} { srv $how }
+            foreach i {0 1 2500 4998 4999} { assert_equal {{1 3-0 3-0}} [list [lrange [r XPENDING s g$i] 0 2]] }
         }
     }
     test "An XADD that is repeated takes no references along" {

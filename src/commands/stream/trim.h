@@ -25,8 +25,9 @@ struct trim {
 bool trim_require(struct client *c, struct trim *t, struct stream *s, const struct trim_args *args,
                   bool adds);
 /* DELREF takes along more references than one turn should, or than fit into a frame beside so many
- * bytes; or ACKED (of XTRIM) has more entries to look at: trim_take_some takes some of them first,
- * and the command is run again in the next turn. Before anything else is decided. */
+ * bytes; or ACKED (of XTRIM) has more entries to look at: trim_take_some trims a part of it first,
+ * with its references, and the command is run again in the next turn. Before anything else is
+ * decided. What went so is in wait.so_far, and stays gone if the next turn never comes. */
 bool trim_takes_many(const struct client *c, const struct trim *t, size_t beside);
 enum outcome trim_take_some(struct client *c, struct trim *t);
 /* Removes what is to go, as part of the frame being built. Events may have been added to the stream

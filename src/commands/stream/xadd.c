@@ -224,7 +224,7 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
         protected_or_reply(c, r->argv[1]))
         return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
-    if (!live_or_reply(c, s, 0)) return REPLIED;
+    if (!live_or_reply(c, s, (int64_t)c->wait.so_far)) return REPLIED; /* gone meanwhile */
     enum outcome outcome = REPLIED;
     if (!trim_require(c, &trim, s, &args, false)) {
         outcome = PARKED;
