@@ -873,6 +873,31 @@ with_server {} {
         assert_equal 4 [read_all_new r @category:cart h w]
         assert_equal 3 [read_all_new r @category:order h w]
     }
+    test "CLAIM looks on behind very many pending entries that do not exist any more" {
+        foreach {key name} {@category:claim claim-1 plain plain} {
+            set commands {}
+            for {set i 1} {$i <= 5000} {incr i} { lappend commands [list XADD $name $i-0 n $i] }
+            set kept [expr {$name eq "plain" ? "plain" : "claim-2"}]
+            for {set i 5001} {$i <= 5020} {incr i} { lappend commands [list XADD $kept $i-0 n $i] }
+            foreach group {idle released old block} {
+                lappend commands [list XGROUP CREATE $key $group 0] {*}[lrepeat 6 [list XREADGROUP GROUP $group a COUNT 1000 STREAMS $key >]]
+            }
+            lappend commands [list XGROUP DELCONSUMER $key released a RELEASE]
+            pipeline [srv default_client] $commands
+            if {$name eq "plain"} { r XTRIM plain MAXLEN 20 } else { r DEL $name }
+            foreach {group block} {idle {} released {} block {BLOCK 3600000} old {}} {
+                if {$group eq "old"} { r ESYNC; srv restart }
+                foreach count {1 10} {
+                    set entries [entries_of [r XREADGROUP GROUP $group b COUNT $count {*}$block CLAIM 0 STREAMS $key >]]
+                    assert_equal $count [llength $entries] "$key $group"
+                }
+                assert_equal 20 [lindex [r XPENDING $key $group] 0] "$key $group"
+            }
+            # All of them are gone: only then is there nothing.
+            r DEL $kept
+            if {$name ne "plain"} { assert_equal {{} 0} [list [r XREADGROUP GROUP idle b COUNT 1 CLAIM 0 STREAMS $key >] [lindex [r XPENDING $key idle] 0]] }
+        }
+    }
     test "So it does when the one before has taken all that a reply may hold" {
         for {set i 0} {$i < 3} {incr i} { r XADD big-$i * a [string repeat x 4000000] }
         foreach key {@category:big @category:cart} { r XGROUP CREATE $key k 0 }

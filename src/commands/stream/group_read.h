@@ -28,6 +28,7 @@ struct group_source {
     struct redelivery *again; /* history, or claimed */
     size_t again_count, gone_count;
     struct entry_id *gone;  /* CLAIM: pending entries that do not exist any more */
+    bool claims_more;       /* it has dropped as many as it may, and there are more */
     struct entry_list list; /* new ... */
     uint64_t next;          /* ... and the version behind them */
     /* Of a virtual stream: what it selects (NULL: it is none), how many of what its scan had found

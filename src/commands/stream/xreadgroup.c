@@ -16,7 +16,8 @@
 #include "commands/stream/shared.h"
 
 #define FRAME_SPARE (64u * 1024) /* bytes of a frame for consumers, positions, heads of records */
-#define GONE_MAX    4096         /* pending entries that do not exist, dropped by one CLAIM */
+#define GONE_MAX    4096         /* pending entries that do not exist, dropped by CLAIM in a turn */
+#define LOOKS_MIN   64           /* looked at together, when the first ones do not exist */
 
 static void reply_no_source(struct client *c, struct str key, struct str group) {
     reply_error(c,
@@ -114,38 +115,41 @@ static void add_gone(struct group_source *src, size_t *cap, struct entry_id id) 
     src->gone[src->gone_count++] = id;
 }
 
-/* Of a virtual stream reading tells what does not exist any more. Returns how many are left. */
-static size_t set_gone_apart(struct group_source *src, size_t found) {
-    size_t kept = 0, cap = 0;
-    assert(src->gone_count == 0);
-    for (size_t i = 0; i < found; i++) {
+/* Of a virtual stream reading tells what does not exist any more: of [from, end). Returns where
+ * what is left ends. */
+static size_t set_gone_apart(struct group_source *src, size_t from, size_t end, size_t *cap) {
+    size_t kept = from;
+    for (size_t i = from; i < end; i++) {
         if (src->again[i].event != NULL)
             src->again[kept++] = src->again[i];
         else
-            add_gone(src, &cap, src->again[i].id);
+            add_gone(src, cap, src->again[i].id);
     }
     return kept;
 }
 
-/* Looks the redeliveries' events up, and keeps of them what the limits allow. */
-static bool need_events(struct client *c, struct group_source *src, struct budget *budget) {
-    size_t n = src->again_count, found = 0;
+/* Looks up the events of redeliveries, from one on, and keeps of them what the limits allow, up to
+ * `most` of all. gone_cap: of src->gone, where what does not exist goes; NULL: it stays. */
+static bool need_events(struct client *c, struct group_source *src, size_t from, uint64_t most,
+                        size_t *gone_cap, struct budget *budget) {
+    size_t n = src->again_count - from, found = 0;
     if (n == 0) return true;
+    struct redelivery *again = src->again + from;
     uint64_t *versions = xmalloc(n * sizeof *versions);
     struct event **events = xmalloc(n * sizeof *events);
     const struct cgroup *g = src->group;
     uint64_t view = src->selector != NULL ? VIEW_NEWEST : c->view;
-    for (size_t i = 0; i < n; i++)
-        versions[i] = pending_place(g, src->again[i].id, src->again[i].version);
+    for (size_t i = 0; i < n; i++) versions[i] = pending_place(g, again[i].id, again[i].version);
     bool known = entries_within(c, group_entries(g), view, versions, n, false, budget->bytes,
                                 events, &found);
-    for (size_t i = 0; known && i < found; i++) src->again[i].event = events[i];
+    for (size_t i = 0; known && i < found; i++) again[i].event = events[i];
     free(versions);
     free(events);
     if (!known) return false;
-    if (src->selector != NULL && !src->history) found = set_gone_apart(src, found);
-    n = 0;
-    while (n < found && budget_take(budget, src->again[n].event)) n++;
+    size_t end = from + found;
+    if (gone_cap != NULL) end = set_gone_apart(src, from, end, gone_cap);
+    n = from;
+    while (n < end && n < most && budget_take(budget, src->again[n].event)) n++;
     src->again_count = n;
     return true;
 }
@@ -161,32 +165,62 @@ static bool find_history(struct client *c, const struct xread_args *a, struct gr
     struct pending_cursor at = pending_seek(&src->group->pending, consumer->number, from);
     const struct pending_entry *e;
     while (src->again_count < most && (e = pending_next(&at)) != NULL) add_again(src, &cap, e);
-    return need_events(c, src, budget);
+    return need_events(c, src, 0, most, NULL, budget);
 }
 
-/* CLAIM: first what was handed back, in that order, then what is idle, the longest first. Pending
- * entries that do not exist any more are dropped on the way, as by XAUTOCLAIM. */
+/* What CLAIM looks at: first what was handed back, in that order, then what is idle, the longest
+ * first. */
+struct claims {
+    const struct pending *pending;
+    const struct pending_entry *at;
+    bool nacked;
+};
+
+/* NULL: there are no more. */
+static const struct pending_entry *claims_first(struct client *c, const struct xread_args *a,
+                                                struct claims *l) {
+    if (l->at == NULL && l->nacked) {
+        l->nacked = false;
+        l->at = pending_oldest(l->pending);
+    }
+    bool fresh = l->at != NULL && !l->nacked &&
+                 model_since(&c->srv->model, pending_delivered(l->at)) < a->min_idle;
+    return fresh ? NULL : l->at;
+}
+
+static void claims_pass(struct claims *l) {
+    l->at =
+        l->nacked ? pending_next_nacked(l->pending, l->at) : pending_next_idle(l->pending, l->at);
+}
+
+/* Pending entries that do not exist any more are dropped on the way, as by XAUTOCLAIM. Of a virtual
+ * stream only looking them up tells: a portion at a time, so that those behind them are found. */
 static bool find_claims(struct client *c, const struct xread_args *a, struct group_source *src,
                         struct budget *budget) {
     const struct pending *p = &src->group->pending;
-    const struct pending_entry *e;
-    uint64_t most = again_most(a, budget);
+    struct claims l = {.pending = p, .at = pending_first_nacked(p), .nacked = true};
+    bool is_virtual = src->selector != NULL, full = false;
+    const struct pending_entry *e = NULL;
+    uint64_t most = again_most(a, budget), portion = most;
     size_t cap = 0, gone_cap = 0;
-    bool nacked = true;
-    for (e = pending_first_nacked(p); src->again_count < most && src->gone_count < GONE_MAX;
-         e = nacked ? pending_next_nacked(p, e) : pending_next_idle(p, e)) {
-        if (e == NULL && nacked) {
-            nacked = false;
-            e = pending_oldest(p);
+    do {
+        size_t from = src->again_count;
+        for (; src->again_count - from < portion && src->gone_count < GONE_MAX &&
+               (e = claims_first(c, a, &l)) != NULL;
+             claims_pass(&l)) {
+            if (is_virtual || stream_has_version(src->stream, e->version))
+                add_again(src, &cap, e);
+            else
+                add_gone(src, &gone_cap, e->id);
         }
-        if (e == NULL) break;
-        if (!nacked && model_since(&c->srv->model, pending_delivered(e)) < a->min_idle) break;
-        if (src->selector != NULL || stream_has_version(src->stream, e->version))
-            add_again(src, &cap, e);
-        else
-            add_gone(src, &gone_cap, e->id);
-    }
-    return need_events(c, src, budget);
+        size_t all = src->again_count + src->gone_count;
+        if (!need_events(c, src, from, most, is_virtual ? &gone_cap : NULL, budget)) return false;
+        full = src->again_count + src->gone_count < all || src->again_count >= most;
+        portion = MIN(MAX(2 * portion, (uint64_t)LOOKS_MIN),
+                      GONE_MAX - MIN((uint64_t)src->gone_count, (uint64_t)GONE_MAX));
+    } while (e != NULL && !full && portion > 0);
+    src->claims_more = e != NULL && !full;
+    return true;
 }
 
 static int by_group(const void *a, const void *b) {
@@ -408,9 +442,24 @@ static bool may_wait_or_reply(struct client *c, const struct xread_args *a,
     return true;
 }
 
+/* CLAIM has dropped as many as it may in a turn, and there are more. */
+static bool claims_go_on(struct client *c, const struct xread_args *a,
+                         const struct group_source *sources) {
+    bool more = false;
+    for (size_t i = 0; i < a->n; i++) {
+        more = more || sources[i].claims_more;
+        blocking_looked_at(c, sources[i].gone_count);
+    }
+    return more;
+}
+
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct group_source *sources) {
     bool in_exec = c->srv->exec.client != NULL;
+    if (a->claim && !in_exec && claims_go_on(c, a, sources)) {
+        blocking_pause_until(c, a->block ? a->timeout_ms : 0);
+        return PARKED;
+    }
     bool waits = !in_exec && (a->block || is_unfinished(c, a, sources));
     if (!waits) {
         resp_put_null_array(&c->out, c->resp);
