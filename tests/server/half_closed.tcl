@@ -192,6 +192,26 @@ with_server {cache-bytes 1mb} {
         assert_equal 299 [lindex $replies 300 299]
     }
 }
+with_server {cache-bytes 1mb} {
+    test "A group of a virtual stream is given what has to be found on disk" {
+        for {set i 0} {$i < 4} {incr i} { append_events [srv default_client] half-$i 500 }
+        set keys {@category:half @type:* @all @stream:half-3}
+        foreach key $keys { r XGROUP CREATE $key g 0 }
+        r ESYNC
+        srv restart
+        foreach key $keys {
+            set replies [answers [commands [list XREADGROUP GROUP g c COUNT 2 STREAMS $key >] PING [list XREADGROUP GROUP g c COUNT 3 STREAMS $key >]]]
+            assert_equal {1 PONG 1} [list [llength [lindex $replies 0]] {*}[lrange $replies 1 1] [llength [lindex $replies 2]]] $key
+            assert_equal {2 3} [lmap i {0 2} {llength [lindex $replies $i 0 1]}] $key
+            assert_equal 5 [lindex [r XPENDING $key g] 0] $key
+        }
+        # When there is nothing, it hears so, with BLOCK at once.
+        r XGROUP CREATE @category:nothing g 0
+        foreach block {{} {BLOCK 3600000}} {
+            assert_equal {{} PONG} [answers [commands [list XREADGROUP GROUP g c {*}$block STREAMS @category:nothing >] PING]]
+        }
+    }
+}
 with_server {pinned-bytes-max 64kb} {
     test "Writes that wait for the applier are run when it goes on" {
         set hold [hold_database [srv db]]

@@ -177,7 +177,7 @@ void blocking_give_up(struct client *c) {
 
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (!blocking_is_waiting(c)) return;
+    if (!blocking_is_waiting(c) || w->hurries) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);

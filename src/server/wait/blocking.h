@@ -130,7 +130,8 @@ bool blocking_listened(const struct client *c, uint64_t *from);
 /* The client has said that it sends no more (client.half_closed). A wait without an end is over
  * then, as if its time were up: Redis, too, waits for nobody who may be gone. So is one in a group:
  * who cannot acknowledge is given nothing. Another wait goes on until its time is up, but no longer
- * than HALF_CLOSED_WAIT_MS: who is gone would count against maxclients for all of it. */
+ * than HALF_CLOSED_WAIT_MS: who is gone would count against maxclients for all of it. Who waits
+ * only until the groups have looked at all that there is (blocking_on.hurries) does so. */
 #define HALF_CLOSED_WAIT_MS 5000
 void blocking_end_of_input(struct client *c);
 /* The wait is over without result: timed out or unblocked. */
