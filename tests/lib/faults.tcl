@@ -10,6 +10,8 @@ proc with_faulty_server {options body} {
     if {[in_postgres]} {
         set ::faulty_db [file join $dir cairn.db]
         dict set options -dir $dir
+        # What is held is held for as long as the test takes.
+        set options [dict merge {outage-reply-ms 0} $options]
         try { uplevel 1 [list with_server $options $body] } finally { no_fault }
         return
     }
