@@ -1,6 +1,6 @@
 # The only build file. One object per source; the layers are the folders of src/.
 #
-#   make             src/cairn-server, bench/cairn-bench
+#   make             src/cairn-server, src/cairn, bench/cairn-bench
 #   make deps        installs what is needed to build and test (Debian packages, deps/packages.txt)
 #   make test        deps, build, everything that can fail; ends with "N passed, N failed"; STORE=postgres: over PostgreSQL
 #   make check       layers, pages, format, and no compiler warns (gcc's or clang's)
@@ -34,8 +34,9 @@ DEFINES  += -I/usr/include/postgresql
 LIBS     += -lpq
 endif
 SERVER   ?= src/cairn-server
+TOOL      = $(dir $(SERVER))cairn
 
-LAYERS   = base proto record store stream config server commands
+LAYERS   = base proto record store stream config server commands tool
 LIB_SRC  = $(sort $(shell find $(LAYERS:%=src/%) -name "*.c" $(if $(filter no,$(POSTGRES)),-not -path "*/postgres/*")))
 LIB_OBJ  = $(LIB_SRC:src/%.c=$(BUILD)/%.o)
 UNIT     = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test_*.c))
@@ -53,9 +54,12 @@ quiet = $(if $(filter-out 0,$(V)),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS
 .PHONY: all deps test test-programs check check-clang unit fuzz fuzz-targets crash-test soak test-asan test-tsan redis-compat bench bench-long \
 	install uninstall clean
 
-all: $(SERVER) bench/cairn-bench $(BUILD)/diskshim.so $(BUILD)/clockshim.so
+all: $(SERVER) $(TOOL) bench/cairn-bench $(BUILD)/diskshim.so $(BUILD)/clockshim.so
 
 $(SERVER): $(BUILD)/main.o $(BUILD)/libcairn.a
+	$(call quiet,LINK,$@)$(LINK) -o $@ $^ $(LIBS) $(MALLOC)
+
+$(TOOL): $(BUILD)/cairn.o $(BUILD)/libcairn.a
 	$(call quiet,LINK,$@)$(LINK) -o $@ $^ $(LIBS) $(MALLOC)
 
 $(BUILD)/libcairn.a: $(LIB_OBJ)
@@ -128,7 +132,7 @@ check: check-clang
 	sh utils/check-docs.sh
 	sh utils/check-names.sh
 	sh utils/check-format.sh
-	+@$(MAKE) -s -j2 WERROR=1 BUILD=build-check SERVER=build-check/cairn-server build-check/cairn-server
+	+@$(MAKE) -s -j2 WERROR=1 BUILD=build-check SERVER=build-check/cairn-server build-check/cairn-server build-check/cairn
 
 check-clang:
 	@find src bench tests -name '*.c' | xargs -P 2 -n 20 \
@@ -145,8 +149,8 @@ test: deps
 # What tests/all runs.
 test-programs:
 	+@$(MAKE) -s -j2 WERROR=1 all unit fuzz-targets $(BUILD)/instructions
-	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/unit/test_model
-	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/unit/test_model
+	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/cairn build-asan/unit/test_model
+	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/cairn build-tsan/unit/test_model
 
 # Packs whatever is read (stream/pack.c), so that every test tries it.
 ASAN = BUILD=build-asan SERVER=build-asan/cairn-server MALLOC= OPT="-O1 -g -fno-omit-frame-pointer -DPACK_ALL=1" \
@@ -156,12 +160,12 @@ TSAN = BUILD=build-tsan SERVER=build-tsan/cairn-server MALLOC= OPT="-O1 -g -fno-
 
 test-asan: deps
 	+@$(MAKE) -s -j2 build/diskshim.so build/clockshim.so
-	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server unit
+	+@$(MAKE) -s -j2 WERROR=1 $(ASAN) build-asan/cairn-server build-asan/cairn unit
 	BUILD=build-asan SANITIZED=1 CAIRN_TEST_SLOW=4 CAIRN_SERVER=$(CURDIR)/build-asan/cairn-server tests/all
 
 test-tsan: deps
 	+@$(MAKE) -s -j2 build/diskshim.so build/clockshim.so
-	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server unit
+	+@$(MAKE) -s -j2 WERROR=1 $(TSAN) build-tsan/cairn-server build-tsan/cairn unit
 	BUILD=build-tsan SANITIZED=1 CAIRN_TEST_SLOW=8 TSAN_OPTIONS=halt_on_error=1 CAIRN_SERVER=$(CURDIR)/build-tsan/cairn-server tests/all
 
 fuzz: fuzz-targets
@@ -192,11 +196,11 @@ PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md $(wildcard docs/*.md)
 LINKS = s:\[([^]]*)\]\((\.\./)*((src|tests|bench|utils|deps)/[^)]*)\):\1 (\3 in the source):g; \
 	s:(src|tests|bench|utils|deps)(/[^ ]*) \(\1\2 in the source\):\1\2 (in the source):g
 
-install: $(SERVER) bench/cairn-bench
+install: $(SERVER) $(TOOL) bench/cairn-bench
 	@case '$(PREFIX)' in *[!A-Za-z0-9._/+-]*) \
 		echo "PREFIX may have letters, digits and . _ / + - only: it stands in the systemd unit" >&2; exit 2;; esac
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DOC)/docs' '$(DOC)/redis-compat'
-	install -m 755 $(SERVER) bench/cairn-bench '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(SERVER) $(TOOL) bench/cairn-bench '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 LICENSE cairn.conf '$(DOC)'
 	install -m 644 redis-compat/not-applicable.txt '$(DOC)/redis-compat'
 	for page in $(PAGES); do sed -E '$(LINKS)' $$page >"$(DOC)/$$page" && chmod 644 "$(DOC)/$$page" || exit 1; done
@@ -204,10 +208,10 @@ install: $(SERVER) bench/cairn-bench
 	chmod 644 '$(DOC)/cairn.service'
 
 uninstall:
-	rm -f '$(DESTDIR)$(PREFIX)/bin/cairn-server' '$(DESTDIR)$(PREFIX)/bin/cairn-bench'
+	rm -f '$(DESTDIR)$(PREFIX)/bin/cairn-server' '$(DESTDIR)$(PREFIX)/bin/cairn' '$(DESTDIR)$(PREFIX)/bin/cairn-bench'
 	rm -rf '$(DOC)'
 
--include $(LIB_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(BUILD)/main.d
+-include $(LIB_OBJ:.o=.d) $(FUZZ_OBJ:.o=.d) $(BUILD)/main.d $(BUILD)/cairn.d
 
 clean:
-	rm -rf $(BUILD) build-* $(SERVER) bench/cairn-bench
+	rm -rf $(BUILD) build-* $(SERVER) $(TOOL) bench/cairn-bench

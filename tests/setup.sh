@@ -158,7 +158,7 @@ root=$dir/root
 installs() { run make -C "$top" --no-print-directory DESTDIR="$root" "$@"; }
 installs PREFIX=/opt/c install
 check "make install puts files where PREFIX and DESTDIR say" ends 0
-for file in bin/cairn-server bin/cairn-bench share/doc/cairn/{{README,CONTRIBUTING,CHANGELOG,SECURITY}.md,LICENSE,cairn.conf,cairn.service,docs/commands.md,redis-compat/README.md}; do
+for file in bin/cairn-server bin/cairn bin/cairn-bench share/doc/cairn/{{README,CONTRIBUTING,CHANGELOG,SECURITY}.md,LICENSE,cairn.conf,cairn.service,docs/commands.md,redis-compat/README.md}; do
     check "... $file" test -s "$root/opt/c/$file"
 done
 check "... and nowhere else" [ "$(ls "$root" "$root/opt")" = "$(printf '%s:\nopt\n\n%s:\nc' "$root" "$root/opt")" ]

@@ -39,7 +39,9 @@ commands/keys   : proto record store stream/* config server/* commands commands/
 commands/connection : proto record store stream/* config server/* commands
 commands/admin  : proto record store stream/* config server/* commands commands/event commands/stream commands/keys
 commands/redis  : proto record store stream/* config server/* commands
+tool            : record store
 main.c          : server config
+cairn.c         : tool
 '
 
 bad=$(grep -rnE '^#include "' --include='*.[ch]' src | awk -v rooms="$rooms" '

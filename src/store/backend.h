@@ -16,6 +16,7 @@
 #include "record/record.h"
 #include "record/timeline.h"
 #include "store/selector.h"
+#include "store/verify.h"
 
 /* How a store was left, when nobody writes to it: by a clean stop, or by whoever has it open. It
  * says whether something that was acknowledged may be missing at the next start. */
@@ -180,6 +181,16 @@ struct named_list {
 void named_list_add(struct named_list *l, uint64_t number, struct str name, struct str value);
 void named_list_clear(struct named_list *l);
 
+/* Versions of a stream that are there, ascending, and the sequences of their events. The caller's:
+ * cleared with free(). */
+struct version_list {
+    struct version_place {
+        uint64_t version, sequence;
+    } * items;
+    size_t count, cap;
+    bool done; /* there are no more */
+};
+
 struct backend_conn; /* the backend's own */
 
 struct backend_stats {                  /* filled by the writer; for INFO */
@@ -288,6 +299,21 @@ struct backend {
      * copy fails, with what SQLite keeps beside it. */
     int (*backup)(struct backend_conn *r, const char *path, backup_progress_fn *progress, void *arg,
                   struct err *err);
+
+    /* Without a server. A backend that has not got the first cannot be looked at. */
+
+    /* A connection to the store as it is at this moment, until it is closed, whether a server has
+     * it open or not: it writes nothing, and keeps nobody from writing. load_state and
+     * load_timelines work on it, and all that readers do. ERR_REFUSED: there is no store of this
+     * version. */
+    int (*open_snapshot)(struct backend_conn **out, const char *path, struct err *err);
+    /* Of a snapshot: the next versions of a stream, from `from` on, up to about count_max. Replaces
+     * what is in out. */
+    int (*list_versions)(struct backend_conn *s, uint64_t stream, uint64_t from, size_t count_max,
+                         struct version_list *out, struct err *err);
+    /* Of a snapshot: whether what only the backend knows of agrees (indexes, counters, rows that
+     * nothing leads to). Tells v. */
+    int (*verify)(struct backend_conn *s, struct verify *v, struct err *err);
 };
 
 extern const struct backend backend_sqlite, backend_memory;

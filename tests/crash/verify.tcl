@@ -176,7 +176,7 @@ proc verify_sql {} {
     global s event_at
     set how [$s stop]
     if {$how ne "exit 0"} { fail "the clean stop ended with $how\n[$s log_tail]" }
-    if {![in_postgres]} { assert_equal ok [sql_value [$s db] "PRAGMA integrity_check"] }
+    if {![in_postgres]} { assert_clean [$s db] }
     assert_equal closed [sql_value [$s db] "SELECT journal FROM cairn_status"]
     set n 0
     foreach row [sql [$s db] "SELECT payload, sequence, stream, version, event_id, entry_id, timestamp, transaction_id

@@ -5,6 +5,7 @@ skip unless sqlite "stores of earlier servers, as files"
 set fixtures [file join $::top tests fixtures]
 source [file join $fixtures content.tcl]
 source [file join $fixtures lib.tcl]
+source [file join $::top tests lib tool.tcl]
 
 # CRC32C of bytes as the journal has it: bits reflected, no inversion at the end.
 proc crc32c {bytes} {
@@ -56,7 +57,7 @@ foreach archive [lsort [glob -directory $fixtures store-*.tar.gz]] {
             assert_equal [expr {$before + 1}] [field [r EAPPEND order-first order.more] partition_sequence]
             assert_match "PROTECTED *" [r err DEL ledger-first]
             srv stop
-            assert_equal ok [exec sqlite3 [srv db] "PRAGMA integrity_check"]
+            assert_clean [srv db]
             assert_equal 1 [sql_value [srv db] "SELECT count(*) FROM cairn_events WHERE type = 'order.more'"]
         }
     }

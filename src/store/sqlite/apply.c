@@ -185,8 +185,9 @@ static int flush(struct backend_conn *c, struct sqlite_state *state, struct err 
     if (rc != 0) return rc;
     collected_reset(c->w);
     sqlite_apply_forget(c->w);
+    c->w->gone = 0;
     state->flushes++;
-    state->indexed = state->categorized = 0;
+    state->indexed = state->categorized = state->removed_from = 0;
     state->s.next_sequence = 0;
     state->s.next_stream = 1;
     state->s.stream_count = 0;
@@ -249,6 +250,7 @@ static void leave_out(struct sqlite_writer *w, uint64_t base) {
         w->rows[left] = w->rows[i];
         w->index.entries[left++] = w->index.entries[i];
     }
+    w->gone += w->row_count - left;
     w->row_count = w->index.count = left;
 }
 
@@ -317,6 +319,7 @@ static int write_state(struct backend_conn *c, const struct sqlite_state *state,
     sqlite_bind_u64(stmt, 11, state->s.next_group);
     sqlite_bind_u64(stmt, 12, state->renames);
     sqlite_bind_u64(stmt, 13, state->categorized);
+    sqlite_bind_u64(stmt, 14, c->w->gone);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc;
@@ -372,7 +375,7 @@ int sqlite_apply(struct backend_conn *c, struct batch *const batches[], size_t n
     struct sqlite_writer *w = c->w;
     assert(w != NULL);
     assert(n > 0);
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc != 0) return rc;
     rc = sqlite_refresh(c, err);
     struct sqlite_state state = w->state;

@@ -253,7 +253,7 @@ int sqlite_categorize(struct backend_conn *c, struct err *err) {
     struct sqlite_writer *w = c->w;
     if (!sqlite_categorize_wanted(w)) return 0;
     bool moved_left = w->moved_wanted;
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
     uint64_t categorized = w->state.categorized;
     if (rc == 0) rc = categorize_some(c, &categorized, &moved_left, err);

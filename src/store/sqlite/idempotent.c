@@ -223,7 +223,7 @@ int sqlite_prune(struct backend_conn *c, bool all, struct err *err) {
     struct sqlite_writer *w = c->w;
     struct pruning p = {.c = c, .slice = slice_begin(SLICE_US, w->slice_rows), .err = err};
     p.all = all || w->idempotent.table.count > PRUNE_NOTED;
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) {
         hash_each(&w->idempotent.table, prune_if_due, &p);

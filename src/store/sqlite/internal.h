@@ -23,6 +23,9 @@ struct sqlite_state {
     uint64_t flushes;     /* counted, so that readers see that the store began anew */
     uint64_t categorized; /* events from it on are in category_blocks; 0: all */
     uint64_t renames;     /* counted, so that readers see that names mean other streams */
+    uint64_t removed; /* of the sequences from removed_from on, how many have no row any more: as
+                         of when this was read */
+    uint64_t removed_from;
 };
 
 /* What an apply collects for one of the tables beside `events`, to write it sorted by key. */
@@ -113,10 +116,11 @@ struct sqlite_writer {
     uint64_t applied_since; /* entries that came since the last slice */
 
     struct purged_set purged; /* of the entries of the index tail */
-    bool purge_wanted;        /* there may be rows of what is gone */
-    uint64_t purge_turn;      /* the trimmed stream that was purged last */
-    bool moved_wanted;        /* there may be rows in moved_streams */
-    uint64_t sweep_group;     /* of category_blocks, that is looked at next */
+    uint64_t gone; /* rows that the transaction under way takes away or leaves out, for `removed` */
+    bool purge_wanted;    /* there may be rows of what is gone */
+    uint64_t purge_turn;  /* the trimmed stream that was purged last */
+    bool moved_wanted;    /* there may be rows in moved_streams */
+    uint64_t sweep_group; /* of category_blocks, that is looked at next */
     struct idempotent_notes idempotent;
     uint64_t slice_rows; /* for tests: rows of a slice of any of these; 0: as time allows */
 
@@ -223,6 +227,8 @@ struct backend_conn {
     struct backend_conn *writer;    /* a reader's; the writer's is itself */
     struct sqlite_writer *w;        /* NULL: a reader */
     struct sqlite_reader *r;        /* NULL: the writer */
+    bool pinned;                    /* of open_snapshot: has both, is in one read transaction, and
+                                       w has the state and the index tail of that only */
 };
 
 #define SQLITE_WRITER_BUSY_MS 1000 /* then ERR_BUSY: the caller tries again */
@@ -232,6 +238,11 @@ struct backend_conn {
 int sqlite_error(struct backend_conn *c, int rc, struct err *err, const char *what);
 /* Runs a statement that returns no rows. */
 int sqlite_run(struct backend_conn *c, enum sql id, struct err *err);
+/* Every transaction of the writer begins so. */
+int sqlite_begin_write(struct backend_conn *c, struct err *err);
+/* The statements from `first` on, all at once: later nobody has to ask whether one is there. */
+int sqlite_prepare(struct backend_conn *c, enum sql first, struct err *err);
+void sqlite_close_conn(struct backend_conn *c);
 int sqlite_exec(struct backend_conn *c, const char *sql, struct err *err);
 /* One step of a statement: 1 a row, 0 done, or an error. Resets it unless there is a row. */
 int sqlite_step(struct backend_conn *c, sqlite3_stmt *stmt, struct err *err);
@@ -273,6 +284,8 @@ int sqlite_replaced(struct backend_conn *w, struct err *err);
 
 /* See struct backend. */
 int sqlite_check_path(const char *path, struct err *err);
+/* ERR_REFUSED when it is no store of ours. *version 0: an empty file, to be made one. */
+int sqlite_check_schema(struct backend_conn *c, int64_t *version, struct err *err);
 /* Makes db a store of our schema, or says why not. fresh stores get an id. */
 int sqlite_migrate(struct backend_conn *c, struct err *err);
 
@@ -409,6 +422,7 @@ int sqlite_list_expiring(struct backend_conn *r, uint64_t until, size_t count_ma
 int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
+struct sqlite_reader *sqlite_reader_create(void);
 void sqlite_reader_free(struct sqlite_reader *r);
 
 /* --- scan.c, types.c, values.c ----------------------------------------- */
@@ -466,6 +480,15 @@ int sqlite_load_timelines(struct backend_conn *w, struct timelines *out, struct 
 int sqlite_add_timeline(struct backend_conn *w, const struct timeline_record *r, struct err *err);
 int sqlite_adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t id_key,
                  struct err *err);
+
+/* --- snapshot.c, verify.c, verify_events.c: see struct backend ------------- */
+
+int sqlite_open_snapshot(struct backend_conn **out, const char *path, struct err *err);
+int sqlite_list_versions(struct backend_conn *r, uint64_t stream, uint64_t from, size_t count_max,
+                         struct version_list *out, struct err *err);
+int sqlite_verify(struct backend_conn *snapshot, struct verify *v, struct err *err);
+/* The rows of events, against the tables that lead to them and back. */
+int sqlite_verify_events(struct backend_conn *snapshot, struct verify *v, struct err *err);
 
 /* --- backup.c --------------------------------------------------------------- */
 

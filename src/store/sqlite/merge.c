@@ -113,6 +113,7 @@ int sqlite_set_progress(struct backend_conn *c, uint64_t indexed, uint64_t categ
     sqlite_bind_ours(c, stmt);
     sqlite_bind_u64(stmt, 2, indexed);
     sqlite_bind_u64(stmt, 3, categorized);
+    sqlite_bind_u64(stmt, 4, c->w->gone);
     int rc = sqlite_step(c, stmt, err);
     if (rc == 0 && sqlite3_changes(c->db) == 0) rc = sqlite_replaced(c, err);
     return rc == 0 ? sqlite_check_place(c, err) : rc;
@@ -124,7 +125,7 @@ static int merge_slice(struct backend_conn *c, struct err *err) {
     memcpy(before, w->merge_at, sizeof before);
     bool done = false;
     uint64_t end = index_tail_frozen_end(w->index_tail);
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) rc = insert_some(c, &done, err);
     /* Every slice writes the row of state, for the epoch that it checks. */

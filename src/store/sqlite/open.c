@@ -66,8 +66,7 @@ int sqlite_check_path(const char *path, struct err *err) {
     return 0;
 }
 
-/* *version 0: an empty file, to be made a store. */
-static int check(struct backend_conn *c, int64_t *version, struct err *err) {
+int sqlite_check_schema(struct backend_conn *c, int64_t *version, struct err *err) {
     int64_t application = 0, objects = 0;
     int rc = query_int(c, "PRAGMA application_id", &application, err);
     if (rc == 0) rc = query_int(c, "PRAGMA user_version", version, err);
@@ -111,7 +110,8 @@ static int add_store_row(struct backend_conn *c, struct err *err) {
 static int migrate(struct backend_conn *c, struct err *err) {
     int64_t version = 0;
     int rc = sqlite_exec(c, "BEGIN IMMEDIATE", err);
-    if (rc == 0) rc = check(c, &version, err); /* again: another may have been quicker */
+    if (rc == 0)
+        rc = sqlite_check_schema(c, &version, err); /* again: another may have been quicker */
     bool fresh = version == 0;
     for (; rc == 0 && version < SCHEMA_VERSION; version++) {
         rc = sqlite_exec(c, sqlite_schema_steps[version], err);
@@ -133,7 +133,7 @@ static int migrate(struct backend_conn *c, struct err *err) {
 
 int sqlite_migrate(struct backend_conn *c, struct err *err) {
     int64_t version = 0;
-    int rc = check(c, &version, err);
+    int rc = sqlite_check_schema(c, &version, err);
     if (rc == 0 && version == 0) rc = sqlite_exec(c, "PRAGMA page_size = " PAGE_SIZE, err);
     if (rc == 0) rc = sqlite_exec(c, "PRAGMA journal_mode = WAL", err);
     if (rc == 0 && version < SCHEMA_VERSION) {

@@ -157,7 +157,7 @@ int sqlite_purge(struct backend_conn *c, struct err *err) {
     struct sqlite_writer *w = c->w;
     bool done = false;
     if (!w->purge_wanted) return 0;
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc == 0) rc = sqlite_refresh(c, err);
     if (rc == 0) rc = purge_some(c, &done, err);
     if (rc == 0) rc = sqlite_sweep_categories(c, err);

@@ -31,6 +31,14 @@ static void forget_types(struct sqlite_reader *r) {
     r->type_cap = r->type_bytes = 0;
 }
 
+struct sqlite_reader *sqlite_reader_create(void) {
+    struct sqlite_reader *r = xcalloc(1, sizeof *r);
+    r->names = xcalloc(NAME_SLOTS, sizeof(struct stream_name *));
+    buf_init(&r->names_found.text, 0);
+    r->streams_few = STREAMS_FEW;
+    return r;
+}
+
 void sqlite_reader_free(struct sqlite_reader *r) {
     forget_names(r);
     forget_types(r);
@@ -48,6 +56,12 @@ int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapsho
     const struct sqlite_place *place = &c->writer->w->place;
     if (atomic_load(&place->replaced)) return err_set(err, ERR_LOST, "%s", place->why);
     struct index_tail *tail = c->writer->w->index_tail;
+    if (c->pinned) { /* it has begun with the connection */
+        s->state = c->w->state;
+        s->has_view = with_view;
+        if (with_view) index_view_take(tail, &s->view);
+        return 0;
+    }
     for (;;) {
         s->has_view = false;
         int rc = sqlite_run(c, SQL_BEGIN_READ, err);
@@ -79,6 +93,7 @@ int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapsho
 void sqlite_snapshot_end(struct backend_conn *c, struct snapshot *s) {
     if (s->has_view) index_view_drop(c->writer->w->index_tail, &s->view);
     s->has_view = false;
+    if (c->pinned) return;
     if (sqlite_run(c, SQL_COMMIT, NULL) != 0) sqlite_rollback(c);
 }
 

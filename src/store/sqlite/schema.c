@@ -276,7 +276,12 @@ static const char step_4[] =
     "CREATE TABLE category_blocks (key INTEGER PRIMARY KEY);"
     "CREATE TABLE moved_streams (stream INTEGER PRIMARY KEY, next INTEGER NOT NULL);"
     "ALTER TABLE store ADD COLUMN categorized INTEGER NOT NULL DEFAULT 0;"
-    "UPDATE store SET categorized = next_sequence;";
+    "UPDATE store SET categorized = next_sequence;"
+
+    /* Of the sequences from `removed_from` on, how many have no row any more. */
+    "ALTER TABLE store ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE store ADD COLUMN removed_from INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE store SET removed_from = next_sequence;";
 
 /* clang-format on */
 
@@ -290,7 +295,8 @@ const char sqlite_flush_sql[] = "DELETE FROM events; DELETE FROM stream_index;"
                                 "DELETE FROM holes; DELETE FROM strings; DELETE FROM idempotent;"
                                 "DELETE FROM groups; DELETE FROM consumers; DELETE FROM pending;"
                                 "DELETE FROM deleted_streams; DELETE FROM dropped_groups;"
-                                "DELETE FROM checkpoints;";
+                                "DELETE FROM checkpoints;"
+                                "UPDATE store SET removed = 0, removed_from = 0;";
 
 #define EVENT_COLUMNS                                                                              \
     "sequence, stream, version, type, timestamp, recorded, entry_ms, entry_seq, event_id,"         \
@@ -310,12 +316,13 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_COMMIT] = "COMMIT",
     [SQL_STATE] = "SELECT store_id, id_key, epoch, journal_open, flushes, applied, indexed,"
                   " next_sequence, next_stream, stream_count, recorded, entry_ms, entry_seq,"
-                  " next_group, renames, run, categorized FROM store",
+                  " next_group, renames, run, categorized, removed, removed_from FROM store",
     [SQL_SET_STATE] = "UPDATE store SET flushes = ?2, applied = ?3, indexed = ?4,"
                       " next_sequence = ?5, next_stream = ?6, stream_count = ?7, recorded = ?8,"
                       " entry_ms = ?9, entry_seq = ?10, next_group = ?11, renames = ?12,"
-                      " categorized = ?13" IF_OURS,
-    [SQL_SET_PROGRESS] = "UPDATE store SET indexed = ?2, categorized = ?3" IF_OURS,
+                      " categorized = ?13, removed = removed + ?14" IF_OURS,
+    [SQL_SET_PROGRESS] = "UPDATE store SET indexed = ?2, categorized = ?3,"
+                         " removed = removed + ?4" IF_OURS,
     [SQL_SET_LEFT] = "UPDATE store SET journal_open = ?2, left_as = ?3" IF_OURS,
     [SQL_LEFT] = "SELECT left_as FROM store",
     [SQL_TIMELINES] = "SELECT id, began, created, reason FROM timelines ORDER BY number",

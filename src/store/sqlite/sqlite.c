@@ -15,6 +15,8 @@
  *   ids.c      a walk through all client-made ids
  *   scan.c     ranges of a stream or the log, with selectors (types.c, values.c)
  *   backup.c   consistent copies
+ *   snapshot.c one state of a store, for who only looks at it
+ *   verify.c   whether the tables agree (verify_events.c: rows of events, and what leads to them)
  *   timelines.c  which histories the store has been on, and how it was left
  *   place.c    whether the files are still those that were opened
  *
@@ -69,9 +71,8 @@ int sqlite_error(struct backend_conn *c, int rc, struct err *err, const char *wh
     return err_set(err, code_of(rc), "%s: %s: %s (%d)", c->path, what, words, rc);
 }
 
-/* All of them at once: later nobody has to ask whether a statement is there. */
-static int prepare_all(struct backend_conn *c, struct err *err) {
-    for (size_t i = c->w != NULL ? 0 : SQL_WRITER_END; i < SQL_COUNT; i++) {
+int sqlite_prepare(struct backend_conn *c, enum sql first, struct err *err) {
+    for (size_t i = first; i < SQL_COUNT; i++) {
         int rc = sqlite3_prepare_v3(c->db, sqlite_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &c->stmts[i], NULL);
         if (rc != SQLITE_OK) return sqlite_error(c, rc, err, sqlite_sql[i]);
@@ -95,6 +96,11 @@ int sqlite_run(struct backend_conn *c, enum sql id, struct err *err) {
     int rc = sqlite_step(c, c->stmts[id], err);
     assert(rc <= 0);
     return rc;
+}
+
+int sqlite_begin_write(struct backend_conn *c, struct err *err) {
+    c->w->gone = 0;
+    return sqlite_run(c, SQL_BEGIN_WRITE, err);
 }
 
 int sqlite_exec(struct backend_conn *c, const char *sql, struct err *err) {
@@ -167,6 +173,8 @@ int sqlite_read_state(struct backend_conn *c, struct sqlite_state *out, struct e
     out->renames = (uint64_t)sqlite3_column_int64(stmt, 14);
     out->s.run = (uint32_t)sqlite3_column_int64(stmt, 15);
     out->categorized = (uint64_t)sqlite3_column_int64(stmt, 16);
+    out->removed = (uint64_t)sqlite3_column_int64(stmt, 17);
+    out->removed_from = (uint64_t)sqlite3_column_int64(stmt, 18);
     sqlite3_reset(stmt);
     return 0;
 }
@@ -206,7 +214,7 @@ static void leave_files_alone(struct backend_conn *c) {
         sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
-static void conn_close(struct backend_conn *c) {
+void sqlite_close_conn(struct backend_conn *c) {
     if (c->w != NULL && c->db != NULL) leave_files_alone(c);
     for (size_t i = 0; i < SQL_COUNT; i++) sqlite3_finalize(c->stmts[i]);
     if (c->db != NULL) {
@@ -235,7 +243,7 @@ static int log_written(void *arg, sqlite3 *db, const char *name, int pages) {
 
 /* Raises the epoch in the transaction that reads the state. */
 static int take_over(struct backend_conn *c, struct err *err) {
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc == 0) rc = sqlite_exec(c, "UPDATE store SET epoch = epoch + 1", err);
     if (rc == 0) rc = sqlite_read_state(c, &c->w->state, err);
     if (rc == 0) rc = sqlite_run(c, SQL_COMMIT, err);
@@ -298,14 +306,14 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     sqlite3_progress_handler(c->db, OPCODES_BETWEEN_PAUSES, give_way, NULL);
     sqlite3_wal_hook(c->db, log_written, c->w);
     if ((rc = sqlite_bulk_register(c, err)) != 0) goto fail;
-    if ((rc = prepare_all(c, err)) != 0) goto fail;
+    if ((rc = sqlite_prepare(c, 0, err)) != 0) goto fail;
     if ((rc = take_over(c, err)) != 0) goto fail;
     if ((rc = sqlite_place_take(c, err)) != 0) goto fail;
     if ((rc = sqlite_index_rebuild(c, err)) != 0) goto fail;
     *out = c;
     return 0;
 fail:
-    conn_close(c);
+    sqlite_close_conn(c);
     return rc;
 }
 
@@ -315,10 +323,7 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
     struct backend_conn *c = xcalloc(1, sizeof *c);
     c->path = xstrdup(writer->path);
     c->writer = writer;
-    c->r = xcalloc(1, sizeof *c->r);
-    c->r->names = xcalloc(NAME_SLOTS, sizeof(struct stream_name *));
-    buf_init(&c->r->names_found.text, 0);
-    c->r->streams_few = STREAMS_FEW;
+    c->r = sqlite_reader_create();
     int rc = sqlite_open_db(&c->db, c->path, SQLITE_OPEN_READWRITE, err);
     if (rc == 0) {
         sqlite3_busy_timeout(c->db, READER_BUSY_MS);
@@ -327,9 +332,9 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
                          "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -" READER_CACHE_KB,
                          err);
     }
-    if (rc == 0) rc = prepare_all(c, err);
+    if (rc == 0) rc = sqlite_prepare(c, SQL_WRITER_END, err);
     if (rc != 0) {
-        conn_close(c);
+        sqlite_close_conn(c);
         return rc;
     }
     *out = c;
@@ -414,7 +419,7 @@ const struct backend backend_sqlite = {
     .check_path = sqlite_check_path,
     .open_writer = open_writer,
     .open_reader = open_reader,
-    .close = conn_close,
+    .close = sqlite_close_conn,
     .load_state = load_state,
     .load_timelines = sqlite_load_timelines,
     .set_left = sqlite_set_left,
@@ -436,4 +441,7 @@ const struct backend backend_sqlite = {
     .read_named = sqlite_read_named,
     .list_named = sqlite_list_named,
     .backup = sqlite_backup,
+    .open_snapshot = sqlite_open_snapshot,
+    .list_versions = sqlite_list_versions,
+    .verify = sqlite_verify,
 };

@@ -181,6 +181,7 @@ int sqlite_drop_event(struct backend_conn *c, uint64_t sequence, struct err *err
     sqlite_bind_u64(stmt, 1, sequence);
     int rc = sqlite_step(c, stmt, err), code = 0;
     if (rc != 1) return rc; /* it is gone already */
+    w->gone += sequence >= w->state.removed_from;
     for (int i = 0; code == 0 && i < (int)ARRAY_LEN(tables); i++) {
         const void *key = sqlite3_column_blob(stmt, i);
         if (key != NULL)
