@@ -178,6 +178,7 @@ crash-test: all
 soak: all
 	tests/model/run --seconds 600
 	CAIRN_KILLS=50 tests/run projector
+	CAIRN_EVENTS=1000000 tests/run migrate
 
 # All run, whatever the first ones say.
 redis-compat: all

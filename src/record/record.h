@@ -129,6 +129,7 @@ enum named_class {
     NAMED_CHECKPOINT = 1, /* its value: struct checkpoint_value. A FLUSH drops them all */
     NAMED_VIEW = 2,       /* a selector, as text (commands/event/view_text.h). A FLUSH keeps them */
     NAMED_CLASSES,        /* not one of them; the numbers are the journal's */
+    NAMED_MIGRATION = 100, /* how far `cairn migrate` is, in its target only: never in a journal */
 };
 enum { NAMED_GONE = 1 }; /* it is deleted: no value */
 

@@ -8,6 +8,7 @@ static const char *const words[] = {
     [TIMELINE_FLUSHED] = "flushall",      [TIMELINE_CRASHED] = "crash",
     [TIMELINE_NO_JOURNAL] = "no-journal", [TIMELINE_REBUILT] = "rebuilt",
     [TIMELINE_VOIDED] = "void",           [TIMELINE_ASKED] = "new-timeline",
+    [TIMELINE_MIGRATED] = "migrated",
 };
 
 bool timeline_record_valid(const void *body, size_t len) {

@@ -21,6 +21,7 @@ enum timeline_reason {
     TIMELINE_REBUILT = 6,    /* from the journal: the database was missing, or an older copy */
     TIMELINE_VOIDED = 7,     /* durability interval, and the disk refused what was acknowledged */
     TIMELINE_ASKED = 8,      /* --new-timeline */
+    TIMELINE_MIGRATED = 9,   /* the target of `cairn migrate`; never in a journal */
 };
 
 /* Also a record of the journal. All of what is below `began` was the same before. */

@@ -22,11 +22,13 @@
  * says whether something that was acknowledged may be missing at the next start. */
 enum store_left {
     LEFT_CLOSED,
-    LEFT_BACKUP,   /* by BACKUP: it is a copy that no server has run on */
-    LEFT_UNSURE,   /* closed, and something that was acknowledged may be missing */
-    LEFT_BACKEND,  /* open, by a server with that durability */
-    LEFT_JOURNAL,  /* the same: a journal may hold frames beyond `applied` */
-    LEFT_INTERVAL, /* the same; what it does not hold may have been acknowledged */
+    LEFT_BACKUP,    /* by BACKUP: it is a copy that no server has run on */
+    LEFT_UNSURE,    /* closed, and something that was acknowledged may be missing */
+    LEFT_BACKEND,   /* open, by a server with that durability */
+    LEFT_JOURNAL,   /* the same: a journal may hold frames beyond `applied` */
+    LEFT_INTERVAL,  /* the same; what it does not hold may have been acknowledged */
+    LEFT_MIGRATING, /* the unfinished target of `cairn migrate`. Its events may have gaps: those of
+                       the source that are gone */
 };
 static inline bool left_with_journal(enum store_left left) {
     return left == LEFT_JOURNAL || left == LEFT_INTERVAL;
@@ -314,6 +316,12 @@ struct backend {
     /* Of a snapshot: whether what only the backend knows of agrees (indexes, counters, rows that
      * nothing leads to). Tells v. */
     int (*verify)(struct backend_conn *s, struct verify *v, struct err *err);
+    /* Writer only, without readers, of a store that is LEFT_MIGRATING: in one durable transaction
+     * it becomes what `state` says (but stream_count and what follows from the rows), with these
+     * timelines, without NAMED_MIGRATION, and LEFT_CLOSED. Its epoch and frame do not go back.
+     * Nothing but close() may follow. */
+    int (*finish_import)(struct backend_conn *w, const struct store_state *state,
+                         const struct timelines *timelines, struct err *err);
 };
 
 extern const struct backend backend_sqlite, backend_memory;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/log.h"
 #include "store/internal.h"
 
@@ -68,6 +69,35 @@ void store_unlock(struct store *s) {
     if (s->lock_fd >= 0) close(s->lock_fd);
     if (s->dir_lock_fd >= 0) close(s->dir_lock_fd);
     s->lock_fd = s->dir_lock_fd = -1;
+}
+
+int store_hold(struct store_hold *h, const char *path, struct err *err) {
+    *h = (struct store_hold){-1, -1};
+    struct store *s = xcalloc(1, sizeof *s);
+    int rc = strlen(path) < sizeof s->path - 16
+                 ? 0
+                 : err_set(err, ERR_REFUSED, "the store's path is too long");
+    s->lock_fd = s->dir_lock_fd = -1;
+    if (rc == 0) {
+        snprintf(s->path, sizeof s->path, "%s", path);
+        rc = store_lock(s, err);
+    }
+    if (rc == 0)
+        *h = (struct store_hold){s->lock_fd, s->dir_lock_fd};
+    else
+        store_unlock(s);
+    free(s);
+    return rc;
+}
+
+bool store_hold_has_journal(const struct store_hold *h) {
+    return h->journal_fd >= 0;
+}
+
+void store_let_go(struct store_hold *h) {
+    if (h->lock_fd >= 0) close(h->lock_fd);
+    if (h->journal_fd >= 0) close(h->journal_fd);
+    *h = (struct store_hold){-1, -1};
 }
 
 /* Whether the path leads to what the descriptor has open. */

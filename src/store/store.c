@@ -88,6 +88,15 @@ static void remove_database(const char *path) {
     }
 }
 
+/* Before anything is written to it. */
+static int check_whole(const struct store *s, struct err *err) {
+    if (s->state.left != LEFT_MIGRATING) return 0;
+    return err_set(err, ERR_REFUSED,
+                   "%s is the target of a migration that is not finished. Give the same "
+                   "`cairn migrate FROM TO` again, which goes on; or remove it",
+                   s->path);
+}
+
 #define VIEWS_A_PAGE     1000
 #define FRAME_MAX_REMOTE ((size_t)64 << 20) /* a statement has to hold it */
 
@@ -145,6 +154,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
     }
     if (store_in_files(s) && (rc = store_lock(s, err)) != 0) goto fail;
     if ((rc = open_backend(s, path, &made, err)) != 0) goto fail;
+    if ((rc = check_whole(s, err)) != 0) goto fail;
     s->found.later = made;
     if (store_in_files(s) && (rc = store_recover(s, err)) != 0) goto fail;
     if ((rc = store_load_timelines(s, err)) != 0) goto fail;

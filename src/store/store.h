@@ -54,6 +54,15 @@ struct store_callbacks {
 
 struct store;
 
+/* The locks of a store in files, without opening it: no server opens it meanwhile. ERR_REFUSED: one
+ * has it open. Any thread; no store has to be there. */
+struct store_hold {
+    int lock_fd, journal_fd; /* -1: none. The journal's directory, if there is one */
+};
+int store_hold(struct store_hold *h, const char *path, struct err *err);
+bool store_hold_has_journal(const struct store_hold *h);
+void store_let_go(struct store_hold *h);
+
 /* Locks, opens, recovers: what the journal holds is applied when it returns. No threads yet.
  * ERR_REFUSED, ERR_CORRUPT, ERR_IO with a text for the operator. */
 int store_open(struct store **out, const struct store_config *config, struct err *err);

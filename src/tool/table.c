@@ -18,6 +18,18 @@ const struct tool tools[] = {
         .options = {{"--json", "one JSON object instead of text"}},
         .run = tool_verify,
     },
+    {
+        .name = "migrate",
+        .arguments = "FROM TO",
+        .argument_count = 2,
+        .summary = "copies a store to a new one, of any kind, and compares the two",
+        .text =
+            "No server may run on either. FROM is left as it is; TO has to be empty, or the "
+            "unfinished target\nof the same migration, which then goes on: it may be stopped at "
+            "any moment. Servers open TO when\nit is complete. Exit status: 0 it is; 1 the two "
+            "differ; 2 it could not be done.\n",
+        .run = tool_migrate,
+    },
 };
 const size_t tool_count = ARRAY_LEN(tools);
 

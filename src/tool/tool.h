@@ -44,5 +44,6 @@ void tool_store_clear(struct tool_store *s);
 int tool_refuse(const char *what, const struct err *err);
 
 int tool_verify(char *const *values, const bool *given);
+int tool_migrate(char *const *values, const bool *given);
 
 #endif

@@ -216,6 +216,8 @@ static int open_store(struct verify_run *r, const struct tool_store *s, struct e
     int rc = k->b->open_snapshot(&k->c, s->path, err);
     if (rc == 0) rc = k->b->load_state(k->c, &k->state, err);
     if (rc == 0) rc = k->b->load_timelines(k->c, &k->timelines, err);
+    if (rc == 0 && k->state.left == LEFT_MIGRATING)
+        rc = err_set(err, ERR_REFUSED, "it is the target of a migration that is not finished");
     return rc;
 }
 

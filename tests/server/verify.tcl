@@ -172,7 +172,7 @@ with_server {} {
     test "Help names all subcommands, and each has its own" {
         lassign [cairn --help] status out
         assert_equal 0 $status
-        foreach name {verify} {
+        foreach name {verify migrate} {
             assert_match "*\n  $name *" $out
             lassign [cairn $name --help] status help
             assert_equal 0 $status

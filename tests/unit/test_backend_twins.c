@@ -6,6 +6,7 @@
 #include "record/fields.h"
 #include "store/memory/internal.h"
 #include "postgres_path.h"
+#include "tool/tool.h"
 #include "unit.h"
 #include "selectors.h"
 
@@ -54,6 +55,7 @@ struct twins {
     struct twin_group consumer_groups[GROUPS_MAX];
     uint64_t group_end;
     uint64_t named[NAMES * 4]; /* [name]: stream, 0: free */
+    bool state_with_removal; /* as the model has it: a migration gives what stands there a state */
 };
 
 static const struct backend *backends[2] = {&backend_memory, &backend_sqlite};
@@ -199,7 +201,7 @@ static void put_remove(struct twins *t, uint64_t number) {
     struct remove_record *r = record(t, RECORD_REMOVE, sizeof *r + n * sizeof gone[0]);
     r->stream = number;
     memcpy(r->events, gone, n * sizeof gone[0]);
-    if (draw(2)) put_state(t, number, s->first_version);
+    if (draw(2) || t->state_with_removal) put_state(t, number, s->first_version);
 }
 
 static void delete_stream(struct twins *t, uint64_t number) {
@@ -838,6 +840,7 @@ static void take_count(const char *name, uint64_t n, void *arg) {
 
 /* Whatever of merging and purging is done, what SQLite keeps agrees with itself. */
 static void check_whole(void) {
+    if (backends[1] != &backend_sqlite) return;
     struct backend_conn *c = NULL;
     uint64_t sum = 0;
     struct verify v = {no_damage, go_on, take_count, &sum};
@@ -905,6 +908,59 @@ static void compare_histories_with_flushes(void) {
     maintain(t, true);
     compare(t);
     if (backends[1] == &backend_sqlite) check_nothing_left(t);
+    check_whole();
+    close_twins(t);
+}
+
+/* The copy's newest timeline, which it began, becomes the memory's too. */
+static void follow_timeline(struct twins *t) {
+    struct timelines l = {0};
+    struct batch *b = batch_create(t->next_frame);
+    TWINS_OK(backend_sqlite.load_timelines(t->w[1], &l, &err));
+    CHECK_INT(timelines_current(&l)->reason, TIMELINE_MIGRATED);
+    CHECK_INT(timelines_current(&l)->began, t->sequence_end);
+    batch_add(b, RECORD_TIMELINE, timelines_current(&l), sizeof *timelines_current(&l));
+    batch_end_frame(b);
+    TWINS_OK(backend_memory.apply(t->w[0], &b, 1, &err));
+    t->next_frame++;
+    batch_destroy(t->open);
+    t->open = batch_create(t->next_frame);
+    batch_destroy(b);
+    timelines_clear(&l);
+}
+
+static void migrate(struct twins *t, char *from, char *to) {
+    backend_sqlite.close(t->r[1]);
+    backend_sqlite.close(t->w[1]);
+    CHECK_INT(tool_migrate((char *[]){from, to}, NULL), EXIT_GOOD);
+    second_path = to;
+    TWINS_OK(backend_sqlite.open_writer(&t->w[1], second_path, &err));
+    TWINS_OK(backend_sqlite.open_reader(&t->r[1], t->w[1], &err));
+    follow_timeline(t);
+}
+
+TEST(a_random_history_that_is_migrated_on_its_way_is_the_same) {
+    static char stores[][16] = {"test.db", "second.db", "third.db", "fourth.db"};
+    struct twins *t = open_twins();
+    t->state_with_removal = true;
+    for (size_t move = 0; move + 1 < ARRAY_LEN(stores); move++) {
+        for (unsigned round = 0; round < 8; round++) {
+            advance(t, 1 + draw(120));
+            if (draw(2)) maintain(t, draw(3) == 0);
+        }
+        if (draw(3) == 0) {
+            put_flush(t);
+            batch_end_frame(t->open);
+            advance(t, 1 + draw(60));
+        }
+        migrate(t, stores[move], stores[move + 1]);
+        check_whole();
+        compare(t);
+    }
+    advance(t, 60);
+    maintain(t, true);
+    compare(t);
+    check_nothing_left(t);
     check_whole();
     close_twins(t);
 }

@@ -27,6 +27,8 @@ static const char *what_happened(uint32_t reason) {
         return "it was rebuilt from its journal";
     case TIMELINE_VOIDED:
         return "the disk refused its end (durability interval)";
+    case TIMELINE_MIGRATED:
+        return "it was migrated to another place";
     default:
         return "it is a copy (--new-timeline)";
     }

@@ -117,6 +117,7 @@ struct sqlite_writer {
 
     struct purged_set purged; /* of the entries of the index tail */
     uint64_t gone; /* rows that the transaction under way takes away or leaves out, for `removed` */
+    bool importing;       /* LEFT_MIGRATING: the events may have gaps */
     bool purge_wanted;    /* there may be rows of what is gone */
     uint64_t purge_turn;  /* the trimmed stream that was purged last */
     bool moved_wanted;    /* there may be rows in moved_streams */
@@ -481,7 +482,7 @@ int sqlite_add_timeline(struct backend_conn *w, const struct timeline_record *r,
 int sqlite_adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t id_key,
                  struct err *err);
 
-/* --- snapshot.c, verify.c, verify_events.c: see struct backend ------------- */
+/* --- snapshot.c, verify.c, verify_events.c, import.c: see struct backend ------------- */
 
 int sqlite_open_snapshot(struct backend_conn **out, const char *path, struct err *err);
 int sqlite_list_versions(struct backend_conn *r, uint64_t stream, uint64_t from, size_t count_max,
@@ -489,6 +490,8 @@ int sqlite_list_versions(struct backend_conn *r, uint64_t stream, uint64_t from,
 int sqlite_verify(struct backend_conn *snapshot, struct verify *v, struct err *err);
 /* The rows of events, against the tables that lead to them and back. */
 int sqlite_verify_events(struct backend_conn *snapshot, struct verify *v, struct err *err);
+int sqlite_finish_import(struct backend_conn *w, const struct store_state *state,
+                         const struct timelines *timelines, struct err *err);
 
 /* --- backup.c --------------------------------------------------------------- */
 

@@ -444,4 +444,5 @@ const struct backend backend_sqlite = {
     .open_snapshot = sqlite_open_snapshot,
     .list_versions = sqlite_list_versions,
     .verify = sqlite_verify,
+    .finish_import = sqlite_finish_import,
 };

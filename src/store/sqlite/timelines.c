@@ -3,8 +3,9 @@
 #include "store/sqlite/internal.h"
 
 static const char *const left_words[] = {
-    [LEFT_CLOSED] = "closed",   [LEFT_BACKUP] = "backup",   [LEFT_UNSURE] = "unsure",
-    [LEFT_BACKEND] = "backend", [LEFT_JOURNAL] = "journal", [LEFT_INTERVAL] = "interval",
+    [LEFT_CLOSED] = "closed",       [LEFT_BACKUP] = "backup",   [LEFT_UNSURE] = "unsure",
+    [LEFT_BACKEND] = "backend",     [LEFT_JOURNAL] = "journal", [LEFT_INTERVAL] = "interval",
+    [LEFT_MIGRATING] = "migrating",
 };
 
 static struct str column_str(sqlite3_stmt *stmt, int at) {
@@ -36,6 +37,7 @@ int sqlite_set_left(struct backend_conn *c, enum store_left left, struct err *er
     if (rc != 0) return rc;
     if (sqlite3_changes(c->db) == 0) return sqlite_replaced(c, err);
     c->w->state.s.journal_open = left_with_journal(left);
+    c->w->importing = left == LEFT_MIGRATING;
     return 0;
 }
 
@@ -89,7 +91,7 @@ int sqlite_adopt(struct backend_conn *c, const struct uuid *store_id, uint64_t i
     assert(c->w->state.s.applied == 0);
     char id[TIMELINE_TEXT_LEN + 1];
     timeline_format(timeline_of_store(store_id), id);
-    int rc = sqlite_run(c, SQL_BEGIN_WRITE, err);
+    int rc = sqlite_begin_write(c, err);
     if (rc != 0) return rc;
     sqlite3_stmt *stmt = c->stmts[SQL_ADOPT];
     sqlite_bind_ours(c, stmt);
