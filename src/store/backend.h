@@ -309,6 +309,8 @@ struct backend {
      * load_timelines work on it, and all that readers do. ERR_REFUSED: there is no store of this
      * version. */
     int (*open_snapshot)(struct backend_conn **out, const char *path, struct err *err);
+    /* Of a snapshot of a remote backend: ERR_REFUSED when a server has the store open just now. */
+    int (*check_free)(struct backend_conn *s, struct err *err);
     /* Of a snapshot: the next versions of a stream, from `from` on, up to about count_max. Replaces
      * what is in out. */
     int (*list_versions)(struct backend_conn *s, uint64_t stream, uint64_t from, size_t count_max,

@@ -17,6 +17,7 @@ static int check_source(const struct migration_side *s, struct err *err) {
     switch (s->state.left) {
     case LEFT_CLOSED:
     case LEFT_BACKUP:
+        break;
     case LEFT_BACKEND:
         break;
     case LEFT_MIGRATING:
@@ -32,13 +33,19 @@ static int check_source(const struct migration_side *s, struct err *err) {
     return err_set(err, ERR_REFUSED,
                    "its journal is open, and may hold what the store lacks: run "
                    "cairn-server --store %s --apply-only",
-                   s->store.url);
+                   s->store.shown);
+}
+
+/* What is no file has a lock of its own, which its writer takes. */
+static int hold(struct migration_side *s, struct err *err) {
+    return s->b->remote ? 0 : store_hold(&s->hold, s->store.path, err);
 }
 
 static int open_source(struct migration *m, struct err *err) {
     struct migration_side *s = &m->from;
-    int rc = store_hold(&s->hold, s->store.path, err);
+    int rc = hold(s, err);
     if (rc == 0) rc = s->b->open_snapshot(&s->reader, s->store.path, err);
+    if (rc == 0 && s->b->remote) rc = s->b->check_free(s->reader, err);
     if (rc == 0) rc = s->b->load_state(s->reader, &s->state, err);
     if (rc == 0) rc = s->b->load_timelines(s->reader, &m->timelines, err);
     return rc == 0 ? check_source(s, err) : rc;
@@ -91,7 +98,7 @@ static int check_target(const struct migration_side *s, struct err *err) {
 
 static int open_target(struct migration *m, struct err *err) {
     struct migration_side *s = &m->to;
-    int rc = store_hold(&s->hold, s->store.path, err);
+    int rc = hold(s, err);
     if (rc == 0 && store_hold_has_journal(&s->hold)) return check_target(s, err);
     if (rc == 0) rc = s->b->open_writer(&s->writer, s->store.path, err);
     if (rc == 0) rc = s->b->load_state(s->writer, &s->state, err);
@@ -127,6 +134,7 @@ static int check_unchanged(struct migration *m, struct err *err) {
     int rc = s->b->open_snapshot(&again, s->store.path, err);
     if (rc != 0) return rc;
     rc = s->b->load_state(again, &now, err);
+    if (rc == 0 && s->b->remote) rc = s->b->check_free(again, err);
     s->b->close(again);
     if (rc != 0 || (now.epoch == s->state.epoch && now.applied == s->state.applied)) return rc;
     return err_set(err, ERR_REFUSED, "a server has written to the source meanwhile");
@@ -153,8 +161,8 @@ static void say(struct migration *m) {
     printf("%s events, and all else: the same on both sides (hash of the events %016llx)\n"
            "%s is complete, and begins timeline %s at position %llu. Servers open it; from now on "
            "none should be started on %s\n",
-           number_text(m->events, number), ull(m->hash), m->to.store.url, id,
-           ull(m->from.state.next_sequence), m->from.store.url);
+           number_text(m->events, number), ull(m->hash), m->to.store.shown, id,
+           ull(m->from.state.next_sequence), m->from.store.shown);
 }
 
 /* --- running ------------------------------------------------------------------------------------

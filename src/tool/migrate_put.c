@@ -32,10 +32,11 @@ static void put_note(struct migration *m) {
     memcpy(r->bytes + name_len, &m->note, sizeof m->note);
 }
 
-/* Somebody else may read the target, or hold it. */
+/* Somebody else may read the target, or hold it; what became of it may be unknown: the next apply
+ * of the same finds out. */
 static int apply(struct migration *m, struct err *err) {
     int rc = ERR_BUSY;
-    for (int i = 0; i < BUSY_TRIES && rc == ERR_BUSY; i++) {
+    for (int i = 0; i < BUSY_TRIES && (rc == ERR_BUSY || rc == ERR_UNKNOWN); i++) {
         if (i > 0) usleep(BUSY_US);
         rc = m->to.b->apply(m->to.writer, &m->batch, 1, err);
     }

@@ -127,6 +127,7 @@ int tool_main(int argc, char **argv) {
 
 int tool_store_find(struct tool_store *out, const char *named, struct err *err) {
     *out = (struct tool_store){.url = xstrdup(named)};
+    backend_show(named, out->shown, sizeof out->shown);
     out->backend = backend_find(out->url, &out->path);
     if (out->backend == NULL && strstr(named, "://") == NULL) {
         out->backend = &backend_sqlite;
@@ -144,8 +145,10 @@ void tool_store_clear(struct tool_store *s) {
     *s = (struct tool_store){0};
 }
 
-int tool_refuse(const char *what, const struct err *err) {
+int tool_refuse(const char *named, const struct err *err) {
+    char shown[512];
+    backend_show(named, shown, sizeof shown);
     fflush(stdout);
-    fprintf(stderr, "cairn: %s: %s\n", what, err->text);
+    fprintf(stderr, "cairn: %s: %s\n", shown, err->text);
     return EXIT_NOT_RUN;
 }

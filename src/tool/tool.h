@@ -35,13 +35,14 @@ int tool_main(int argc, char **argv);
 struct tool_store {
     const struct backend *backend;
     const char *path; /* the backend's */
-    char *url;        /* for people */
+    char *url;        /* as it was named, which path points into */
+    char shown[512];  /* for people: without a password */
 };
 /* ERR_REFUSED: no such scheme, or a backend that nothing can be looked at without a server. */
 int tool_store_find(struct tool_store *out, const char *named, struct err *err);
 void tool_store_clear(struct tool_store *s);
-/* Says on stderr why, and returns EXIT_NOT_RUN. */
-int tool_refuse(const char *what, const struct err *err);
+/* Says on stderr why, and returns EXIT_NOT_RUN. named: the store as it was named. */
+int tool_refuse(const char *named, const struct err *err);
 
 int tool_verify(char *const *values, const bool *given);
 int tool_migrate(char *const *values, const bool *given);

@@ -245,11 +245,11 @@ static void say_unreadable(struct verify_run *r, const char *url, const struct e
 static int run(struct verify_run *r, const struct tool_store *s, struct err *err) {
     int rc = open_store(r, s, err);
     if (rc == ERR_CORRUPT) {
-        say_unreadable(r, s->url, err);
+        say_unreadable(r, s->shown, err);
         return 0;
     }
     if (rc != 0) return rc;
-    identify(r, s->url);
+    identify(r, s->shown);
     fflush(stdout);
     rc = look(r, err);
     progress_wipe(&r->progress);

@@ -5,8 +5,8 @@
 #include "base/alloc.h"
 #include "record/fields.h"
 #include "store/memory/internal.h"
-#include "postgres_path.h"
 #include "tool/tool.h"
+#include "postgres_path.h"
 #include "unit.h"
 #include "selectors.h"
 
@@ -838,15 +838,14 @@ static void take_count(const char *name, uint64_t n, void *arg) {
     *(uint64_t *)arg += n;
 }
 
-/* Whatever of merging and purging is done, what SQLite keeps agrees with itself. */
+/* Whatever of merging and purging is done, what the backend keeps agrees with itself. */
 static void check_whole(void) {
-    if (backends[1] != &backend_sqlite) return;
     struct backend_conn *c = NULL;
     uint64_t sum = 0;
     struct verify v = {no_damage, go_on, take_count, &sum};
-    TWINS_OK(backend_sqlite.open_snapshot(&c, second_path, &err));
-    TWINS_OK(backend_sqlite.verify(c, &v, &err));
-    backend_sqlite.close(c);
+    TWINS_OK(backends[1]->open_snapshot(&c, second_path, &err));
+    TWINS_OK(backends[1]->verify(c, &v, &err));
+    backends[1]->close(c);
 }
 
 static struct twins *open_twins(void) {
@@ -888,6 +887,7 @@ static void compare_histories(void) {
     maintain(t, true);
     compare(t);
     if (backends[1] == &backend_sqlite) check_nothing_left(t);
+    check_whole();
     close_twins(t);
 }
 
@@ -912,59 +912,6 @@ static void compare_histories_with_flushes(void) {
     close_twins(t);
 }
 
-/* The copy's newest timeline, which it began, becomes the memory's too. */
-static void follow_timeline(struct twins *t) {
-    struct timelines l = {0};
-    struct batch *b = batch_create(t->next_frame);
-    TWINS_OK(backend_sqlite.load_timelines(t->w[1], &l, &err));
-    CHECK_INT(timelines_current(&l)->reason, TIMELINE_MIGRATED);
-    CHECK_INT(timelines_current(&l)->began, t->sequence_end);
-    batch_add(b, RECORD_TIMELINE, timelines_current(&l), sizeof *timelines_current(&l));
-    batch_end_frame(b);
-    TWINS_OK(backend_memory.apply(t->w[0], &b, 1, &err));
-    t->next_frame++;
-    batch_destroy(t->open);
-    t->open = batch_create(t->next_frame);
-    batch_destroy(b);
-    timelines_clear(&l);
-}
-
-static void migrate(struct twins *t, char *from, char *to) {
-    backend_sqlite.close(t->r[1]);
-    backend_sqlite.close(t->w[1]);
-    CHECK_INT(tool_migrate((char *[]){from, to}, NULL), EXIT_GOOD);
-    second_path = to;
-    TWINS_OK(backend_sqlite.open_writer(&t->w[1], second_path, &err));
-    TWINS_OK(backend_sqlite.open_reader(&t->r[1], t->w[1], &err));
-    follow_timeline(t);
-}
-
-TEST(a_random_history_that_is_migrated_on_its_way_is_the_same) {
-    static char stores[][16] = {"test.db", "second.db", "third.db", "fourth.db"};
-    struct twins *t = open_twins();
-    t->state_with_removal = true;
-    for (size_t move = 0; move + 1 < ARRAY_LEN(stores); move++) {
-        for (unsigned round = 0; round < 8; round++) {
-            advance(t, 1 + draw(120));
-            if (draw(2)) maintain(t, draw(3) == 0);
-        }
-        if (draw(3) == 0) {
-            put_flush(t);
-            batch_end_frame(t->open);
-            advance(t, 1 + draw(60));
-        }
-        migrate(t, stores[move], stores[move + 1]);
-        check_whole();
-        compare(t);
-    }
-    advance(t, 60);
-    maintain(t, true);
-    compare(t);
-    check_nothing_left(t);
-    check_whole();
-    close_twins(t);
-}
-
 TEST(a_random_history_is_the_same_in_both) {
     compare_histories();
 }
@@ -984,5 +931,86 @@ TEST(postgres_a_random_history_with_flushes_is_the_same_in_both) {
     backends[1] = &backend_postgres;
     second_path = postgres_path();
     compare_histories_with_flushes();
+}
+#endif
+
+/* --- on the way to another store ------------------------------------------------- */
+
+struct place {
+    const struct backend *backend;
+    const char *path;
+};
+
+/* The copy's newest timeline, which it began, becomes the memory's too. */
+static void follow_timeline(struct twins *t) {
+    struct timelines l = {0};
+    struct batch *b = batch_create(t->next_frame);
+    TWINS_OK(backends[1]->load_timelines(t->w[1], &l, &err));
+    CHECK_INT(timelines_current(&l)->reason, TIMELINE_MIGRATED);
+    CHECK_INT(timelines_current(&l)->began, t->sequence_end);
+    batch_add(b, RECORD_TIMELINE, timelines_current(&l), sizeof *timelines_current(&l));
+    batch_end_frame(b);
+    TWINS_OK(backend_memory.apply(t->w[0], &b, 1, &err));
+    t->next_frame++;
+    batch_destroy(t->open);
+    t->open = batch_create(t->next_frame);
+    batch_destroy(b);
+    timelines_clear(&l);
+}
+
+static void migrate(struct twins *t, const struct place *to) {
+    char from_url[600], to_url[600];
+    snprintf(from_url, sizeof from_url, "%s:%s", backends[1]->scheme, second_path);
+    snprintf(to_url, sizeof to_url, "%s:%s", to->backend->scheme, to->path);
+    backends[1]->close(t->r[1]);
+    backends[1]->close(t->w[1]);
+    CHECK_INT(tool_migrate((char *[]){from_url, to_url}, NULL), EXIT_GOOD);
+    second_path = to->path;
+    backends[1] = to->backend;
+    TWINS_OK(backends[1]->open_writer(&t->w[1], second_path, &err));
+    TWINS_OK(backends[1]->open_reader(&t->r[1], t->w[1], &err));
+    follow_timeline(t);
+}
+
+static void move_through(const struct place *places, size_t n) {
+    backends[1] = places[0].backend;
+    second_path = places[0].path;
+    struct twins *t = open_twins();
+    t->state_with_removal = true;
+    for (size_t move = 1; move < n; move++) {
+        for (unsigned round = 0; round < 8; round++) {
+            advance(t, 1 + draw(120));
+            if (draw(2)) maintain(t, draw(3) == 0);
+        }
+        if (draw(3) == 0) {
+            put_flush(t);
+            batch_end_frame(t->open);
+            advance(t, 1 + draw(60));
+        }
+        migrate(t, &places[move]);
+        check_whole();
+        compare(t);
+    }
+    advance(t, 60);
+    maintain(t, true);
+    compare(t);
+    if (backends[1] == &backend_sqlite) check_nothing_left(t);
+    check_whole();
+    close_twins(t);
+}
+
+TEST(a_random_history_that_is_migrated_on_its_way_is_the_same) {
+    const struct place places[] = {{&backend_sqlite, "test.db"},
+                                   {&backend_sqlite, "second.db"},
+                                   {&backend_sqlite, "third.db"}};
+    move_through(places, ARRAY_LEN(places));
+}
+
+#ifndef WITHOUT_POSTGRES
+TEST(postgres_a_random_history_that_is_migrated_on_its_way_is_the_same) {
+    const struct place places[] = {{&backend_sqlite, "test.db"},
+                                   {&backend_postgres, postgres_path()},
+                                   {&backend_sqlite, "third.db"}};
+    move_through(places, ARRAY_LEN(places));
 }
 #endif

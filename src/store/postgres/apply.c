@@ -64,7 +64,9 @@ void postgres_apply_free(struct postgres_writer *w) {
 static int add_event(struct postgres_writer *w, const struct record *r,
                      struct postgres_state *state, struct err *err) {
     const struct event_record *e = r->body;
-    assert(e->sequence == state->s.next_sequence);
+    assert(e->sequence == state->s.next_sequence ||
+           (state->s.left == LEFT_MIGRATING && e->sequence > state->s.next_sequence));
+    state->removed += e->sequence - state->s.next_sequence;
     if (e->version > VERSION_MAX || e->stream > STREAM_NUMBER_MAX)
         return err_set(err, ERR_TOO_LARGE, "version %llu of stream %llu is over the limit of %llu",
                        (unsigned long long)e->version, (unsigned long long)e->stream,
@@ -74,7 +76,7 @@ static int add_event(struct postgres_writer *w, const struct record *r,
         w->rows = xrealloc(w->rows, w->row_cap * sizeof *w->rows);
     }
     w->rows[w->row_count++] = (struct event_row){.event = e, .category = r->category};
-    state->s.next_sequence++;
+    state->s.next_sequence = e->sequence + 1;
     state->s.recorded = MAX(state->s.recorded, e->recorded);
     /* An id ahead of the store's clock is a producer's, and moves only its stream. */
     bool higher = e->entry_ms > state->s.entry_ms ||
@@ -199,7 +201,7 @@ static void leave_out(struct postgres_writer *w, struct postgres_state *state) {
 
 /* Events that the same apply adds and removes (or trims, or deletes with their stream) are not
  * written, and those that it adds and erases are written erased. base: of the first row; the rows'
- * sequences have no gaps. */
+ * sequences have no gaps (but in an import, which takes nothing away that it adds). */
 static void settle_rows(struct postgres_writer *w, uint64_t base, struct postgres_state *state) {
     const struct changes *changes = &w->changes;
     bool any = false;

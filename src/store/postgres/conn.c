@@ -20,6 +20,7 @@
 
 #define CONNECT_MS 10000
 #define ANSWER_MS  30000
+#define LOOK_MS    3600000 /* of a statement that looks through whole tables */
 
 /* Each of them may have been set otherwise by ALTER ROLE or ALTER DATABASE. The planner is kept to
  * the indexes: each statement has one that it is meant to use, and tables that grow from nothing
@@ -141,7 +142,7 @@ static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline,
 /* Until the next result can be taken without blocking. What is still moving is not late: a large
  * group of events on a slow line. */
 static int wait_for_result(struct backend_conn *c, struct err *err) {
-    uint64_t deadline = clock_mono_ms() + ANSWER_MS;
+    uint64_t answer_ms = c->pinned ? LOOK_MS : ANSWER_MS, deadline = clock_mono_ms() + answer_ms;
     for (;;) {
         int unsent = PQflush(c->pg), what = 0;
         if (unsent < 0) return lost(c, "the connection is lost", err);
@@ -149,7 +150,7 @@ static int wait_for_result(struct backend_conn *c, struct err *err) {
         int rc = wait_on_socket(c, POLLIN | (unsent > 0 ? POLLOUT : 0), deadline,
                                 "no answer in 30 s", &what, err);
         if (rc != 0) return rc;
-        deadline = clock_mono_ms() + ANSWER_MS;
+        deadline = clock_mono_ms() + answer_ms;
         if ((what & ~POLLOUT) != 0 && PQconsumeInput(c->pg) == 0)
             return lost(c, "the connection is lost", err);
     }

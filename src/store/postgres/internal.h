@@ -137,7 +137,9 @@ struct backend_conn {
     struct postgres_writer *w;   /* NULL: a reader */
     struct postgres_reader *r;   /* NULL: the writer */
     int stop_fd;                 /* readable: nobody waits any more; a reader's is the writer's */
-    PGresult **results;          /* of the last pipeline, in order */
+    bool pinned;        /* of open_snapshot: has both, is in one transaction that reads, and
+                           w has the state of that only */
+    PGresult **results; /* of the last pipeline, in order */
     size_t result_count, result_cap, sent;
 };
 
@@ -175,7 +177,23 @@ bool row_bool(const PGresult *r, int row, int column);
 struct str row_str(const PGresult *r, int row, int column);          /* NULL: empty */
 const struct uuid *row_uuid(const PGresult *r, int row, int column); /* NULL: NULL */
 
+/* --- postgres.c, snapshot.c, verify.c, import.c: see struct backend ------------------------ */
+
+/* Not connected; it owns what the place has. postgres_close_conn frees it. */
+struct backend_conn *postgres_conn_create(const struct postgres_place *place);
+void postgres_close_conn(struct backend_conn *c);
+int postgres_open_snapshot(struct backend_conn **out, const char *path, struct err *err);
+int postgres_check_free(struct backend_conn *snapshot, struct err *err);
+int postgres_list_versions(struct backend_conn *snapshot, uint64_t stream, uint64_t from,
+                           size_t count_max, struct version_list *out, struct err *err);
+int postgres_verify(struct backend_conn *snapshot, struct verify *v, struct err *err);
+int postgres_finish_import(struct backend_conn *w, const struct store_state *state,
+                           const struct timelines *timelines, struct err *err);
+
 /* --- open.c: creating, migrating, taking over --------------------------------------------- */
+
+/* Whether the schema is there, and of which version its store is; 0: there is none. */
+int postgres_look(struct backend_conn *c, bool *schema_there, int *version, struct err *err);
 
 /* On a fresh session of the writer: the schema is made if need be, the lock is taken. */
 int postgres_migrate(struct backend_conn *w, struct err *err);

@@ -58,8 +58,7 @@ static int refuse_schema(struct backend_conn *c, const char *why, struct err *er
                    db, user, (int)strlen(c->place->prefix) - 1, c->place->prefix, user);
 }
 
-/* What is there: 0 nothing, or a version; negative: an error. */
-static int look(struct backend_conn *c, bool *schema_there, int *version, struct err *err) {
+int postgres_look(struct backend_conn *c, bool *schema_there, int *version, struct err *err) {
     PGresult *r = NULL;
     *version = 0;
     int rc = exec_with(c,
@@ -127,7 +126,7 @@ static int create_schema(struct backend_conn *c, struct err *err) {
 int postgres_migrate(struct backend_conn *c, struct err *err) {
     bool there = false;
     int version = 0, from;
-    int rc = look(c, &there, &version, err);
+    int rc = postgres_look(c, &there, &version, err);
     if (rc != 0 || version == POSTGRES_SCHEMA_VERSION) return rc;
     from = version;
     /* All steps in one transaction: a store is of one version or of another. */
@@ -178,6 +177,13 @@ static int try_lock(struct backend_conn *c, bool *locked, struct err *err) {
     *locked = rc == 0 && PQgetvalue(r, 0, 0)[0] == 't';
     if (rc == 0) PQclear(r);
     return rc;
+}
+
+int postgres_check_free(struct backend_conn *c, struct err *err) {
+    char who[128];
+    int pid = 0, rc = find_holder(c, &pid, who, sizeof who, err);
+    if (rc != 0 || pid == 0) return rc;
+    return err_set(err, ERR_REFUSED, "a server has it open (%s): stop it", who);
 }
 
 int postgres_lock(struct backend_conn *c, struct err *err) {

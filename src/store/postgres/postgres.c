@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "store/postgres/internal.h"
 
-static void conn_close(struct backend_conn *c) {
+void postgres_close_conn(struct backend_conn *c) {
     postgres_disconnect(c);
     for (size_t i = 0; i < c->result_count; i++) PQclear(c->results[i]);
     free(c->results);
@@ -58,17 +58,22 @@ static void hurry(struct backend_conn *w, uint64_t readers_ms, uint64_t writer_m
     stop_in(w->stop_fd, writer_ms);
 }
 
+struct backend_conn *postgres_conn_create(const struct postgres_place *place) {
+    struct backend_conn *c = xcalloc(1, sizeof *c);
+    c->place = xmemdup(place, sizeof *place);
+    c->writer = c;
+    c->w = xcalloc(1, sizeof *c->w);
+    c->stop_fd = make_stop();
+    c->w->readers_stop_fd = make_stop();
+    return c;
+}
+
 static int open_writer(struct backend_conn **out, const char *path, struct err *err) {
     struct postgres_place place;
     *out = NULL;
     int rc = postgres_place_parse(&place, path, err);
     if (rc != 0) return rc;
-    struct backend_conn *c = xcalloc(1, sizeof *c);
-    c->place = xmemdup(&place, sizeof place);
-    c->writer = c;
-    c->w = xcalloc(1, sizeof *c->w);
-    c->stop_fd = make_stop();
-    c->w->readers_stop_fd = make_stop();
+    struct backend_conn *c = postgres_conn_create(&place);
     c->w->purge_wanted = c->w->moved_wanted = true; /* what an earlier server left */
     rc = postgres_connect(c, err);
     if (rc == 0) rc = postgres_lock(c, err);
@@ -76,7 +81,7 @@ static int open_writer(struct backend_conn **out, const char *path, struct err *
     if (rc == 0) rc = postgres_prepare(c, err);
     if (rc == 0) rc = postgres_take_over(c, err);
     if (rc != 0) {
-        conn_close(c);
+        postgres_close_conn(c);
         return rc;
     }
     *out = c;
@@ -94,7 +99,7 @@ static int open_reader(struct backend_conn **out, struct backend_conn *writer, s
     int rc = postgres_connect(c, err);
     if (rc == 0) rc = postgres_prepare(c, err);
     if (rc != 0) {
-        conn_close(c);
+        postgres_close_conn(c);
         return rc;
     }
     *out = c;
@@ -130,7 +135,7 @@ const struct backend backend_postgres = {
     .check_path = postgres_check_path,
     .open_writer = open_writer,
     .open_reader = open_reader,
-    .close = conn_close,
+    .close = postgres_close_conn,
     .load_state = postgres_load_state,
     .load_timelines = postgres_load_timelines,
     .set_left = postgres_set_left,
@@ -153,4 +158,9 @@ const struct backend backend_postgres = {
     .read_named = postgres_read_named,
     .list_named = postgres_list_named,
     .backup = backup,
+    .open_snapshot = postgres_open_snapshot,
+    .check_free = postgres_check_free,
+    .list_versions = postgres_list_versions,
+    .verify = postgres_verify,
+    .finish_import = postgres_finish_import,
 };

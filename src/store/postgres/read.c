@@ -23,6 +23,11 @@ int postgres_snapshot_begin(struct backend_conn *c, struct snapshot *s, struct e
     s->known = false;
     s->at_least = atomic_load(&c->writer->w->known);
     int rc = 0;
+    if (c->pinned) { /* it has begun with the connection */
+        s->state = c->w->state;
+        s->known = true;
+        return postgres_refresh(c, err);
+    }
     if (c->pg == NULL) {
         rc = postgres_connect(c, err);
         if (rc == 0) rc = postgres_prepare(c, err);
@@ -93,7 +98,7 @@ int postgres_query(struct backend_conn *c, struct snapshot *s, enum sql id, cons
 int postgres_query_last(struct backend_conn *c, struct snapshot *s, enum sql id,
                         const struct params *p, PGresult **out, struct err *err) {
     int rc = postgres_queue(c, id, p, err);
-    if (rc == 0) rc = postgres_queue(c, SQL_COMMIT, NULL, err);
+    if (rc == 0 && !c->pinned) rc = postgres_queue(c, SQL_COMMIT, NULL, err);
     if (rc == 0) rc = postgres_ask(c, s, err);
     if (rc == 0) *out = c->results[0];
     return rc;
@@ -101,7 +106,7 @@ int postgres_query_last(struct backend_conn *c, struct snapshot *s, enum sql id,
 
 void postgres_snapshot_end(struct backend_conn *c) {
     struct err ignored;
-    if (c->pg == NULL) return;
+    if (c->pg == NULL || c->pinned) return;
     if (c->sent == 0 && PQtransactionStatus(c->pg) == PQTRANS_INTRANS &&
         postgres_queue(c, SQL_COMMIT, NULL, &ignored) == 0 && postgres_sync(c, NULL, &ignored) == 0)
         return;

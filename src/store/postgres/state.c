@@ -3,8 +3,9 @@
 #include "store/postgres/internal.h"
 
 static const char *const left_words[] = {
-    [LEFT_CLOSED] = "closed",   [LEFT_BACKUP] = "backup",   [LEFT_UNSURE] = "unsure",
-    [LEFT_BACKEND] = "backend", [LEFT_JOURNAL] = "journal", [LEFT_INTERVAL] = "interval",
+    [LEFT_CLOSED] = "closed",       [LEFT_BACKUP] = "backup",   [LEFT_UNSURE] = "unsure",
+    [LEFT_BACKEND] = "backend",     [LEFT_JOURNAL] = "journal", [LEFT_INTERVAL] = "interval",
+    [LEFT_MIGRATING] = "migrating",
 };
 
 static enum store_left left_of(struct str word) {
@@ -91,6 +92,8 @@ int postgres_refresh(struct backend_conn *c, struct err *err) {
     assert(c->w != NULL);
     struct postgres_state now;
     bool fresh = c->pg == NULL;
+    if (c->pinned)
+        return fresh ? err_set(err, ERR_IO, "%s: the session was lost", c->place->shown) : 0;
     int rc = reconnect(c, err);
     if (rc != 0 || (!c->w->stale && !fresh)) return rc;
     if ((rc = postgres_read_state(c, &now, err)) != 0) return rc;

@@ -1,0 +1,152 @@
+# cairn verify and cairn migrate with PostgreSQL on either side.
+
+skip unless postgres "with SQLite alone: verify.tcl, migrate.tcl"
+source [file join $::top tests lib tool.tcl]
+
+proc fill {} {
+    set c [srv default_client]
+    append_events $c order-1 300 order.created
+    append_events $c order-2 300 order.paid
+    r EAPPEND other known EVENT_ID [uuid] PAYLOAD "p\x00\xff" METADATA m TIMESTAMP 77 CORRELATION [uuid] CAUSATION [uuid] AGGREGATE a
+    for {set i 1} {$i <= 100} {incr i} { r XADD entries $i-[expr {$i % 7}] field $i twice "\xfe" }
+    r XADD far 18446744073709551615-1 a b
+    r XADD idem IDMP p one * a b
+    for {set i 5} {$i < 60} {incr i 3} { r XDEL entries $i-[expr {$i % 7}] }
+    r XTRIM order-2 MAXLEN 50
+    append_events $c gone 50
+    r DEL gone
+    append_events $c last 2
+    r DEL last
+    foreach e [field [r ESCAN order-1 0 3] events] { r EERASE [field $e event_id] }
+    r XGROUP CREATE entries workers 0
+    r XREADGROUP GROUP workers anna COUNT 30 STREAMS entries >
+    r XREADGROUP GROUP workers berta COUNT 5 STREAMS entries >
+    r XGROUP CREATE @category:order readers 0
+    r XREADGROUP GROUP readers anna COUNT 30 STREAMS @category:order >
+    r SET text "hello\x00"
+    r SET soon bye EX 100000
+    r EXPIRE other 200000
+    r ECHECKPOINT SET projection 7
+    r EVIEW SET orders CATEGORY order
+    r RENAME far moved-1
+}
+proc dump {db} {
+    return [exec sqlite3 -readonly $db {
+        SELECT * FROM cairn_events ORDER BY sequence;
+        SELECT sequence, hex(payload), hex(metadata), hex(content_hash), fields FROM events ORDER BY sequence;
+        SELECT * FROM cairn_streams ORDER BY number;
+        SELECT * FROM cairn_strings ORDER BY name;
+        SELECT * FROM holes ORDER BY 1, 2;
+        SELECT * FROM cairn_groups ORDER BY stream, name;
+        SELECT * FROM consumers ORDER BY 1, 2;
+        SELECT * FROM pending ORDER BY 1, 2, 3;
+        SELECT * FROM idempotent ORDER BY 1, 2, 3;
+        SELECT * FROM cairn_checkpoints ORDER BY name;
+        SELECT * FROM cairn_views ORDER BY name;
+        SELECT store_id, next_sequence, streams FROM cairn_status;
+        SELECT hex(id_key), next_stream, next_group, recorded, entry_ms, entry_seq FROM store;
+    }]
+}
+proc must_migrate {from to} {
+    lassign [cairn migrate $from $to] status out err
+    assert_equal "0 {}" [list $status $err] "$from to $to"
+}
+
+with_server {} {
+    fill
+    test "A store in PostgreSQL is clean while its server runs, after a kill, and when it is closed" {
+        assert_clean [$::srv store]
+        srv kill9
+        assert_clean [$::srv store]
+        srv start
+        r EAPPEND order-1 more
+        srv stop
+        assert_clean [$::srv store]
+    }
+    test "What a server has open is not migrated" {
+        srv start
+        lassign [cairn migrate [$::srv store] [file join [srv dir] none.db]] status out err
+        assert_match "2 *a server has it open*" [list $status $err]
+        assert {![file exists [file join [srv dir] none.db]]}
+        srv stop
+    }
+    test "To SQLite and back it is the same" {
+        set first [file join [srv dir] first.db]
+        must_migrate [$::srv store] $first
+        assert_clean $first
+        set other [Server new {}]
+        must_migrate $first [$other store]
+        assert_clean [$other store]
+        set second [file join [srv dir] second.db]
+        must_migrate [$other store] $second
+        assert_equal [dump $first] [dump $second]
+        assert_match "2 *not empty*" [lrange [cairn migrate $first [$other store]] 0 end]
+        $other start
+        srv start
+        set c [$other client]
+        assert_equal [snapshot [srv default_client]] [snapshot $c]
+        $c close
+        $other stop
+        srv stop
+        assert_clean [$other store]
+        $other destroy
+    }
+    test "Killed on its way into PostgreSQL it goes on, and no server opens what is not complete" {
+        set first [file join [srv dir] first.db]
+        for {set round 0} {$round < 10} {incr round} {
+            set other [Server new {}]
+            for {set kill 0} {$kill < 2} {incr kill} {
+                set pid [exec [tool_binary] migrate $first [$other store] >/dev/null 2>@1 &]
+                after [rand_below 300]
+                catch {exec kill -9 $pid}
+                wait_for "it to be gone" { [process_state $pid] in {"" Z} }
+            }
+            set left [expr {[catch {sql_value [$other db] "SELECT left_as FROM store"} word] ? "" : $word}]
+            if {$left eq "migrating"} {
+                assert_match "*target of a migration that is not finished*" [refused_start [list -dir [$other dir]]]
+            }
+            if {$left ne "closed" || [sql_value [$other db] "SELECT count(*) FROM events"] == 0} { must_migrate $first [$other store] }
+            assert_clean [$other store]
+            set second [file join [srv dir] back$round.db]
+            must_migrate [$other store] $second
+            assert_equal [dump $first] [dump $second]
+            $other destroy
+        }
+    }
+    test "Each kind of damage is named" {
+        set first [file join [srv dir] first.db]
+        set other [Server new {}]
+        must_migrate $first [$other store]
+        foreach {kind change} {
+            sequence-gap        {UPDATE store SET removed = removed + 1}
+            event-stray         {UPDATE events SET stream = 4000 WHERE sequence = 3}
+            type-missing        {DELETE FROM types WHERE number = 1}
+            type-block-missing  {DELETE FROM type_blocks WHERE type = 1}
+            type-block-stray    {INSERT INTO type_blocks VALUES (77, 0)}
+            hole-stray          {INSERT INTO holes VALUES (4000, 1, 2)}
+            version-gap         {DELETE FROM holes}
+            version-gap         {DELETE FROM events WHERE sequence = 2}
+            content-hash        {UPDATE events SET payload = '\x00' WHERE content_hash IS NOT NULL}
+            event-id            {UPDATE events SET event_id = (SELECT event_id FROM events WHERE sequence = 8) WHERE sequence = 7}
+            string-missing      {DELETE FROM strings}
+            string-stray        {INSERT INTO strings VALUES (4000, 'x')}
+            group-stray         {UPDATE groups SET stream = 4000}
+            consumer-stray      {INSERT INTO consumers VALUES (4000, 1, 'x', 'x', 0, 0)}
+            pending-stray       {INSERT INTO pending VALUES (4000, 1, 0, 0, 0, 0, 1)}
+            pending-consumer    {DELETE FROM consumers WHERE name = 'berta'}
+            idempotent-stray    {UPDATE idempotent SET stream = 4000}
+            checkpoint          {UPDATE checkpoints SET position = 100000, timeline = (SELECT id FROM timelines ORDER BY number DESC LIMIT 1)}
+            counter             {UPDATE commits SET stream_count = 3}
+            partition-key       {UPDATE streams SET partition_key = '00000000-0000-0000-0000-000000000000' WHERE number = 1}
+        } {
+            # What it changes is put back: a copy of the tables that it names.
+            regexp {(?:UPDATE|FROM|INTO) ([a-z_]+)} $change all table
+            sql_change [$other db] "CREATE TABLE kept AS SELECT * FROM $table; $change;"
+            set found [damages [$other store]]
+            sql_change [$other db] "DELETE FROM $table; INSERT INTO $table SELECT * FROM kept; DROP TABLE kept;"
+            if {$kind ni $found} { fail "$change is not named $kind, but '$found'" }
+        }
+        assert_clean [$other store]
+        $other destroy
+    }
+}
