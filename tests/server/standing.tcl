@@ -30,7 +30,7 @@ with_server {clients-bytes-max 1mb standing-bytes-max 4mb clients-bytes-timeout 
             [lindex $waiters end] send {*}[wait_on_keys $of]
         }
         lappend waiters [new_client]
-        [lindex $waiters end] send EREAD FROM NEW BLOCK 0 {*}[selecting CATEGORY 999]
+        [lindex $waiters end] send EREAD FROM NEW BLOCK 0 {*}[string map {- _} [selecting CATEGORY 999]]
         lappend waiters [new_client]
         [lindex $waiters end] HELLO 3
         [lindex $waiters end] ESUBSCRIBE none FROM NEW {*}[selecting AGGREGATE 999]
@@ -59,7 +59,7 @@ with_server {clients-bytes-max 1mb standing-bytes-max 4mb clients-bytes-timeout 
             assert_equal $n [llength [r ESUBS LIST]]
             assert_match "TOOLARGE *standing-bytes-max*" [$d err ESUB {*}[names 900 d]]
             assert_match "TOOLARGE *standing-bytes-max*" [$d err {*}[wait_on_keys d]]
-            assert_match "TOOLARGE *standing-bytes-max*" [$d err EREAD FROM NEW BLOCK 0 {*}[selecting CATEGORY 999]]
+            assert_match "TOOLARGE *standing-bytes-max*" [$d err EREAD FROM NEW BLOCK 0 {*}[string map {- _} [selecting CATEGORY 999]]]
             assert_match "TOOLARGE *standing-bytes-max*" [$d err ESUBSCRIBE * FROM NEW WINDOW 100000]
             assert_equal [list $full 0] [list [standing] [waiting_now]]
             assert_equal 5 [info_field [srv default_client] refused_waits stats]
