@@ -11,6 +11,7 @@ proc fill {c} {
     assert_match "TOOLARGE *standing-bytes-max*" $error
     return $n
 }
+proc catch_read {c} { catch {$c read} reply; return $reply }
 # Names of streams, of 200 bytes each.
 proc names {n {of ""}} {
     set names {}
@@ -105,5 +106,34 @@ with_server {clients-bytes-max 1mb standing-bytes-max 4mb clients-bytes-timeout 
         foreach command {{ESUBSCRIBE *} {EREAD FROM 0} {EPSCAN 0 - +}} {
             assert_equal "TOOLARGE the values of a selection take at most 262144 bytes, together" [r err {*}$command {*}$words]
         }
+    }
+}
+
+with_server {standing-bytes-max 4mb} {
+    test "What a group selects is kept for each who waits in it" {
+        r EVIEW SET large {*}[selecting AGGREGATE 200]
+        r XGROUP CREATE @view:large g $
+        set waiters {}
+        for {set i 0} {$i < 200} {incr i} {
+            lappend waiters [new_client]
+            [lindex $waiters end] send XREADGROUP GROUP g c$i BLOCK 0 STREAMS @view:large >
+        }
+        wait_for "some to be refused" {[info_field [srv default_client] refused_waits stats] > 0}
+        assert_match "TOOLARGE *standing-bytes-max*" [catch_read [lindex $waiters end]]
+        assert_range 1 199 [waiting_now] "who wait"
+        foreach w $waiters { $w close }
+        wait_for "them to be gone" {[waiting_now] == 0 && [standing] == 0}
+        r EVIEW DEL large FORCE
+    }
+    test "One command reads as many views as are made in little time" {
+        set keys {}
+        for {set i 0} {$i < 40} {incr i} {
+            r EVIEW SET many-$i {*}[selecting AGGREGATE 200 $i]
+            lappend keys @view:many-$i
+        }
+        set begin [lrepeat 40 0]
+        assert_match "TOOLARGE what the command's virtual streams select by takes more than 1048576 bytes*" [r err XREAD STREAMS {*}$keys {*}$begin]
+        assert_equal {} [r XREAD STREAMS {*}[lrange $keys 0 4] {*}[lrange $begin 0 4]]
+        for {set i 0} {$i < 40} {incr i} { r EVIEW DEL many-$i }
     }
 }

@@ -165,6 +165,11 @@ static bool names_letters(const struct selector_draft *d) {
     return false;
 }
 
+bool view_exists_or_reply(struct client *c, struct str name, uint64_t view) {
+    struct str text;
+    return view_or_reply(c, name, view, &text) != NULL;
+}
+
 bool view_selector_or_reply(struct client *c, struct str name, uint64_t view,
                             struct selector **out) {
     struct model *m = &c->srv->model;

@@ -11,6 +11,8 @@ bool used_view_or_reply(struct client *c, struct selector_args *a, struct str na
 bool used_views_or_reply(struct client *c, struct selector_args *a);
 void used_views_clear(struct selector_args *a);
 
+/* Whether there is such a view, as of the frame `view`; false: -NOTFOUND was replied. */
+bool view_exists_or_reply(struct client *c, struct str name, uint64_t view);
 /* The selector of a view's virtual stream (server/command/virtual.h), as of the frame `view`; the
  * caller has a reference. It is made once of the view's text. false: there is no such view
  * (-NOTFOUND), or its text makes no sense (-READERR), which was replied. */

@@ -8,12 +8,28 @@
 #include "server/wait/need.h"
 #include "commands/event/used_view.h"
 
+#define SELECTORS_BYTES_MAX ((size_t)1 << 20) /* of one command: some 20 ms to make them */
+
 bool log_selector_or_reply(struct client *c, struct str name, uint64_t view,
                            struct selector **out) {
     struct str of;
     if (virtual_of_view(name, &of)) return view_selector_or_reply(c, of, view, out);
     *out = virtual_selector(name);
     return true;
+}
+
+bool log_selectors_or_reply(struct client *c, struct str name, uint64_t view, size_t *bytes,
+                            struct selector **out) {
+    if (!log_selector_or_reply(c, name, view, out)) return false;
+    *bytes += (*out)->size;
+    if (*bytes <= SELECTORS_BYTES_MAX) return true;
+    selector_unref(*out);
+    *out = NULL;
+    reply_error(c,
+                "TOOLARGE what the command's virtual streams select by takes more than %zu bytes: "
+                "read them with several commands",
+                SELECTORS_BYTES_MAX);
+    return false;
 }
 
 uint64_t log_head(struct client *c, uint64_t view) {

@@ -17,6 +17,11 @@ static inline struct entry_id event_log_id(const struct event *e) {
  * does not exist (-NOTFOUND) or cannot be read, which was replied. On every run of a command: the
  * view may have changed. */
 bool log_selector_or_reply(struct client *c, struct str name, uint64_t view, struct selector **out);
+/* The same of one of several keys; *bytes: of the selectors of those before, 0 at first. Also
+ * false: all of them together select by more than one command may (-TOOLARGE): they are made on
+ * each run, where the model does not keep what it has made of views. */
+bool log_selectors_or_reply(struct client *c, struct str name, uint64_t view, size_t *bytes,
+                            struct selector **out);
 /* The sequence behind the last event that may be seen; 0: there is none. */
 uint64_t log_head(struct client *c, uint64_t view);
 /* The lowest sequence whose event's id is not below `at`; the head when there is none. */

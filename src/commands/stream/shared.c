@@ -16,12 +16,8 @@
 
 /* A virtual stream that is a view's can be used while the view is there. */
 static bool view_is_there_or_reply(struct client *c, struct str name) {
-    struct selector *selector;
     struct str view;
-    if (!virtual_of_view(name, &view)) return true;
-    if (!view_selector_or_reply(c, view, c->view, &selector)) return false;
-    selector_unref(selector);
-    return true;
+    return !virtual_of_view(name, &view) || view_exists_or_reply(c, view, c->view);
 }
 
 bool xkey_or_reply(struct client *c, struct str name, struct stream **s, enum outcome *outcome) {

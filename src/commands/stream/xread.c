@@ -322,9 +322,10 @@ enum outcome cmd_xread(struct client *c, const struct request *r) {
     }
     struct source *sources = xcalloc(a.n, sizeof *sources);
     bool good = true;
+    size_t bytes = 0;
     for (size_t i = 0; good && i < a.n; i++)
         if (virtual_is(c, a.keys[i]))
-            good = log_selector_or_reply(c, a.keys[i], c->view, &sources[i].selector);
+            good = log_selectors_or_reply(c, a.keys[i], c->view, &bytes, &sources[i].selector);
     enum outcome outcome = good ? run(c, &a, sources) : REPLIED;
     for (size_t i = 0; i < a.n; i++) {
         entry_list_clear(&sources[i].list);

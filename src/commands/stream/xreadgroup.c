@@ -552,10 +552,11 @@ enum outcome cmd_xreadgroup(struct client *c, const struct request *r) {
     }
     struct group_source *sources = xcalloc(a.n, sizeof *sources);
     bool good = true;
+    size_t bytes = 0;
     /* A group has one selector, as it has one position: of a view, what that is now. */
     for (size_t i = 0; good && i < a.n; i++)
         if (virtual_is(c, a.keys[i]))
-            good = log_selector_or_reply(c, a.keys[i], VIEW_NEWEST, &sources[i].selector);
+            good = log_selectors_or_reply(c, a.keys[i], VIEW_NEWEST, &bytes, &sources[i].selector);
     enum outcome outcome = good ? run(c, &a, sources) : REPLIED;
     for (size_t i = 0; i < a.n; i++) {
         entry_list_clear(&sources[i].list);

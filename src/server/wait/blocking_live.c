@@ -23,6 +23,7 @@ size_t blocking_bytes(const struct client *c) {
     const struct blocked *w = c->wait.blocked;
     if (w == NULL) return 0;
     size_t bytes = sizeof *w + w->key_bytes + w->progress_bytes;
+    for (size_t i = 0; i < w->command_count; i++) bytes += w->commands[i].selector_bytes;
     for (size_t i = 0; i < w->watch_count; i++)
         bytes += sizeof w->watches[i] + live_watcher_bytes(&w->watches[i].live);
     return bytes;

@@ -111,6 +111,8 @@ bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *sel
     struct selector *was = p->selectors[i];
     if (was != NULL && selector_eq(was, selector)) return true;
     p->selectors[i] = selector_ref(selector);
+    p->selector_bytes += selector->size;
+    if (was != NULL) p->selector_bytes -= was->size;
     selector_unref(was);
     return false;
 }

@@ -78,10 +78,10 @@ struct blocked_link {
 struct blocked_progress {
     uint64_t *at;
     size_t at_count;
-    uint64_t generation;         /* of the model, which `at` and `looked` are of; */
-    uint64_t as_of;              /* and the newest frame that was seen */
-    struct selector **selectors; /* references */
-    size_t selector_count;
+    uint64_t generation;                   /* of the model, which `at` and `looked` are of; */
+    uint64_t as_of;                        /* and the newest frame that was seen */
+    struct selector **selectors;           /* references */
+    size_t selector_count, selector_bytes; /* bytes: of what they say */
     struct log_looked *looked;
     size_t looked_count;
     uint64_t renames;     /* by others, of which it has seen what they did, ... */

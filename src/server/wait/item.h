@@ -31,7 +31,8 @@ enum item_kind {
     ITEM_BACKUP
 };
 
-struct item_count { /* need_count.c's: what is in memory */
+struct item_count {  /* need_count.c's: what is in memory */
+    uint64_t before; /* what the portions before have counted */
     bool begun;
     unsigned again; /* so often it was begun again */
     uint64_t frame; /* the view then */

@@ -11,26 +11,28 @@
 #define COUNTED_A_TURN 20000  /* events in memory: a millisecond */
 #define COUNTED_AGAIN  3      /* times at most, because of what is removed or renamed meanwhile */
 
-static uint64_t hash_place(uint64_t start) {
-    uint64_t key[] = {start, ITEM_COUNT};
+static uint64_t hash_selector(const struct selector *selector) {
+    uint64_t key[] = {selector != NULL ? selector->hash : 0, ITEM_COUNT};
     return hash_bytes(key, sizeof key);
 }
 
-static struct need_item *find(const struct client *c, const struct selector *selector,
-                              uint64_t start) {
-    struct hash_node *n = c->need != NULL ? hash_first(&c->need->asked, hash_place(start)) : NULL;
+/* The portion that it has come to, of which there is one. */
+static struct need_item *find(const struct client *c, const struct selector *selector) {
+    uint64_t key = hash_selector(selector);
+    struct hash_node *n = c->need != NULL ? hash_first(&c->need->asked, key) : NULL;
     for (; n != NULL; n = hash_next(&c->need->asked, n)) {
         struct need_item *item = CONTAINER_OF(n, struct need_item, by_key);
         bool of_model = item->generation == c->srv->model.generation;
-        if (item->kind == ITEM_COUNT && of_model && item->request.range.start == start &&
-            selector_eq(item->selector, selector))
+        if (item->kind == ITEM_COUNT && of_model && selector_eq(item->selector, selector))
             return item;
     }
     return NULL;
 }
 
-static void ask(struct client *c, struct selector *selector, uint64_t start, uint64_t end) {
+static struct need_item *ask(struct client *c, struct selector *selector, uint64_t start,
+                             uint64_t end, uint64_t before) {
     struct need_item *item = item_create(c, ITEM_COUNT);
+    item->count.before = before;
     item->selector = selector != NULL ? selector_ref(selector) : NULL;
     item->request.range = (struct read_range){.start = start,
                                               .end = end,
@@ -39,8 +41,9 @@ static void ask(struct client *c, struct selector *selector, uint64_t start, uin
                                               .examined_max = COUNTED_A_READ,
                                               .selector = item->selector,
                                               .counts = true};
-    hash_insert(&c->need->asked, &item->by_key, hash_place(start));
+    hash_insert(&c->need->asked, &item->by_key, hash_selector(selector));
     item_ask(item, STORE_READ_EVENTS, 0);
+    return item;
 }
 
 /* Counts, of memory's events from *at on and below `head`, up to `most`. */
@@ -127,20 +130,24 @@ static bool count_in_memory(struct client *c, struct need_item *item, uint64_t h
 
 bool need_count(struct client *c, struct selector *selector, uint64_t *count, bool *too_many) {
     const struct model *m = &c->srv->model;
-    uint64_t head = model_visible_end(m, NULL, c->view), at = 0;
+    uint64_t head = model_visible_end(m, NULL, c->view);
     *count = 0;
     *too_many = false;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
-    while (at < head) {
-        struct need_item *item = find(c, selector, at);
-        if (item == NULL) ask(c, selector, at, head - 1);
-        if (item == NULL || !item->done) return false;
+    if (head == 0) return true;
+    struct need_item *item = find(c, selector);
+    if (item == NULL) item = ask(c, selector, 0, head - 1, 0);
+    while (item->done) {
         const struct page *page = &item->request.page;
-        *count += page->counted;
+        uint64_t before = item->count.before + page->counted, at = page->next;
+        *count = before;
         if (page->done) return count_in_memory(c, item, head, count, too_many);
-        at = page->next;
+        if (at >= head) return true;
+        /* What is in memory would stay there for as long as the page is held. */
+        item_forget(c->need, item);
+        item = ask(c, selector, at, head - 1, before);
     }
-    return true;
+    return false;
 }
 
 bool need_is_counting(const struct client *c) {
