@@ -295,6 +295,7 @@ TEST(a_store_that_had_no_blocks_of_categories_gets_them_in_portions_and_is_read_
             "DROP TABLE named;"
             "CREATE VIEW cairn_status AS SELECT schema_version FROM store;"
             "ALTER TABLE store DROP COLUMN categorized; ALTER TABLE store DROP COLUMN left_as;"
+            "ALTER TABLE store DROP COLUMN removed; ALTER TABLE store DROP COLUMN removed_from;"
             "UPDATE store SET schema_version = 3; PRAGMA user_version = 3");
     world_connect(x);
     world_slices(x, 64);
