@@ -13,7 +13,7 @@ foreach {name command} {sh dash bash {bash --norc --noprofile} zsh {zsh -f}} {
 }
 
 # What a page may call. (A command that is not here is not found, and the test says so.)
-set ::programs {redis-cli cairn-server sqlite3 sed grep sort head cp mv mkdir date docker find psql createdb pg_dump pg_restore pg_basebackup}
+set ::programs {redis-cli cairn-server cairn sqlite3 sed grep sort head cp mv mkdir date docker find psql createdb pg_dump pg_restore pg_basebackup}
 proc make_recorder {} {
     write_file [file join $::dir recorder] {#!/bin/sh
 # A call is known by its words. Two of a pipe come in either order: each has a file.
