@@ -30,9 +30,18 @@ oo::class create Cluster {
         return "[my base]&schema=$schema"
     }
     method ctl {args} { exec [postgres_script] ctl $dir {*}$args 2>/dev/null }
-    # It may take a moment until what was killed has let go of its memory.
+    # It may take a moment until what was killed has let go of its memory. A process that has outlived its postmaster (a WAL
+    # writer that was told to quit may hang so for ever) never does.
     method start {} {
-        wait_for "the cluster to start" {![catch {my ctl start}] || ![catch {my sql "SELECT 1"}]}
+        wait_for "the cluster to start" {![catch {my ctl start}] || ![catch {my sql "SELECT 1"}] || [my KillOrphans]}
+    }
+    method KillOrphans {} {
+        if {![catch {my postmaster} pid] && [file exists /proc/$pid]} { return 0 }
+        foreach process [glob -nocomplain -directory /proc {[0-9]*}] {
+            if {[catch {file readlink $process/cwd} cwd] || $cwd ne [file join $dir data]} continue
+            catch {exec kill -9 [file tail $process]}
+        }
+        return 0
     }
     method stop {} { my ctl -m immediate stop }
     # As at first, whatever a test that failed has left.
