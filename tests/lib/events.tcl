@@ -150,18 +150,24 @@ proc release_database {p} {
     catch {close $p}
 }
 # Holds every commit to a store in PostgreSQL, as somebody with a lock might; what is read goes on. Returns a handle for
-# release_commits.
+# release_commits. Who held them before lets go: the second would wait for the first, for ever, as it is we who hold both.
+array set ::commits_held {}
 proc hold_commits {db} {
+    if {[info exists ::commits_held($db)]} { release_commits $::commits_held($db) }
     set p [open |[list {*}[psql_words $db] 2>@1] r+]
     fconfigure $p -buffering line
-    puts $p "BEGIN; LOCK TABLE store IN EXCLUSIVE MODE; SELECT 'locked';"
+    puts $p "SET lock_timeout = '[patience]ms'; BEGIN; LOCK TABLE store IN EXCLUSIVE MODE; SELECT 'locked';"
     set line [gets $p]
     if {$line ne "locked"} { error "psql did not get the lock: $line" }
-    return $p
+    return [set ::commits_held($db) [list $p [incr ::hold_number]]]
 }
-proc release_commits {p} {
-    puts $p "ROLLBACK;\n\\q"
-    catch {close $p}
+proc release_commits {handle} {
+    foreach {db held} [array get ::commits_held] {
+        if {$held ne $handle} continue
+        unset ::commits_held($db)
+        puts [lindex $handle 0] "ROLLBACK;\n\\q"
+        catch {close [lindex $handle 0]}
+    }
 }
 # A person at the tool of the database: `puts` to it, `gets` what it prints.
 proc sql_tool {db} {
