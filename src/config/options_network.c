@@ -135,7 +135,8 @@ const struct option network_options[] = {
      .flags = OPTION_SETTABLE,
      .help =
          "Seconds. While others wait for room (clients-bytes-max), a connection that holds more "
-         "than its share is closed when it has read nothing for so long. 0: never."},
+         "than its share is closed when it has read nothing for so long. So is a subscriber while "
+         "others wait for room for a large event. 0: never."},
     {.name = "standing-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(standing_bytes_max),

@@ -35,6 +35,7 @@ const struct option subscription_options[] = {
      .max = 1024 * GB,
      .flags = OPTION_SETTABLE,
      .help = "The same of all these connections together. Above it each of them may have 16 KiB, "
-             "so that nobody waits for somebody else to read."},
+             "so that nobody waits for somebody else to read. A larger event is there once for all "
+             "who are sent it, and above the bound one at a time."},
     {.name = NULL},
 };

@@ -252,7 +252,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     if (!list_empty(&srv->to_resume) || !list_empty(&srv->next_turn)) return 0;
     if (model_is_installing(&srv->model)) return 0;
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
-    if (UNLIKELY(!list_empty(&srv->long_replies)) && long_replies_pending(srv)) return 0;
+    if (UNLIKELY(!list_empty(&srv->long_replies))) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0 || subscriptions_pending(srv)) return 0;
     uint64_t wait_ms =

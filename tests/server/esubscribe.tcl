@@ -497,18 +497,6 @@ with_server {subscription-bytes 64kb subscriptions-bytes-max 1mb} {
             }
         }
     }
-    test "A large event goes to one slow reader at a time, above the bound of all" {
-        set head [field [r EREAD FROM NEW] head]
-        set readers [lmap i [range 0 30] {new_client}]
-        foreach c $readers { subscribe $c big FIELDS payload }
-        r EAPPEND big t PAYLOAD [string repeat x 7000000]
-        wait_for "them to be stuck" {[lsearch -all -exact [subscription_states] waiting-for-socket] >= 20 || [unread] > 40000000}
-        assert {[unread] < 40000000} "[unread] bytes are not read"
-        foreach c $readers {
-            assert_equal 7000000 [string length [lindex [next_of $c event] 3 0]]
-            $c close
-        }
-    }
     test "Messages that are being filled count, too" {
         with_clients c {
             for {set i 0} {$i < 50} {incr i} { subscribe $c big BATCH 100 FIELDS payload }

@@ -129,7 +129,7 @@ static void info_subscriptions(struct server *srv, struct buf *out) {
                  s->states[SUBSCRIPTION_WAITING_FOR_CREDIT]);
     info_put_u64(out, "subscriptions_waiting_for_socket",
                  s->states[SUBSCRIPTION_WAITING_FOR_SOCKET]);
-    info_put_u64(out, "subscription_bytes_unread", s->bytes);
+    info_put_u64(out, "subscription_bytes_unread", subscriptions_unread(srv));
     info_put_u64(out, "subscription_pages_in_flight", s->reading);
     info_put_u64(out, "total_subscriptions", s->made);
     info_put_u64(out, "total_subscription_events", s->delivered);

@@ -49,6 +49,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     list_init(&c->gated);
     list_init(&c->monitor);
     list_init(&c->closed);
+    list_init(&c->holder);
     list_init(&c->stopped);
     list_init(&c->room);
     list_init(&c->large);
@@ -79,6 +80,7 @@ void client_close(struct client *c) {
     list_remove(&c->parked);
     list_remove(&c->gated);
     list_remove(&c->monitor);
+    list_remove(&c->holder);
     list_remove(&c->all);
     hash_remove(&c->srv->clients_by_id, &c->of_id);
     c->srv->client_count--;
@@ -332,6 +334,7 @@ void client_flush(struct client *c) {
     else if (!c->reading && !c->half_closed && client_runs(c))
         client_resume(c);
     share_count(c);
+    if (UNLIKELY(c->long_reply != NULL)) long_reply_flushed(c);
     if (c->subscriber != NULL) subscriptions_flushed(c);
     if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }

@@ -67,6 +67,7 @@ struct client {
     struct list gated;      /* batch.gated of the first gate's batch */
     struct list monitor;    /* server.monitors */
     struct list closed;     /* server.closed */
+    struct list holder;     /* subscriptions.holders */
     /* share.c's: in server.share.stopped, .waiting and .large; what it holds, bytes, as last
      * counted; what its command has waited for room for, and its place in line (0: none); how much
      * the other side had sent and taken, and since when. */

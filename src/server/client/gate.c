@@ -107,7 +107,7 @@ static void void_replies(struct client *c, const char *why) {
     uint32_t replies = 0;
     for (uint32_t i = 0; i < c->gate_count; i++) replies += gate_at(c, i)->replies;
     client_cut_reply(c, gate_at(c, 0)->offset);
-    long_reply_drop(c);
+    long_reply_void(c);
     c->gate_count = 0;
     for (uint32_t i = 0; i < replies; i++)
         reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);

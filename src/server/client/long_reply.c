@@ -2,13 +2,15 @@
 #include "server/client/long_reply.h"
 
 #include "base/alloc.h"
+#include "server/client/push.h"
 #include "server/server.h"
 
 #define PORTION_BYTES ((size_t)256 << 10) /* of one connection, in one go */
 #define TURN_BYTES    ((size_t)2 << 20)   /* of all of them, in one turn: some milliseconds */
 
 struct long_reply {
-    struct list node; /* server.long_replies */
+    struct list node; /* server.long_replies; not while its client does not read */
+    bool is_push;
     struct client *client;
     reply_event_fn *put;
     size_t at, count;
@@ -20,9 +22,13 @@ struct long_reply {
     struct event *events[]; /* those from `at` on: a reference each */
 };
 
-/* One whose client does not read waits: its output is bounded. */
-static bool can_go_on(const struct client *c) {
-    return client_out_pending(c) < LONG_REPLY_BYTES;
+/* One whose client does not read waits: its output is bounded. A push comes behind the replies that
+ * were there when it began. */
+static size_t room_for_more(const struct long_reply *l) {
+    const struct client *c = l->client;
+    size_t most = l->is_push ? subscriptions_push_bytes(c->srv) : LONG_REPLY_BYTES;
+    if (l->is_push && c->gate_count > 0) return 0;
+    return most - MIN(most, client_out_pending(c));
 }
 
 static struct stream_name *name_of(const struct long_reply *l, size_t i) {
@@ -40,12 +46,21 @@ static void pass_one(struct long_reply *l) {
     model_release(&l->client->srv->model, l->events[l->at++]);
 }
 
+static bool make_push_portion(struct long_reply *l) {
+    struct client *c = l->client;
+    uint64_t end = client_out_offset(c) + MIN(room_for_more(l), PORTION_BYTES);
+    while (client_out_offset(c) < end)
+        if (!reply_text_take(&l->text, c, end - client_out_offset(c))) break;
+    return !list_empty(&l->text.pieces);
+}
+
 /* false: that was the last of it. */
 static bool make_portion(struct long_reply *l) {
     struct client *c = l->client;
     uint64_t end = client_out_offset(c) + PORTION_BYTES;
+    if (l->is_push) return make_push_portion(l);
     if (l->at == l->count) {
-        reply_text_take(&l->text, c);
+        reply_text_take(&l->text, c, PORTION_BYTES);
         l->bytes = l->text.bytes;
         return !list_empty(&l->text.pieces);
     }
@@ -111,9 +126,25 @@ void long_reply_before(struct client *c, struct event *const *events, size_t n, 
 }
 
 void reply_text_send(struct client *c, struct reply_text *t) {
-    bool suits = long_reply_suits(c, t->bytes), more = reply_text_take(t, c);
-    while (more && !suits) more = reply_text_take(t, c);
+    bool suits = long_reply_suits(c, t->bytes), more = reply_text_take(t, c, PORTION_BYTES);
+    while (more && !suits) more = reply_text_take(t, c, PORTION_BYTES);
     if (more) take_text(create(c, 0), t);
+}
+
+void long_push(struct client *c, struct str head, struct shared_bytes *rest) {
+    client_merge_pushes(c); /* they came before it */
+    struct long_reply *l = create(c, 0);
+    l->is_push = true;
+    reply_text_raw(&l->text, head.ptr, head.len);
+    reply_text_shared(&l->text, rest);
+}
+
+bool long_push_is_on(const struct client *c) {
+    return c->long_reply != NULL && c->long_reply->is_push;
+}
+
+void long_reply_void(struct client *c) {
+    if (!long_push_is_on(c)) long_reply_drop(c);
 }
 
 void long_reply_drop(struct client *c) {
@@ -132,6 +163,12 @@ size_t long_reply_bytes(const struct client *c) {
     return c->long_reply != NULL ? c->long_reply->bytes : 0;
 }
 
+void long_reply_flushed(struct client *c) {
+    struct long_reply *l = c->long_reply;
+    if (!list_linked(&l->node) && room_for_more(l) > 0)
+        list_append(&c->srv->long_replies, &l->node);
+}
+
 void long_replies_run(struct server *srv) {
     size_t left = TURN_BYTES;
     struct list seen;
@@ -140,20 +177,14 @@ void long_replies_run(struct server *srv) {
         struct long_reply *l = LIST_ENTRY(srv->long_replies.next, struct long_reply, node);
         struct client *c = l->client;
         list_remove(&l->node);
+        if (room_for_more(l) == 0) continue; /* long_reply_flushed */
         list_append(&seen, &l->node);
-        if (!can_go_on(c)) continue;
         left -= MIN(left, PORTION_BYTES);
         bool more = make_portion(l);
         client_wrote(c);
         if (more) continue;
         long_reply_drop(c);
-        client_resume(c);
+        if (c->park == PARK_NONE) client_resume(c); /* beside a push a command may wait */
     }
     list_splice(&srv->long_replies, &seen); /* behind those whose turn is next */
-}
-
-bool long_replies_pending(const struct server *srv) {
-    LIST_FOR_EACH (it, &srv->long_replies)
-        if (can_go_on(LIST_ENTRY(it, struct long_reply, node)->client)) return true;
-    return false;
 }

@@ -27,13 +27,21 @@ void long_reply_before(struct client *c, struct event *const *events, size_t n, 
 void reply_text_send(struct client *c, struct reply_text *t);
 /* Whether what is about to be replied, bytes, is to be replied so. */
 bool long_reply_suits(const struct client *c, size_t bytes);
-/* The connection goes, or its replies are void. No effect when there is none. */
+/* Pushes a message (push.h) that is long: its head, and then what it shares with others, of which
+ * it takes a reference. It goes as a long reply does, behind what stands in c->out and in front of
+ * what is pushed from now on, and keeps no bytes of its own but for a portion. No long reply is
+ * being made. */
+void long_push(struct client *c, struct str head, struct shared_bytes *rest);
+bool long_push_is_on(const struct client *c);
+/* The connection goes, or its reply is taken back. No effect when there is none. */
 void long_reply_drop(struct client *c);
+/* The connection's replies are void: likewise, but for what is pushed. */
+void long_reply_void(struct client *c);
+/* There is one, and the connection was flushed: it may have room for more. */
+void long_reply_flushed(struct client *c);
 /* What is kept for the rest of it, bytes (the cache may have some of it, too); 0: there is none. */
 size_t long_reply_bytes(const struct client *c);
-/* Writes the next portions. Once a turn. */
+/* Writes the next portions. Once a turn, and again as long as server.long_replies has any. */
 void long_replies_run(struct server *srv);
-/* Whether some can go on at once. */
-bool long_replies_pending(const struct server *srv);
 
 #endif

@@ -7,6 +7,7 @@
 struct piece {
     struct list node;
     const struct reply_item_kind *kind; /* of its items; NULL: it is text */
+    struct shared_bytes *shared;        /* which has it, `len` bytes; NULL: it stands here */
     size_t len, cap;
     size_t text; /* bytes that it will be */
     _Alignas(uint64_t) char bytes[];
@@ -36,8 +37,8 @@ static struct piece *piece_with_room(struct reply_text *t, const struct reply_it
     assert(n <= REPLY_PIECE_BYTES);
     if (!list_empty(&t->pieces)) {
         struct piece *last = LIST_ENTRY(t->pieces.prev, struct piece, node);
-        if (last->kind == kind && last->cap - last->len >= n && last->text < REPLY_PIECE_BYTES)
-            return last;
+        bool suits = last->kind == kind && last->shared == NULL;
+        if (suits && last->cap - last->len >= n && last->text < REPLY_PIECE_BYTES) return last;
     }
     return piece_create(t, kind, n);
 }
@@ -80,8 +81,18 @@ void *reply_text_item(struct reply_text *t, const struct reply_item_kind *kind, 
     return item;
 }
 
+void reply_text_shared(struct reply_text *t, struct shared_bytes *s) {
+    struct piece *p = xcalloc(1, sizeof *p);
+    p->shared = s;
+    s->refs++;
+    list_init(&p->node);
+    list_append(&t->pieces, &p->node);
+    added(t, p, s->len, s->len);
+}
+
 static void drop_first(struct reply_text *t) {
     struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
+    if (p->shared != NULL && --p->shared->refs == 0) p->shared->unused(p->shared);
     if (p->kind != NULL)
         for (size_t at = 0; at < p->len; at += p->kind->size) p->kind->drop(p->bytes + at);
     t->bytes -= p->text;
@@ -95,13 +106,26 @@ static void put_items(struct client *c, const struct piece *p) {
     assert(c->out.overflow || c->out.len - before == p->text);
 }
 
-bool reply_text_take(struct reply_text *t, struct client *c) {
+/* false: that was the last of it. */
+static bool take_shared(struct reply_text *t, struct client *c, struct piece *p, size_t most) {
+    const struct shared_bytes *s = p->shared;
+    size_t n = MIN(p->text, most);
+    buf_put(&c->out, s->data + s->len - p->text, n);
+    t->bytes -= n;
+    p->text -= n;
+    return p->text > 0;
+}
+
+bool reply_text_take(struct reply_text *t, struct client *c, size_t most) {
     if (list_empty(&t->pieces)) return false;
-    const struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
-    if (p->kind != NULL)
+    struct piece *p = LIST_ENTRY(t->pieces.next, struct piece, node);
+    if (p->shared != NULL) {
+        if (take_shared(t, c, p, most)) return true;
+    } else if (p->kind != NULL) {
         put_items(c, p);
-    else
+    } else {
         buf_put(&c->out, p->bytes, p->len);
+    }
     drop_first(t);
     return true;
 }

@@ -25,6 +25,15 @@ struct reply_item_kind {
     void (*drop)(void *item);                        /* it goes: gives back what it refers to */
 };
 
+/* Bytes that several texts have in common: written once, sent to many. `unused` is called when the
+ * last reference is dropped. */
+struct shared_bytes {
+    const char *data;
+    size_t len;
+    unsigned refs;
+    void (*unused)(struct shared_bytes *s);
+};
+
 void reply_text_init(struct reply_text *t);
 /* Appends a bulk string, of less than a piece. */
 void reply_text_bulk(struct reply_text *t, struct str s);
@@ -32,8 +41,11 @@ void reply_text_bulk(struct reply_text *t, struct str s);
 void reply_text_raw(struct reply_text *t, const char *bytes, size_t n);
 /* Appends an item, for the caller to fill in, that will be written as just so many bytes. */
 void *reply_text_item(struct reply_text *t, const struct reply_item_kind *kind, size_t bytes);
-/* Moves the first piece to the end of c->out. false: there is none. */
-bool reply_text_take(struct reply_text *t, struct client *c);
+/* Appends what is shared; takes a reference of it. */
+void reply_text_shared(struct reply_text *t, struct shared_bytes *s);
+/* Moves the first piece to the end of c->out, or of what is shared so many bytes. false: there is
+ * none. */
+bool reply_text_take(struct reply_text *t, struct client *c, size_t most);
 /* Frees what is left; it may be used again. */
 void reply_text_clear(struct reply_text *t);
 

@@ -132,6 +132,10 @@ void share_init(struct server *srv) {
     list_init(&srv->share.waiting);
 }
 
+void share_add_common(struct server *srv, uint64_t more) {
+    srv->share.bytes += more;
+}
+
 void share_changed(struct client *c, uint64_t now) {
     struct share *s = &c->srv->share;
     s->bytes += now - c->counted;

@@ -43,6 +43,8 @@ struct share {
 };
 
 void share_init(struct server *srv);
+/* What connections have in common, so many bytes more (or less): it counts once. */
+void share_add_common(struct server *srv, uint64_t more);
 void share_changed(struct client *c, uint64_t now); /* for share_count */
 /* Counts what the connection holds now, and stops it, or lets it go on. To be called whenever it
  * has read, run, sent or asked for something. */

@@ -2,73 +2,13 @@
 #include "server/subscription/internal.h"
 
 #include "base/alloc.h"
+#include "server/client/long_reply.h"
 #include "server/client/push.h"
-#include "server/client/share.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 
-#define SCARCE_BYTES  ((size_t)16 << 10) /* that a connection may leave unread all the same */
-#define TURN_MS       5000 /* for somebody who was sent a large event above the bound to take it */
-#define SHAPE_KEEP    ((size_t)64 << 10) /* of the buffer of a shape */
-#define BYTES_OF_WORK 1024               /* that are written are like an event that is looked at */
-#define SHAPE_HOW_MAX 64
-
-/* ---- shapes: an event is written once for all who want it alike ---- */
-
-struct push_shape {
-    struct hash_node node; /* subscriptions.shapes */
-    unsigned refs;
-    push_event_fn *put;
-    size_t size;
-    char how[SHAPE_HOW_MAX];
-    struct buf event; /* that was written last */
-    uint64_t sequence, turn;
-};
-
-struct push_shape *push_shape_get(struct server *srv, push_event_fn *put, const void *how,
-                                  size_t size) {
-    struct hash_table *t = &srv->subscriptions.shapes;
-    uint64_t hash = hash_bytes(how, size);
-    assert(size <= SHAPE_HOW_MAX);
-    for (struct hash_node *n = hash_first(t, hash); n != NULL; n = hash_next(t, n)) {
-        struct push_shape *shape = CONTAINER_OF(n, struct push_shape, node);
-        if (shape->put != put || shape->size != size || memcmp(shape->how, how, size) != 0)
-            continue;
-        shape->refs++;
-        return shape;
-    }
-    struct push_shape *shape = xcalloc(1, sizeof *shape);
-    shape->refs = 1;
-    shape->put = put;
-    shape->size = size;
-    shape->turn = UINT64_MAX;
-    memcpy(shape->how, how, size);
-    buf_init(&shape->event, 0);
-    hash_insert(t, &shape->node, hash);
-    return shape;
-}
-
-void push_shape_unref(struct server *srv, struct push_shape *shape) {
-    assert(shape->refs > 0);
-    if (--shape->refs > 0) return;
-    hash_remove(&srv->subscriptions.shapes, &shape->node);
-    buf_clear(&shape->event);
-    free(shape);
-}
-
-/* Within a turn of the loop no event and no name changes while events are sent. */
-struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
-                            const struct stream_name *name) {
-    uint64_t turn = srv->subscriptions.turn;
-    if (shape->turn != turn || shape->sequence != e->rec.sequence) {
-        if (shape->event.cap > SHAPE_KEEP) buf_clear(&shape->event);
-        buf_reset(&shape->event);
-        shape->put(&shape->event, shape->how, e, name);
-        shape->turn = turn;
-        shape->sequence = e->rec.sequence;
-    }
-    return buf_str(&shape->event);
-}
+#define BYTES_OF_WORK 1024                /* that are written are like an event that is looked at */
+#define SHARED_BYTES  ((size_t)256 << 10) /* larger events are shared by all who are sent them */
 
 /* ---- whether it may be sent something ---- */
 
@@ -76,40 +16,10 @@ bool subscriptions_are_paused(const struct server *srv) {
     return command_is_paused(srv, 0);
 }
 
-/* Whether all connections together hold too much, with so many bytes more. */
-static bool is_scarce(const struct server *srv, size_t bytes) {
-    const struct subscriptions *subs = &srv->subscriptions;
-    return subs->bytes + subs->open_bytes + bytes > srv->config.subscriptions_bytes_max ||
-           share_is_over(srv);
-}
-
-/* Everybody may have little, whatever the others hold: nobody waits for somebody else to read. */
-size_t subscriber_allowance(const struct client *c) {
-    size_t most = c->srv->config.subscription_bytes;
-    return is_scarce(c->srv, 0) ? MIN(most, SCARCE_BYTES) : most;
-}
-
 bool subscription_has_room(const struct subscription *s) {
     const struct client *c = s->client;
+    if (UNLIKELY(c->long_reply != NULL) && long_push_is_on(c)) return false;
     return client_unread(c) + c->subscriber->open < subscriber_allowance(c);
-}
-
-/* Above the bound of all, large events are sent to one connection at a time: it has its turn until
- * it has taken that, or some seconds. */
-bool subscriptions_turn_is_free(struct server *srv) {
-    const struct subscriptions *subs = &srv->subscriptions;
-    if (!is_scarce(srv, 0) || subs->turn_of == 0) return true;
-    const struct client *c = server_client_by_id(srv, subs->turn_of);
-    return c == NULL || client_unread(c) < SCARCE_BYTES ||
-           srv->clock.now_ms - subs->turn_ms > TURN_MS;
-}
-
-static bool takes_turn(struct subscription *s) {
-    struct subscriptions *subs = &s->srv->subscriptions;
-    if (!subscriptions_turn_is_free(s->srv)) return false;
-    subs->turn_of = s->client->id;
-    subs->turn_ms = s->srv->clock.now_ms;
-    return true;
 }
 
 static void wait_on(struct subscription *s, struct list *where, enum subscription_state state) {
@@ -130,8 +40,7 @@ static void wait_for_socket(struct subscription *s) {
     list_insert_between(&s->queue, before, before->next);
 }
 
-bool subscription_may_send(struct subscription *s, size_t bytes) {
-    bool large = bytes > SCARCE_BYTES && is_scarce(s->srv, bytes);
+bool subscription_may_send(struct subscription *s) {
     if (subscriptions_are_paused(s->srv)) {
         wait_on(s, &s->srv->subscriptions.paused, SUBSCRIPTION_CATCHING_UP);
     } else if (s->sent - s->acked >= s->window) {
@@ -139,8 +48,6 @@ bool subscription_may_send(struct subscription *s, size_t bytes) {
         subscription_set_state(s, SUBSCRIPTION_WAITING_FOR_CREDIT);
     } else if (!subscription_has_room(s)) {
         wait_for_socket(s);
-    } else if (UNLIKELY(large) && !takes_turn(s)) {
-        wait_on(s, &s->srv->subscriptions.for_turn, SUBSCRIPTION_WAITING_FOR_SOCKET);
     } else {
         return true;
     }
@@ -153,7 +60,9 @@ void subscriptions_flushed(struct client *c) {
     uint64_t unread = client_unread(c);
     c->srv->subscriptions.bytes += unread - of->counted;
     of->counted = unread;
+    if (UNLIKELY(unread > SCARCE_BYTES || c->long_reply != NULL)) subscriber_holds_much(c);
     if (list_empty(&of->waiting) || unread > subscriber_allowance(c) / 2) return;
+    if (UNLIKELY(c->long_reply != NULL)) return;
     while (!list_empty(&of->waiting))
         subscription_make_ready(LIST_ENTRY(of->waiting.next, struct subscription, queue));
 }
@@ -224,20 +133,69 @@ void subscription_close_batch(struct subscription *s) {
     buf_clear(&s->bodies);
 }
 
-void subscription_send(struct subscription *s, const struct event *e,
-                       const struct stream_name *name) {
-    struct str body = push_shape_event(s->srv, s->shape, e, name);
+/* Returns the event's cursor. */
+static uint64_t note_sent(struct subscription *s, const struct event *e) {
     uint64_t cursor = s->wire->counts ? s->sent : e->rec.sequence;
     if (s->window != UINT64_MAX && !s->wire->counts) note_unacked(s, e->rec.sequence);
     s->sent++;
     s->told = s->sent_up_to = e->rec.sequence + 1;
     s->served = ++s->srv->subscriptions.delivered;
+    return cursor;
+}
+
+/* A message of its own, which goes in portions. */
+static void send_shared(struct subscription *s, const struct event *e, struct shared_bytes *body) {
+    struct buf head;
+    buf_init(&head, 0);
+    uint64_t cursor = note_sent(s, e);
+    subscription_close_batch(s);
+    if (s->batch == 0)
+        s->wire->event(&head, s, cursor, STR(""));
+    else
+        s->wire->events(&head, s, cursor, 1, STR(""));
+    s->bytes += head.len + body->len;
+    s->srv->subscriptions.delivered_bytes += head.len + body->len;
+    long_push(s->client, buf_str(&head), body);
+    buf_clear(&head);
+    subscriber_holds_much(s->client);
+}
+
+/* Above the bound of all it is shared already when it is more than each may have. */
+static bool is_to_be_shared(const struct subscription *s, size_t bytes) {
+    return bytes > SHARED_BYTES || (bytes > SCARCE_BYTES && is_scarce(s->srv, bytes));
+}
+
+/* One that is written already for somebody, or is to be. false: as subscription_send. */
+static bool send_large(struct subscription *s, const struct event *e, struct stream_name *name) {
+    const struct client *c = s->client;
+    struct shared_bytes *body = shared_event_find(s, e, name);
+    if (c->long_reply != NULL || c->close_after_reply) {
+        wait_for_socket(s);
+        return false;
+    }
+    if (body == NULL) body = shared_event_write(s, e, name);
+    if (body == NULL) {
+        subscription_set_state(s, SUBSCRIPTION_WAITING_FOR_SOCKET);
+        shared_event_wait(s, e, name);
+        return false;
+    }
+    send_shared(s, e, body);
+    return true;
+}
+
+bool subscription_send(struct subscription *s, const struct event *e, struct stream_name *name) {
+    if (UNLIKELY(e->size > SCARCE_BYTES) && shared_event_find(s, e, name) != NULL)
+        return send_large(s, e, name);
+    struct str body = push_shape_event(s->srv, s->shape, e, name);
+    if (UNLIKELY(body.len > SCARCE_BYTES) && is_to_be_shared(s, body.len))
+        return send_large(s, e, name);
+    uint64_t cursor = note_sent(s, e);
     if (s->batch == 0) {
         struct buf *out = client_push(s->client);
         size_t before = out->len;
         s->wire->event(out, s, cursor, body);
         wrote(s, out->len - before);
-        return;
+        return true;
     }
     buf_put_str(&s->bodies, body);
     s->client->subscriber->open += body.len;
@@ -248,6 +206,7 @@ void subscription_send(struct subscription *s, const struct event *e,
         subscription_close_batch(s);
     else if (!list_linked(&s->open))
         list_append(&s->srv->subscriptions.open, &s->open);
+    return true;
 }
 
 void subscription_notify(struct subscription *s, enum subscription_notice notice,
@@ -268,8 +227,7 @@ bool subscription_tell(struct live_follower *f, struct event *e, struct stream_n
     struct subscription *s = CONTAINER_OF(f, struct subscription, follower);
     if (!subscription_wants(s, e, name)) return true;
     s->position = e->rec.sequence;
-    if (!subscription_may_send(s, e->size)) return false;
-    subscription_send(s, e, name);
+    if (!subscription_may_send(s) || !subscription_send(s, e, name)) return false;
     if (LIKELY(!s->has_since)) return true;
     s->position++; /* it changes its selector, and goes on with that */
     subscription_set_state(s, SUBSCRIPTION_CATCHING_UP);

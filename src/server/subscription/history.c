@@ -121,8 +121,7 @@ static void read_ahead(struct subscription *s, const struct read *r) {
 
 void subscriptions_wake(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
-    if (!list_empty(&subs->for_turn) && subscriptions_turn_is_free(srv))
-        subscription_make_ready(LIST_ENTRY(subs->for_turn.next, struct subscription, queue));
+    if (UNLIKELY(!list_empty(&subs->for_room))) shared_events_go_on(srv);
     if (!list_empty(&subs->paused) && !subscriptions_are_paused(srv))
         while (!list_empty(&subs->paused))
             subscription_make_ready(LIST_ENTRY(subs->paused.next, struct subscription, queue));
@@ -158,8 +157,7 @@ static bool send_found(struct subscription *s, const struct read *r, bool *gone)
             if ((*gone = c->closing)) return false;
         }
         list_remove(&s->queue);
-        if (!subscription_may_send(s, e->size)) return false;
-        subscription_send(s, e, name);
+        if (!subscription_may_send(s) || !subscription_send(s, e, name)) return false;
         if (UNLIKELY(s->has_since)) subscription_found(s);
     }
     return true;
@@ -283,7 +281,7 @@ void subscription_go_on(struct subscription *s) {
                            p->request.err.text);
         subscription_end(s, "unreadable");
         there = false;
-    } else if (subscription_may_send(s, 0)) {
+    } else if (subscription_may_send(s)) {
         if (UNLIKELY(s->has_since && s->sent > 0)) subscription_found(s);
         if (s->position >= end)
             go_live(s);

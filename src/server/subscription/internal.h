@@ -31,33 +31,54 @@ void subscription_end(struct subscription *s, const char *reason);
 void subscription_found(struct subscription *s);
 
 /* deliver.c */
-/* Whether it may be sent an event of about so many bytes now: false: it was put where it waits for
- * that. */
-bool subscription_may_send(struct subscription *s, size_t bytes);
+/* Whether it may be sent something now. false: it was put where it waits for that. */
+bool subscription_may_send(struct subscription *s);
 /* Whether its connection has taken enough of what was written for it. */
 bool subscription_has_room(const struct subscription *s);
-/* Whether a large event may be sent to somebody of those that wait for that. */
-bool subscriptions_turn_is_free(struct server *srv);
 /* Whether it is for this one, besides what the selector says. */
 bool subscription_wants(const struct subscription *s, const struct event *e,
                         const struct stream_name *name);
-/* Writes the event. */
-void subscription_send(struct subscription *s, const struct event *e,
-                       const struct stream_name *name);
+/* Writes the event. false: it is large, and the subscription was put where it waits for room. */
+bool subscription_send(struct subscription *s, const struct event *e, struct stream_name *name);
 void subscription_close_batch(struct subscription *s);
 void subscription_notify(struct subscription *s, enum subscription_notice notice,
                          uint64_t position);
 /* Notes that so many bytes were written for the connection, which will be flushed. */
 void subscriber_wrote(struct client *c, size_t bytes);
-/* Bytes that the connection may leave unread before nothing more is written. */
-size_t subscriber_allowance(const struct client *c);
 bool subscriptions_are_paused(const struct server *srv); /* CLIENT PAUSE ALL */
 live_tell_fn subscription_tell;
 live_lost_fn subscription_lost;
+
+/* room.c */
+#define SCARCE_BYTES ((size_t)16 << 10) /* that a connection may leave unread in any case */
+/* Whether all connections together hold too much, with so many bytes more. */
+bool is_scarce(const struct server *srv, size_t bytes);
+/* Bytes that the connection may leave unread before nothing more is written. */
+size_t subscriber_allowance(const struct client *c);
+/* The connection has left more than SCARCE_BYTES, or has a long push before it. */
+void subscriber_holds_much(struct client *c);
+/* Whether so many bytes may be shared now: below the bound, or as the only one beyond it. */
+bool subscriptions_have_room(const struct server *srv, size_t bytes);
+/* Closes connections that have long read nothing, while others wait for room. */
+void subscriptions_make_room(struct server *srv);
+
+/* shape.c */
 void push_shape_unref(struct server *srv, struct push_shape *shape);
 /* The event in that shape; valid until the next call. */
 struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
                             const struct stream_name *name);
+/* The event in the subscription's shape, if it is being sent to somebody; else NULL. */
+struct shared_bytes *shared_event_find(const struct subscription *s, const struct event *e,
+                                       const struct stream_name *name);
+/* Writes it, to be sent: takes no reference, so somebody has to at once. NULL: there is no room. */
+struct shared_bytes *shared_event_write(struct subscription *s, const struct event *e,
+                                        struct stream_name *name);
+/* Puts the subscription where it waits until it can be written. */
+void shared_event_wait(struct subscription *s, const struct event *e, struct stream_name *name);
+void shared_event_leave(struct subscription *s); /* no effect if it does not wait */
+/* Makes those ready that wait for the first event for which there is room. */
+void shared_events_go_on(struct server *srv);
+bool shared_events_can_go_on(const struct server *srv);
 
 /* checkpoint.c */
 /* It is this one's from now on; whoever had it ends. */

@@ -23,7 +23,9 @@ void subscriptions_init(struct server *srv) {
     list_init(&subs->paused);
     list_init(&subs->for_reader);
     list_init(&subs->halted);
-    list_init(&subs->for_turn);
+    list_init(&subs->for_room);
+    list_init(&subs->holders);
+    hash_init(&subs->shared);
     list_init(&subs->open);
     list_init(&subs->due);
     list_init(&subs->kept);
@@ -36,6 +38,8 @@ void subscriptions_clear(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
     assert(subs->count == 0);
     hash_clear(&subs->by_id);
+    assert(subs->shared.count == 0);
+    hash_clear(&subs->shared);
     hash_clear(&subs->shapes);
     subscriptions_forget_taken(subs);
     heap_clear(&subs->announce);
@@ -63,6 +67,7 @@ void subscription_set_state(struct subscription *s, enum subscription_state stat
 void subscription_make_ready(struct subscription *s) {
     assert(!live_follows(&s->follower));
     subscription_set_state(s, SUBSCRIPTION_CATCHING_UP);
+    shared_event_leave(s);
     list_remove(&s->queue);
     list_append(&s->srv->subscriptions.ready, &s->queue);
 }
@@ -237,6 +242,7 @@ void subscription_destroy(struct subscription *s) {
     leave_walks(s);
     list_remove(&s->all);
     list_remove(&s->of_client);
+    shared_event_leave(s);
     list_remove(&s->queue);
     list_remove(&s->due);
     list_remove(&s->open);
@@ -430,7 +436,8 @@ void subscriptions_run(struct server *srv) {
 }
 
 bool subscriptions_pending(const struct server *srv) {
-    return !list_empty(&srv->subscriptions.ready) || flush_is_settled(srv);
+    return !list_empty(&srv->subscriptions.ready) || flush_is_settled(srv) ||
+           shared_events_can_go_on(srv);
 }
 
 /* Nothing for it lies before its position: it hears so once a second, when that has moved. Of many
@@ -440,6 +447,7 @@ void subscriptions_cron(struct server *srv) {
     struct subscriptions *subs = &srv->subscriptions;
     uint64_t now = srv->clock.now_ms;
     subscriptions_drop_pages(srv);
+    subscriptions_make_room(srv);
     if (subscriptions_are_paused(srv)) return;
     int told = 0;
     for (int n = 0; n < LOOKED_AT && told < TOLD_A_TIME && !list_empty(&subs->due); n++) {

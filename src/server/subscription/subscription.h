@@ -12,7 +12,8 @@
  * reader threads, one page at a time, in turn with the others. A live one is told by stream/live.h;
  * it keeps nothing. Whoever cannot take an event keeps its sequence, and reads on from there when
  * he can. So a subscriber that does not read costs what is written for it already, which is bounded
- * (subscription-bytes, subscriptions-bytes-max), and is never closed for it.
+ * (subscription-bytes, subscriptions-bytes-max). It is not closed for it, but while others wait for
+ * room for a large event (room.c).
  *
  * It knows no protocol: how messages are written is the asker's (struct subscription_wire). Loop
  * thread. */
@@ -29,6 +30,7 @@ struct client;
 struct server;
 struct subscription;
 struct push_shape;
+struct shared_event;
 
 enum subscription_state {
     SUBSCRIPTION_CATCHING_UP,
@@ -106,9 +108,10 @@ struct subscription {
     char head[SUBSCRIPTION_HEAD_MAX]; /* the wire's */
     size_t head_len;
     struct push_shape *shape;
-    struct selector *selector; /* in force */
-    struct selector *then;     /* has_since: from the first event on */
-    struct named **views;      /* that they were made from, in use */
+    struct shared_event *waits_for; /* room for it; NULL: for none */
+    struct selector *selector;      /* in force */
+    struct selector *then;          /* has_since: from the first event on */
+    struct named **views;           /* that they were made from, in use */
     size_t view_count;
     bool has_since;
     bool caught_up;    /* and was told so */
@@ -168,11 +171,14 @@ struct subscriptions { /* the server's */
     struct list all;         /* oldest first */
     struct list walks;
     struct list ready, paused, for_reader, halted;
-    struct list for_turn; /* that have a large event before them, while too much is not taken */
-    uint64_t turn_of;     /* id of the connection that was sent one all the same; 0: none */
-    uint64_t turn_ms;     /* since when, monotonic */
-    struct list open;     /* with a message that is being filled */
-    struct list due;      /* those that hear of positions; longest ago first */
+    struct hash_table shared;    /* large events that are being sent, or wait for room */
+    uint64_t shared_bytes;       /* of those that are being sent */
+    struct list for_room;        /* those that wait for room, the oldest first */
+    struct shared_event *beyond; /* the last that was written above the bound; NULL: none is left */
+    struct list holders;         /* clients that have left much unread; they may have read it */
+    uint64_t room_since_ms, room_waited_ms; /* somebody has been waiting for it, monotonic */
+    struct list open;                       /* with a message that is being filled */
+    struct list due;                        /* those that hear of positions; longest ago first */
     struct heap announce;
     uint64_t states[SUBSCRIPTION_STATES];
     uint64_t count, bytes; /* not taken, of all connections */
@@ -205,6 +211,10 @@ void subscriptions_emptied(struct server *srv);
 void subscriptions_drop(struct client *c);
 /* The connection was flushed: perhaps some have room now. */
 void subscriptions_flushed(struct client *c);
+/* Bytes of a long push (long_reply.h) that a connection may leave unread before it goes on. */
+size_t subscriptions_push_bytes(const struct server *srv);
+/* What is not taken, of all connections: what is shared counts once. */
+uint64_t subscriptions_unread(const struct server *srv);
 
 /* ---- a command's side ---- */
 
