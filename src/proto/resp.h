@@ -68,6 +68,7 @@ void resp_put_bulk_c(struct buf *b, const char *s);
 void resp_put_bulk_u64(struct buf *b, uint64_t v); /* decimal, as a bulk string */
 void resp_put_bulkf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void resp_put_verbatim(struct buf *b, int resp, struct str text); /* =len txt: / bulk */
+void resp_put_verbatim_head(struct buf *b, int resp, size_t n);   /* then n bytes and \r\n follow */
 void resp_put_null(struct buf *b, int resp);
 void resp_put_null_array(struct buf *b, int resp); /* RESP2 *-1, RESP3 _ */
 void resp_put_bool(struct buf *b, int resp, bool v);

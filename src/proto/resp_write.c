@@ -125,6 +125,13 @@ void resp_put_bulkf(struct buf *b, const char *fmt, ...) {
     free(heap);
 }
 
+void resp_put_verbatim_head(struct buf *b, int resp, size_t n) {
+    if (resp >= 3)
+        buf_printf(b, "=%zu\r\ntxt:", n + 4);
+    else
+        buf_printf(b, "$%zu\r\n", n);
+}
+
 void resp_put_verbatim(struct buf *b, int resp, struct str text) {
     if (resp >= 3)
         put_counted(b, '=', STR("txt:"), text);

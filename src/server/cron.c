@@ -6,16 +6,22 @@
 #include "base/log.h"
 #include "base/reserve.h"
 #include "server/client/share.h"
+#include "server/client/walk.h"
 #include "server/listener.h"
 #include "server/server.h"
 
 static void visit_clients(struct server *srv) {
-    /* Each run looks at the oldest tenth and moves them to the end. */
-    uint64_t n = srv->client_count / 10 + 1;
-    while (n-- > 0 && !list_empty(&srv->clients)) {
-        struct client *c = LIST_ENTRY(srv->clients.next, struct client, all);
-        list_remove(&c->all);
-        list_append(&srv->clients, &c->all);
+    /* Each run looks at the next tenth. */
+    for (uint64_t n = srv->client_count / 10 + 1; n > 0; n--) {
+        struct client *c = client_walk_next(&srv->cron_walk);
+        if (c == NULL) {
+            client_walk_end(&srv->cron_walk);
+            client_walk_begin(&srv->cron_walk, srv);
+            srv->client_bytes = srv->cron_bytes;
+            srv->cron_bytes = 0;
+            continue;
+        }
+        srv->cron_bytes += client_memory(c);
         uint64_t timeout_ms = srv->config.timeout_s * 1000;
         if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor && c->subscriber == NULL &&
             srv->clock.now_ms - c->last_active_ms > timeout_ms) {

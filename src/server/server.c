@@ -336,6 +336,7 @@ int server_start(struct server *srv, struct err *err) {
     commands_init();
     stats_init(&srv->stats);
     list_init(&srv->clients);
+    list_init(&srv->client_walks);
     hash_init(&srv->clients_by_id);
     list_init(&srv->to_flush);
     list_init(&srv->to_resume);

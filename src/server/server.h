@@ -9,6 +9,7 @@
 #include "server/client/exec.h"
 #include "server/client/input.h"
 #include "server/client/share.h"
+#include "server/client/walk.h"
 #include "server/clock.h"
 #include "server/commit.h"
 #include "server/stats/stats.h"
@@ -31,7 +32,8 @@ struct server {
 
     struct blocking *blocking; /* who waits for entries: blocking.h */
     struct stage_waits stages; /* who waits for a frame: applied.h; they are on `waiting` too */
-    struct list clients, to_flush, to_resume, throttled, waiting, paused, next_turn, monitors,
+    struct list clients;       /* the oldest first */
+    struct list client_walks, to_flush, to_resume, throttled, waiting, paused, next_turn, monitors,
         closed, long_replies;
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
@@ -51,6 +53,10 @@ struct server {
     bool read_only;         /* the store takes nothing: it has voided, or does not answer */
     char read_only_why[256];
     uint64_t cron_at_ms;
+    struct client_walk cron_walk;
+    uint64_t client_bytes, cron_bytes; /* memory of all connections: by its last round, and by this
+                                          one so far */
+    uint64_t watching, watched;        /* connections that WATCH something, and what */
     struct expiry expiry;
     struct hash_table reserved_names; /* virtual.c's */
     struct exec_state exec;

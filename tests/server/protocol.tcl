@@ -314,3 +314,54 @@ with_server {maxclients 10100 -limit "ulimit -Sn 1024"} {
         wait_for "all are gone" {[info_field [srv default_client] connected_clients clients] <= 2}
     }
 }
+
+# What goes through all connections looks at a thousand in each turn.
+with_server {reply-bytes-max 1mb -limit "ulimit -Sn 4096"} {
+    proc resumed {} { return [info_field r resumed_commands stats] }
+    proc ids {list} { return [lmap line [split [string trim $list] \n] {regexp {^id=(\d+) } $line all id; set id}] }
+    test "CLIENT LIST and CLIENT KILL of very many take several turns, and each connection once" {
+        set hard [exec sh -c "ulimit -Hn"]
+        if {$hard ne "unlimited" && $hard < 3000} { skip "the hard limit of open files is $hard" }
+        set pipes {}
+        foreach i {1 2 3} {
+            set p [open |[list [info nameofexecutable] [file join $::top tests lib many_clients.tcl] [srv port] 800 2>@1] r+]
+            fconfigure $p -buffering line
+            lappend pipes $p
+        }
+        foreach p $pipes { assert_equal "open 800" [gets $p] }
+        with_clients {named other} {
+            $named CLIENT SETNAME named
+            $other HELLO 3
+            set before [resumed]
+            set ids [ids [$other CLIENT LIST]]
+            assert_equal [list 2 2403 $ids] [list [expr {[resumed] - $before}] [llength $ids] [lsort -integer -unique $ids]]
+            assert_equal [string length [r CLIENT LIST ID {*}[lrange $ids 0 2000]]] [string length [$other CLIENT LIST ID {*}[lreverse [lrange $ids 0 2000]] [lindex $ids 7]]]
+            assert_equal [list [$named CLIENT ID]] [ids [r CLIENT LIST NAME named]]
+            # All of it, or an error.
+            set long [string repeat x 4000]
+            $named CLIENT SETINFO LIB-NAME $long
+            assert_match "*lib-name=$long*" [r CLIENT LIST ID [$named CLIENT ID]]
+            for {set i 0} {$i < 300} {incr i} { lappend more [new_client]; [lindex $more end] CLIENT SETNAME $long }
+            assert_equal "TOOLARGE the reply takes more than 1048576 bytes (reply-bytes-max): name some of the connections, with ID or another filter" [r err CLIENT LIST]
+            foreach c $more { $c close }
+            # A transaction would do it all at once.
+            foreach command {{CLIENT LIST} {CLIENT KILL NAME named}} {
+                r MULTI
+                r {*}$command
+                assert_match "*TOOLARGE in MULTI at most 1000 connections are looked at: ask outside of it*" [r typed EXEC]
+            }
+            # Who goes in the middle is left out, who comes is not in it.
+            $other send CLIENT LIST
+            foreach p [lrange $pipes 0 0] { puts $p quit; close $p }
+            set ids [ids [$other read]]
+            assert_equal $ids [lsort -integer -unique $ids]
+            wait_for "some to be gone" {[info_field r connected_clients clients] == 1603}
+            set before [resumed]
+            assert_equal 1602 [r CLIENT KILL TYPE normal]
+            assert_equal 1 [expr {[resumed] - $before}]
+            assert {[$named closed] && [$other closed]}
+        }
+        assert_equal 1 [llength [ids [r CLIENT LIST]]]
+        foreach p [lrange $pipes 1 end] { catch {close $p} }
+    }
+}

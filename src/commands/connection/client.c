@@ -3,7 +3,6 @@
  */
 #include "server/client/transaction.h"
 #include "server/server.h"
-#include "commands/connection/client_filter.h"
 #include "commands/connection/client_name.h"
 #include "commands/connection/family.h"
 
@@ -23,58 +22,6 @@ enum outcome cmd_client_info(struct client *c, const struct request *r) {
     buf_put(&text, "\n", 1);
     resp_put_verbatim(&c->out, c->resp, buf_str(&text));
     buf_clear(&text);
-    return REPLIED;
-}
-
-/* CLIENT LIST [filters] */
-enum outcome cmd_client_list(struct client *c, const struct request *r) {
-    struct client_filter f = {0};
-    if (!client_filter_parse_or_reply(c, r, 2, &f)) return REPLIED;
-    struct buf text;
-    buf_init(&text, 0);
-    LIST_FOR_EACH (it, &c->srv->clients) {
-        const struct client *other = LIST_ENTRY(it, struct client, all);
-        if (!client_filter_match(&f, other, c)) continue;
-        client_describe(other, &text);
-        buf_put(&text, "\n", 1);
-    }
-    resp_put_verbatim(&c->out, c->resp, buf_str(&text));
-    buf_clear(&text);
-    return REPLIED;
-}
-
-/* The connection that asks ends with its reply, others at once. */
-static void kill_one(struct client *victim, struct client *me) {
-    if (victim == me)
-        me->killed_self = me->close_after_reply = true;
-    else
-        client_close(victim);
-}
-
-/* CLIENT KILL addr | CLIENT KILL filters */
-enum outcome cmd_client_kill(struct client *c, const struct request *r) {
-    struct client_filter f = {.skip_me = true};
-    bool old_form = r->argc == 3;
-    if (old_form) {
-        f.addr = r->argv[2];
-        f.skip_me = false;
-    } else if (!client_filter_parse_or_reply(c, r, 2, &f)) {
-        return REPLIED;
-    }
-    int64_t killed = 0;
-    LIST_FOR_EACH_SAFE (it, &c->srv->clients) {
-        struct client *other = LIST_ENTRY(it, struct client, all);
-        if (!client_filter_match(&f, other, c)) continue;
-        kill_one(other, c);
-        killed++;
-        if (old_form) break;
-    }
-    if (!old_form)
-        reply_int(c, killed);
-    else if (killed > 0)
-        reply_ok(c);
-    else
-        reply_error(c, "ERR No such client");
     return REPLIED;
 }
 

@@ -1,6 +1,7 @@
 /* See client_filter.h. Error texts are Valkey 8.1's. */
 #include "commands/connection/client_filter.h"
 
+#include "base/alloc.h"
 #include "server/server.h"
 
 /* ID client-id [client-id ...], up to what is no number. */
@@ -95,14 +96,6 @@ static bool text_differs(struct str wanted, const char *text) {
 
 bool client_filter_match(const struct client_filter *f, const struct client *c,
                          const struct client *me) {
-    if (f->id_count > 0) {
-        bool listed = false;
-        for (size_t i = 0; i < f->id_count && !listed; i++) {
-            uint64_t id;
-            listed = str_to_u64(f->ids[i], &id) && id == c->id;
-        }
-        if (!listed) return false;
-    }
     if (f->type_none) return false;
     if (f->skip_me && c == me) return false;
     if (text_differs(f->addr, c->addr) || text_differs(f->laddr, c->laddr)) return false;
@@ -111,4 +104,25 @@ bool client_filter_match(const struct client_filter *f, const struct client *c,
         return false;
     uint64_t age_s = (c->srv->clock.now_ms - c->created_ms) / 1000;
     return f->max_age_s == 0 || age_s >= (uint64_t)f->max_age_s;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void client_ids_sort(const struct client_filter *f, struct client_ids *out) {
+    size_t n = 0;
+    out->ids = xmalloc(f->id_count * sizeof *out->ids);
+    for (size_t i = 0; i < f->id_count; i++)
+        if (!str_to_u64(f->ids[i], &out->ids[i])) out->ids[i] = 0; /* nobody's */
+    qsort(out->ids, f->id_count, sizeof *out->ids, by_number);
+    for (size_t i = 0; i < f->id_count; i++)
+        if (n == 0 || out->ids[i] != out->ids[n - 1]) out->ids[n++] = out->ids[i];
+    out->count = n;
+}
+
+void client_ids_clear(struct client_ids *ids) {
+    free(ids->ids);
+    *ids = (struct client_ids){0};
 }

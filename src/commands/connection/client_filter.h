@@ -16,7 +16,16 @@ struct client_filter {
 /* Parses filters from argv[at] on. */
 bool client_filter_parse_or_reply(struct client *c, const struct request *r, size_t at,
                                   struct client_filter *f);
+/* Whether it lets the connection through, but for the ids. */
 bool client_filter_match(const struct client_filter *f, const struct client *c,
                          const struct client *me);
+
+/* The ids that a filter names, ascending, each once. */
+struct client_ids {
+    uint64_t *ids;
+    size_t count;
+};
+void client_ids_sort(const struct client_filter *f, struct client_ids *out);
+void client_ids_clear(struct client_ids *ids); /* also of one that is zeroed */
 
 #endif

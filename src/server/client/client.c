@@ -15,6 +15,7 @@
 #include "server/client/push.h"
 #include "server/client/share.h"
 #include "server/client/transaction.h"
+#include "server/client/walk.h"
 #include "server/server.h"
 #include "server/subscription/subscription.h"
 #include "server/wait/applied.h"
@@ -81,6 +82,7 @@ void client_close(struct client *c) {
     list_remove(&c->gated);
     list_remove(&c->monitor);
     list_remove(&c->holder);
+    client_walks_leave(c);
     list_remove(&c->all);
     hash_remove(&c->srv->clients_by_id, &c->of_id);
     c->srv->client_count--;

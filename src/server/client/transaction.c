@@ -80,6 +80,8 @@ void transaction_watch(struct client *c, struct str name, struct stream *s) {
     if (name.len > 0) memcpy(w + 1, name.ptr, name.len);
     w->name = str_of(w + 1, name.len);
     stream_pin(s);
+    c->srv->watching += t->by_name.count == 0;
+    c->srv->watched++;
     list_append(&t->watches, &w->all);
     hash_insert(&t->by_name, &w->node, hash);
 }
@@ -87,6 +89,8 @@ void transaction_watch(struct client *c, struct str name, struct stream *s) {
 void transaction_unwatch(struct client *c) {
     struct transaction *t = c->transaction;
     if (t == NULL) return;
+    c->srv->watching -= t->by_name.count > 0;
+    c->srv->watched -= t->by_name.count;
     while (!list_empty(&t->watches)) {
         struct watch *w = LIST_ENTRY(t->watches.next, struct watch, all);
         list_remove(&w->all);
