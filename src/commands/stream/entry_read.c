@@ -62,9 +62,10 @@ bool entry_list_read(struct client *c, struct entry_list *l, struct stream *s,
     l->reached = range.reverse ? range.end : range.start;
     while (range.start < range.end && left > 0) {
         size_t looks = range.pauses ? blocking_looks_left(c) : 0;
+        if (range.begins && l->count == 0) looks = MAX(looks, (size_t)1);
         l->paused = range.pauses && looks == 0 && l->count == 0;
         l->overdone = !range.pauses && at_once == 0;
-        if (l->paused || l->overdone) return true;
+        if ((range.pauses && looks == 0) || l->overdone) return true;
         struct read r = {.stream = s,
                          .start = range.start,
                          .end = range.end - 1,

@@ -32,6 +32,8 @@ struct entry_range {
      * and there is more to look at than one read does. Of the log, who does not pause looks at
      * BLOCKING_LOOKS_AT_ONCE at most. */
     bool pauses, partly;
+    bool begins; /* with pauses: what stands at the start was found before, and is read whatever may
+                    be looked at */
     /* Of the log, in EXEC, what was found before: pauses, and partly. NULL: nothing is kept. */
     struct log_looked *looked;
 };

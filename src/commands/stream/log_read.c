@@ -59,6 +59,26 @@ static bool need_one(struct client *c, struct read r, struct event **out) {
 static bool need_log_end_in_exec(struct client *c, uint64_t view, struct selector *selector,
                                  bool last, struct log_search *search, struct event **out);
 
+/* What may be looked at next: at least what was found in an earlier turn. */
+static size_t looks_for(struct client *c, struct log_search *search, uint64_t left,
+                        size_t at_once) {
+    bool keeps = search->at != NULL, found = keeps && *search->found != 0;
+    size_t looks = keeps ? blocking_looks_for(c, left) : at_once;
+    if (looks == 0 && found) return 1;
+    search->paused = keeps && looks == 0;
+    search->overdone = !keeps && looks == 0;
+    return looks;
+}
+
+/* What a read has looked at and found. To find again what an earlier turn has found counts for
+ * nothing: else many that have found something would keep each other from getting on. */
+static void note_search(struct client *c, struct log_search *search, const struct read *r,
+                        bool known) {
+    if (search->at == NULL) return;
+    if (*search->found == 0 || r->found == 0) blocking_looked_at(c, r->work + r->found);
+    if (known) *search->found = r->found > 0;
+}
+
 /* After a read: what is left to look at. All of a page may have been removed, or not selected; the
  * search stays at what it has found. */
 static void narrow(const struct read *r, const struct event *found, uint64_t *start,
@@ -81,9 +101,7 @@ bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bo
     }
     size_t at_once = BLOCKING_LOOKS_AT_ONCE;
     while (start < end) {
-        size_t looks = search->at != NULL ? blocking_looks_for(c, end - start) : at_once;
-        search->paused = search->at != NULL && looks == 0;
-        search->overdone = search->at == NULL && looks == 0;
+        size_t looks = looks_for(c, search, end - start, at_once);
         if (looks == 0) return false;
         struct read r = {.start = start,
                          .end = end - 1,
@@ -94,7 +112,7 @@ bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bo
                          .enough = true,
                          .count = 1};
         bool known = need_read(c, &r);
-        if (search->at != NULL) blocking_looked_at(c, r.work + r.found);
+        note_search(c, search, &r, known);
         at_once -= MIN(at_once, r.work);
         if (known && r.found > 0) *out = r.events[0];
         bool more = known && r.found == 0 && r.has_more;

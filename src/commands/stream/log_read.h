@@ -30,12 +30,14 @@ bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_
 bool need_log_last(struct client *c, uint64_t view, struct entry_id *id);
 /* A search that may take several turns of the loop. */
 struct log_search {
-    uint64_t *at;              /* how far it is: of blocking_progress; */
-    struct log_looked *looked; /* in EXEC, instead. Both NULL: it must end in this turn */
+    uint64_t *at, *found;      /* how far it is, and whether it has found what stands there: two of
+                                  blocking_progress; */
+    struct log_looked *looked; /* in EXEC, instead. None of them: it must end in this turn */
     bool paused;               /* out: it goes on in another turn (blocking_pause) */
     bool overdone; /* out: it has not ended in this turn (blocking_reply_looks_too_long) */
 };
-/* The first, or the last event that is selected; NULL: there is none. */
+/* The first, or the last event that is selected; NULL: there is none. What was found in an earlier
+ * turn is looked at again, whatever may be looked at in this one: others are searched for, too. */
 bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
                   struct log_search *search, struct event **out);
 

@@ -1,4 +1,10 @@
-/* XREAD. See xreadgroup.c for the reading of groups. */
+/* XREAD. See xreadgroup.c for the reading of groups.
+ *
+ * Every key that has entries beyond its id is in the reply, as far as there is room in one. Of a
+ * virtual stream that may take many turns to find out. What was found meanwhile for others is read
+ * when all have been looked through (up to what there was when the command came), so that one that
+ * has many does not keep one that has few from being heard. Only when there is nothing the command
+ * waits, and only then the time of its BLOCK begins. */
 #include "base/alloc.h"
 #include "server/server.h"
 #include "server/command/virtual.h"
@@ -18,10 +24,21 @@ struct source {
     struct selector *selector; /* of a virtual stream; NULL: it is none */
     struct entry_id after;
     struct entry_list list;
-    struct log_search search; /* virtual: for `+` */
-    uint64_t looked;          /* virtual: everything before it is not wanted, or in the list */
-    bool selects_anew;        /* virtual: this command has not been run by that selector yet */
+    /* Of a virtual one: */
+    struct log_search search; /* for `+` */
+    uint64_t looked;          /* everything before it is not wanted, or in the list */
+    bool selects_anew;        /* this command has not been run by that selector yet */
+    uint64_t *kept;           /* NULL: it is EXEC */
+    bool waits_for_others;    /* it has something, and is read when they were looked through */
 };
+
+/* What is kept of each key over the turns (blocking_progress): up to where it was looked at, and
+ * whether something was found there; the same of the search for `+`. Behind all: up to where the
+ * command looks before it replies, + 1. */
+enum { LOOKED, FOUND, LAST, LAST_FOUND, KEPT };
+static uint64_t *kept_of(const struct xread_args *a, const struct source *src, size_t what) {
+    return src->kept + what * a->n;
+}
 
 static bool need_sources(struct client *c, const struct xread_args *a, struct source *sources) {
     bool all = true;
@@ -136,13 +153,12 @@ static bool need_start(struct client *c, struct entry_id from, uint64_t looked, 
     return known;
 }
 
-/* progress, looked: of the two at most one is given: where nothing is found it goes on in another
- * turn from there. */
+/* looked_in_exec: in EXEC, unless nothing can be kept. */
 static bool read_virtual(struct client *c, const struct xread_args *a, struct source *src,
-                         uint64_t *progress, struct log_looked *looked_in_exec,
-                         struct budget *budget) {
+                         struct log_looked *looked_in_exec, struct budget *budget) {
     struct entry_id from = src->after;
-    uint64_t head = log_head(c, c->view), looked = progress != NULL ? *progress : 0, start = head;
+    uint64_t head = log_head(c, c->view), start = head;
+    uint64_t looked = src->kept != NULL ? *kept_of(a, src, LOOKED) : 0;
     src->looked = MAX(head, looked);
     if (!entry_id_next(&from)) return true;
     if (!need_start(c, from, looked, &start)) return false;
@@ -152,13 +168,22 @@ static bool read_virtual(struct client *c, const struct xread_args *a, struct so
                                 .most = a->count,
                                 .view = c->view,
                                 .selector = src->selector,
-                                .pauses = progress != NULL || looked_in_exec != NULL,
+                                .pauses = src->kept != NULL || looked_in_exec != NULL,
                                 .partly = true,
+                                .begins = src->waits_for_others,
                                 .looked = looked_in_exec};
     bool known = budget_read(c, budget, &src->list, NULL, range);
     src->looked = MAX(start, MIN(src->list.reached, head));
-    if (known && progress != NULL && src->list.count == 0) *progress = src->looked;
+    if (known && src->kept != NULL && src->list.count == 0) *kept_of(a, src, LOOKED) = src->looked;
     return known;
+}
+
+/* It has something, but others are not looked through yet. What lies on disk is read again from the
+ * same place on: its page is kept. */
+static void note_found(struct client *c, const struct xread_args *a, struct source *src) {
+    uint64_t first = src->list.events[0]->rec.sequence;
+    if (first >= c->srv->model.log.first) *kept_of(a, src, LOOKED) = first;
+    *kept_of(a, src, FOUND) = 1;
 }
 
 static bool read_source(struct client *c, const struct xread_args *a, struct source *src,
@@ -217,21 +242,9 @@ static void wait_for(struct client *c, const struct xread_args *a, const struct 
 
 static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
                                   const struct source *sources) {
-    bool paused = false, overdone = false, any_virtual = false;
+    bool any_virtual = false;
     size_t promised = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        paused = paused || sources[i].list.paused;
-        overdone = overdone || sources[i].list.overdone;
-        any_virtual = any_virtual || sources[i].selector != NULL;
-    }
-    if (overdone) {
-        blocking_reply_looks_too_long(c);
-        return REPLIED;
-    }
-    if (paused) { /* there may be something, further on */
-        blocking_pause_until(c, a->block ? a->timeout_ms : 0);
-        return PARKED;
-    }
+    for (size_t i = 0; i < a->n; i++) any_virtual = any_virtual || sources[i].selector != NULL;
     if (!may_wait(c, a)) {
         resp_put_null_array(&c->out, c->resp);
         return REPLIED;
@@ -249,25 +262,36 @@ static enum outcome wait_or_reply(struct client *c, const struct xread_args *a,
 
 /* ---- the command ---- */
 
-/* What was looked at for virtual streams, of each key; and behind that how far the searches of `+`
- * are. NULL: there are none; or it is EXEC, where what was found is kept, too (log_looked). What
- * was looked at for a view that has changed since was not looked at for this one. */
-static uint64_t *progress_of(struct client *c, const struct xread_args *a, struct source *sources) {
-    bool any = false;
-    for (size_t i = 0; i < a->n; i++) any = any || sources[i].selector != NULL;
+/* What was looked at for virtual streams is taken up. In EXEC what was found is kept, too
+ * (log_looked). What was looked at for a view that has changed since was not looked at for this
+ * one. */
+static void take_up(struct client *c, const struct xread_args *a, struct source *sources,
+                    uint64_t **until) {
     bool in_exec = c->srv->exec.client == c;
-    uint64_t *progress = any && !in_exec ? blocking_progress(c, 2 * a->n) : NULL;
+    *until = NULL;
     for (size_t i = 0; i < a->n; i++) {
         struct source *src = &sources[i];
         if (src->selector == NULL) continue;
+        uint64_t *kept = in_exec ? NULL : blocking_progress(c, KEPT * a->n + 1);
         src->selects_anew = !blocking_selects_or_begins(c, a->n, i, src->selector);
         if (in_exec) src->search.looked = blocking_log_looked(c, 2 * a->n, a->n + i);
         if (in_exec) continue;
-        if (src->selects_anew) progress[a->n + i] = 0;
-        progress[i] = MAX(progress[i], blocking_looked(c, i));
-        src->search.at = &progress[a->n + i];
+        src->kept = kept + i;
+        *until = kept + KEPT * a->n;
+        uint64_t *looked = kept_of(a, src, LOOKED);
+        *looked = MAX(*looked, blocking_looked(c, i));
+        src->search.at = kept_of(a, src, LAST);
+        src->search.found = kept_of(a, src, LAST_FOUND);
     }
-    return progress;
+}
+
+/* Replies, or goes on in another turn, when looking has not come to its end. */
+static enum outcome not_yet(struct client *c, bool overdone) {
+    if (overdone)
+        blocking_reply_looks_too_long(c);
+    else
+        blocking_pause(c);
+    return overdone ? REPLIED : PARKED;
 }
 
 /* true: a search of `+` goes on in another turn, or would look at too much. */
@@ -278,35 +302,85 @@ static bool searches_end(struct client *c, const struct xread_args *a, const str
         paused = paused || sources[i].search.paused;
         overdone = overdone || sources[i].search.overdone;
     }
-    *outcome = overdone ? REPLIED : PARKED;
-    if (overdone)
-        blocking_reply_looks_too_long(c);
-    else if (paused)
-        blocking_pause_until(c, a->block ? a->timeout_ms : 0);
+    if (paused || overdone) *outcome = not_yet(c, overdone);
     return paused || overdone;
 }
 
+/* true: one has not been looked through, as far as to `until`: what has come since the command did
+ * may wait for the next one. (In EXEC, to the end.) */
+static bool looks_on(struct client *c, const struct xread_args *a, struct source *sources,
+                     uint64_t *until, enum outcome *outcome) {
+    bool paused = false, overdone = false;
+    if (until != NULL && *until == 0) *until = log_head(c, c->view) + 1;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct entry_list *l = &sources[i].list;
+        paused = paused || (l->paused && (until == NULL || sources[i].looked < *until - 1));
+        overdone = overdone || l->overdone;
+    }
+    if (!paused && !overdone) return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (sources[i].kept != NULL && sources[i].list.count > 0) note_found(c, a, &sources[i]);
+    *outcome = not_yet(c, overdone);
+    return true;
+}
+
 static bool read_one(struct client *c, const struct xread_args *a, struct source *sources, size_t i,
-                     uint64_t *progress, struct budget *budget) {
+                     struct budget *budget) {
     struct source *src = &sources[i];
-    bool in_exec = c->srv->exec.client == c;
     if (src->selector == NULL) return read_source(c, a, src, budget);
-    if (in_exec) return read_virtual(c, a, src, NULL, blocking_log_looked(c, 2 * a->n, i), budget);
-    return read_virtual(c, a, src, progress + i, NULL, budget);
+    struct log_looked *looked = src->kept == NULL ? blocking_log_looked(c, 2 * a->n, i) : NULL;
+    return read_virtual(c, a, src, looked, budget);
+}
+
+/* All but those that have something, as an earlier turn found out. */
+static bool read_all(struct client *c, const struct xread_args *a, struct source *sources,
+                     struct budget *budget, bool *again) {
+    bool known = true;
+    *again = false;
+    for (size_t i = 0; i < a->n && !need_enough(c); i++) {
+        struct source *src = &sources[i];
+        src->waits_for_others = src->kept != NULL && *kept_of(a, src, FOUND) != 0;
+        *again = *again || src->waits_for_others;
+        if (!src->waits_for_others) known = read_one(c, a, sources, i, budget) && known;
+    }
+    return known;
+}
+
+/* All have been looked through: everything, once more, in the order of the keys. (What was found
+ * may have been removed by now: then its stream is looked through from there on.) */
+static bool read_again(struct client *c, const struct xread_args *a, struct source *sources,
+                       struct budget *budget) {
+    bool known = true;
+    for (size_t i = 0; i < a->n && !need_enough(c); i++) {
+        struct source *src = &sources[i];
+        if (src->kept != NULL && src->list.count > 0) note_found(c, a, src);
+        src->waits_for_others = src->kept != NULL && *kept_of(a, src, FOUND) != 0;
+        if (src->kept != NULL && !src->waits_for_others) continue;
+        entry_list_clear(&src->list);
+        bool here = read_one(c, a, sources, i, budget);
+        if (here && src->kept != NULL && src->list.paused) *kept_of(a, src, FOUND) = 0;
+        known = here && known;
+    }
+    return known;
 }
 
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
-    bool known = true;
+    bool known = true, again;
     enum outcome outcome;
+    uint64_t *until;
     if (!need_sources(c, a, sources)) return PARKED;
-    uint64_t *progress = progress_of(c, a, sources);
+    take_up(c, a, sources, &until);
     if (!parse_ids_or_reply(c, a, sources, &known)) return REPLIED;
     if (searches_end(c, a, sources, &outcome)) return outcome;
     if (!known || c->wants_newest) return PARKED;
-    for (size_t i = 0; i < a->n && !need_enough(c); i++)
-        known = read_one(c, a, sources, i, progress, &budget) && known;
-    if (!known) return PARKED;
+    if (!read_all(c, a, sources, &budget, &again)) return PARKED;
+    if (looks_on(c, a, sources, until, &outcome)) return outcome;
+    if (again) {
+        budget = budget_of(c, a);
+        if (!read_again(c, a, sources, &budget)) return PARKED;
+        if (looks_on(c, a, sources, until, &outcome)) return outcome;
+    }
     if (!budget.any) return wait_or_reply(c, a, sources);
     reply_sources(c, a, sources);
     return REPLIED;

@@ -144,7 +144,8 @@ static void begin(struct client *c, struct blocked *w, const struct blocking_on 
     w->hurries = on->hurries;
     blocked_link(c, w, on, kind);
     if (on->selectors != NULL && kind == SET_ENTRIES) blocked_make_watches(w, on->n);
-    if (!w->began) blocked_begin(c, w, on->timeout_ms);
+    /* (What came before, without an end, was looking.) */
+    if (!w->began || w->deadline_ms == 0) blocked_begin(c, w, on->timeout_ms);
 }
 
 void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms) {
@@ -156,8 +157,9 @@ void blocked_begin(struct client *c, struct blocked *w, uint64_t timeout_ms) {
     c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
 }
 
-void blocked_park(struct client *c, struct blocked *w) {
-    set_due(&c->srv->blocking->due, &w->due, w->deadline_ms);
+void blocked_park(struct client *c, struct blocked *w, bool time_runs) {
+    w->time_stands = !time_runs;
+    set_due(&c->srv->blocking->due, &w->due, time_runs ? w->deadline_ms : 0);
     if (c->half_closed) blocking_end_of_input(c);
     c->park = PARK_WAIT;
     c->srv->stats.blocked_clients++;
@@ -177,7 +179,7 @@ void blocking_give_up(struct client *c) {
 
 void blocking_end_of_input(struct client *c) {
     struct blocked *w = c->wait.blocked;
-    if (!blocking_is_waiting(c) || w->hurries) return;
+    if (!blocking_is_waiting(c) || w->hurries || w->time_stands) return;
     uint64_t now = MAX(c->srv->clock.now_ms, UINT64_C(1));
     bool over = w->deadline_ms == 0 || w->in_group;
     w->deadline_ms = over ? now : MIN(w->deadline_ms, now + HALF_CLOSED_WAIT_MS);
@@ -204,7 +206,7 @@ static void wait_for(struct client *c, const struct blocking_on *on, enum set_ki
             blocked_watch(w, i, on->selectors[i], on->looked[i]);
         }
     }
-    blocked_park(c, w);
+    blocked_park(c, w, true);
 }
 
 size_t blocking_looks_left(const struct client *c) {

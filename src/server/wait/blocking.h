@@ -73,10 +73,11 @@ bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct sel
 uint64_t blocking_looked(const struct client *c, size_t i);
 /* Parks the command, or the EXEC of which it is part, until the next turn: what is left to look at
  * is much. What was loaded for it stays: it would be loaded again, and again, where others use up
- * what may be looked at. */
+ * what may be looked at. Its time (BLOCK) does not run meanwhile: that is for waiting, when there
+ * is nothing. */
 void blocking_pause(struct client *c);
-/* The same of a command that waits when it finds nothing, but in EXEC: so long, as
- * blocking_wait_for; 0: without end, or not at all. */
+/* The same of a command whose next one looks on from where it was: but in EXEC its time runs, as
+ * with blocking_wait_for; 0: without end, or not at all. */
 void blocking_pause_until(struct client *c, uint64_t timeout_ms);
 /* EXEC is about to run its commands; it was taken back, and will be run again. */
 void blocking_exec_begins(struct client *c);

@@ -102,7 +102,7 @@ void blocking_listen(struct client *c, struct selector *selector, uint64_t from,
     blocked_watch(w, 0, selector, from);
     if (!w->listens) blocked_begin(c, w, timeout_ms);
     w->listens = true;
-    blocked_park(c, w);
+    blocked_park(c, w, true);
 }
 
 void blocking_serve_live(struct server *srv) {

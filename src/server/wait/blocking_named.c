@@ -13,7 +13,7 @@ void blocking_watch(struct client *c, struct named *n, uint64_t sequence, uint64
     if (c->need != NULL) need_finish(c);
     if (!w->on_checkpoint) blocked_begin(c, w, timeout_ms);
     w->on_checkpoint = true;
-    blocked_park(c, w);
+    blocked_park(c, w, true);
 }
 
 bool blocking_named_due(const struct server *srv) {

@@ -139,8 +139,9 @@ bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct sel
     if (changed) begin_anew(p);
     if (blocking_selects(c, n, i, selector) && !changed) return true;
     if (i < w->watch_count) blocked_unwatch(w, i);
-    if (p->at != NULL) p->at[i] = 0;
-    if (i < p->looked_count) p->looked[i].from = p->looked[i].to = p->looked[i].count = 0;
+    for (size_t k = i; k < p->at_count; k += n) p->at[k] = 0;
+    for (size_t k = i; k < p->looked_count; k += n)
+        p->looked[k].from = p->looked[k].to = p->looked[k].count = 0;
     return false;
 }
 
@@ -161,19 +162,22 @@ void blocking_exec_undone(struct client *c) {
     if (c->wait.blocked != NULL) c->wait.blocked->undone_renames = c->srv->model.renamed.count;
 }
 
-void blocking_pause(struct client *c) {
-    struct blocked *w = blocked_of(c);
+static void pause(struct client *c, struct blocked *w, bool time_runs) {
     if (c->wants_newest) return; /* it is run again at once */
     if (!w->began) blocked_begin(c, w, 0);
     list_remove(&w->pausing);
     list_append(&c->srv->blocking->pausing, &w->pausing);
-    blocked_park(c, w);
+    blocked_park(c, w, time_runs);
+}
+
+void blocking_pause(struct client *c) {
+    pause(c, blocked_of(c), false);
 }
 
 void blocking_pause_until(struct client *c, uint64_t timeout_ms) {
     struct blocked *w = blocked_of(c);
     if (!in_exec(c) && !w->began) blocked_begin(c, w, timeout_ms);
-    blocking_pause(c);
+    pause(c, w, true);
 }
 
 void blocked_progress_clear(struct blocked *w) {

@@ -92,7 +92,8 @@ struct blocked_progress {
 /* What a connection waits for: client.wait.blocked. */
 struct blocked {
     struct client *client;
-    bool began;           /* its time runs */
+    bool began;           /* its time runs ... */
+    bool time_stands;     /* ... but not now: it looks for what there is */
     struct entry_id *ids; /* '$' */
     struct blocked_link *links;
     size_t link_count;
@@ -148,8 +149,8 @@ void blocked_watch(struct blocked *w, size_t i, struct selector *selector, uint6
 void blocked_unwatch(struct blocked *w, size_t i);
 /* blocking_progress.c: nothing is kept any more. */
 void blocked_progress_clear(struct blocked *w);
-/* Parks the command, on every run. */
-void blocked_park(struct client *c, struct blocked *w);
+/* Parks the command, on every run; its time does not run while it looks for what there is. */
+void blocked_park(struct client *c, struct blocked *w, bool time_runs);
 /* blocking_serve.c. Runs the command now, not with the others that were woken in this turn: whether
  * there is something for the next one depends on what it took. */
 void blocked_run(struct client *c);
