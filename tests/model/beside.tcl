@@ -48,7 +48,7 @@ proc random_reading_beside {} {
         7 - 8 { return [random_xread_beside] }
         9 { return [random_range] }
         10 { return [list [list XLEN $name] [list check_xlen $name]] }
-        11 { return [random_key_read] }
+        11 { return [expr {[rand_below 2] ? [random_key_read] : [random_string_read]}] }
         12 {
             if {[rand_below 2]} {
                 set names [names_or_keys 6]

@@ -8,7 +8,8 @@
 #   events.tcl         appending and reading by version (EAPPEND ... EINFO)
 #   entries.tcl        the same events by entry id (XADD ... XINFO STREAM)
 #   groups.tcl         consumer groups
-#   keys.tcl           deleting, renaming, deadlines, strings, ETRUNCATE, EERASE, EDELETE
+#   keys.tcl           deleting, renaming, deadlines, SET and GET, ETRUNCATE, EERASE, EDELETE
+#   strings.tcl        the commands of strings
 #   transactions.tcl   MULTI and EXEC over all of them
 #   fault_round.tcl    faults of the disk
 #   virtual.tcl        streams that are selections of the log, and their groups

@@ -3,14 +3,15 @@
 
 # Inside a transaction: what changes something, some reads, and appends with expected versions.
 proc random_queued {} {
-    switch [rand_below 14] {
+    switch [rand_below 15] {
+        14 { return [expr {[rand_below 3] ? [random_string_write] : [random_string_read]}] }
         0 - 1 - 2 { return [random_xadd] }
         3 - 4 - 5 { return [plain_append] }
         6 { return [random_xack] }
         7 { return [random_readgroup] }
         8 { return [random_entry_write] }
         9 { return [random_group_write] }
-        10 { return [random_key_write] }
+        10 { return [expr {[rand_below 2] ? [random_key_write] : [random_string_write]}] }
         12 { return [random_virtual_queued] }
         13 { return [random_named_queued] }
         11 { return [expr {[rand_below 2] ? [random_entry_read] : [random_group_read]}] }

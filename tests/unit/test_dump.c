@@ -288,7 +288,7 @@ TEST(a_forged_dump_is_refused_or_makes_a_stream_that_can_be) {
 TEST(a_newer_version_and_an_unknown_kind_are_refused) {
     start();
     struct stream *s = stream_of("s");
-    model_set_string(m, s, STR("value"));
+    model_set_string(m, s, STR("value"), 0);
     model_commit(m);
     struct buf b = dump_of(s);
     struct dump_head *head = (struct dump_head *)(void *)b.data;

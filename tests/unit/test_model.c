@@ -367,6 +367,39 @@ static void change_virtual(struct stream *s) {
     if (s->extra->group_count == 0 || draw(15) == 0) model_delete(m, s);
 }
 
+static void move_away(struct stream *s) {
+    struct stream *to = load_stream(name_of(draw(VIRTUAL_NAME)));
+    if (to == s) return;
+    if (to->state == STREAM_LIVE) model_delete(m, to);
+    model_rename(m, s, to);
+}
+
+static uint64_t some_deadline(void) {
+    return draw(2) ? now_ms + 1000000 + draw(1000) : 0;
+}
+
+/* What it is, or a part of it, may stand in what it becomes (APPEND, SETRANGE). */
+static void change_string(struct stream *s) {
+    char text[40];
+    uint64_t what = draw(10);
+    struct str now = str_of(s->extra->value, s->extra->value_len);
+    if (what < 2) {
+        model_delete(m, s);
+    } else if (what < 3) {
+        move_away(s);
+    } else if (what < 4) {
+        model_set_expires(m, s, some_deadline());
+    } else if (what < 5) {
+        model_set_string(m, s, STR(""), 0);
+    } else {
+        int kept = (int)MIN(now.len, draw(20));
+        int len =
+            snprintf(text, sizeof text, "%.*s%d", kept, kept > 0 ? now.ptr : "", (int)draw(100));
+        uint64_t expires = draw(2) ? s->extra->expires : some_deadline();
+        model_set_string(m, s, str_of(text, (size_t)len), expires);
+    }
+}
+
 static void change(void) {
     if (draw(6) == 0) {
         change_named(name_of(draw(NAMES)));
@@ -380,15 +413,12 @@ static void change(void) {
         return;
     }
     if (stream_is_string(s)) {
-        if (draw(3) == 0)
-            model_delete(m, s);
-        else
-            model_set_string(m, s, draw(2) ? STR("value") : STR(""));
+        change_string(s);
         return;
     }
     if (s->state == STREAM_ABSENT) {
         if (draw(10) == 0)
-            model_set_string(m, s, STR("v"));
+            model_set_string(m, s, STR("v"), 0);
         else if (draw(5) == 0)
             model_create_stream(m, s);
         else if (draw(5) == 0)
@@ -419,7 +449,7 @@ static void change(void) {
     } else if (what < 86) {
         model_trim(m, s, model_trim_point(s, draw(stream_length(s) + 1)));
     } else if (what < 88) {
-        model_set_expires(m, s, draw(2) ? now_ms + 1000000 + draw(1000) : 0);
+        model_set_expires(m, s, some_deadline());
     } else if (what < 91) {
         char id[2] = {(char)('a' + draw(5)), 0};
         struct entry_id out;
@@ -433,10 +463,7 @@ static void change(void) {
         model_set_last_id(m, s, last, draw(2) ? UINT64_MAX : s->next_version + draw(9),
                           draw(2) ? &deleted : NULL);
     } else if (what < 97) {
-        struct stream *to = load_stream(name_of(draw(VIRTUAL_NAME)));
-        if (to == s) return;
-        if (to->state == STREAM_LIVE) model_delete(m, to);
-        model_rename(m, s, to);
+        move_away(s);
     } else {
         model_delete(m, s);
     }
@@ -1055,7 +1082,7 @@ TEST(what_readers_of_the_log_need_to_know_of_removals_is_forgotten_while_more_go
         model_commit(m);
         model_delete(m, s);
         model_commit(m);
-        model_set_string(m, load_stream(STR("string")), STR("x"));
+        model_set_string(m, load_stream(STR("string")), STR("x"), 0);
         model_delete(m, load_stream(STR("string")));
         model_commit(m);
         if (i % 100 > 0) continue;

@@ -9,7 +9,7 @@
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/keys/family.h"
-#include "commands/keys/keys.h"
+#include "commands/keys/string.h"
 #include "commands/stream/args.h"
 #include "commands/stream/entry_read.h"
 

@@ -8,7 +8,6 @@
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/keys/family.h"
-#include "commands/keys/keys.h"
 #include "commands/stream/args.h"
 
 enum condition { IF_NONE = 1, IF_SOME = 2, IF_GREATER = 4, IF_LESS = 8 };

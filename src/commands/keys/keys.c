@@ -1,7 +1,5 @@
 /* The keyspace, as Redis has it: DBSIZE DEL UNLINK EXISTS TOUCH TYPE RENAME RENAMENX RANDOMKEY SCAN
  * KEYS OBJECT. A key is a stream or a string. */
-#include "commands/keys/keys.h"
-
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
 #include "server/client/long_reply.h"
@@ -15,6 +13,7 @@
 #include "server/wait/need.h"
 #include "commands/event/args.h"
 #include "commands/keys/family.h"
+#include "commands/keys/string.h"
 #include "commands/stream/args.h"
 
 #define RECORD_OF_DELETE 64 /* bytes in the journal, at most */
@@ -91,9 +90,9 @@ enum outcome cmd_type(struct client *c, const struct request *r) {
 /* How Redis would keep a string. */
 static const char *string_encoding(const struct stream *s) {
     int64_t ignored;
-    size_t len = s->extra->value_len;
-    if (len <= 20 && xarg_i64(str_of(s->extra->value, len), &ignored)) return "int";
-    return len <= 44 ? "embstr" : "raw";
+    struct str value = string_value(s);
+    if (value.len <= 20 && xarg_i64(value, &ignored)) return "int";
+    return value.len <= 44 ? "embstr" : "raw";
 }
 
 /* OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key. What is in memory changes by itself; an idle

@@ -76,7 +76,8 @@ bool need_all_keys(struct client *c, struct str pattern, struct key_walk **out);
 void need_keep(struct client *c, uint64_t number);
 bool need_kept(const struct client *c, uint64_t *number);
 /* What the command gathers over several turns (client_next_turn): so many bytes of its own, zeroed
- * at first, until it has replied. drop gives back what they refer to. Not within EXEC. */
+ * at first, until it has replied. drop gives back what they refer to. Not within EXEC. What it has
+ * read in a run after which c->wants_newest must not be in it. */
 typedef void need_drop_fn(void *gathered);
 void *need_gathered(struct client *c, size_t size, need_drop_fn *drop);
 void need_gathers(struct client *c, size_t bytes); /* so much memory does it take by now */

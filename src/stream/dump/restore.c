@@ -81,7 +81,7 @@ static void restore_state(struct model *m, struct stream *s, const struct dump_s
 void dump_restore(struct model *m, struct stream *s, const struct dump *d) {
     assert(s->state == STREAM_ABSENT);
     if (d->is_string) {
-        model_set_string(m, s, d->body);
+        model_set_string(m, s, d->body, 0);
         return;
     }
     struct str body = d->body;

@@ -416,10 +416,10 @@ static void value_keep(struct model *m, struct undo *u) {
     image_give_value(m, note->image, note->value, note->len);
 }
 
-void model_set_string(struct model *m, struct stream *s, struct str value) {
+void model_set_string(struct model *m, struct stream *s, struct str value, uint64_t expires) {
     if (s->state == STREAM_ABSENT) stream_come_to_be(m, s, KIND_STRING);
     assert(stream_is_string(s));
-    model_set_expires(m, s, 0);
+    model_set_expires(m, s, expires);
     struct stream_extra *x = stream_extra(m, s);
     stream_note_extra(m, s);
     struct image *image = image_promise_value(m, s);

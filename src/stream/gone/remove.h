@@ -20,8 +20,8 @@ void model_delete(struct model *m, struct stream *s);
 /* The stream gets the name of `to`, which is ABSENT (delete it first). Afterwards `from` is ABSENT
  * and `to` is what `from` was. */
 void model_rename(struct model *m, struct stream *from, struct stream *to);
-/* SET: s is ABSENT or a string. Keeps no deadline. */
-void model_set_string(struct model *m, struct stream *s, struct str value);
+/* SET: s is ABSENT or a string. Its deadline is `expires` from now on (ms since 1970; 0: never). */
+void model_set_string(struct model *m, struct stream *s, struct str value, uint64_t expires);
 
 /* ms since 1970; 0: never. */
 void model_set_expires(struct model *m, struct stream *s, uint64_t expires);
