@@ -6,13 +6,18 @@
 #include "server/server.h"
 
 #define SLOW_SYNC_US      UINT64_C(600)
-#define SLOW_SYNC_SLOTS   3              /* at most JOURNAL_SLOTS */
+#define SLOW_SYNC_SLOTS   3u             /* at most JOURNAL_SLOTS */
 #define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
 #define BATCH_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 
-/* A slow disk is worth more than one sync under way. */
+static bool is_slow(const struct server *srv) {
+    return srv->commit.sync_us >= SLOW_SYNC_US;
+}
+
+/* A slow disk is worth more than one sync under way, where there can be more than one: a database
+ * has one transaction at a time. */
 static unsigned sync_slots(const struct server *srv) {
-    return srv->commit.sync_us < SLOW_SYNC_US ? 1 : SLOW_SYNC_SLOTS;
+    return is_slow(srv) ? MIN(store_sync_slots(srv->store), SLOW_SYNC_SLOTS) : 1;
 }
 
 /* Whether the open batch holds its share of the writers: with a slow disk they go in cohorts, one
@@ -29,7 +34,7 @@ static bool is_cohort(const struct server *srv, uint32_t percent) {
 static bool hold_back(struct server *srv) {
     uint64_t now = clock_mono_us();
     if (now >= srv->commit.hold_until_us || is_cohort(srv, 90)) return false;
-    if (srv->commit.sync_us < SLOW_SYNC_US) {
+    if (!is_slow(srv)) {
         srv->commit.look_again = srv->commit.turn_callbacks > 0;
         return srv->commit.look_again;
     }

@@ -236,9 +236,13 @@ void store_submit(struct store *s, struct batch *b) {
     }
 }
 
+unsigned store_sync_slots(const struct store *s) {
+    return MAX(s->journal_slot_count, 1u);
+}
+
 bool store_idle(const struct store *s, unsigned slots) {
     if (s->config.durability == DURABILITY_INTERVAL) return !atomic_load(&s->journal_busy);
-    return s->in_flight < MIN(slots, MAX(s->journal_slot_count, 1u));
+    return s->in_flight < MIN(slots, store_sync_slots(s));
 }
 
 static void report_durable(struct store *s, uint64_t durable) {

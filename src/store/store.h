@@ -83,6 +83,8 @@ void store_submit(struct store *s, struct batch *b);
 /* Whether a batch handed over now is written at once. slots: how many syncs may be under way at a
  * time (1 or 2; only the journal makes use of a second one). */
 bool store_idle(const struct store *s, unsigned slots);
+/* How many there can be: the journal's threads, or one transaction of the backend. */
+unsigned store_sync_slots(const struct store *s);
 /* Once in a while: an outage begins when something has waited for after_ms (0: never) and nothing
  * was committed meanwhile. now_us: monotonic. Reads wait as long for such a database. */
 void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms);
