@@ -4,7 +4,7 @@
  * The records are walked once, in order: events are collected, everything else is coalesced
  * (store/changes.c). What does not outlive the apply is never written. Then numbers of types that
  * are not known are asked for, which is the only question, and everything goes out together: the
- * fence, one statement with arrays for each kind of change, a row of `commits`, COMMIT.
+ * fence with a row of `commits`, one statement with an array for each kind of change, COMMIT.
  *
  * A session that is lost leaves open whether the COMMIT happened. The next apply, which has the
  * same frames, looks: the newest row of `commits` says so. Until then the answer is ERR_UNKNOWN.
@@ -254,9 +254,18 @@ static int write_timelines(struct backend_conn *c, struct err *err) {
     return rc == 0 ? postgres_queue(c, SQL_PRUNE_TIMELINES, &keep, err) : rc;
 }
 
+/* The row of `commits`. Together with the fence it is the transaction's first statement; a flush
+ * has sent the fence by itself. */
 static int write_commit(struct backend_conn *c, const struct postgres_state *state,
                         struct err *err) {
     struct params p = {0};
+    bool first = !c->w->begun;
+    int rc = 0;
+    if (first) {
+        c->w->begun = true;
+        rc = postgres_queue(c, SQL_BEGIN, NULL, err);
+        postgres_param_ours(c, &p);
+    }
     param_u64(&p, state->s.applied);
     param_u64(&p, c->w->state.s.applied + 1);
     param_u64(&p, state->s.epoch);
@@ -271,8 +280,7 @@ static int write_commit(struct backend_conn *c, const struct postgres_state *sta
     param_u64(&p, state->s.entry_ms);
     param_u64(&p, state->s.entry_seq);
     param_null(&p);
-    int rc = postgres_queue(c, SQL_ADD_COMMIT, &p, err);
-    return rc == 0 ? postgres_queue(c, SQL_COMMIT, NULL, err) : rc;
+    return rc == 0 ? postgres_queue(c, first ? SQL_FENCE_COMMIT : SQL_ADD_COMMIT, &p, err) : rc;
 }
 
 static int write_batches(struct backend_conn *c, struct batch *const batches[], size_t n,
@@ -292,12 +300,12 @@ static int write_batches(struct backend_conn *c, struct batch *const batches[], 
     state->removed += count_removed(&w->changes, base);
     settle_rows(w, base, state);
     if ((rc = postgres_find_types(c, err)) != 0) return rc;
-    if ((rc = begin_once(c, err)) != 0) return rc;
+    if ((rc = write_commit(c, state, err)) != 0) return rc;
     rc = postgres_write_types(c, err);
     if (rc == 0) rc = postgres_write_events(c, err);
     if (rc == 0) rc = postgres_write_changes(c, base, err);
     if (rc == 0) rc = write_timelines(c, err);
-    return rc == 0 ? write_commit(c, state, err) : rc;
+    return rc == 0 ? postgres_queue(c, SQL_COMMIT, NULL, err) : rc;
 }
 
 /* Why the transaction failed, and what that means. */

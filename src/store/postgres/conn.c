@@ -341,6 +341,16 @@ void postgres_rollback(struct backend_conn *c) {
     if (PQtransactionStatus(c->pg) != PQTRANS_IDLE) postgres_exec(c, "ROLLBACK", NULL, &ignored);
 }
 
+/* The number of our own type is the database's. */
+static int find_row_type(struct backend_conn *c, struct err *err) {
+    PGresult *r = NULL;
+    int rc = postgres_exec(c, "SELECT pg_typeof(NULL::@event_row)::oid::int8", &r, err);
+    if (rc != 0) return rc;
+    c->w->row_type = (uint32_t)strtoul(PQgetvalue(r, 0, 0), NULL, 10);
+    PQclear(r);
+    return 0;
+}
+
 int postgres_prepare(struct backend_conn *c, struct err *err) {
     int rc = begin_pipeline(c, err);
     for (int i = c->w != NULL ? 0 : SQL_WRITER_END; rc == 0 && i < SQL_COUNT; i++) {
@@ -356,7 +366,7 @@ int postgres_prepare(struct backend_conn *c, struct err *err) {
         err_wrap(err, rc, "statement %zu (a pooler has to be in session mode)",
                  at + (c->w != NULL ? 0 : SQL_WRITER_END));
     forget_results(c);
-    return rc;
+    return rc == 0 && c->w != NULL ? find_row_type(c, err) : rc;
 }
 
 /* --- columns

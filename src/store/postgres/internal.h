@@ -65,7 +65,7 @@ struct event_row {
     bool skipped;      /* it is gone again at the end of the apply */
 };
 
-#define WRITE_ARRAYS 20 /* the most that a statement takes */
+#define WRITE_ARRAYS 11 /* the most that a statement takes */
 
 /* What only the writing connection has. */
 struct postgres_writer {
@@ -83,7 +83,8 @@ struct postgres_writer {
     size_t timeline_count, timeline_cap;
     bool begun; /* the transaction: a flush sends it at once */
     struct array arrays[WRITE_ARRAYS];
-    struct buf text; /* room for a label, or JSON */
+    uint32_t row_type; /* the database's number of the type event_row; of this session */
+    struct buf text;   /* room for a label, or JSON */
 
     struct hash_table types; /* numbers by name, of those that were used */
     size_t types_bytes;

@@ -33,13 +33,16 @@ enum array_type {
     ARRAY_BOOL,
     ARRAY_BYTEA,
     ARRAY_TEXT,
-    ARRAY_UUID
+    ARRAY_UUID,
+    ARRAY_ROW /* of a type of ours */
 };
 
 struct array {
     enum array_type type;
+    uint32_t oid; /* of its elements */
     uint32_t count;
     bool has_null;
+    size_t row_at;    /* where the last row begins */
     struct buf bytes; /* room for the head, then the elements */
 };
 
@@ -53,6 +56,18 @@ void array_bool(struct array *a, bool v);
 void array_str(struct array *a, struct str v);          /* BYTEA, TEXT */
 void array_uuid(struct array *a, const struct uuid *v); /* NULL: NULL */
 void array_null(struct array *a);
+
+/* Rows: array_row, then as many fields as it has, in the order of the type's. A NULL says its type,
+ * too. */
+void array_begin_rows(struct array *a, uint32_t oid);
+void array_row(struct array *a, uint32_t fields);
+void field_u64(struct array *a, uint64_t v);
+void field_u32(struct array *a, uint32_t v);
+void field_u16(struct array *a, uint16_t v);
+void field_bool(struct array *a, bool v);
+void field_str(struct array *a, struct str v);          /* BYTEA */
+void field_uuid(struct array *a, const struct uuid *v); /* NULL: NULL */
+void field_null(struct array *a, enum array_type type);
 /* Of at least one element. Borrowed, and not to be changed any more. */
 void param_array(struct params *p, struct array *a);
 

@@ -23,6 +23,7 @@ enum sql {
     /* the writer's only */
     SQL_BEGIN,
     SQL_FENCE,
+    SQL_FENCE_COMMIT,
     SQL_ADD_COMMIT,
     SQL_SET_LEFT,
     SQL_SET_RUN,

@@ -16,9 +16,9 @@
 
 static void add_str_or_null(struct array *a, struct str s) {
     if (s.len == 0)
-        array_null(a);
+        field_null(a, ARRAY_BYTEA);
     else
-        array_str(a, s);
+        field_str(a, s);
 }
 
 /* Of an entry of XADD it is a JSON object of its fields, in w->text. */
@@ -39,6 +39,7 @@ static uint16_t shown_of(const struct event_view *v, struct str payload, struct 
                       (postgres_is_text(v->aggregate) ? SHOWN_AGGREGATE : 0));
 }
 
+/* In the order of the type event_row. */
 static void add_row(struct postgres_writer *w, const struct event_row *row) {
     struct array *a = w->arrays;
     const struct event_record *e = row->event;
@@ -47,49 +48,45 @@ static void add_row(struct postgres_writer *w, const struct event_row *row) {
     bool fields = (e->flags & EVENT_FIELDS) != 0;
     bool erased = row->erased || (e->flags & EVENT_ERASED) != 0;
     struct str payload = payload_of(w, row, &v), metadata = erased ? STR("") : v.metadata;
-    array_u64(&a[0], e->sequence);
-    array_u64(&a[1], e->version);
-    array_u64(&a[2], e->timestamp);
-    array_u64(&a[3], e->recorded);
-    array_u64(&a[4], e->entry_ms);
-    array_u64(&a[5], e->entry_seq);
-    array_u32(&a[6], (uint32_t)e->stream);
-    array_u32(&a[7], row->type->number);
+    array_row(a, 20);
+    field_u64(a, e->sequence);
+    field_u64(a, e->version);
+    field_u64(a, e->timestamp);
+    field_u64(a, e->recorded);
+    field_u64(a, e->entry_ms);
+    field_u64(a, e->entry_seq);
+    field_u32(a, (uint32_t)e->stream);
+    field_u32(a, row->type->number);
     if (fields)
-        array_u32(&a[8], erased ? 0 : (uint32_t)fields_count(v.payload));
+        field_u32(a, erased ? 0 : (uint32_t)fields_count(v.payload));
     else
-        array_null(&a[8]);
-    array_u16(&a[9], shown_of(&v, payload, metadata));
+        field_null(a, ARRAY_INT4);
+    field_u16(a, shown_of(&v, payload, metadata));
     if (erased)
-        array_bool(&a[10], true);
+        field_bool(a, true);
     else
-        array_null(&a[10]);
-    array_uuid(&a[11], &e->event_id);
-    array_uuid(&a[12], v.content_hash);
-    array_uuid(&a[13], v.partition_key);
-    array_uuid(&a[14], v.transaction);
-    array_uuid(&a[15], v.correlation);
-    array_uuid(&a[16], v.causation);
-    add_str_or_null(&a[17], v.aggregate);
-    add_str_or_null(&a[18], metadata);
-    array_str(&a[19], payload);
+        field_null(a, ARRAY_BOOL);
+    field_uuid(a, &e->event_id);
+    field_uuid(a, v.content_hash);
+    field_uuid(a, v.partition_key);
+    field_uuid(a, v.transaction);
+    field_uuid(a, v.correlation);
+    field_uuid(a, v.causation);
+    add_str_or_null(a, v.aggregate);
+    add_str_or_null(a, metadata);
+    field_str(a, payload);
 }
 
 int postgres_write_events(struct backend_conn *c, struct err *err) {
-    static const enum array_type types[WRITE_ARRAYS] = {
-        ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8,  ARRAY_INT8,  ARRAY_INT8,  ARRAY_INT4,
-        ARRAY_INT4, ARRAY_INT4, ARRAY_INT2, ARRAY_BOOL,  ARRAY_UUID,  ARRAY_UUID,  ARRAY_UUID,
-        ARRAY_UUID, ARRAY_UUID, ARRAY_UUID, ARRAY_BYTEA, ARRAY_BYTEA, ARRAY_BYTEA,
-    };
     struct postgres_writer *w = c->w;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < w->row_count;) {
-        postgres_arrays(c, types, WRITE_ARRAYS);
+        array_begin_rows(w->arrays, w->row_type);
         do {
             add_row(w, &w->rows[i++]);
         } while (i < w->row_count && w->arrays[0].count < CHUNK_ROWS &&
-                 w->arrays[18].bytes.len + w->arrays[19].bytes.len < CHUNK_BYTES);
-        rc = postgres_queue_arrays(c, SQL_ADD_EVENTS, WRITE_ARRAYS, err);
+                 w->arrays[0].bytes.len < CHUNK_BYTES);
+        rc = postgres_queue_arrays(c, SQL_ADD_EVENTS, 1, err);
     }
     return rc;
 }
