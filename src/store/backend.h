@@ -244,6 +244,9 @@ struct backend {
      * for it no longer than so many ms, and the writer: ERR_BUSY. May be called again. NULL: the
      * backend waits for nobody. */
     void (*hurry)(struct backend_conn *w, uint64_t readers_ms, uint64_t writer_ms);
+    /* About once a second, by one thread of its own (until the writer is closed): what takes long
+     * and has a connection of its own. It looks how far that is, and goes on. NULL: nothing. */
+    int (*keep_house)(struct backend_conn *w, struct err *err);
     /* Applies the batches' frames in order in ONE synced transaction, and the number of the last
      * frame as applied. Frames at or below applied are an assertion. Checks the epoch:
      * ERR_REFUSED when another has taken over. ERR_BUSY/ERR_IO: nothing was applied; try again.

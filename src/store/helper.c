@@ -1,5 +1,5 @@
 /* The helper thread: housekeeping off every hot path: preparing segments, watching free space,
- * telling the journal when erased events are to be scrubbed. */
+ * telling the journal when erased events are to be scrubbed, what the backend has for it. */
 #include "store/internal.h"
 
 #include <sys/resource.h>
@@ -75,6 +75,8 @@ void *helper_main(void *arg) {
         if (s->journal != NULL && journal_wants_prepare(s->journal) &&
             journal_prepare(s->journal, &err) != 0)
             log_verbose("journal: preparing a segment: %s", err.text);
+        if (s->backend->keep_house != NULL && s->backend->keep_house(s->writer, &err) != 0)
+            log_verbose("%s", err.text);
         pthread_mutex_lock(&s->lock);
         if (!s->stopping) store_wait_ms(s, &s->helper_wake, 1000);
     }

@@ -160,6 +160,96 @@ TEST(a_session_that_ends_within_a_commit_loses_nothing_and_doubles_nothing) {
     world_close(&x);
 }
 
+/* --- house.c ---------------------------------------------------------------------------------- */
+
+static void erase(struct world *x, uint64_t stream, uint64_t version, uint64_t sequence) {
+    struct erase_record *r = world_record(x, RECORD_ERASE, sizeof *r);
+    *r = (struct erase_record){stream, version, sequence};
+    world_frame(x);
+    world_apply(x);
+}
+
+static int to_vacuum(void) {
+    return atoi(ask("SELECT erasures_to_vacuum FROM %s.cairn_status"));
+}
+
+static int vacuums(void) {
+    return atoi(ask("SELECT vacuum_count FROM pg_stat_all_tables WHERE relname = 'events'"
+                    " AND schemaname = '%s'"));
+}
+
+static void keep_house(struct world *x, int times) {
+    bool more;
+    for (int i = 0; i < times; i++) {
+        WORLD_OK(x, x->b->keep_house(x->w, &err));
+        WORLD_OK(x, x->b->maintain(x->w, true, &more, &err));
+    }
+}
+
+static void wait_for_vacuum(struct world *x) {
+    for (int tries = 0; to_vacuum() > 0; tries++) {
+        CHECK(tries < 3000);
+        keep_house(x, 1);
+        usleep(10000);
+    }
+}
+
+TEST(what_was_erased_is_vacuumed_when_no_snapshot_needs_it) {
+    struct world x;
+    world_open(&x, &backend_postgres, postgres_path());
+    postgres_set_vacuum(x.w, 3600000, 0);
+    for (int i = 0; i < 10; i++) world_append(&x, "s-1", "t", "secret");
+    world_apply(&x);
+    keep_house(&x, 20);
+    CHECK_INT(vacuums(), 0); /* nothing was erased */
+    run("SET search_path = pg_catalog; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM "
+        "pg_class");
+    erase(&x, 1, 3, 3);
+    erase(&x, 1, 4, 4);
+    CHECK_INT(to_vacuum(), 0); /* as the snapshot has it */
+    keep_house(&x, 30);
+    run("COMMIT");
+    CHECK_INT(to_vacuum(), 2);
+    CHECK_INT(vacuums(), 0);
+    wait_for_vacuum(&x);
+    CHECK_INT(vacuums(), 1);
+    CHECK_INT(atoi(ask("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 'events'"
+                       " AND schemaname = '%s'")),
+              0);
+    erase(&x, 1, 5, 5);
+    keep_house(&x, 30);
+    CHECK_INT(to_vacuum(), 1); /* not again so soon */
+    CHECK_INT(vacuums(), 1);
+    /* The next server does not know of the last time. */
+    world_disconnect(&x);
+    world_connect(&x);
+    wait_for_vacuum(&x);
+    CHECK_INT(vacuums(), 2);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, 2)), 3);
+    world_close(&x);
+}
+
+TEST(a_statement_without_an_answer_is_cancelled) {
+    struct world x;
+    struct err err;
+    char sql[256];
+    world_open(&x, &backend_postgres, postgres_path());
+    snprintf(sql, sizeof sql, "BEGIN; LOCK TABLE %s.events IN ACCESS EXCLUSIVE MODE", schema());
+    run(sql);
+    world_append(&x, "s-1", "t", "");
+    postgres_answer_ms = 200;
+    CHECK_INT(world_try_apply(&x, &err), ERR_UNKNOWN);
+    CHECK(strstr(err.text, "no answer") != NULL);
+    postgres_answer_ms = 30000;
+    CHECK_INT(postgres_cancelled(x.w), 0);
+    keep_house(&x, 1);
+    CHECK_INT(postgres_cancelled(x.w), 1);
+    run("COMMIT");
+    apply_patiently(&x);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), 1);
+    world_close(&x);
+}
+
 TEST(a_role_that_is_set_to_fight_us_does_not_matter) {
     static const char *const settings[] = {
         "synchronous_commit = off",

@@ -37,7 +37,7 @@ int postgres_queue_arrays(struct backend_conn *c, enum sql id, size_t n, struct 
 
 static void collected_reset(struct postgres_writer *w) {
     w->row_count = w->timeline_count = 0;
-    w->begun = false;
+    w->begun = w->erases = false;
     changes_reset(&w->changes);
 }
 
@@ -370,6 +370,7 @@ static int transact(struct backend_conn *c, struct batch *const batches[], size_
     }
     if (rc == 0) {
         w->state = state;
+        if (w->erases) atomic_fetch_add(&w->erasing, 1);
         w->next_look = clock_mono_ms() + LOOK_EVERY_MS;
         atomic_store(&w->stat_sequence, state.s.next_sequence);
         atomic_store(&w->known, state.s.applied);

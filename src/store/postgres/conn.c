@@ -4,10 +4,11 @@
  * or a cable that is cut, takes a session and never a thread. What a session is set to does not
  * depend on what somebody has set for the role or the database (settings).
  *
- * When the store is closed, nobody waits for long any more either (stop_fd): a session is given up
- * as if it had been lost. The statement goes on at the server until that looks whether somebody is
- * still there (client_connection_check_interval), or until the session is ended by the one that
- * comes after it (postgres_lock).
+ * A session whose answer is late is given up as if it had been lost, and its statement cancelled
+ * (house.c). When the store is closed, nobody waits for long any more either (stop_fd). A statement
+ * that was not cancelled goes on at the server until that looks whether somebody is still there
+ * (client_connection_check_interval), or until the session is ended by the one that comes after it
+ * (postgres_lock).
  *
  * A session that is lost is closed at once (c->pg is NULL) and the caller gets ERR_BUSY; whether
  * what was under way has happened is for him to find out. */
@@ -19,8 +20,9 @@
 #include "store/postgres/internal.h"
 
 #define CONNECT_MS 10000
-#define ANSWER_MS  30000
 #define LOOK_MS    3600000 /* of a statement that looks through whole tables */
+
+unsigned postgres_answer_ms = 30000;
 
 /* Each of them may have been set otherwise by ALTER ROLE or ALTER DATABASE. The planner is kept to
  * the indexes: each statement has one that it is meant to use, and tables that grow from nothing
@@ -96,6 +98,13 @@ static int lost(struct backend_conn *c, const char *what, struct err *err) {
     return rc;
 }
 
+/* The statement is to end at the server as well, whoever holds what it waits for. Asking for that
+ * takes a connection, and libpq waits for it: house.c does. */
+static int late(struct backend_conn *c, const char *what, struct err *err) {
+    if (PQstatus(c->pg) == CONNECTION_OK) postgres_give_up(c->writer, PQgetCancel(c->pg));
+    return lost(c, what, err);
+}
+
 static int failed(struct backend_conn *c, const PGresult *r, struct err *err) {
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
     const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -125,13 +134,13 @@ static void on_notice(void *arg, const PGresult *r) {
 
 /* Until something happens on the socket: *what. Negative: that takes too long, or the store is
  * being closed; then the session is lost. */
-static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline, const char *late,
+static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline, const char *why,
                           int *what, struct err *err) {
     for (;;) {
         uint64_t now = clock_mono_ms();
         struct pollfd p[] = {{.fd = PQsocket(c->pg), .events = (short)events},
                              {.fd = c->stop_fd, .events = POLLIN}};
-        if (now >= deadline) return lost(c, late, err);
+        if (now >= deadline) return late(c, why, err);
         if (poll(p, ARRAY_LEN(p), (int)MIN(deadline - now, (uint64_t)INT_MAX)) <= 0) continue;
         *what = p[0].revents;
         if (p[0].revents != 0) return 0;
@@ -142,7 +151,8 @@ static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline,
 /* Until the next result can be taken without blocking. What is still moving is not late: a large
  * group of events on a slow line. */
 static int wait_for_result(struct backend_conn *c, struct err *err) {
-    uint64_t answer_ms = c->pinned ? LOOK_MS : ANSWER_MS, deadline = clock_mono_ms() + answer_ms;
+    uint64_t answer_ms = c->pinned ? LOOK_MS : postgres_answer_ms;
+    uint64_t deadline = clock_mono_ms() + answer_ms;
     for (;;) {
         int unsent = PQflush(c->pg), what = 0;
         if (unsent < 0) return lost(c, "the connection is lost", err);
@@ -256,6 +266,28 @@ int postgres_exec(struct backend_conn *c, const char *sql, PGresult **out, struc
         *out = last;
     else
         PQclear(last);
+    return rc;
+}
+
+int postgres_send(struct backend_conn *c, const char *sql, struct err *err) {
+    char *text = with_schema(c, sql);
+    int sent = PQsendQuery(c->pg, text);
+    free(text);
+    return sent == 1 && PQflush(c->pg) >= 0 ? 0 : lost(c, "cannot send", err);
+}
+
+int postgres_answered(struct backend_conn *c, bool *over, struct err *err) {
+    int rc = 0;
+    *over = false;
+    if (PQflush(c->pg) < 0 || PQconsumeInput(c->pg) == 0)
+        return lost(c, "the connection is lost", err);
+    while (rc == 0 && !PQisBusy(c->pg)) {
+        PGresult *r = PQgetResult(c->pg);
+        *over = r == NULL;
+        if (r == NULL) break;
+        if (PQresultStatus(r) != PGRES_COMMAND_OK) rc = failed(c, r, err);
+        PQclear(r);
+    }
     return rc;
 }
 

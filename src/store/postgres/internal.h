@@ -5,6 +5,7 @@
 #define STORE_POSTGRES_INTERNAL_H
 
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/buf.h"
@@ -103,6 +104,11 @@ struct postgres_writer {
     uint64_t walk_stream,
         next_walk; /* of streams that have idempotent ids; ms of the store's clock */
 
+    struct postgres_house *house;
+    _Atomic uint64_t erasing;  /* applies that erased something, and were committed */
+    _Atomic uint64_t vacuumed; /* erasures up to this number are vacuumed, and may be forgotten */
+    bool erases;               /* the apply under way does */
+
     uint64_t slice_rows; /* for tests: rows of a slice of maintenance; 0: as time allows */
     _Atomic uint64_t stat_bytes, stat_sequence;
     struct {
@@ -165,6 +171,9 @@ int postgres_run(struct backend_conn *c, enum sql id, const struct params *p, PG
 /* SQL without parameters, `@` as in schema.h, perhaps several statements; *out (or NULL): the last
  * one's result, which the caller clears. */
 int postgres_exec(struct backend_conn *c, const char *sql, PGresult **out, struct err *err);
+/* The same without waiting: sent, and whether all of the answer is there. */
+int postgres_send(struct backend_conn *c, const char *sql, struct err *err);
+int postgres_answered(struct backend_conn *c, bool *over, struct err *err);
 /* After a failure within a transaction: it is over. */
 void postgres_rollback(struct backend_conn *c);
 /* Whether the last pipeline failed at the fence. */
@@ -266,6 +275,16 @@ struct str postgres_label(struct str name, struct buf *room);
 /* --- maintain.c ------------------------------------------------------------------------------- */
 
 int postgres_maintain(struct backend_conn *w, bool all, bool *more, struct err *err);
+
+/* --- house.c: what takes long, in a thread of its own -------------------------------------------
+ */
+
+struct postgres_house *postgres_house_create(void);
+void postgres_house_free(struct postgres_house *h);
+int postgres_keep_house(struct backend_conn *w, struct err *err);
+/* The statement of a session that is given up is to be cancelled. Any thread; it takes `cancel`
+ * (NULL: nothing). */
+void postgres_give_up(struct backend_conn *w, PGcancel *cancel);
 
 /* --- read.c, scan.c, heads.c: reading ----------------------------------------------------------
  */

@@ -1,6 +1,6 @@
 /* Work that is deferred out of apply(): taking away the rows of what is gone, noting the blocks of
  * streams that were renamed, pruning. A bounded slice at a time, each step one fenced transaction
- * that also says how far it came. VACUUM is PostgreSQL's own affair.
+ * that also says how far it came. VACUUM is PostgreSQL's own affair, but after erasures (house.c).
  *
  *   trimmed   streams.purged < streams.first_version: events below first_version
  *   deleted   deleted_streams: all events, then what else belongs to the stream
@@ -174,6 +174,18 @@ static int prune_commits(struct backend_conn *c, struct err *err) {
     return 0;
 }
 
+/* Erasures of which nothing is left in the table's file (house.c). */
+static int forget_erasures(struct backend_conn *c, struct err *err) {
+    uint64_t frame = atomic_load(&c->w->vacuumed);
+    if (frame == 0) return 0;
+    struct params p = {0};
+    param_u64(&p, frame);
+    int rc = begin(c, err);
+    if (rc == 0) rc = postgres_queue(c, SQL_FORGET_ERASURES, &p, err);
+    if ((rc = end(c, rc, err)) == 0) atomic_compare_exchange_strong(&c->w->vacuumed, &frame, 0);
+    return rc;
+}
+
 /* --- slices ------------------------------------------------------------------------------------
  */
 
@@ -189,7 +201,8 @@ static int note_size(struct backend_conn *c, struct err *err) {
 }
 
 int postgres_maintain(struct backend_conn *c, bool all, bool *more, struct err *err) {
-    static int (*const steps[])(struct backend_conn *, struct err *) = {purge, move, prune_commits};
+    static int (*const steps[])(struct backend_conn *, struct err *) = {purge, move, prune_commits,
+                                                                        forget_erasures};
     struct postgres_writer *w = c->w;
     uint64_t until = clock_mono_us() + SLICE_US;
     *more = false;

@@ -8,6 +8,7 @@
  *   open.c      schema, lock, epoch          heads.c   heads of streams, images of groups
  *   state.c     where the store stands       lists.c   lists of streams and ids
  *   text.c      what views can show          maintain.c   deferred work
+ *                                            house.c   VACUUM, cancelling
  *
  * What can go wrong between this server and the database is met in three places: conn.c has a
  * deadline for every wait, the fence (schema.c, SQL_FENCE) keeps a writer that was replaced from
@@ -26,6 +27,7 @@ void postgres_close_conn(struct backend_conn *c) {
     free(c->results);
     if (c->w != NULL) {
         postgres_apply_free(c->w);
+        postgres_house_free(c->w->house);
         close(c->stop_fd);
         close(c->w->readers_stop_fd);
         postgres_place_free((struct postgres_place *)(uintptr_t)c->place);
@@ -65,6 +67,7 @@ struct backend_conn *postgres_conn_create(const struct postgres_place *place) {
     c->w = xcalloc(1, sizeof *c->w);
     c->stop_fd = make_stop();
     c->w->readers_stop_fd = make_stop();
+    c->w->house = postgres_house_create();
     return c;
 }
 
@@ -142,6 +145,7 @@ const struct backend backend_postgres = {
     .probe = postgres_probe,
     .check = postgres_check,
     .hurry = hurry,
+    .keep_house = postgres_keep_house,
     .set_run = postgres_set_run,
     .adopt = postgres_adopt,
     .apply = postgres_apply,

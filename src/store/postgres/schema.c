@@ -110,6 +110,11 @@ static const char step_1[] =
     "CREATE TABLE @deleted_streams (number integer PRIMARY KEY, purged bigint NOT NULL);"
     "CREATE TABLE @dropped_groups (number bigint PRIMARY KEY);"
 
+    /* Events that were erased and whose bytes may still be in the file: the frames from which on, how
+     * many. And what is looked at to see whether a VACUUM would take something away (house.c). */
+    "CREATE TABLE @erasures (frame bigint PRIMARY KEY, events bigint NOT NULL);"
+    "CREATE TABLE @horizon (n integer);"
+
     "CREATE TABLE @timelines (number bigint PRIMARY KEY, id text NOT NULL, began bigint NOT NULL,"
     " created bigint NOT NULL, reason text NOT NULL);"
     "CREATE TABLE @checkpoints (number bigint PRIMARY KEY, name bytea NOT NULL,"
@@ -191,7 +196,8 @@ static const char step_1[] =
     "CREATE VIEW @cairn_status AS SELECT s.schema_version, s.store_id, s.epoch,"
     " c.last_frame AS applied, c.next_sequence AS indexed, c.next_sequence,"
     " c.stream_count AS streams, CASE WHEN s.journal_open THEN 'open' ELSE 'closed' END AS journal,"
-    " (SELECT id FROM @timelines ORDER BY number DESC LIMIT 1) AS timeline"
+    " (SELECT id FROM @timelines ORDER BY number DESC LIMIT 1) AS timeline,"
+    " (SELECT coalesce(sum(events), 0)::bigint FROM @erasures) AS erasures_to_vacuum"
     " FROM @store s, (SELECT * FROM @commits ORDER BY last_frame DESC LIMIT 1) c;"
 
     "CREATE VIEW @cairn_checkpoints AS SELECT label AS name, position, timeline, updated,"
@@ -216,7 +222,8 @@ const char *const postgres_schema_steps[POSTGRES_SCHEMA_VERSION] = {step_1};
 
 const char postgres_flush_tables[] =
     "@events, @streams, @types, @type_blocks, @category_blocks, @moved_streams, @holes, @strings,"
-    " @idempotent, @groups, @consumers, @pending, @deleted_streams, @dropped_groups, @checkpoints";
+    " @idempotent, @groups, @consumers, @pending, @deleted_streams, @dropped_groups, @checkpoints,"
+    " @erasures";
 
 #define LAST_FRAME "(SELECT last_frame FROM @commits ORDER BY last_frame DESC LIMIT 1)"
 /* The row is as this server wrote it last. */
@@ -278,6 +285,12 @@ const char *const postgres_sql[SQL_COUNT] = {
     /* It raises (division by zero) unless the store is as this server left it: in a pipeline the
      * COMMIT is on its way already, and a count of rows would stop nothing. */
     [SQL_FENCE] = "SELECT 1 / count(*)::int4 FROM (SELECT 1 FROM @store" IF_OURS " FOR SHARE) s",
+    /* Both in one: what is usual. */
+    [SQL_FENCE_COMMIT] =
+        "INSERT INTO @commits SELECT $4::int8, $5::int8, $6::int8, $7::int8, $8::int8, $9::int8,"
+        " $10::int8, $11::int8, $12::int8, $13::int8, $14::int8, $15::int8, $16::int8, $17::int4[]"
+        " FROM (SELECT 1 / count(*)::int4 AS ours FROM (SELECT 1 FROM @store" IF_OURS
+        " FOR SHARE) s) f WHERE f.ours = 1",
     [SQL_ADD_COMMIT] = "INSERT INTO @commits VALUES ($1::int8, $2::int8, $3::int8, $4::int8,"
                        " $5::int8, $6::int8, $7::int8, $8::int8, $9::int8, $10::int8, $11::int8,"
                        " $12::int8, $13::int8, $14::int4[])",
@@ -285,12 +298,6 @@ const char *const postgres_sql[SQL_COUNT] = {
                      " RETURNING 1",
     [SQL_SET_RUN] = "UPDATE @store SET run = $4::int8" IF_OURS " RETURNING 1",
     [SQL_ADOPT] = "UPDATE @store SET store_id = $4::uuid, id_key = $5::int8" IF_OURS " RETURNING 1",
-    /* Both in one: what is usual. */
-    [SQL_FENCE_COMMIT] =
-        "INSERT INTO @commits SELECT $4::int8, $5::int8, $6::int8, $7::int8, $8::int8, $9::int8,"
-        " $10::int8, $11::int8, $12::int8, $13::int8, $14::int8, $15::int8, $16::int8, $17::int4[]"
-        " FROM (SELECT 1 / count(*)::int4 AS ours FROM (SELECT 1 FROM @store" IF_OURS
-        " FOR SHARE) s) f WHERE f.ours = 1",
     [SQL_ADOPT_TIMELINE] = "UPDATE @timelines SET id = $1::text WHERE reason = 'first'",
     [SQL_TOUCH] = "UPDATE @store SET epoch = epoch" IF_OURS " RETURNING 1",
     [SQL_COUNTS] = "SELECT (SELECT min(expires) FROM @streams WHERE expires > 0),"
@@ -359,6 +366,8 @@ const char *const postgres_sql[SQL_COUNT] = {
     [SQL_ERASE_EVENTS] = "UPDATE @events SET payload = '', metadata = NULL, fields = fields * 0,"
                          " erased = true, shown = shown | 5 WHERE sequence = ANY ($1::int8[])",
     /* The new holes, and those that they touch, become one each. */
+    [SQL_ADD_ERASURE] = "INSERT INTO @erasures VALUES ($1::int8, $2::int8)",
+    [SQL_FORGET_ERASURES] = "DELETE FROM @erasures WHERE frame <= $1::int8",
     [SQL_ADD_HOLES] =
         "WITH n AS (SELECT * FROM unnest($1::int4[], $2::int8[], $3::int8[]) t(stream, first, last)),"
         " gone AS (DELETE FROM @holes h USING n WHERE h.stream = n.stream AND h.first >= coalesce("

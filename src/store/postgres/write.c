@@ -277,12 +277,19 @@ static int add_holes(struct backend_conn *c, struct err *err) {
     return postgres_queue_arrays(c, SQL_ADD_HOLES, 3, err);
 }
 
+/* What they held stays in the table's file until it is vacuumed. */
 static int erase_events(struct backend_conn *c, uint64_t base, struct err *err) {
     const struct changes *changes = &c->w->changes;
     struct array *a = ARRAYS(c, ARRAY_INT8);
     for (size_t i = 0; i < changes->erased_count; i++)
         if (changes->erased[i] < base) array_u64(a, changes->erased[i]);
-    return postgres_queue_arrays(c, SQL_ERASE_EVENTS, 1, err);
+    if (a->count == 0) return 0;
+    struct params p = {0};
+    param_u64(&p, c->w->state.s.applied + 1);
+    param_u64(&p, a->count);
+    c->w->erases = true;
+    int rc = postgres_queue_arrays(c, SQL_ERASE_EVENTS, 1, err);
+    return rc == 0 ? postgres_queue(c, SQL_ADD_ERASURE, &p, err) : rc;
 }
 
 int postgres_write_changes(struct backend_conn *c, uint64_t base, struct err *err) {
