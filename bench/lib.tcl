@@ -382,21 +382,21 @@ proc first_line {args} {
     if {[catch {exec {*}$args 2>@1} out]} { return "unknown" }
     return [lindex [split $out \n] 0]
 }
-# Under which conditions the figures below were taken.
-proc say_conditions {} {
+# Under which conditions the figures below were taken; redis: it is beside us.
+proc say_conditions {{redis 1}} {
     set fs [lindex [split [exec df --output=fstype $::work] \n] 1]
     set cpus [exec nproc]
     set model unknown
     regexp -line {^model name\s*:\s*(.*)$} [read_file /proc/cpuinfo] -> model
     say "date        [clock format [clock seconds] -format {%Y-%m-%d %H:%M}]"
     say "machine     $cpus x $model, Linux [exec uname -r], file system $fs"
-    if {$::binary_b eq ""} {
+    if {$::binary_b eq "" && $redis} {
         say "Redis       [first_line redis-server --version]"
         say "            appendonly yes, appendfsync $::appendfsync, save \"\", no AOF rewrite"
     }
     if {![catch {server_binary} binary]} {
         say "Cairn       [first_line $binary --version], commit [first_line git -C $::top rev-parse --short HEAD]"
-        say "            durability $::durability, cache-bytes and all else as they are by default, where not said"
+        if {$redis} { say "            durability $::durability, cache-bytes and all else as they are by default, where not said" }
     }
     if {$::binary_b ne ""} {
         # A path says something about this machine only.
