@@ -2,8 +2,8 @@
 # P1, P2: appends beside what a user would write instead, with pgbench: one INSERT a transaction, and an INSERT of 100
 # rows a transaction. P3: with a journal, beside the store in SQLite. P5: reads from the database, beside SQLite.
 #
-# Cores and us of the "server" are all that is not the generator's: the server and the database together. Each
-# measurement has a checkpoint in its middle.
+# Cores and us of the "server" are those of the server and of the database together. Each measurement has a checkpoint in
+# its middle.
 
 set pg_conf {
 max_wal_size = 16GB
@@ -50,11 +50,28 @@ proc pg_checkpoint_within {delayed} {
         [file join $::top tests lib postgres] [lindex [pg_cluster $delayed] 0] >/dev/null 2>/dev/null &
 }
 
-# Everything but the generator is the server: the database is, too.
-proc pg_costs {r} {
+# Seconds of all its processes, those that have ended, too: the postmaster has seen them end.
+proc pg_cpu {delayed} {
+    set data [file join [lindex [pg_cluster $delayed] 0] data]
+    set postmaster [lindex [split [read_file [file join $data postmaster.pid]] \n] 0]
+    set ticks 0
+    foreach process [glob -nocomplain -directory /proc {[0-9]*}] {
+        if {[catch {file readlink $process/cwd} cwd] || $cwd ne $data || [catch {read_file $process/stat} text]} continue
+        set fields [split [string range $text [expr {[string last ")" $text] + 2}] end]]
+        set last [expr {[file tail $process] == $postmaster ? 14 : 12}]
+        foreach n [lrange $fields 11 $last] { incr ticks $n }
+    }
+    return [expr {$ticks / 100.0}]
+}
+# bench, with the database's processor time in server_cpu; the server's own in own_cpu.
+proc pg_bench {delayed server args} {
+    set begin [list [clock microseconds] [pg_cpu $delayed]]
+    set r [bench $server {*}$args]
+    set wall [expr {([clock microseconds] - [lindex $begin 0]) / 1e6}]
+    set database [expr {([pg_cpu $delayed] - [lindex $begin 1]) / $wall}]
     dict set r own_cpu [dict get $r server_cpu]
-    dict set r server_cpu [expr {[dict get $r server_cpu] + [dict get $r other_cpu]}]
-    dict set r other_cpu 0
+    dict set r database_cpu $database
+    foreach {name sign} {server_cpu + other_cpu -} { dict set r $name [expr "[dict get $r $name] $sign $database"] }
     return $r
 }
 
@@ -85,18 +102,18 @@ proc pgbench_one {delayed rows connections} {
     set command [list pgbench -n -M prepared -f $dir/script -c $connections -j 2]
     pg_tool as $cluster {*}$command -T $::warmup cairn
     pg_checkpoint_within $delayed
-    set before [list [clock microseconds] [machine_cpu] [children_cpu]]
+    set before [list [clock microseconds] [machine_cpu] [children_cpu] [pg_cpu $delayed]]
     set out [pg_tool as $cluster {*}$command -T $::seconds -l --log-prefix $dir/log cairn]
-    set after [list [clock microseconds] [machine_cpu] [children_cpu]]
+    set after [list [clock microseconds] [machine_cpu] [children_cpu] [pg_cpu $delayed]]
     set wall [expr {([lindex $after 0] - [lindex $before 0]) / 1e6}]
-    lassign [lmap a [lrange $after 1 2] b [lrange $before 1 2] {expr {($a - $b) / $wall}}] machine client
+    lassign [lmap a [lrange $after 1 3] b [lrange $before 1 3] {expr {($a - $b) / $wall}}] machine client database
     if {![regexp {tps = ([0-9.]+)} $out -> tps]} { error "pgbench said: $out" }
     lassign [pgbench_latencies $dir] p50 p99
     lappend ::pages [page_probe]
     pg_tool as $cluster rm -rf $dir
     pg_drop $delayed $name
     return [dict create events_per_s [expr {$tps * $rows}] p50_us $p50 p99_us $p99 client_cpu $client \
-        server_cpu [expr {$machine - $client}] other_cpu 0]
+        server_cpu $database other_cpu [expr {$machine - $client - $database}]]
 }
 
 # ---- P1, P2
@@ -107,12 +124,12 @@ proc cairn_one {delayed arguments} {
     set port [dict get $server port]
     pg_checkpoint_within $delayed
     set before [info_field $port apply_transactions]
-    set r [bench $server -t $::seconds --warmup $::warmup {*}$arguments]
+    set r [pg_bench $delayed $server -t $::seconds --warmup $::warmup {*}$arguments]
     dict set r commits [expr {([info_field $port apply_transactions] - $before) / double($::seconds + $::warmup)}]
     stop_server $server TERM
     discard_stopped $server
     pg_drop $delayed $name
-    return [pg_costs $r]
+    return $r
 }
 proc discard_stopped {server} {
     lappend ::pages [page_probe]
@@ -130,9 +147,10 @@ proc run_p12 {name what target rows connections arguments delayed} {
     if {[llength $ours] == 0} return
     set rate [median_of $ours events_per_s]
     set commits [median_of $ours commits]
-    say [format "    cairn: %.0f commits/s, %.0f events each; the server %.2f cores (the loop %.2f), database and kernel the rest of the %.2f" \
-        $commits [expr {$commits > 0 ? $rate / $commits : 0}] [median_of $ours own_cpu] [median_of $ours loop_cpu] \
-        [median_of $ours server_cpu]]
+    set each [expr {$commits > 0 ? $rate / $commits : 0}]
+    say [format "    cairn: %.0f commits/s, %.0f events each; cores: the server %.2f (its loop %.2f), the database %.2f: %.2f us an event" \
+        $commits $each [median_of $ours own_cpu] [median_of $ours loop_cpu] [median_of $ours database_cpu] \
+        [expr {[median_of $ours database_cpu] * 1e6 / $rate}]]
     if {$name eq "P2" && !$delayed} {
         set reached [expr {$rate >= 200000}]
         if {!$reached} { incr ::missed }
@@ -149,10 +167,10 @@ proc p3_one {measured warm side} {
         lappend conf store "[lindex [pg_cluster 0] 1]&schema=$name"
     }
     set server [start_cairn -conf $conf]
-    set r [bench $server --mode append -P 16 -t $measured --warmup $warm --timeout 120]
+    set r [pg_bench 0 $server --mode append -P 16 -t $measured --warmup $warm --timeout 120]
     discard $server
     if {$side eq "postgres"} { pg_drop 0 $name }
-    return [pg_costs $r]
+    return $r
 }
 # Why not, or "": a store in PostgreSQL may have no journal in this build.
 proc journal_refused {} {
@@ -204,10 +222,10 @@ proc p5_cold {side} {
 proc p5_one {arguments side} {
     p5_store $side
     set server [p5_cold $side]
-    set r [bench $server --timeout 120 {*}$arguments]
+    set r [pg_bench 0 $server --timeout 120 {*}$arguments]
     lappend ::pages [page_probe]
     stop_server $server TERM
-    return [pg_costs $r]
+    return $r
 }
 proc run_p5 {} {
     set ::sides {sqlite postgres}

@@ -10,11 +10,11 @@ proc postgres_missing {} {
 }
 
 # One cluster; it ends with this process if not before. conf: lines of postgresql.conf. shim: it runs under diskshim.so, and
-# `rules` says what its disk does.
+# `rules` says what its disk does. tmpfs: its data are on one of so many MB.
 oo::class create Cluster {
     variable dir port
-    constructor {{conf ""} {shim 0}} {
-        set env [list CAIRN_TEST_POSTGRES_CONF=$conf CAIRN_TEST_OWNER=[pid]]
+    constructor {{conf ""} {shim 0} {tmpfs ""}} {
+        set env [list CAIRN_TEST_POSTGRES_CONF=$conf CAIRN_TEST_OWNER=[pid] CAIRN_TEST_POSTGRES_TMPFS=$tmpfs]
         if {$shim} { lappend env CAIRN_TEST_POSTGRES_SHIM=[shim_library diskshim] }
         lassign [split [exec env {*}$env [postgres_script] start] \n] dir uri
         regexp {port=(\d+)} $uri all port
@@ -75,6 +75,14 @@ oo::class create Cluster {
         file attributes [file join $dir control.new] -permissions 0644
         file rename -force [file join $dir control.new] [file join $dir control]
     }
+}
+# Whether one can be mounted here: "", or why not.
+proc tmpfs_missing {} {
+    set dir [exec mktemp -d]
+    set failed [catch {exec mount -t tmpfs -o size=1m cairn-test $dir} why]
+    if {!$failed} { exec umount $dir }
+    file delete $dir
+    return [expr {$failed ? "no tmpfs can be mounted: $why" : ""}]
 }
 proc release {p} { puts $p "ROLLBACK;\n\\q"; catch {close $p} }
 

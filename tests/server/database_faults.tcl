@@ -311,6 +311,34 @@ test "The disk of the database is full: appends wait for room, and are refused a
     }
 }
 
+test "A disk that is really full: what was sent is there once when there is room again" {
+    set missing [tmpfs_missing]
+    if {$missing ne ""} { skip $missing }
+    set small [Cluster new "min_wal_size = 2MB\nmax_wal_size = 8MB" 0 100]
+    try {
+        set ballast [file join [$small dir] data ballast]
+        with_server [list store [$small uri full] outage-reply-ms 0] {
+            send_numbers [srv default_client] s 0 9
+            take_numbers [srv default_client] 0 9
+            catch {exec dd if=/dev/zero of=$ballast bs=1M 2>/dev/null} ;# until it is full
+            with_clients {a} {
+                set text [string repeat x 100000]
+                for {set i 0} {$i < 20} {incr i} { $a send EAPPEND big t PAYLOAD $text }
+                wait_for "the disk to be full" {[store_info apply_failing] == 1}
+                assert {[$a silent]}
+                assert_equal [numbers 0 9] [payloads [srv default_client] s] "from memory"
+                file delete $ballast
+                $small mend ;# it ends when it is the log that has no room
+                for {set i 0} {$i < 20} {incr i} { assert_equal $i [field [$a read] stream_version] }
+            }
+            assert_equal 20 [r XLEN big]
+            srv crash
+            assert_equal [list 20 [numbers 0 9]] [list [r XLEN big] [payloads [srv default_client] s]]
+            assert_equal 0 [info_field [srv default_client] voids stats]
+        }
+    } finally { $small destroy }
+}
+
 test "A database that cannot write its log restarts: what was sent is there once" {
     with_database {outage-reply-ms 0} {
         send_numbers [srv default_client] s 0 9
@@ -357,6 +385,16 @@ test "A snapshot that is held for long does not make rows pile up, and a FLUSHAL
         assert_equal 0 [r XLEN s]
         assert_equal 0 [field [r EAPPEND s t PAYLOAD 0] stream_version]
         release $p
+    }
+}
+
+test "What was erased is vacuumed, and the status says when" {
+    with_database {} {
+        r EAPPEND s t PAYLOAD secret
+        r EERASE [field [lindex [field [r ESCAN s - +] events] 0] event_id]
+        wait_for "the vacuum" {[$db value "SELECT erasures_to_vacuum FROM $schema.cairn_status"] == 0}
+        assert_equal 1 [$db value "SELECT vacuum_count FROM pg_stat_all_tables WHERE schemaname = '$schema' AND relname = 'events'"]
+        wait_for "its session to end" {[llength [$db sessions]] == 3}
     }
 }
 
