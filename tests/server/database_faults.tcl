@@ -367,20 +367,35 @@ test "A transaction that is refused for good is void: the only one that is" {
     }
 }
 
-test "A snapshot that is held for long does not make rows pile up, and a FLUSHALL does not wait for it" {
+# What each table counted, of all sessions that have ended: {table updates ...}, without those of the store's own row.
+proc updates {} {
+    return [concat {*}[$::db sql "SELECT relname, n_tup_upd FROM pg_stat_all_tables WHERE schemaname = '$::schema'
+        AND relname <> 'store' AND n_tup_upd > 0 ORDER BY 1"]]
+}
+proc inserted {table} {
+    return [$::db value "SELECT n_tup_ins FROM pg_stat_all_tables WHERE schemaname = '$::schema' AND relname = '$table'"]
+}
+test "While a snapshot is held no row is updated at every commit, neither by appends nor by groups" {
     with_database {outage-reply-ms 0 enable-flush yes} {
         r XADD s * f v
         r XGROUP CREATE s g 0
         set p [$db holds "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM $schema.events, $schema.store"]
+        for {set i 0} {$i < 100} {incr i} { r EAPPEND e-1 t PAYLOAD $i }
+        srv restart ;# statistics are told at the end of a session
+        wait_for "the statistics" {[inserted commits] >= 100}
+        assert_equal {} [updates] "appends"
         for {set i 0} {$i < 100} {incr i} {
             r XADD s * f v
             r XACK s g [lindex [r XREADGROUP GROUP g c COUNT 1 STREAMS s >] 0 1 0 0]
         }
-        # Statistics are told at the end of a session.
+        set groups [r XINFO GROUPS s]
+        set seen [$db value "SELECT max(seen) FROM $schema.consumer_moves"]
         srv restart
-        wait_for "the statistics" {[$db value "SELECT n_tup_ins FROM pg_stat_all_tables WHERE schemaname = '$schema' AND relname = 'commits'"] >= 100}
+        wait_for "the statistics" {[inserted group_moves] >= 100}
+        assert_equal {} [updates] "groups"
         assert_range 0 20 [$db value "SELECT n_tup_upd FROM pg_stat_all_tables WHERE schemaname = '$schema' AND relname = 'store'"]
-        assert_equal 0 [$db value "SELECT n_tup_upd FROM pg_stat_all_tables WHERE schemaname = '$schema' AND relname = 'commits'"]
+        assert_equal $groups [r XINFO GROUPS s]
+        assert {$seen > 0}
         r FLUSHALL
         assert_equal 0 [r XLEN s]
         assert_equal 0 [field [r EAPPEND s t PAYLOAD 0] stream_version]

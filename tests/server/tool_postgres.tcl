@@ -132,6 +132,8 @@ with_server {} {
             string-stray        {INSERT INTO strings VALUES (4000, 'x')}
             group-stray         {UPDATE groups SET stream = 4000}
             consumer-stray      {INSERT INTO consumers VALUES (4000, 1, 'x', 'x', 0, 0)}
+            group-move-stray    {INSERT INTO group_moves VALUES (4000, 1, 0, 0, 0)}
+            consumer-move-stray {INSERT INTO consumer_moves VALUES (4000, 1, 1, 0, 0)}
             pending-stray       {INSERT INTO pending VALUES (4000, 1, 0, 0, 0, 0, 1)}
             pending-consumer    {DELETE FROM consumers WHERE name = 'berta'}
             idempotent-stray    {UPDATE idempotent SET stream = 4000}

@@ -47,16 +47,17 @@ static int add_groups(struct backend_conn *c, struct err *err) {
 
 static int set_positions(struct backend_conn *c, struct err *err) {
     const struct change_list *groups = &c->w->changes.groups;
-    struct array *a = ARRAYS(c, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8);
+    struct array *a = ARRAYS(c, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8);
     for (size_t i = 0; i < groups->count; i++) {
         const struct group_change *g = groups->items[i];
         if (g->dropped || g->made != NULL || g->position == NULL) continue;
         array_u64(&a[0], g->number);
-        array_u64(&a[1], g->position->last.ms);
-        array_u64(&a[2], g->position->last.seq);
-        add_entries_read(&a[3], g->position->entries_read);
+        array_u64(&a[1], postgres_frame(c->w));
+        array_u64(&a[2], g->position->last.ms);
+        array_u64(&a[3], g->position->last.seq);
+        add_entries_read(&a[4], g->position->entries_read);
     }
-    return postgres_queue_arrays(c, SQL_SET_POSITIONS, 4, err);
+    return postgres_queue_arrays(c, SQL_SET_POSITIONS, 5, err);
 }
 
 /* pending: only of those that had something pending then. */
@@ -76,8 +77,8 @@ static int drop_consumers(struct backend_conn *c, bool pending, struct err *err)
 
 static int set_consumers(struct backend_conn *c, struct err *err) {
     const struct change_list *consumers = &c->w->changes.consumers;
-    struct array *a =
-        ARRAYS(c, ARRAY_INT8, ARRAY_INT8, ARRAY_BYTEA, ARRAY_TEXT, ARRAY_INT8, ARRAY_INT8);
+    struct array *a = ARRAYS(c, ARRAY_INT8, ARRAY_INT8, ARRAY_BYTEA, ARRAY_TEXT, ARRAY_INT8,
+                             ARRAY_INT8, ARRAY_INT8);
     for (size_t i = 0; i < consumers->count; i++) {
         const struct consumer_change *k = consumers->items[i];
         const struct consumer_record *r = k->record;
@@ -92,8 +93,9 @@ static int set_consumers(struct backend_conn *c, struct err *err) {
             array_u64(&a[5], r->active);
         else
             array_null(&a[5]);
+        array_u64(&a[6], postgres_frame(c->w));
     }
-    return postgres_queue_arrays(c, SQL_SET_CONSUMERS, 6, err);
+    return postgres_queue_arrays(c, SQL_SET_CONSUMERS, 7, err);
 }
 
 static int drop_pending(struct backend_conn *c, struct err *err) {

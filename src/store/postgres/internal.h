@@ -95,10 +95,11 @@ struct postgres_writer {
     uint64_t *category_blocks;
     struct category_slot *categories;
 
-    bool purge_wanted;           /* there may be rows of what is gone */
-    bool moved_wanted;           /* there may be rows in moved_streams */
-    uint32_t purge_turn;         /* the trimmed stream that was purged last */
-    uint64_t commits_pruned;     /* frames below it have no row in commits any more */
+    bool purge_wanted;                        /* there may be rows of what is gone */
+    bool moved_wanted;                        /* there may be rows in moved_streams */
+    uint32_t purge_turn;                      /* the trimmed stream that was purged last */
+    uint64_t commits_pruned;                  /* frames below it have no row in commits any more */
+    uint64_t groups_folded, consumers_folded; /* frames up to it have none in these moves */
     struct hash_table producers; /* streams whose idempotent ids may have to be pruned */
     size_t producers_due;
     uint64_t walk_stream,
@@ -254,6 +255,11 @@ int postgres_write_named(struct backend_conn *w, struct err *err);
 int postgres_write_idempotent(struct backend_conn *w, struct err *err);
 void postgres_idempotent_forget(struct postgres_writer *w);
 int postgres_prune(struct backend_conn *w, bool all, bool *more, struct err *err);
+
+/* What rows of the apply under way are marked with: no other apply has it, and later ones more. */
+static inline uint64_t postgres_frame(const struct postgres_writer *w) {
+    return w->state.s.applied + 1;
+}
 
 /* Arrays for the next statement; and the statement with n of them, if there is a row. */
 struct array *postgres_arrays(struct backend_conn *w, const enum array_type *types, size_t n);

@@ -4,12 +4,14 @@
  *
  *   trimmed   streams.purged < streams.first_version: events below first_version
  *   deleted   deleted_streams: all events, then what else belongs to the stream
- *   dropped   dropped_groups: pending entries and consumers */
+ *   dropped   dropped_groups: pending entries and consumers
+ *   moves     group_moves, consumer_moves: folded into the groups and consumers */
 #include "store/postgres/internal.h"
 
 #define SLICE_US      10000
 #define CHUNK         1024  /* rows that a step takes */
 #define COMMITS_KEPT  10000 /* frames whose commits stay at least */
+#define MOVES_KEPT    1000  /* frames whose moves stay at least */
 #define SIZE_EVERY_MS 5000
 
 static uint64_t chunk_of(const struct postgres_writer *w) {
@@ -106,7 +108,8 @@ static int purge_deleted(struct backend_conn *c, struct err *err) {
 }
 
 static int purge_dropped(struct backend_conn *c, struct err *err) {
-    static const enum sql all[] = {SQL_PURGE_PENDING, SQL_PURGE_CONSUMERS, SQL_END_DROPPED};
+    static const enum sql all[] = {SQL_PURGE_PENDING, SQL_PURGE_CONSUMERS, SQL_PURGE_GROUP_MOVES,
+                                   SQL_PURGE_CONSUMER_MOVES, SQL_END_DROPPED};
     PGresult *r = NULL;
     int rc = postgres_run(c, SQL_NEXT_DROPPED, NULL, &r, err);
     if (rc != 0 || PQntuples(r) == 0) return rc;
@@ -174,6 +177,29 @@ static int prune_commits(struct backend_conn *c, struct err *err) {
     return 0;
 }
 
+/* One of the tables of moves: those of long ago are folded. What the writer knows of keeps it from
+ * going through rows again that are deleted, and that some snapshot keeps. */
+static int fold_some(struct backend_conn *c, enum sql id, uint64_t *folded, struct err *err) {
+    uint64_t applied = c->w->state.s.applied, most = chunk_of(c->w);
+    uint64_t kept = c->w->slice_rows > 0 ? 2 : MOVES_KEPT;
+    if (applied < *folded + 2 * kept) return 0;
+    struct params p = {0};
+    param_u64(&p, *folded);
+    param_u64(&p, applied - kept);
+    param_u64(&p, most);
+    int rc = begin(c, err);
+    if (rc == 0) rc = postgres_queue(c, id, &p, err);
+    if ((rc = end(c, rc, err)) != 0) return rc;
+    const PGresult *r = c->results[2];
+    *folded = row_u64(r, 0, 0) < most ? applied - kept : row_u64(r, 0, 1) - 1;
+    return 1;
+}
+
+static int fold(struct backend_conn *c, struct err *err) {
+    int rc = fold_some(c, SQL_FOLD_GROUPS, &c->w->groups_folded, err);
+    return rc == 0 ? fold_some(c, SQL_FOLD_CONSUMERS, &c->w->consumers_folded, err) : rc;
+}
+
 /* Erasures of which nothing is left in the table's file (house.c). */
 static int forget_erasures(struct backend_conn *c, struct err *err) {
     uint64_t frame = atomic_load(&c->w->vacuumed);
@@ -202,7 +228,7 @@ static int note_size(struct backend_conn *c, struct err *err) {
 
 int postgres_maintain(struct backend_conn *c, bool all, bool *more, struct err *err) {
     static int (*const steps[])(struct backend_conn *, struct err *) = {purge, move, prune_commits,
-                                                                        forget_erasures};
+                                                                        fold, forget_erasures};
     struct postgres_writer *w = c->w;
     uint64_t until = clock_mono_us() + SLICE_US;
     *more = false;

@@ -4,7 +4,7 @@
  *   url.c       where the store is           apply.c   frames to statements; types.c, write.c,
  *   conn.c      sessions, pipelines                    groups.c, named.c, idempotent.c: parts of it
  *   params.c    parameters and arrays        read.c    snapshots, rows to events
- *   schema.c    the SQL                      scan.c    ranges, selectors
+ *   schema.c    the SQL; tables.c            scan.c    ranges, selectors
  *   open.c      schema, lock, epoch          heads.c   heads of streams, images of groups
  *   state.c     where the store stands       lists.c   lists of streams and ids
  *   text.c      what views can show          maintain.c   deferred work

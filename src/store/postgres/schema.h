@@ -1,5 +1,6 @@
-/* The SQL text of the PostgreSQL backend: the schema, as versioned steps, and every statement that
- * runs in the server's life. docs/postgres.md describes the tables to strangers.
+/* The SQL text of the PostgreSQL backend: the schema, as versioned steps (tables.c), and every
+ * statement that runs in the server's life (schema.c). docs/postgres.md describes the tables to
+ * strangers.
  *
  * `@` stands for the store's schema, quoted, and a dot (`@@` for itself). Every name of ours has it
  * in front; what has none is PostgreSQL's, whatever search_path somebody set.
@@ -82,6 +83,10 @@ enum sql {
     SQL_NEXT_DROPPED,
     SQL_PURGE_PENDING,
     SQL_PURGE_CONSUMERS,
+    SQL_PURGE_GROUP_MOVES,
+    SQL_PURGE_CONSUMER_MOVES,
+    SQL_FOLD_GROUPS,
+    SQL_FOLD_CONSUMERS,
     SQL_END_DROPPED,
     SQL_ADD_REMOVED,
     SQL_NEXT_MOVED,

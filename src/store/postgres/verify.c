@@ -40,6 +40,10 @@ static const struct {
                     " k.stream) FROM @groups k WHERE " NO_STREAM("k.stream")},
     {"consumer-stray", "SELECT format('consumers: %s of group %s, which is not there', k.number,"
                        " k.grp) FROM @consumers k WHERE " NO_GROUP("k.grp")},
+    {"group-move-stray", "SELECT format('group_moves: a position of group %s, which is not there',"
+                         " k.grp) FROM @group_moves k WHERE " NO_GROUP("k.grp")},
+    {"consumer-move-stray", "SELECT format('consumer_moves: %s of group %s, which is not there',"
+                            " k.consumer, k.grp) FROM @consumer_moves k WHERE " NO_GROUP("k.grp")},
     {"pending-stray", "SELECT format('pending: entry %s-%s of group %s, which is not there',"
                       " k.entry_ms, k.entry_seq, k.grp) FROM @pending k WHERE " NO_GROUP("k.grp")},
     {"idempotent-stray", "SELECT format('idempotent: an id of stream %s, which is not there',"

@@ -285,7 +285,7 @@ static int erase_events(struct backend_conn *c, uint64_t base, struct err *err) 
         if (changes->erased[i] < base) array_u64(a, changes->erased[i]);
     if (a->count == 0) return 0;
     struct params p = {0};
-    param_u64(&p, c->w->state.s.applied + 1);
+    param_u64(&p, postgres_frame(c->w));
     param_u64(&p, a->count);
     c->w->erases = true;
     int rc = postgres_queue_arrays(c, SQL_ERASE_EVENTS, 1, err);
