@@ -16,9 +16,9 @@ base            :
 proto           :
 record          :
 store/journal   : record
-store/sqlite    : record store/backend.h store/changes.h
+store/sqlite    : record store/backend.h store/changes.h store/type_set.h
 store/memory    : record store/backend.h
-store/postgres  : record store/backend.h store/changes.h
+store/postgres  : record store/backend.h store/changes.h store/type_set.h
 store           : record store/journal/journal.h
 stream          : record store stream/*
 stream/gone     : record store stream

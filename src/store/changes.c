@@ -358,3 +358,30 @@ const struct pending_item *changes_pending(const struct changes *c,
     }
     return p->item;
 }
+
+/* --- idempotent ids --------------------------------------------------------------------------- */
+
+static int id_cmp(const struct idempotent_record *x, const struct idempotent_record *y) {
+    if (x->stream != y->stream) return x->stream < y->stream ? -1 : 1;
+    int cmp = str_cmp(idempotent_producer(x), idempotent_producer(y));
+    return cmp != 0 ? cmp : str_cmp(idempotent_id(x), idempotent_id(y));
+}
+
+static int idempotent_cmp(const void *a, const void *b) {
+    const struct idempotent_change *x = a, *y = b;
+    int cmp = id_cmp(x->record, y->record);
+    return cmp != 0 ? cmp : x->serial < y->serial ? -1 : x->serial > y->serial;
+}
+
+void changes_settle_idempotent(struct changes *c) {
+    struct idempotent_change *all = c->idempotent;
+    size_t n = c->idempotent_count, left = 0;
+    if (n > 1) qsort(all, n, sizeof *all, idempotent_cmp);
+    for (size_t i = 0; i < n; i++) {
+        const struct stream_change *s = changes_find_stream(c, all[i].record->stream);
+        if (s != NULL && (s->deleted || all[i].serial < s->forgotten)) continue;
+        if (left > 0 && id_cmp(all[left - 1].record, all[i].record) == 0) left--;
+        all[left++] = all[i];
+    }
+    c->idempotent_count = left;
+}

@@ -94,6 +94,15 @@ void changes_free(struct changes *c);
 bool changes_add(struct changes *c, const struct record *r);
 
 struct stream_change *changes_find_stream(const struct changes *c, uint64_t number);
+/* In the order of streams, producers and ids, without those of streams that are gone or have
+ * forgotten theirs; of what came twice the last counts. */
+void changes_settle_idempotent(struct changes *c);
+static inline struct str idempotent_producer(const struct idempotent_record *r) {
+    return str_of(r->bytes, r->producer_len);
+}
+static inline struct str idempotent_id(const struct idempotent_record *r) {
+    return str_of(r->bytes + r->producer_len, r->id_len);
+}
 /* Whether an event is gone with its stream, or trimmed, at the end of the apply. */
 bool changes_hide(const struct changes *c, uint64_t stream, uint64_t version);
 /* Whether a stream (made before or here) is deleted at the end of the apply. */

@@ -251,3 +251,41 @@ size_t selector_work(const struct selector *s, const struct event_record *r, str
     return 1 + text_work(&s->kinds[SELECT_TYPE].globs, r->type_len) +
            text_work(&s->kinds[SELECT_STREAM].globs, name.len);
 }
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+/* The first position in [start, end] whose event was recorded at `since` or later; end + 1: none.
+ */
+static int first_recorded(uint64_t start, uint64_t end, uint64_t since, uint64_t *out,
+                          selector_probe_fn *probe, void *arg, struct err *err) {
+    uint64_t low = start, high = end + 1;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2, found = 0, recorded = 0;
+        int rc = probe(arg, low, middle, &found, &recorded, err);
+        if (rc < 0) return rc;
+        if (rc == 1 && recorded >= since)
+            high = found;
+        else
+            low = middle + 1;
+    }
+    *out = low;
+    return 0;
+}
+
+int selector_narrow(const struct selector *s, uint64_t *start, uint64_t *end, bool *empty,
+                    selector_probe_fn *probe, void *arg, struct err *err) {
+    uint64_t at = 0;
+    int rc = 0;
+    *empty = false;
+    if (s->since > 0) {
+        if ((rc = first_recorded(*start, *end, s->since, &at, probe, arg, err)) != 0) return rc;
+        *empty = at > *end;
+        *start = at;
+    }
+    if (s->until != UINT64_MAX && !*empty) {
+        if ((rc = first_recorded(*start, *end, s->until + 1, &at, probe, arg, err)) != 0) return rc;
+        *empty = at == *start;
+        *end = at - !*empty;
+    }
+    return 0;
+}

@@ -10,6 +10,7 @@
 #ifndef STORE_SELECTOR_H
 #define STORE_SELECTOR_H
 
+#include "base/err.h"
 #include "record/event.h"
 
 enum selector_kind {
@@ -90,5 +91,13 @@ static inline bool selector_has_names(const struct selector *s) {
 /* How much it takes to find out, at most, in the time that it takes to look at an event at all: 1,
  * and more with globs. */
 size_t selector_work(const struct selector *s, const struct event_record *r, struct str name);
+
+/* Narrows a range of positions (start <= end, inclusive) to those recorded as the selector asks;
+ * *empty: there are none. probe tells of the last event in [start, position]: 1, where it is and
+ * when it was recorded; 0: there is none; else an error. */
+typedef int selector_probe_fn(void *arg, uint64_t start, uint64_t position, uint64_t *found,
+                              uint64_t *recorded, struct err *err);
+int selector_narrow(const struct selector *s, uint64_t *start, uint64_t *end, bool *empty,
+                    selector_probe_fn *probe, void *arg, struct err *err);
 
 #endif

@@ -825,10 +825,6 @@ static void put_idempotent(struct world *x, uint64_t stream, const char *produce
     memcpy(r->bytes, text, n);
 }
 
-static struct str idempotent_id(const struct idempotent_record *r) {
-    return str_of(r->bytes + r->producer_len, r->id_len);
-}
-
 BOTH(idempotent_ids_are_kept_in_the_order_in_which_they_came) {
     uint64_t s = make_stream(x, "s", 1);
     put_idempotent(x, s, "p", 3);

@@ -17,14 +17,6 @@ struct stream_note {
     size_t added;
 };
 
-static struct str producer_of(const struct idempotent_record *r) {
-    return str_of(r->bytes, r->producer_len);
-}
-
-static struct str id_of(const struct idempotent_record *r) {
-    return str_of(r->bytes + r->producer_len, r->id_len);
-}
-
 /* --- notes ---------------------------------------------------------------------------------------
  */
 
@@ -63,45 +55,24 @@ void postgres_idempotent_forget(struct postgres_writer *w) {
 /* --- writing -------------------------------------------------------------------------------------
  */
 
-static int change_cmp(const void *a, const void *b) {
-    const struct idempotent_change *x = a, *y = b;
-    if (x->record->stream != y->record->stream)
-        return x->record->stream < y->record->stream ? -1 : 1;
-    int cmp = str_cmp(producer_of(x->record), producer_of(y->record));
-    if (cmp == 0) cmp = str_cmp(id_of(x->record), id_of(y->record));
-    if (cmp != 0) return cmp;
-    return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
-
-static bool is_same(const struct idempotent_record *x, const struct idempotent_record *y) {
-    return x->stream == y->stream && str_eq(producer_of(x), producer_of(y)) &&
-           str_eq(id_of(x), id_of(y));
-}
-
 static void add_row(struct array *a, const struct idempotent_record *r) {
     array_u32(&a[0], (uint32_t)r->stream);
-    array_str(&a[1], producer_of(r));
-    array_str(&a[2], id_of(r));
+    array_str(&a[1], idempotent_producer(r));
+    array_str(&a[2], idempotent_id(r));
     array_u64(&a[3], r->id.ms);
     array_u64(&a[4], r->id.seq);
     array_u64(&a[5], r->added);
 }
 
 int postgres_write_idempotent(struct backend_conn *c, struct err *err) {
-    const struct changes *changes = &c->w->changes;
-    size_t n = changes->idempotent_count;
-    if (n == 0) return 0;
+    struct changes *changes = &c->w->changes;
+    if (changes->idempotent_count == 0) return 0;
+    changes_settle_idempotent(changes);
     struct array *a =
         ARRAYS(c, ARRAY_INT4, ARRAY_BYTEA, ARRAY_BYTEA, ARRAY_INT8, ARRAY_INT8, ARRAY_INT8);
-    if (n > 1) qsort(changes->idempotent, n, sizeof *changes->idempotent, change_cmp);
-    for (size_t i = 0; i < n; i++) {
-        const struct idempotent_record *r = changes->idempotent[i].record;
-        const struct stream_change *s = changes_find_stream(changes, r->stream);
-        if (s != NULL && (s->deleted || changes->idempotent[i].serial < s->forgotten)) continue;
-        if (i + 1 < n && is_same(r, changes->idempotent[i + 1].record))
-            continue; /* the last counts */
-        add_row(a, r);
-        note(c->w, r->stream, 1);
+    for (size_t i = 0; i < changes->idempotent_count; i++) {
+        add_row(a, changes->idempotent[i].record);
+        note(c->w, changes->idempotent[i].record->stream, 1);
     }
     return postgres_queue_arrays(c, SQL_ADD_IDEMPOTENT, 6, err);
 }

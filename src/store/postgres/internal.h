@@ -16,6 +16,7 @@
 #include "store/postgres/params.h"
 #include "store/postgres/schema.h"
 #include "store/postgres/testing.h"
+#include "store/type_set.h"
 
 #define STREAM_NUMBER_MAX ((UINT64_C(1) << 31) - 1)
 #define VERSION_MAX       ((UINT64_C(1) << 32) - 1)
@@ -120,15 +121,6 @@ struct postgres_writer {
     uint64_t next_size;     /* monotonic ms: when the size is asked for again */
     uint64_t next_look;     /* the same: whether the store is still ours */
     int readers_stop_fd;
-};
-
-/* The numbers of the types that a selector means, as of `seen`. */
-struct type_set {
-    char *patterns; /* the selector's types and globs, each with its length in front */
-    size_t patterns_len;
-    uint32_t *numbers; /* ascending */
-    size_t count, cap;
-    uint32_t seen;
 };
 
 /* What only a reading connection has. */

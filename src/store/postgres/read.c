@@ -41,8 +41,7 @@ int postgres_snapshot_begin(struct backend_conn *c, struct snapshot *s, struct e
 static void note_flushes(struct postgres_reader *r, uint64_t flushes) {
     if (r->flushes == flushes) return;
     r->flushes = flushes; /* numbers mean other things now */
-    r->type_set.seen = 0;
-    r->type_set.count = r->type_set.patterns_len = 0;
+    type_set_forget(&r->type_set);
 }
 
 #define CONFIRM_TRIES    2000
@@ -115,8 +114,7 @@ void postgres_snapshot_end(struct backend_conn *c) {
 
 void postgres_reader_free(struct postgres_reader *r) {
     array_free(&r->array);
-    free(r->type_set.patterns);
-    free(r->type_set.numbers);
+    type_set_free(&r->type_set);
     free(r);
 }
 

@@ -86,8 +86,9 @@ static struct page_stream *page_stream(struct scan *s, const PGresult *r, int ro
  */
 
 /* The last event in [start, position]: 1 and where it is and when it was recorded, or 0. */
-static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *found,
-                 uint64_t *recorded, struct err *err) {
+static int probe(void *arg, uint64_t start, uint64_t position, uint64_t *found, uint64_t *recorded,
+                 struct err *err) {
+    struct scan *s = arg;
     struct params p = {0};
     PGresult *r = NULL;
     bool of_stream = s->range->stream != 0;
@@ -100,40 +101,6 @@ static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *fo
     *found = row_u64(r, 0, 0);
     *recorded = row_u64(r, 0, 3);
     return 1;
-}
-
-/* The first position in [start, end] whose event was recorded at `since` or later; end + 1: none.
- */
-static int first_recorded(struct scan *s, uint64_t since, uint64_t *out, struct err *err) {
-    uint64_t low = s->start, high = s->end + 1;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2, found = 0, recorded = 0;
-        int rc = probe(s, low, middle, &found, &recorded, err);
-        if (rc < 0) return rc;
-        if (rc == 1 && recorded >= since)
-            high = found;
-        else
-            low = middle + 1;
-    }
-    *out = low;
-    return 0;
-}
-
-static int narrow(struct scan *s, struct err *err) {
-    const struct selector *wanted = s->selector;
-    uint64_t at = 0;
-    int rc = 0;
-    if (wanted->since > 0 && !s->empty) {
-        if ((rc = first_recorded(s, wanted->since, &at, err)) != 0) return rc;
-        s->empty = at > s->end;
-        s->start = at;
-    }
-    if (wanted->until != UINT64_MAX && !s->empty) {
-        if ((rc = first_recorded(s, wanted->until + 1, &at, err)) != 0) return rc;
-        s->empty = at == s->start;
-        s->end = at - !s->empty;
-    }
-    return 0;
 }
 
 /* --- blocks
@@ -442,7 +409,8 @@ int postgres_read_events(struct backend_conn *c, const struct read_range *range,
     int rc = postgres_snapshot_begin(c, &s.snapshot, err);
     if (rc == 0) rc = clamp(&s, err);
     if (rc == 0) out->applied = s.snapshot.state.s.applied;
-    if (rc == 0 && s.selector != NULL) rc = narrow(&s, err);
+    if (rc == 0 && s.selector != NULL && !s.empty)
+        rc = selector_narrow(s.selector, &s.start, &s.end, &s.empty, probe, &s, err);
     if (rc == 0) rc = open_source(&s, err);
     if (rc == 0) rc = run(&s, err);
     postgres_snapshot_end(c);

@@ -23,14 +23,6 @@ struct idempotent_note {
     struct str producer; /* bytes behind the struct */
 };
 
-static struct str producer_of(const struct idempotent_record *r) {
-    return str_of(r->bytes, r->producer_len);
-}
-
-static struct str id_of(const struct idempotent_record *r) {
-    return str_of(r->bytes + r->producer_len, r->id_len);
-}
-
 /* --- writing ------------------------------------------------------------------------ */
 
 static void note(struct idempotent_notes *notes, uint64_t stream, struct str producer,
@@ -72,16 +64,6 @@ void sqlite_idempotent_forget(struct sqlite_writer *w) {
     buf_init(&w->idempotent.walk_producer, 0);
 }
 
-static int change_cmp(const void *a, const void *b) {
-    const struct idempotent_change *x = a, *y = b;
-    if (x->record->stream != y->record->stream)
-        return x->record->stream < y->record->stream ? -1 : 1;
-    int cmp = str_cmp(producer_of(x->record), producer_of(y->record));
-    if (cmp == 0) cmp = str_cmp(id_of(x->record), id_of(y->record));
-    if (cmp != 0) return cmp;
-    return x->serial < y->serial ? -1 : x->serial > y->serial;
-}
-
 static int write_row(struct backend_conn *c, const struct idempotent_record *r, struct err *err) {
     sqlite3_stmt *stmt = c->stmts[SQL_ADD_IDEMPOTENT];
     sqlite_bind_u64(stmt, 1, r->stream);
@@ -94,25 +76,23 @@ static int write_row(struct backend_conn *c, const struct idempotent_record *r, 
 }
 
 int sqlite_write_idempotent(struct backend_conn *c, struct err *err) {
-    const struct changes *changes = &c->w->changes;
+    struct changes *changes = &c->w->changes;
     const struct idempotent_record *first = NULL; /* of a producer's */
-    size_t n = changes->idempotent_count, added = 0;
+    size_t added = 0;
     int rc = 0;
-    if (n > 1) qsort(changes->idempotent, n, sizeof *changes->idempotent, change_cmp);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    changes_settle_idempotent(changes);
+    for (size_t i = 0; rc == 0 && i < changes->idempotent_count; i++) {
         const struct idempotent_record *r = changes->idempotent[i].record;
-        const struct stream_change *s = changes_find_stream(changes, r->stream);
-        if (s != NULL && (s->deleted || changes->idempotent[i].serial < s->forgotten)) continue;
-        if (first != NULL &&
-            (first->stream != r->stream || !str_eq(producer_of(first), producer_of(r)))) {
-            note(&c->w->idempotent, first->stream, producer_of(first), added);
+        if (first != NULL && (first->stream != r->stream ||
+                              !str_eq(idempotent_producer(first), idempotent_producer(r)))) {
+            note(&c->w->idempotent, first->stream, idempotent_producer(first), added);
             added = 0;
         }
         first = r;
         added++;
         rc = write_row(c, r, err);
     }
-    if (added > 0) note(&c->w->idempotent, first->stream, producer_of(first), added);
+    if (added > 0) note(&c->w->idempotent, first->stream, idempotent_producer(first), added);
     return rc;
 }
 

@@ -15,6 +15,7 @@
 #include "store/sqlite/place.h"
 #include "store/sqlite/purged_set.h"
 #include "store/sqlite/schema.h"
+#include "store/type_set.h"
 
 /* The row of table `store`. */
 struct sqlite_state {
@@ -144,15 +145,6 @@ struct page_stream {
     uint64_t first_version;   /* events below it are gone; UINT64_MAX: all are */
     int8_t passes;            /* the selector's, on names: -1 not asked yet */
     bool asked;               /* for first_version */
-};
-
-/* The numbers of the types that a selector means, as of types_seen. */
-struct type_set {
-    char *patterns; /* the selector's types and globs, each with its length in front */
-    size_t patterns_len;
-    uint32_t *numbers; /* ascending */
-    size_t count, cap;
-    uint64_t types_seen;
 };
 
 #define MATCHES_MAX 1024
@@ -470,7 +462,6 @@ int sqlite_read_events(struct backend_conn *r, const struct read_range *range, s
                        struct err *err);
 /* Fills r->type_set with the types that the selector means. */
 int sqlite_types_resolve(struct backend_conn *r, const struct selector *selector, struct err *err);
-bool sqlite_types_hold(const struct type_set *set, uint32_t number);
 
 /* --- timelines.c ------------------------------------------------------------ */
 

@@ -43,8 +43,7 @@ void sqlite_reader_free(struct sqlite_reader *r) {
     forget_names(r);
     forget_types(r);
     free(r->names);
-    free(r->type_set.patterns);
-    free(r->type_set.numbers);
+    type_set_free(&r->type_set);
     free(r->streams);
     sqlite_names_free(&r->names_found);
     free(r);
@@ -81,7 +80,7 @@ int sqlite_snapshot_begin(struct backend_conn *c, bool with_view, struct snapsho
         if (s->state.flushes != c->r->flushes) { /* numbers mean other things now */
             forget_names(c->r);
             forget_types(c->r);
-            c->r->type_set.types_seen = c->r->type_set.patterns_len = c->r->type_set.count = 0;
+            type_set_forget(&c->r->type_set);
             c->r->flushes = s->state.flushes;
         }
         if (s->state.renames != c->r->renames) forget_names(c->r);

@@ -308,8 +308,9 @@ static void open_index(struct scan *s) {
 /* --- narrowing ----------------------------------------------------------------------- */
 
 /* The last event in [start, position]: 1 and where it is and when it was recorded, or 0. */
-static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *found,
-                 uint64_t *recorded, struct err *err) {
+static int probe(void *arg, uint64_t start, uint64_t position, uint64_t *found, uint64_t *recorded,
+                 struct err *err) {
+    struct scan *s = arg;
     if (s->range->stream != 0) {
         struct last_event e;
         int rc = sqlite_last_event(s->c, &s->snapshot, s->range->stream, start, position, &e, err);
@@ -329,40 +330,6 @@ static int probe(struct scan *s, uint64_t start, uint64_t position, uint64_t *fo
     return 1;
 }
 
-/* The first position in [start, end] whose event was recorded at `since` or later; end + 1: none.
- */
-static int first_recorded(struct scan *s, uint64_t since, uint64_t *out, struct err *err) {
-    uint64_t low = s->start, high = s->end + 1;
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2, found = 0, recorded = 0;
-        int rc = probe(s, low, middle, &found, &recorded, err);
-        if (rc < 0) return rc;
-        if (rc == 1 && recorded >= since)
-            high = found;
-        else
-            low = middle + 1;
-    }
-    *out = low;
-    return 0;
-}
-
-static int narrow(struct scan *s, struct err *err) {
-    const struct selector *wanted = s->selector;
-    uint64_t at = 0;
-    int rc = 0;
-    if (wanted->since > 0 && !s->empty) {
-        if ((rc = first_recorded(s, wanted->since, &at, err)) != 0) return rc;
-        s->empty = at > s->end;
-        s->start = at;
-    }
-    if (wanted->until != UINT64_MAX && !s->empty) {
-        if ((rc = first_recorded(s, wanted->until + 1, &at, err)) != 0) return rc;
-        s->empty = at == s->start;
-        s->end = at - !s->empty;
-    }
-    return 0;
-}
-
 /* --- the selector on a row ------------------------------------------------------------ */
 
 static bool blob_passes(const struct scan *s, enum selector_kind kind, enum event_column column) {
@@ -375,7 +342,7 @@ static bool blob_passes(const struct scan *s, enum selector_kind kind, enum even
 static bool columns_pass(const struct scan *s) {
     if (selector_has(s->selector, SELECT_TYPE)) {
         int64_t type = sqlite3_column_int64(s->row, COL_TYPE);
-        if (!sqlite_types_hold(&s->c->r->type_set, (uint32_t)type)) return false;
+        if (!type_set_holds(&s->c->r->type_set, (uint32_t)type)) return false;
     }
     uint64_t recorded = (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
     return selector_time_passes(s->selector, recorded) &&
@@ -565,7 +532,8 @@ int sqlite_read_events(struct backend_conn *c, const struct read_range *range, s
     if (rc != 0) return rc;
     out->applied = s.snapshot.state.s.applied;
     rc = clamp(&s, err);
-    if (rc == 0 && s.selector != NULL) rc = narrow(&s, err);
+    if (rc == 0 && s.selector != NULL && !s.empty)
+        rc = selector_narrow(s.selector, &s.start, &s.end, &s.empty, probe, &s, err);
     if (rc == 0) rc = open_source(&s, err);
     if (rc == 0) rc = run(&s, err);
     page_streams_clear(c->r);
