@@ -146,6 +146,7 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
             add_conf data [conf_of "Synchronous replicas" synchronous_standby_names]
             psql postgres "SELECT pg_reload_conf()"
             wait_for "the setting" {[psql postgres "SHOW synchronous_standby_names"] ne ""}
+            r CONFIG SET outage-reply-ms 0 ;# a base backup takes as long as it takes
             with_clients {c} {
                 $c send EAPPEND order-5 order.created
                 assert {[$c silent]} "it did not wait"
