@@ -79,6 +79,7 @@ void count_appends_beside_rare(unsigned depth);
 void count_grown(const char *what);
 void count_apply(unsigned events);
 void count_apply_with_categories(unsigned n);
+void count_reads(const char *how);
 void count_journal(unsigned frames_a_batch);
 
 #endif

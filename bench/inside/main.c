@@ -65,6 +65,10 @@ static const struct row {
     {"apply-100k", "apply of 100k, an event", .of_number = count_apply, 100000},
     {"apply-categories", "the same, streams of 20 categories",
      .of_number = count_apply_with_categories, 20},
+    {"read-1000", "pages of 1000 from the database, an event", .of_command = count_reads,
+     .command = "whole"},
+    {"read-1000-lean", "the same, as most FIELDS want them", .of_command = count_reads,
+     .command = "lean"},
 };
 
 static void print_versions(void) {

@@ -62,13 +62,19 @@ static void maintain(struct backend_conn *w, bool all) {
         if (backend_sqlite.maintain(w, all, &more, &err) != 0) die("maintain: %s", err.text);
 }
 
-void count_apply(unsigned events) {
+static struct backend_conn *open_store(struct store_state *state) {
     struct backend_conn *w;
-    struct store_state state;
     struct err err;
     if (backend_sqlite.open_writer(&w, "cairn.db", &err) != 0 ||
-        backend_sqlite.load_state(w, &state, &err) != 0)
+        backend_sqlite.load_state(w, state, &err) != 0)
         die("%s", err.text);
+    return w;
+}
+
+void count_apply(unsigned events) {
+    struct store_state state;
+    struct err err;
+    struct backend_conn *w = open_store(&state);
     clock_ns_a_look = CLOCK_NS;
     count_start();
     uint64_t frame = state.applied + 1;
@@ -91,6 +97,38 @@ void count_apply(unsigned events) {
 void count_apply_with_categories(unsigned n) {
     categories = n;
     count_apply(100000);
+}
+
+/* The log as who catches up reads it: the reader thread's part, and dropping the pages. */
+void count_reads(const char *how) {
+    const unsigned batches = 40;
+    struct store_state state;
+    struct err err;
+    struct backend_conn *w = open_store(&state), *c;
+    for (unsigned i = 0; i < batches; i++) {
+        struct batch *b = make_batch(state.applied + 1 + (uint64_t)i * FRAMES_A_BATCH,
+                                     FRAMES_A_BATCH, state.id_key);
+        if (backend_sqlite.apply(w, &b, 1, &err) != 0) die("apply: %s", err.text);
+        batch_destroy(b);
+    }
+    if (backend_sqlite.open_reader(&c, w, &err) != 0) die("%s", err.text);
+    count_start();
+    struct read_range range = {.end = UINT64_MAX,
+                               .count_max = 1000,
+                               .lean = strcmp(how, "lean") == 0,
+                               .bytes_max = UINT64_MAX,
+                               .examined_max = UINT64_MAX};
+    for (bool done = false; !done;) {
+        struct page page;
+        page_init(&page);
+        count_begin();
+        if (backend_sqlite.read_events(c, &range, &page, &err) != 0) die("read: %s", err.text);
+        done = page.done;
+        range.start = page.next;
+        page_clear(&page);
+        count_end();
+    }
+    count_finish((uint64_t)batches * FRAMES_A_BATCH);
 }
 
 static int no_replay(struct batch *b, void *arg, struct err *err) {

@@ -114,7 +114,9 @@ struct read_range {
     size_t bytes_max;                /* stop after the event that passes it; at least one event */
     size_t examined_max;             /* rows looked at (selectors); at least one */
     const struct selector *selector; /* NULL: every event */
-    bool counts;                     /* wants no events, but how many there are (page.counted) */
+    bool lean;   /* looks at an event's place, times, type, payload and flags only: a backend may
+                    leave out what else it has */
+    bool counts; /* wants no events, but how many there are (page.counted) */
     /* Of the log: streams whose name the asker knows better. Their events pass, as far as names go;
      * he judges them. Ascending numbers, his; those of several thousand should be any_name. */
     const uint64_t *renamed;

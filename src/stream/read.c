@@ -161,6 +161,15 @@ static bool read_memory(struct model *m, struct read *r, const struct view *v, u
     return true;
 }
 
+/* Names that the reader did not know are judged here, with all that is selected by. */
+static bool is_lean(const struct read *r) {
+    const struct selector *s = r->selector;
+    bool by_ids =
+        s != NULL && (selector_has(s, SELECT_CORRELATION) || selector_has(s, SELECT_CAUSATION) ||
+                      selector_has(s, SELECT_AGGREGATE));
+    return r->lean && r->stream == NULL && !by_ids;
+}
+
 static void ask(const struct read *r, uint64_t high, struct read_range *need) {
     *need = (struct read_range){
         .stream = r->stream != NULL ? r->stream->name->rec.number : 0,
@@ -171,6 +180,7 @@ static void ask(const struct read *r, uint64_t high, struct read_range *need) {
         .bytes_max = r->bytes_max,
         .examined_max = EXAMINED_ON_DISK,
         .selector = r->selector,
+        .lean = is_lean(r),
     };
 }
 

@@ -63,6 +63,16 @@ bool chosen_fields_or_reply(struct client *c, struct str list, struct chosen_fie
     return true;
 }
 
+bool chosen_fields_are_lean(const struct chosen_fields *chosen) {
+    const unsigned lean = 1u << CHOSEN_PARTITION_ID | 1u << CHOSEN_PARTITION_SEQUENCE |
+                          1u << CHOSEN_STREAM_VERSION | 1u << CHOSEN_TIMESTAMP |
+                          1u << CHOSEN_STREAM_ID | 1u << CHOSEN_EVENT_NAME | 1u << CHOSEN_PAYLOAD |
+                          1u << CHOSEN_RECORDED | 1u << CHOSEN_ERASED | 1u << CHOSEN_FIELDS;
+    unsigned all = 0;
+    for (unsigned i = 0; i < chosen->count; i++) all |= 1u << chosen->fields[i];
+    return chosen->count > 0 && (all & ~lean) == 0;
+}
+
 /* ---- composing ---- */
 
 static bool is_chosen(const struct chosen_fields *chosen, enum chosen_field field) {

@@ -39,6 +39,8 @@ struct chosen_fields {
 
 /* false: a name is unknown or stands twice, which was replied (-INVALIDARG). */
 bool chosen_fields_or_reply(struct client *c, struct str names, struct chosen_fields *out);
+/* Whether a lean page (struct read_range) has all of them. */
+bool chosen_fields_are_lean(const struct chosen_fields *chosen);
 /* The event as the choice wants it: an array of its values, or the whole map. name: what its
  * stream is called now. */
 void reply_chosen_event(struct client *c, const struct event *e, const struct stream_name *name,

@@ -133,6 +133,7 @@ static enum outcome subscribe(struct client *c, struct esubscribe *a, struct sel
         return PARKED;
     if (!from_position_or_reply(c, &a->from, head, &wish.position)) return REPLIED;
     if (!pages_may_wait_or_reply(c, selector, NULL) || !push_allowed_or_reply(c)) return REPLIED;
+    wish.lean = chosen_fields_are_lean(&a->chosen);
     wish.shape = push_wire_shape(c, &a->chosen);
     wish.views = selector_use_views(c, &a->args, &wish.view_count);
     struct subscription *s = subscription_create_or_reply(c, &wish);

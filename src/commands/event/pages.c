@@ -20,6 +20,7 @@ static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
         .reverse = r->reverse,
         .horizon = r->horizon,
         .bytes_max = r->bytes_max,
+        .lean = r->lean,
         .ahead = PAGE_AFTER_REMOVED,
     };
 }

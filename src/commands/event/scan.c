@@ -157,6 +157,7 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .selector = s->selector,
         .horizon = c->view,
         .bytes_max = share_portion(c),
+        .lean = chosen_fields_are_lean(&s->chosen),
     };
     bool known = pages_read(c, &r);
     if (known) reply_read(c, &r, &s->chosen);

@@ -238,6 +238,7 @@ static bool catch_up(struct subscription *s, struct page_read *p, uint64_t end) 
                      .selector = s->selector,
                      .horizon = model_settled(&srv->model),
                      .names = page != NULL ? &p->names : NULL,
+                     .lean = s->lean,
                      .bytes_max = PAGE_BYTES,
                      .work_max = MAX(srv->subscriptions.work, (size_t)1)};
     bool gone = false;

@@ -198,6 +198,7 @@ struct subscription *subscription_create_or_reply(struct client *c,
     s->client = c;
     s->wire = w->wire;
     s->shape = w->shape;
+    s->lean = w->lean;
     s->selector = w->selector != NULL ? selector_ref(w->selector) : NULL;
     s->has_since = w->has_since;
     s->then = w->has_since && w->then != NULL ? selector_ref(w->then) : NULL;

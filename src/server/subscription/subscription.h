@@ -84,6 +84,7 @@ struct subscription_wish {
     struct named *checkpoint; /* loaded; NULL: none */
     const struct subscription_wire *wire;
     struct push_shape *shape; /* takes over the reference */
+    bool lean;                /* a lean page has what that shows */
     /* Ascending by name; copied. none: of all streams, every version. */
     const struct subscription_stream *streams;
     size_t stream_count;
@@ -108,6 +109,7 @@ struct subscription {
     char head[SUBSCRIPTION_HEAD_MAX]; /* the wire's */
     size_t head_len;
     struct push_shape *shape;
+    bool lean;
     struct shared_event *waits_for; /* room for it; NULL: for none */
     struct selector *selector;      /* in force */
     struct selector *then;          /* has_since: from the first event on */

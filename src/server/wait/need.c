@@ -273,6 +273,7 @@ static bool is_alike(const struct need_item *item, const struct read *r) {
     const struct read_range *range = &item->request.range;
     return item->kind == ITEM_PAGE && range->stream == stream_of(r) &&
            range->reverse == r->reverse && item->heads == r->heads &&
+           (r->lean || !range->lean) &&
            selector_eq(range->selector, r->selector);
 }
 

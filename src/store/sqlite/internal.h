@@ -396,9 +396,9 @@ int sqlite_stream(struct backend_conn *r, uint64_t number, const struct stream_n
 struct stream_name *sqlite_stream_copy(const struct stream_name *n);
 /* Of a row of SQL_STREAM_BY_NUMBER or SQL_STREAMS_FROM; NULL: it makes no sense. */
 struct stream_name *sqlite_stream_of_row(sqlite3_stmt *row);
-/* The event whose columns stand in row; name gains a reference. */
+/* The event whose columns stand in row; name gains a reference. lean: those of SQL_EVENTS_LEAN. */
 int sqlite_event_of_row(struct backend_conn *r, sqlite3_stmt *row, struct stream_name *name,
-                        struct event **out, struct err *err);
+                        bool lean, struct event **out, struct err *err);
 
 int sqlite_read_head(struct backend_conn *r, struct str name, struct stream_head *out,
                      uint64_t *applied, struct err *err);

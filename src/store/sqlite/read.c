@@ -221,8 +221,26 @@ static bool row_payload(sqlite3_stmt *row, struct event_fields *f, struct buf *f
     return true;
 }
 
+/* What a lean row has not. */
+static void row_rest(sqlite3_stmt *row, struct event_fields *f, bool *bad) {
+    f->entry_ms = sqlite_column_entry(row, COL_ENTRY_MS);
+    f->entry_seq = sqlite_column_entry(row, COL_ENTRY_SEQ);
+    const struct uuid *id = row_uuid(row, COL_EVENT_ID, bad);
+    if (id != NULL)
+        f->event_id = *id;
+    else
+        *bad = true;
+    f->content_hash = row_uuid(row, COL_CONTENT_HASH, bad);
+    f->partition_key = row_uuid(row, COL_PARTITION_KEY, bad);
+    f->transaction = row_uuid(row, COL_TRANSACTION, bad);
+    f->correlation = row_uuid(row, COL_CORRELATION, bad);
+    f->causation = row_uuid(row, COL_CAUSATION, bad);
+    f->aggregate = row_str(row, COL_AGGREGATE);
+    f->metadata = row_str(row, COL_METADATA);
+}
+
 int sqlite_event_of_row(struct backend_conn *c, sqlite3_stmt *row, struct stream_name *name,
-                        struct event **out, struct err *err) {
+                        bool lean, struct event **out, struct err *err) {
     struct event_fields f = {0};
     struct buf fields;
     bool bad = false;
@@ -232,24 +250,14 @@ int sqlite_event_of_row(struct backend_conn *c, sqlite3_stmt *row, struct stream
     f.version = (uint64_t)sqlite3_column_int64(row, COL_VERSION);
     f.timestamp = (uint64_t)sqlite3_column_int64(row, COL_TIMESTAMP);
     f.recorded = (uint64_t)sqlite3_column_int64(row, COL_RECORDED);
-    f.entry_ms = sqlite_column_entry(row, COL_ENTRY_MS);
-    f.entry_seq = sqlite_column_entry(row, COL_ENTRY_SEQ);
-    const struct uuid *id = row_uuid(row, COL_EVENT_ID, &bad);
-    f.content_hash = row_uuid(row, COL_CONTENT_HASH, &bad);
-    f.partition_key = row_uuid(row, COL_PARTITION_KEY, &bad);
-    f.transaction = row_uuid(row, COL_TRANSACTION, &bad);
-    f.correlation = row_uuid(row, COL_CORRELATION, &bad);
-    f.causation = row_uuid(row, COL_CAUSATION, &bad);
-    f.aggregate = row_str(row, COL_AGGREGATE);
-    f.metadata = row_str(row, COL_METADATA);
+    if (!lean) row_rest(row, &f, &bad);
     buf_init(&fields, 0);
     if (!row_payload(row, &f, &fields)) bad = true;
-    if (bad || id == NULL || f.type.len > UINT16_MAX || f.aggregate.len > UINT16_MAX) {
+    if (bad || f.type.len > UINT16_MAX || f.aggregate.len > UINT16_MAX) {
         buf_clear(&fields);
         return err_set(err, ERR_CORRUPT, "%s: events: row %llu makes no sense", c->path,
                        (unsigned long long)f.sequence);
     }
-    f.event_id = *id;
     *out = event_create(&f, name);
     buf_clear(&fields);
     return 0;
@@ -315,7 +323,7 @@ static int load_event(struct backend_conn *c, uint64_t sequence, const struct uu
         if (rc == 0 && !hidden) rc = sqlite_stream(c, number, &cached, err);
         if (rc == 0 && !hidden) {
             struct stream_name *name = sqlite_stream_copy(cached);
-            rc = sqlite_event_of_row(c, stmt, name, out, err);
+            rc = sqlite_event_of_row(c, stmt, name, false, out, err);
             stream_name_unref(name);
         }
     }

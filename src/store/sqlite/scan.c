@@ -43,6 +43,7 @@ struct scan {
     next_fn *next;
     sqlite3_stmt *cursor; /* of the source */
     sqlite3_stmt *row;    /* the candidate's columns, once fetched */
+    bool lean;            /* they are those of SQL_EVENTS_LEAN */
     uint64_t position, sequence;
 
     /* index */
@@ -115,7 +116,10 @@ static int event_row(struct scan *s, struct err *err) {
 /* --- source: rows ------------------------------------------------------------------- */
 
 static void cursor_open(struct scan *s, uint64_t start, uint64_t end) {
-    s->cursor = s->c->stmts[s->range->reverse ? SQL_EVENTS_REVERSE : SQL_EVENTS_FORWARD];
+    s->lean = s->range->lean && !s->range->reverse;
+    s->cursor = s->c->stmts[s->range->reverse ? SQL_EVENTS_REVERSE
+                            : s->lean         ? SQL_EVENTS_LEAN
+                                              : SQL_EVENTS_FORWARD];
     sqlite3_reset(s->cursor);
     sqlite_bind_u64(s->cursor, 1, start);
     sqlite_bind_u64(s->cursor, 2, end);
@@ -396,7 +400,7 @@ static int take(struct scan *s, uint64_t number, struct err *err) {
         p->name = sqlite_stream_copy(n);
     }
     struct event *e = NULL;
-    int rc = sqlite_event_of_row(s->c, s->row, p->name, &e, err);
+    int rc = sqlite_event_of_row(s->c, s->row, p->name, s->lean, &e, err);
     if (rc == 0) page_add(s->out, e);
     return rc;
 }
@@ -446,12 +450,15 @@ static int run(struct scan *s, struct err *err) {
             out->next = s->position;
             return 0;
         }
-        if (r->stream == 0) {
-            out->passed = s->position;
-            out->passed_recorded = (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
-        }
+        size_t taken = out->count;
         if ((rc = look_at(s, err)) != 0) return rc;
         examined++;
+        if (r->stream == 0) {
+            out->passed = s->position;
+            out->passed_recorded = out->count > taken
+                                       ? out->events[taken]->rec.recorded
+                                       : (uint64_t)sqlite3_column_int64(s->row, COL_RECORDED);
+        }
     }
 }
 
