@@ -52,6 +52,7 @@ void cron_run(struct server *srv) {
     store_check_outage(srv->store, srv->clock.now_us, srv->config.outage_reply_ms);
     visit_clients(srv);
     bound_memory(srv);
+    aheads_cron(srv);
     share_cron(srv);
     subscriptions_cron(srv);
     server_resume_throttled(srv);

@@ -134,6 +134,7 @@ void server_reset_needs(struct server *srv) {
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         transaction_streams_dropped(c);
+        ahead_drop(c);
         if (c->need == NULL || need_is_backup(c)) continue;
         need_finish(c);
         client_resume(c);
@@ -349,6 +350,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->long_replies);
     key_walks_init(srv);
     share_init(srv);
+    aheads_init(srv);
     blocking_init(srv);
     subscriptions_init(srv);
     make_run_id(srv);

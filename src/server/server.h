@@ -14,6 +14,7 @@
 #include "server/commit.h"
 #include "server/stats/stats.h"
 #include "server/subscription/subscription.h"
+#include "server/wait/ahead.h"
 #include "server/wait/applied.h"
 #include "server/wait/expiry.h"
 #include "server/wait/key_walk.h"
@@ -41,6 +42,7 @@ struct server {
     struct standing standing;
     struct subscriptions subscriptions;
     struct key_walks key_walks;
+    struct aheads aheads;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */
     char *read_buffer; /* shared by the connections that have nothing half received */
 

@@ -464,6 +464,10 @@ bool store_reads_wait(const struct store *s) {
     return s->unfinished > s->reader_count;
 }
 
+bool store_has_idle_reader(const struct store *s) {
+    return s->unfinished < s->reader_count;
+}
+
 void store_release(struct store *s, struct store_request *r) {
     list_remove(&r->outstanding);
     drop_passed_batches(s);

@@ -179,6 +179,7 @@ MUST_CHECK bool store_take_back(struct store *s, struct store_request *r);
 void store_make_late(struct store *s, struct store_request *r);
 /* Whether there are more requests than readers: some are not begun with. */
 bool store_reads_wait(const struct store *s);
+bool store_has_idle_reader(const struct store *s);
 /* Ends the pin that the request put on frames beyond the applied number at its start
  * (docs/design.md, rule 8). Each request that was asked must be released once, in or after its
  * done(), or when it was taken back. */

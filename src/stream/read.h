@@ -34,6 +34,7 @@ struct read {
                      would take as long as looking for these */
     bool heads;   /* the caller looks at ids and numbers only: pages are kept without the rest */
     bool lean;    /* of the log: the caller looks at what a lean page has (struct read_range) */
+    bool pages;   /* one of several that a client may read behind one another, with this count */
     bool goes_on; /* where the page ends the caller reads on: any page of the range will do */
     /* out */
     struct event **events; /* borrowed until the end of the turn (or of the page) */

@@ -130,7 +130,8 @@ static enum outcome run(struct client *c, struct eread *a, struct selector *sele
                      .selector = selector,
                      .horizon = c->view,
                      .bytes_max = share_portion(c),
-                     .lean = chosen_fields_are_lean(&a->chosen)};
+                     .lean = chosen_fields_are_lean(&a->chosen),
+                     .pages = true};
     bool nothing_new = from == head;
     if (!nothing_new && !pages_read(c, &r)) {
         need_keep(c, from); /* a checkpoint may move meanwhile */

@@ -158,6 +158,7 @@ static enum outcome run_scan(struct client *c, const struct scan *s, struct stre
         .horizon = c->view,
         .bytes_max = share_portion(c),
         .lean = chosen_fields_are_lean(&s->chosen),
+        .pages = true,
     };
     bool known = pages_read(c, &r);
     if (known) reply_read(c, &r, &s->chosen);

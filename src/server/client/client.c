@@ -18,6 +18,7 @@
 #include "server/client/walk.h"
 #include "server/server.h"
 #include "server/subscription/subscription.h"
+#include "server/wait/ahead.h"
 #include "server/wait/applied.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -70,6 +71,7 @@ void client_close(struct client *c) {
     c->park = PARK_NONE;
     stage_wait_over(c);
     need_finish(c);
+    ahead_drop(c);
     long_reply_drop(c);
     share_forget(c);
     standing_forget(c);
@@ -357,6 +359,7 @@ void client_trim(struct client *c) {
     if (c->out.len == 0 && c->out.cap > IDLE_OUT_KEEP) buf_clear(&c->out);
     if (c->in.len == 0 && c->in.cap > 0) buf_clear(&c->in);
     if (client_push_bytes(c) == 0) client_clear_pushes(c);
+    ahead_drop(c);
     if (c->gate_count == 0 && c->gate_cap > 16) {
         free(c->gates);
         c->gates = NULL;
@@ -372,8 +375,8 @@ size_t client_memory(const struct client *c) {
 }
 
 uint64_t client_total_memory(const struct client *c) {
-    return client_memory(c) + need_held_bytes(c) + long_reply_bytes(c) + blocking_bytes(c) +
-           subscriptions_bytes(c);
+    return client_memory(c) + need_held_bytes(c) + c->ahead_bytes + long_reply_bytes(c) +
+           blocking_bytes(c) + subscriptions_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {

@@ -23,6 +23,7 @@
 struct server;
 struct command;
 struct need;
+struct ahead;
 struct transaction;
 struct long_reply;
 struct subscriber;
@@ -93,8 +94,10 @@ struct client {
     bool wants_newest;   /* the settled view does not do: the command is to be run on the newest */
 
     enum park park;
-    unsigned held;     /* HELD_...: long_reply.c's and share.c's */
-    struct need *need; /* what its command has asked for */
+    unsigned held;       /* HELD_...: long_reply.c's and share.c's */
+    struct need *need;   /* what its command has asked for */
+    struct ahead *ahead; /* what was read before it asks (ahead.h); NULL: nothing */
+    uint64_t ahead_bytes;
     struct {
         bool set;             /* the parked command has begun to wait */
         bool goes_on;         /* it has been run already: client_next_turn */
@@ -180,7 +183,7 @@ uint64_t client_holds_more(const struct client *c); /* for client_holds */
 /* What it has sent and was not dealt with, its replies, what was loaded for its command or is kept
  * for a long reply: bytes. Without what is kept as long as it waits for others (standing.h). */
 static inline uint64_t client_holds(const struct client *c) {
-    uint64_t bytes = c->in.cap - MIN(c->in.cap, c->standing.input) + c->out.cap;
+    uint64_t bytes = c->in.cap - MIN(c->in.cap, c->standing.input) + c->out.cap + c->ahead_bytes;
     bool more =
         c->transaction != NULL || c->need != NULL || c->long_reply != NULL || c->push != NULL;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);

@@ -280,6 +280,7 @@ static void serve_waiting(struct server *srv) {
 void share_run(struct server *srv) {
     struct share *s = &srv->share;
     if (LIKELY(list_empty(&s->waiting) && list_empty(&s->stopped))) return;
+    aheads_give_way(srv);
     if (s->going != NULL) end_turn_if_read(s->going);
     serve_waiting(srv);
     if (list_empty(&s->stopped) || !has_room(srv)) return;

@@ -12,20 +12,29 @@
 #define ENOUGH        ((size_t)16 << 20)  /* bytes of events, for one run of the command */
 #define EVENT_GUESS   ((uint64_t)4 << 10) /* bytes of one, before it is known */
 
-struct need_item *item_create(struct client *c, enum item_kind kind) {
-    if (c->need == NULL) {
-        c->need = xcalloc(1, sizeof *c->need);
-        list_init(&c->need->items);
-        list_init(&c->need->waiting);
-    }
+struct need_item *item_alone(struct client *c, enum item_kind kind) {
     struct need_item *item = xcalloc(1, sizeof *item);
     item->client = c;
     item->srv = c->srv;
     item->kind = kind;
     item->generation = c->srv->model.generation;
     list_init(&item->node);
+    return item;
+}
+
+static void add(struct client *c, struct need_item *item) {
+    if (c->need == NULL) {
+        c->need = xcalloc(1, sizeof *c->need);
+        list_init(&c->need->items);
+        list_init(&c->need->waiting);
+    }
     list_append(&c->need->items, &item->node);
-    c->need->pending++;
+    if (!item->done) c->need->pending++;
+}
+
+struct need_item *item_create(struct client *c, enum item_kind kind) {
+    struct need_item *item = item_alone(c, kind);
+    add(c, item);
     return item;
 }
 
@@ -159,6 +168,18 @@ static void on_request(struct store_request *r) {
         share_count(c);
     }
     item_done(item, r->status, &r->err);
+}
+
+void item_adopt(struct client *c, struct need_item *item) {
+    add(c, item);
+    if (item->done) {
+        note_loaded(c->need, item, loaded_bytes(item));
+    } else {
+        item->request.done = on_request;
+        c->need->reading++;
+        c->need->asked_bytes += item->reserved;
+    }
+    share_count(c);
 }
 
 uint64_t item_guess(uint64_t count, uint64_t bytes_max) {

@@ -54,6 +54,8 @@ struct need_item {
     uint64_t generation;             /* of the model when asked */
     uint64_t asked_start, asked_end; /* PAGE: of the read, before it was narrowed */
     size_t asked_count;
+    bool in_sequence;      /* PAGE: it follows the one that the connection read before ... */
+    bool noted;            /* ... and what follows it was expected: ahead.h */
     bool used;             /* PAGE: by a read of this run of the command ... */
     struct stream *keeps;  /* ... of this stream, which may keep its events; NULL: not so */
     struct waiter waiter;  /* STREAM, NAMED */
@@ -89,6 +91,10 @@ struct need {
 
 /* A new one of the client's command, which is pending. */
 struct need_item *item_create(struct client *c, enum item_kind kind);
+/* One that is no command's yet. */
+struct need_item *item_alone(struct client *c, enum item_kind kind);
+/* A page that was asked for before the client's command wanted it, which does from now on. */
+void item_adopt(struct client *c, struct need_item *item);
 /* Asks the store, at once or later. bytes: what it will take, about (item_guess). */
 void item_ask(struct need_item *item, enum store_request_kind kind, uint64_t bytes);
 /* What so many events or names will take that take no more than bytes_max. */

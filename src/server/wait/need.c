@@ -5,6 +5,7 @@
 #include "stream/entry.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
+#include "server/wait/ahead.h"
 #include "server/wait/item.h"
 #include "server/wait/key_list.h"
 #include "server/wait/key_walk.h"
@@ -272,8 +273,7 @@ static uint64_t stream_of(const struct read *r) {
 static bool is_alike(const struct need_item *item, const struct read *r) {
     const struct read_range *range = &item->request.range;
     return item->kind == ITEM_PAGE && range->stream == stream_of(r) &&
-           range->reverse == r->reverse && item->heads == r->heads &&
-           (r->lean || !range->lean) &&
+           range->reverse == r->reverse && item->heads == r->heads && (r->lean || !range->lean) &&
            selector_eq(range->selector, r->selector);
 }
 
@@ -303,9 +303,25 @@ static struct need_item *find_page(struct client *c, const struct read *r) {
     return near != NULL || !r->goes_on ? near : find_covering(c, r);
 }
 
+/* So that find_page finds it. */
+static void file_page(struct client *c, struct need_item *item, const struct read *r) {
+    hash_insert(&c->need->pages, &item->by_stream, hash_u64(stream_of(r)));
+    hash_insert(&c->need->asked, &item->by_key,
+                hash_place(stream_of(r), item->asked_start, item->asked_count));
+}
+
+static struct need_item *take_from_ahead(struct client *c, const struct read *r) {
+    struct need_item *item = ahead_take(c, r);
+    if (item == NULL) return NULL;
+    item_adopt(c, item);
+    file_page(c, item, r);
+    return item;
+}
+
 bool need_read(struct client *c, struct read *r) {
     struct model *m = &c->srv->model;
     struct need_item *item = find_page(c, r);
+    if (item == NULL && r->pages && c->ahead != NULL) item = take_from_ahead(c, r);
     const struct page *page = NULL;
     uint64_t start = r->start, end = r->end;
     if (item != NULL) item->used = true;
@@ -321,6 +337,7 @@ bool need_read(struct client *c, struct read *r) {
     if (model_read(m, r, page, &range)) {
         if (page != NULL && r->stream != NULL && r->selector == NULL && !r->heads)
             item->keeps = stream_origin(r->stream);
+        if (page != NULL && r->pages) ahead_note(c, item, r, start);
         if (r->stream == NULL && r->horizon == VIEW_NEWEST) client_tells(c, m->decided);
         return true;
     }
@@ -335,8 +352,8 @@ bool need_read(struct client *c, struct read *r) {
     item->asked_end = end;
     item->asked_count = r->count;
     item->used = true;
-    hash_insert(&c->need->pages, &item->by_stream, hash_u64(stream_of(r)));
-    hash_insert(&c->need->asked, &item->by_key, hash_place(stream_of(r), start, r->count));
+    item->in_sequence = r->pages && ahead_expects(c, r, start);
+    file_page(c, item, r);
     item->names_before = before;
     names_ask(m, &range, before, &item->names);
     item->request.range = range;
