@@ -31,6 +31,7 @@ server/client   : proto record store stream/* config server/*
 server/command  : proto record store stream/* config server/*
 server/wait     : proto record store stream/* config server/*
 server/stats    : proto record store stream/* config server/*
+server/pubsub   : proto record store stream/* config server/*
 server/subscription : proto record store stream/* config server/*
 commands        : proto record store stream/* config server/* commands/redis/absent.h
 commands/event  : proto record store stream/* config server/* commands
@@ -38,6 +39,7 @@ commands/stream : proto record store stream/* config server/* commands commands/
 commands/keys   : proto record store stream/* config server/* commands commands/event commands/stream
 commands/connection : proto record store stream/* config server/* commands
 commands/admin  : proto record store stream/* config server/* commands commands/event commands/stream commands/keys
+commands/pubsub : proto record store stream/* config server/* commands
 commands/redis  : proto record store stream/* config server/* commands
 tool            : record store
 main.c          : server config

@@ -14,6 +14,7 @@ const struct command_family command_families[] = {
     {.name = "keys", .commands = keys_commands},
     {.name = "connection", .commands = connection_commands},
     {.name = "admin", .commands = admin_commands},
+    {.name = "pubsub", .commands = pubsub_commands},
     {.name = "redis",
      .commands = redis_commands,
      .sections = redis_sections,

@@ -6,7 +6,7 @@
 #include "server/stats/info.h"
 
 extern struct command event_commands[], stream_commands[], keys_commands[], connection_commands[],
-    admin_commands[], redis_commands[];
+    admin_commands[], pubsub_commands[], redis_commands[];
 extern const struct info_section event_sections[], redis_sections[];
 
 #endif

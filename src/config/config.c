@@ -108,6 +108,81 @@ static int parse_number(const struct option *o, struct str text, struct option_v
                    (long long)o->min, (long long)o->max);
 }
 
+/* Classes of which a limit was given, with it. */
+struct limits {
+    bool given[OUTPUT_CLASSES];
+    struct output_limit of[OUTPUT_CLASSES];
+};
+
+static bool class_of_word(struct str word, enum output_class *class) {
+    static const struct {
+        const char *name;
+        enum output_class class;
+    } names[] = {{"normal", OUTPUT_NORMAL},
+                 {"slave", OUTPUT_REPLICA},
+                 {"replica", OUTPUT_REPLICA},
+                 {"pubsub", OUTPUT_PUBSUB}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (!str_eq_nocase(word, str_c(names[i].name))) continue;
+        *class = names[i].class;
+        return true;
+    }
+    return false;
+}
+
+static int parse_limit(const struct str words[4], struct limits *out, struct err *err) {
+    enum output_class class;
+    struct output_limit limit;
+    if (!class_of_word(words[0], &class))
+        return err_set(err, ERR_FAILED,
+                       "Invalid client class specified in buffer limit configuration.");
+    if (!str_to_bytes(words[1], &limit.hard) || !str_to_bytes(words[2], &limit.soft) ||
+        !str_to_u64(words[3], &limit.soft_s) || limit.soft_s > INT32_MAX)
+        return err_set(err, ERR_FAILED,
+                       "Error in hard, soft or soft_seconds setting in buffer limit "
+                       "configuration.");
+    out->given[class] = true;
+    out->of[class] = limit;
+    return OK;
+}
+
+/* class hard soft seconds, for one class or several. */
+static int parse_limits(struct str text, struct limits *out, struct err *err) {
+    enum { WORDS_MAX = 64 };
+    struct str words[WORDS_MAX];
+    struct buf scratch;
+    int status = OK;
+    buf_init(&scratch, 0);
+    *out = (struct limits){0};
+    int n = config_split(text, &scratch, words, WORDS_MAX);
+    if (n < 0 || n % 4 != 0)
+        status =
+            err_set(err, ERR_FAILED, "Wrong number of arguments in buffer limit configuration.");
+    for (int i = 0; status == OK && i < n; i += 4) status = parse_limit(words + i, out, err);
+    buf_clear(&scratch);
+    return status;
+}
+
+static void assign_limits(struct config *c, const char *text) {
+    struct limits limits;
+    struct err err;
+    int status = parse_limits(str_c(text), &limits, &err);
+    assert(status == OK);
+    for (size_t i = 0; i < OUTPUT_CLASSES; i++)
+        if (limits.given[i]) c->output_limits[i] = limits.of[i];
+}
+
+/* As Redis writes it. */
+static void print_limits(const struct config *c, struct buf *out) {
+    static const char *const names[OUTPUT_CLASSES] = {"normal", "slave", "pubsub"};
+    typedef unsigned long long ull;
+    for (size_t i = 0; i < OUTPUT_CLASSES; i++) {
+        const struct output_limit *l = &c->output_limits[i];
+        buf_printf(out, "%s%s %llu %llu %llu", i > 0 ? " " : "", names[i], (ull)l->hard,
+                   (ull)l->soft, (ull)l->soft_s);
+    }
+}
+
 /* One blank between words, none at the ends. */
 static char *squeeze(struct str text) {
     char *out = str_dup(text);
@@ -126,6 +201,7 @@ int option_parse(const struct option *o, struct str text, struct option_value *o
                  struct err *err) {
     *out = (struct option_value){0};
     int status = OK;
+    struct limits limits;
     switch (o->type) {
     case OPTION_INT:
     case OPTION_SIGNED:
@@ -148,6 +224,10 @@ int option_parse(const struct option *o, struct str text, struct option_value *o
             return err_set(err, ERR_FAILED, "argument must not contain a zero byte");
         if (text.len > 4096) return err_set(err, ERR_FAILED, "argument is longer than 4096 bytes");
         out->text = o->type == OPTION_WORDS ? squeeze(text) : str_dup(text);
+        break;
+    case OPTION_LIMITS:
+        status = parse_limits(text, &limits, err);
+        if (status == OK) out->text = squeeze(text);
         break;
     case OPTION_DURABILITY:
         status = parse_durability(text, out, err);
@@ -172,6 +252,10 @@ void option_assign(const struct option *o, struct config *c, struct option_value
         free(*(char **)field);
         *(char **)field = v->text;
         v->text = NULL;
+        break;
+    case OPTION_LIMITS:
+        assign_limits(c, v->text);
+        option_value_clear(v);
         break;
     case OPTION_DURABILITY:
         c->durability = v->number;
@@ -209,6 +293,9 @@ void option_print(const struct option *o, const struct config *c, struct buf *ou
     case OPTION_STRING:
     case OPTION_WORDS:
         buf_put_str(out, str_c(*(char *const *)field));
+        break;
+    case OPTION_LIMITS:
+        print_limits(c, out);
         break;
     case OPTION_DURABILITY:
         if (c->durability == DURABILITY_INTERVAL)

@@ -11,6 +11,13 @@
 #define IDMP_DURATION_MAX 31536000 /* s */
 #define IDMP_MAXSIZE_MAX  10000000
 
+/* client-output-buffer-limit, of each class of connections. */
+enum output_class { OUTPUT_NORMAL, OUTPUT_REPLICA, OUTPUT_PUBSUB, OUTPUT_CLASSES };
+struct output_limit {
+    uint64_t hard, soft; /* bytes; 0: none */
+    uint64_t soft_s;     /* above the soft one for longer */
+};
+
 enum debug_allowed { DEBUG_NO, DEBUG_YES, DEBUG_LOCAL }; /* LOCAL: loopback and unix socket */
 
 struct config {
@@ -30,6 +37,7 @@ struct config {
     uint64_t proto_max_bulk_len, max_args, default_resp;
     char *redis_version;              /* that clients are told */
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
+    struct output_limit output_limits[OUTPUT_CLASSES];
     uint64_t clients_bytes_max;       /* what all connections hold; 0: no limit */
     uint64_t clients_bytes_timeout_s; /* above it: until who takes nothing is closed; 0: never */
     uint64_t standing_bytes_max;      /* what is kept for who waits for others; 0: no limit */

@@ -88,7 +88,7 @@ int config_split(struct str line, struct buf *out, struct str *words, size_t max
 /* Reading */
 
 static bool takes_words(const struct option *o) {
-    return o->type == OPTION_WORDS || o->type == OPTION_DURABILITY;
+    return o->type == OPTION_WORDS || o->type == OPTION_LIMITS || o->type == OPTION_DURABILITY;
 }
 
 /* The words as one text. */

@@ -117,6 +117,15 @@ const struct option network_options[] = {
      .help = "Replies that a connection may leave unread. Above it the connection's further "
              "commands wait "
              "until it reads."},
+    {.name = "client-output-buffer-limit",
+     .type = OPTION_LIMITS,
+     .offset = FIELD(output_limits),
+     .initial = "normal 0 0 0 replica 256mb 64mb 60 pubsub 32mb 8mb 60",
+     .flags = OPTION_SETTABLE,
+     .help = "As Redis': for a class of connections, how many bytes one may leave unread before it "
+             "is closed: at once, and for longer than so many seconds; 0: no limit. `pubsub` are "
+             "those that listen to channels; client-output-bytes-max does not hold for them. "
+             "`replica` is accepted: there are none."},
     {.name = "clients-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(clients_bytes_max),

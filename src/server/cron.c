@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/reserve.h"
+#include "server/client/output_limit.h"
 #include "server/client/share.h"
 #include "server/client/walk.h"
 #include "server/listener.h"
@@ -24,7 +25,7 @@ static void visit_clients(struct server *srv) {
         srv->cron_bytes += client_memory(c);
         uint64_t timeout_ms = srv->config.timeout_s * 1000;
         if (timeout_ms > 0 && c->park == PARK_NONE && !c->is_monitor && c->subscriber == NULL &&
-            srv->clock.now_ms - c->last_active_ms > timeout_ms) {
+            c->listening == NULL && srv->clock.now_ms - c->last_active_ms > timeout_ms) {
             log_verbose("client %llu %s: idle, closed", (unsigned long long)c->id, c->addr);
             client_close(c);
             continue;
@@ -54,6 +55,7 @@ void cron_run(struct server *srv) {
     bound_memory(srv);
     aheads_cron(srv);
     share_cron(srv);
+    output_limits_cron(srv);
     subscriptions_cron(srv);
     server_resume_throttled(srv);
     listeners_resume(srv);

@@ -231,6 +231,7 @@ static void after_turn(struct server *srv) {
     model_install(&srv->model);
     blocking_serve(srv);
     subscriptions_run(srv);
+    pubsub_run(srv);
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) key_walks_run(srv);
     if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
     if (UNLIKELY(!list_empty(&srv->next_turn))) resume_all(&srv->next_turn);
@@ -254,6 +255,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     if (model_is_installing(&srv->model)) return 0;
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
     if (UNLIKELY(!list_empty(&srv->long_replies))) return 0;
+    if (UNLIKELY(pubsub_pending(srv))) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0 || subscriptions_pending(srv)) return 0;
     uint64_t wait_ms =
@@ -348,11 +350,13 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->monitors);
     list_init(&srv->closed);
     list_init(&srv->long_replies);
+    list_init(&srv->over_output);
     key_walks_init(srv);
     share_init(srv);
     aheads_init(srv);
     blocking_init(srv);
     subscriptions_init(srv);
+    pubsub_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
@@ -470,6 +474,7 @@ int server_run(struct server *srv) {
     model_clear(&srv->model);
     key_walks_clear(srv);
     subscriptions_clear(srv);
+    pubsub_clear(srv);
     blocking_clear(srv);
     virtual_clear(srv);
     stage_waits_clear(srv);

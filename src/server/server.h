@@ -12,6 +12,7 @@
 #include "server/client/walk.h"
 #include "server/clock.h"
 #include "server/commit.h"
+#include "server/pubsub/pubsub.h"
 #include "server/stats/stats.h"
 #include "server/subscription/subscription.h"
 #include "server/wait/ahead.h"
@@ -35,12 +36,13 @@ struct server {
     struct stage_waits stages; /* who waits for a frame: applied.h; they are on `waiting` too */
     struct list clients;       /* the oldest first */
     struct list client_walks, to_flush, to_resume, throttled, waiting, paused, next_turn, monitors,
-        closed, long_replies;
+        closed, long_replies, over_output;
     struct hash_table clients_by_id;
     uint64_t client_count, next_client_id;
     struct share share;
     struct standing standing;
     struct subscriptions subscriptions;
+    struct pubsub pubsub;
     struct key_walks key_walks;
     struct aheads aheads;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */

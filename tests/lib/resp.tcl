@@ -91,6 +91,11 @@ oo::class create Client {
         set pushes {}
         return $all
     }
+    # What comes next, pushed or replied.
+    method next_value {} {
+        if {[llength $pushes] > 0} { return [my push] }
+        return [my Parse 0]
+    }
     # Reads n bytes, whatever they are.
     method bytes {n} { return [my Bytes $n] }
 

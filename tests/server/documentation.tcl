@@ -160,6 +160,23 @@ with_server {} {
         assert_equal {{order-1 order.shipped} {order-1 order.paid} {order-2 order.shipped} {order-2 order.paid}} \
             [split [string trim [read_file $printed]] \n]
     }
+    test "docs/pubsub.md: the program that listens prints what is published" {
+        set python [python_with_redis]
+        set ::page docs/pubsub.md
+        write_program listens.py [page_program "# Channels: publish and subscribe" python]
+        set ::page docs/commands.md
+        set printed [file join [srv dir] heard]
+        set program [exec $python -B [file join [srv dir] listens.py] >>$printed 2>@1 &]
+        try {
+            wait_for "it to listen" { [r PUBSUB NUMSUB orders] eq {orders 1} && [r PUBSUB NUMPAT] == 1 }
+            r PUBLISH orders {{"total":42}}
+            r PUBLISH alarm-1 fire
+            wait_for "both to be printed" { [string match "*fire*" [read_file $printed]] }
+        } finally {
+            exec kill $program
+        }
+        assert_equal "orders {\"total\":42}\nalarm-1 fire\n" [read_file $printed]
+    }
     test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
         set python [python_with_redis]
         for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }

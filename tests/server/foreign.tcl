@@ -44,8 +44,6 @@ with_server {} {
             {GEOADD k 1 1 m} "has no geospatial sets" {EVAL "return 1" 0} "runs no scripts and functions"
             {FUNCTION LOAD x} "runs no scripts and functions" {script load x} "runs no scripts and functions"
             {SORT k} "does not have this command" {MOVE k 1} "does not have this command"
-            {SUBSCRIBE c} "has no channels (publish and subscribe) yet" {publish c m} "has no channels (publish and subscribe) yet"
-            {UNSUBSCRIBE} "has no channels (publish and subscribe) yet" {PUBSUB NUMSUB c} "has no channels (publish and subscribe) yet"
             {ROLE} "has no replicas yet" {REPLCONF x} "has no replicas yet" {SYNC} "has no replicas yet"
             {SAVE} "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies"
             {LASTSAVE} "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies"

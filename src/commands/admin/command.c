@@ -38,6 +38,7 @@ static void flag_names(const struct command *cmd, struct names *n) {
     add_name(n, cmd->flags & CMD_NO_MONITOR, "skip_monitor");
     add_name(n, cmd->flags & CMD_NO_MULTI, "no_multi");
     add_name(n, cmd->flags & CMD_NO_SLOWLOG, "skip_commandlog");
+    add_name(n, strcmp(cmd->group, "pubsub") == 0, "pubsub");
     add_name(n, cmd->find_keys != NULL, "movablekeys");
 }
 
@@ -49,6 +50,7 @@ static void category_names(const struct command *cmd, struct names *n) {
     add_name(n, strcmp(cmd->group, "generic") == 0, "@keyspace");
     add_name(n, strcmp(cmd->group, "transactions") == 0, "@transaction");
     add_name(n, strcmp(cmd->group, "connection") == 0, "@connection");
+    add_name(n, strcmp(cmd->group, "pubsub") == 0, "@pubsub");
     add_name(n, strcmp(cmd->group, "scripting") == 0, "@scripting");
     add_name(n, cmd->flags & CMD_ADMIN, "@admin");
     add_name(n, cmd->flags & CMD_ADMIN || cmd->run == cmd_flushall, "@dangerous");

@@ -25,13 +25,14 @@ static bool parse_ids(struct client *c, const struct request *r, size_t *at,
 }
 
 static bool parse_type(struct client *c, struct str text, struct client_filter *f) {
-    static const char *const none[] = {"master", "primary", "replica", "slave", "pubsub"};
-    f->type_none = false;
-    if (str_eq_nocase(text, STR("normal"))) return true;
+    static const char *const none[] = {"master", "primary", "replica", "slave"};
+    f->type = TYPE_ANY;
+    if (str_eq_nocase(text, STR("normal"))) f->type = TYPE_NORMAL;
+    if (str_eq_nocase(text, STR("pubsub"))) f->type = TYPE_PUBSUB;
     for (size_t i = 0; i < ARRAY_LEN(none); i++)
-        if (str_eq_nocase(text, str_c(none[i]))) f->type_none = true;
-    if (!f->type_none) reply_error(c, "ERR Unknown client type '" STR_FMT "'", STR_ARG(text));
-    return f->type_none;
+        if (str_eq_nocase(text, str_c(none[i]))) f->type = TYPE_NONE;
+    if (f->type == TYPE_ANY) reply_error(c, "ERR Unknown client type '" STR_FMT "'", STR_ARG(text));
+    return f->type != TYPE_ANY;
 }
 
 static bool parse_user(struct client *c, struct str user) {
@@ -96,7 +97,8 @@ static bool text_differs(struct str wanted, const char *text) {
 
 bool client_filter_match(const struct client_filter *f, const struct client *c,
                          const struct client *me) {
-    if (f->type_none) return false;
+    if (f->type == TYPE_NONE) return false;
+    if (f->type != TYPE_ANY && (c->listening != NULL) != (f->type == TYPE_PUBSUB)) return false;
     if (f->skip_me && c == me) return false;
     if (text_differs(f->addr, c->addr) || text_differs(f->laddr, c->laddr)) return false;
     if (text_differs(f->name, c->name)) return false;

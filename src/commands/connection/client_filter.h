@@ -7,8 +7,8 @@
 struct client_filter {
     const struct str *ids; /* id_count arguments that are numbers above 0 */
     size_t id_count;
-    bool type_none; /* a type of which there is never a client here */
-    struct str addr, laddr, name, lib_name, lib_ver; /* ptr NULL: any */
+    enum { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NONE } type; /* NONE: there is none here */
+    struct str addr, laddr, name, lib_name, lib_ver;             /* ptr NULL: any */
     bool skip_me;
     int64_t max_age_s; /* 0: any */
 };

@@ -26,6 +26,7 @@ void client_set_text(char **field, struct str text) {
 static const char *client_flags(const struct client *c, char out[16]) {
     size_t n = 0;
     if (c->is_monitor) out[n++] = 'O';
+    if (c->listening != NULL) out[n++] = 'P';
     if (transaction_open(c)) out[n++] = 'x';
     if (c->park == PARK_WAIT) out[n++] = 'b';
     if (transaction_is_touched(c)) out[n++] = 'd';
@@ -53,7 +54,8 @@ void client_describe(const struct client *c, struct buf *out) {
         (ull)(srv->clock.now_ms - c->last_active_ms) / 1000, client_flags(c, flags), (ull)c->db);
     const struct transaction *t = c->transaction;
     size_t subscriptions = subscriptions_of(c);
-    buf_printf(out, " sub=0 psub=0 ssub=0");
+    buf_printf(out, " sub=%zu psub=%zu ssub=%zu", pubsub_count(c, CHANNEL_PLAIN),
+               pubsub_count(c, CHANNEL_PATTERN), pubsub_count(c, CHANNEL_SHARD));
     if (subscriptions > 0)
         buf_printf(out, " esub=%zu", subscriptions); /* Redis has no such field */
     buf_printf(out, " multi=%d watch=%zu qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu",

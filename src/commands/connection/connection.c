@@ -128,7 +128,8 @@ enum outcome cmd_hello(struct client *c, const struct request *r) {
 
 /* PING [message] */
 enum outcome cmd_ping(struct client *c, const struct request *r) {
-    if (UNLIKELY(c->subscriber != NULL) && c->resp == 2) { /* as among messages of pub/sub */
+    bool listens = c->subscriber != NULL || c->listening != NULL;
+    if (UNLIKELY(listens) && c->resp == 2) { /* as among messages of pub/sub */
         reply_array(c, 2);
         reply_bulk_c(c, "pong");
         reply_bulk(c, r->argc == 2 ? r->argv[1] : STR(""));
@@ -158,6 +159,7 @@ enum outcome cmd_reset(struct client *c, const struct request *r) {
     UNUSED(r);
     transaction_clear(c);
     subscriptions_drop(c);
+    pubsub_drop(c);
     list_remove(&c->monitor);
     c->is_monitor = false;
     c->resp = (int)c->srv->config.default_resp;

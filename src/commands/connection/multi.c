@@ -20,6 +20,7 @@
  * one moment, the one of its last run, and others are served meanwhile. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "server/client/publications.h"
 #include "server/client/transaction.h"
 #include "server/command/monitor.h"
 #include "server/server.h"
@@ -106,6 +107,7 @@ static void take_back(struct client *c, const struct saved *saved) {
     srv->exec.client = NULL;
     model_undo(&srv->model);
     blocking_exec_undone(c);
+    publications_forget(c);
     if (!srv->exec.acted) memcpy(&srv->stats, &saved->stats, offsetof(struct stats, errors));
     if (srv->exec.config != NULL) config_restore(&srv->config, srv->exec.config);
     srv->exec.config = NULL;

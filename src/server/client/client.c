@@ -12,6 +12,8 @@
 #include "base/log.h"
 #include "server/client/input.h"
 #include "server/client/long_reply.h"
+#include "server/client/output_limit.h"
+#include "server/client/publications.h"
 #include "server/client/push.h"
 #include "server/client/share.h"
 #include "server/client/transaction.h"
@@ -55,6 +57,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     list_init(&c->stopped);
     list_init(&c->room);
     list_init(&c->large);
+    list_init(&c->over);
     list_init(&c->all);
     c->io = loop_io_create(srv->loop, fd, on_io, c);
     list_append(&srv->clients, &c->all);
@@ -78,6 +81,9 @@ void client_close(struct client *c) {
     transaction_clear(c);
     blocking_finish(c);
     subscriptions_drop(c);
+    pubsub_drop(c);
+    publications_drop(c);
+    list_remove(&c->over);
     list_remove(&c->flush);
     list_remove(&c->resume);
     list_remove(&c->parked);
@@ -137,8 +143,9 @@ void client_unhold(struct client *c) {
         client_set_reading(c, true);
 }
 
+/* Who listens to channels is held to client-output-buffer-limit instead. */
 bool client_output_full(const struct client *c) {
-    return client_out_pending(c) > c->srv->config.client_output_bytes_max;
+    return client_out_pending(c) > c->srv->config.client_output_bytes_max && c->listening == NULL;
 }
 
 /* ---- input ---- */
@@ -313,6 +320,7 @@ static void out_sent(struct client *c, size_t n) {
 void client_flush(struct client *c) {
     if (c->closing) return;
     if (c->push != NULL) client_merge_pushes(c);
+    if (c->messages != NULL) client_merge_messages(c);
     size_t limit = sendable(c);
     bool was_full = client_output_full(c);
     while (c->out_sent < limit) {
@@ -340,6 +348,10 @@ void client_flush(struct client *c) {
     share_count(c);
     if (UNLIKELY(c->long_reply != NULL)) long_reply_flushed(c);
     if (c->subscriber != NULL) subscriptions_flushed(c);
+    if (UNLIKELY(output_limit_breached(c))) {
+        output_limit_close(c);
+        return;
+    }
     if ((c->close_after_reply && c->out_sent == c->out.len) || half_closed_done(c)) client_close(c);
 }
 
@@ -358,7 +370,7 @@ static void on_io(void *arg, int what) {
 void client_trim(struct client *c) {
     if (c->out.len == 0 && c->out.cap > IDLE_OUT_KEEP) buf_clear(&c->out);
     if (c->in.len == 0 && c->in.cap > 0) buf_clear(&c->in);
-    if (client_push_bytes(c) == 0) client_clear_pushes(c);
+    if (client_push_bytes(c) + client_message_bytes(c) == 0) client_clear_pushes(c);
     ahead_drop(c);
     if (c->gate_count == 0 && c->gate_cap > 16) {
         free(c->gates);
@@ -368,21 +380,25 @@ void client_trim(struct client *c) {
     share_count(c);
 }
 
-size_t client_memory(const struct client *c) {
+/* What is queued for EXEC, gathered to be pushed, or published when it is durable. */
+static size_t kept_beside(const struct client *c) {
     size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
     size_t pushes = c->push != NULL ? c->push->cap : 0;
-    return sizeof *c + c->in.cap + c->out.cap + pushes + c->gate_cap * sizeof *c->gates + queued;
+    size_t messages = c->messages != NULL ? c->messages->cap : 0;
+    return queued + pushes + messages + c->publishing_bytes;
+}
+
+size_t client_memory(const struct client *c) {
+    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + kept_beside(c);
 }
 
 uint64_t client_total_memory(const struct client *c) {
     return client_memory(c) + need_held_bytes(c) + c->ahead_bytes + long_reply_bytes(c) +
-           blocking_bytes(c) + subscriptions_bytes(c);
+           blocking_bytes(c) + subscriptions_bytes(c) + pubsub_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {
-    size_t queued = c->transaction != NULL ? c->transaction->bytes : 0;
-    size_t pushes = c->push != NULL ? c->push->cap : 0;
-    return queued + pushes + need_held_bytes(c) + long_reply_bytes(c);
+    return kept_beside(c) + need_held_bytes(c) + long_reply_bytes(c);
 }
 
 uint64_t client_progress(const struct client *c) {

@@ -27,12 +27,19 @@ struct ahead;
 struct transaction;
 struct long_reply;
 struct subscriber;
+struct listening;
+struct publication;
 
 struct gate {
     uint64_t offset; /* in the connection's output, counted from its beginning */
     uint64_t frame;
     struct batch *batch; /* that holds the frame */
-    uint32_t replies;    /* written since the gate */
+    uint32_t replies;    /* written since the gate, behind: */
+    bool silent;         /* no reply of the publication is wanted */
+    size_t pushed;       /* bytes of messages that it begins with: a void keeps them */
+    /* That leaves when the gate opens; its count is then written where its reply stands, which the
+     * gate begins with. NULL: none. */
+    struct publication *publication;
 };
 
 enum park {
@@ -88,6 +95,11 @@ struct client {
     uint64_t reply_start; /* offset at which the running command's reply begins */
     struct gate *gates;   /* ring of gate_cap (power of two) from gate_head */
     uint32_t gate_head, gate_count, gate_cap;
+    /* What the running command publishes when its frame is durable (publications.h), and the
+     * bytes of all that waits for that. */
+    struct publication_note *notes;
+    size_t note_count, note_cap;
+    uint64_t publishing_bytes;
     uint64_t last_frame; /* the last frame that this connection decided */
     uint64_t view;       /* what the running command reads: as of this frame, or VIEW_NEWEST */
     uint64_t told;       /* the newest frame of anything that the running command has looked at */
@@ -127,8 +139,11 @@ struct client {
     const struct command *last_command;
     struct long_reply *long_reply;   /* that is being made (long_reply.h); NULL: none */
     struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
-    struct buf *push;                /* push.h's; NULL: nothing was pushed yet */
+    struct buf *push, *messages;     /* push.h's; NULL: nothing was pushed yet */
     struct subscriber *subscriber;   /* server/subscription's; NULL: it has no subscription */
+    struct listening *listening;     /* server/pubsub's; NULL: it listens to no channel */
+    struct list over;                /* output_limit.c's: server.over_output */
+    uint64_t over_since_ms;          /* monotonic, while it is on that */
 };
 
 struct client *client_create(struct server *srv, int fd, bool is_unix);
@@ -165,6 +180,8 @@ uint64_t client_settled_view(const struct client *c);
 void client_gate(struct client *c);
 /* A batch is durable: opens the gates of the connections on b->gated. Returns how many. */
 uint32_t clients_durable(struct server *srv, struct batch *b);
+/* So many bytes of messages were put at the end of the output, behind a gate. */
+void client_gate_messages(struct client *c, size_t bytes);
 /* Everything undurable is void: parked replies become -IOERR why. */
 void clients_void(struct server *srv, struct batch *b, const char *why);
 /* Listens for what concerns the connection as it is now: to be called when it parks, or begins to
@@ -184,8 +201,8 @@ uint64_t client_holds_more(const struct client *c); /* for client_holds */
  * for a long reply: bytes. Without what is kept as long as it waits for others (standing.h). */
 static inline uint64_t client_holds(const struct client *c) {
     uint64_t bytes = c->in.cap - MIN(c->in.cap, c->standing.input) + c->out.cap + c->ahead_bytes;
-    bool more =
-        c->transaction != NULL || c->need != NULL || c->long_reply != NULL || c->push != NULL;
+    bool more = c->transaction != NULL || c->need != NULL || c->long_reply != NULL ||
+                c->push != NULL || c->messages != NULL || c->publishing_bytes != 0;
     return bytes + (UNLIKELY(more) ? client_holds_more(c) : 0);
 }
 static inline uint64_t client_out_offset(const struct client *c) {

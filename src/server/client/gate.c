@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "server/client/client.h"
 #include "server/client/long_reply.h"
+#include "server/client/publications.h"
 #include "server/server.h"
 
 static struct gate *gate_at(struct client *c, uint32_t i) {
@@ -38,6 +39,7 @@ static void gate_push(struct client *c, struct gate gate) {
 static void refuse_untold(struct client *c) {
     client_cut_reply(c, c->reply_start);
     long_reply_drop(c);
+    publications_forget(c);
     reply_error(c, "IOERR what this reply tells is not known to be stored: %s",
                 c->srv->read_only_why);
 }
@@ -70,6 +72,29 @@ void client_gate(struct client *c) {
     if (c->gate_count == 1) list_append(&b->gated, &c->gated);
 }
 
+/* What stands at the end of the output waits for what the last gate waits for. */
+static void gate_push_behind(struct client *c, struct gate gate) {
+    const struct gate *last = gate_at(c, c->gate_count - 1);
+    gate.frame = last->frame;
+    gate.batch = last->batch;
+    gate_push(c, gate);
+}
+
+void client_gate_messages(struct client *c, size_t bytes) {
+    struct gate *last = gate_at(c, c->gate_count - 1);
+    uint64_t at = client_out_offset(c) - bytes;
+    bool behind_others = last->pushed > 0 && last->replies == 0;
+    if (behind_others && last->offset + last->pushed == at)
+        last->pushed += bytes;
+    else
+        gate_push_behind(c, (struct gate){.offset = at, .pushed = bytes});
+}
+
+void client_gate_publication(struct client *c, uint64_t reply_at, bool silent,
+                             struct publication *p) {
+    gate_push_behind(c, (struct gate){.offset = reply_at, .silent = silent, .publication = p});
+}
+
 void client_commit(struct client *c) {
     uint64_t frame = model_commit(&c->srv->model);
     if (frame != 0) c->last_frame = frame;
@@ -91,6 +116,7 @@ uint32_t clients_durable(struct server *srv, struct batch *b) {
     while (!list_empty(&b->gated)) {
         struct client *c = LIST_ENTRY(b->gated.next, struct client, gated);
         list_remove(&c->gated);
+        if (UNLIKELY(c->publishing_bytes != 0)) client_publish_durable(c, durable);
         while (c->gate_count > 0 && gate_at(c, 0)->frame <= durable) {
             c->gate_head = (c->gate_head + 1) & (c->gate_cap - 1);
             c->gate_count--;
@@ -102,15 +128,32 @@ uint32_t clients_durable(struct server *srv, struct batch *b) {
     return released;
 }
 
-/* Replaces what is behind the first gate by one error for each reply in it. */
+/* The messages that a gate begins with, in a copy of what is behind the first gate. */
+static struct str messages_of(const struct gate *g, uint64_t from, const struct buf *copy) {
+    return str_of(copy->data + (g->offset - from), g->pushed);
+}
+
+/* Replaces each reply that is behind the first gate by an error. Messages stay where they are
+ * among them. */
 static void void_replies(struct client *c, const char *why) {
-    uint32_t replies = 0;
-    for (uint32_t i = 0; i < c->gate_count; i++) replies += gate_at(c, i)->replies;
-    client_cut_reply(c, gate_at(c, 0)->offset);
+    uint64_t from = gate_at(c, 0)->offset;
+    bool messages = false;
+    struct buf behind;
+    buf_init(&behind, 0);
+    for (uint32_t i = 0; i < c->gate_count && !messages; i++) messages = gate_at(c, i)->pushed > 0;
+    if (UNLIKELY(messages))
+        buf_put(&behind, c->out.data + (from - c->out_base), (size_t)(client_out_offset(c) - from));
+    client_cut_reply(c, from);
     long_reply_void(c);
+    publications_void(c);
+    for (uint32_t i = 0; i < c->gate_count; i++) {
+        const struct gate *g = gate_at(c, i);
+        if (g->pushed > 0) buf_put_str(&c->out, messages_of(g, from, &behind));
+        for (uint32_t k = 0; k < g->replies; k++)
+            reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);
+    }
     c->gate_count = 0;
-    for (uint32_t i = 0; i < replies; i++)
-        reply_error(c, "IOERR outcome unknown, retry with the same EVENT_ID: %s", why);
+    buf_clear(&behind);
     client_wrote(c);
 }
 

@@ -66,6 +66,7 @@ size_t input_run(struct client *c, const char *data, size_t len, bool *more) {
     int budget = COMMANDS_PER_TURN;
     *more = false;
     if (UNLIKELY(c->push != NULL)) client_merge_pushes(c); /* it came before what is replied now */
+    if (UNLIKELY(c->messages != NULL)) client_merge_messages(c);
     while (at < len && may_run(c)) {
         if (budget-- <= 0) {
             *more = true;

@@ -5,17 +5,25 @@
 
 #define PUSH_KEEP ((size_t)64 << 10) /* of a buffer whose bytes have been put among the replies */
 
-struct buf *client_push(struct client *c) {
-    if (c->push == NULL) {
-        c->push = xcalloc(1, sizeof *c->push);
-        buf_init(c->push, 0);
+static struct buf *made(struct buf **buf) {
+    if (*buf == NULL) {
+        *buf = xcalloc(1, sizeof **buf);
+        buf_init(*buf, 0);
     }
-    return c->push;
+    return *buf;
+}
+
+struct buf *client_push(struct client *c) {
+    return made(&c->push);
+}
+
+struct buf *client_message(struct client *c) {
+    return made(&c->messages);
 }
 
 /* Nothing is on its way out: the two buffers change places, and no byte is copied. */
-static void swap(struct client *c) {
-    struct buf *push = c->push, out = c->out;
+static void swap(struct client *c, struct buf *push) {
+    struct buf out = c->out;
     c->out.data = push->data;
     c->out.len = push->len;
     c->out.cap = push->cap;
@@ -35,10 +43,14 @@ static void insert(struct client *c, size_t at) {
     buf_reset(c->push);
 }
 
+static bool may_merge(const struct client *c) {
+    return !(c->held & HELD_LONG_REPLY) && !c->close_after_reply;
+}
+
 void client_merge_pushes(struct client *c) {
-    if (client_push_bytes(c) == 0 || c->held & HELD_LONG_REPLY || c->close_after_reply) return;
+    if (client_push_bytes(c) == 0 || !may_merge(c)) return;
     if (c->out.len == 0)
-        swap(c);
+        swap(c, c->push);
     else if (c->gate_count > 0)
         insert(c, (size_t)(c->gates[c->gate_head].offset - c->out_base));
     else
@@ -46,9 +58,28 @@ void client_merge_pushes(struct client *c) {
     if (c->push->cap > PUSH_KEEP) buf_clear(c->push);
 }
 
+void client_merge_messages(struct client *c) {
+    struct buf *messages = c->messages;
+    if (client_message_bytes(c) == 0 || !may_merge(c)) return;
+    size_t n = messages->len;
+    if (c->out.len == 0) {
+        swap(c, messages);
+    } else {
+        buf_put_str(&c->out, buf_str(messages));
+        buf_reset(messages);
+    }
+    if (c->gate_count > 0) client_gate_messages(c, n);
+    if (messages->cap > PUSH_KEEP) buf_clear(messages);
+}
+
+static void clear(struct buf **buf) {
+    if (*buf == NULL) return;
+    buf_clear(*buf);
+    free(*buf);
+    *buf = NULL;
+}
+
 void client_clear_pushes(struct client *c) {
-    if (c->push == NULL) return;
-    buf_clear(c->push);
-    free(c->push);
-    c->push = NULL;
+    clear(&c->push);
+    clear(&c->messages);
 }

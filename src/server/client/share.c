@@ -51,6 +51,10 @@ static uint64_t level_now(struct server *srv) {
     return s->level;
 }
 
+bool share_is_exceeded(const struct client *c) {
+    return c->counted > level_now(c->srv);
+}
+
 /* What it has not read, the rest of a long reply included. */
 static uint64_t unread(const struct client *c) {
     return (uint64_t)client_out_pending(c) + long_reply_bytes(c);

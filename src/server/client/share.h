@@ -55,6 +55,8 @@ static inline void share_count(struct client *c) {
 }
 /* Whether all hold more than the limit. */
 bool share_is_over(const struct server *srv);
+/* While they do: whether the connection holds more than its share. */
+bool share_is_exceeded(const struct client *c);
 /* Bytes of events that one reply of those that are read on from holds: READ_BYTES_MAX, and little
  * while all connections are above the limit. Otherwise each that came would get one large reply. */
 uint64_t share_portion(const struct client *c);

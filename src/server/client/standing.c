@@ -12,10 +12,14 @@ static bool has_room(const struct server *srv, uint64_t more) {
     return limit == 0 || srv->standing.bytes + more <= limit;
 }
 
+static uint64_t kept(const struct client *c) {
+    return subscriptions_bytes(c) + pubsub_bytes(c) + blocking_bytes(c);
+}
+
 /* Its request stays in its input until it has replied. */
 void standing_recount(struct client *c) {
     bool waits = c->park == PARK_WAIT && blocking_is_waiting(c);
-    uint64_t now = subscriptions_bytes(c) + blocking_bytes(c);
+    uint64_t now = kept(c);
     c->standing.input = waits ? c->in.cap : 0;
     now += c->standing.input;
     c->srv->standing.bytes += now - c->standing.bytes;
@@ -32,7 +36,7 @@ static bool refused(struct client *c) {
     reply_error(
         c,
         "TOOLARGE no room for what would be kept while this waits: it is %llu bytes at most "
-        "for all subscriptions and all commands that wait (standing-bytes-max)",
+        "for all subscriptions, channels and commands that wait (standing-bytes-max)",
         (unsigned long long)c->srv->config.standing_bytes_max);
     return false;
 }
@@ -55,7 +59,7 @@ static uint64_t request_bytes(const struct request *r) {
 bool standing_waits_or_reply(struct client *c, const struct request *r) {
     if (c->wait.allowed || c->park != PARK_WAIT || !blocking_is_waiting(c)) return true;
     standing_forget(c);
-    c->wait.allowed = is_allowed(c, subscriptions_bytes(c) + blocking_bytes(c) + request_bytes(r));
+    c->wait.allowed = is_allowed(c, kept(c) + request_bytes(r));
     if (!c->wait.allowed) blocking_give_up(c);
     standing_count(c);
     return c->wait.allowed || refused(c);

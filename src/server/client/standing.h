@@ -1,8 +1,8 @@
 /* Standing memory: what is kept for as long as somebody waits for what others do, which may be for
- * ever: a subscription with its selector, a command that waits (BLOCK) with its request and all
- * that it waits for. It has an account and a bound of its own (standing-bytes-max), and is no part
- * of what share.h bounds: what is above that limit waits for others to let go, and nobody would let
- * go of this.
+ * ever: a subscription with its selector, a channel that is listened to, a command that waits
+ * (BLOCK) with its request and all that it waits for. It has an account and a bound of its own
+ * (standing-bytes-max), and is no part of what share.h bounds: what is above that limit waits for
+ * others to let go, and nobody would let go of this.
  *
  * Who would add to it asks before, and is refused above the bound: subscriptions where they are
  * made (subscription_create_or_reply), waits where a command has parked (command.c). So a new kind
@@ -24,7 +24,8 @@ struct standing {   /* the server's */
 void standing_recount(struct client *c); /* for standing_count */
 /* Counts what it keeps now. share_count does. */
 static inline void standing_count(struct client *c) {
-    if (UNLIKELY(c->wait.blocked != NULL || c->subscriber != NULL || c->standing.bytes != 0))
+    if (UNLIKELY(c->wait.blocked != NULL || c->subscriber != NULL || c->listening != NULL ||
+                 c->standing.bytes != 0))
         standing_recount(c);
 }
 /* The connection goes. */

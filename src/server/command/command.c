@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/client/publications.h"
+#include "server/client/push.h"
 #include "server/client/transaction.h"
 #include "server/command/monitor.h"
 #include "server/command/virtual.h"
@@ -241,11 +243,14 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
         reply_error(c, "NOAUTH Authentication required.");
     else if (cmd->flags & CMD_NO_MULTI && transaction_open(c))
         reply_error(c, "ERR Command not allowed inside a transaction");
-    else if (UNLIKELY(c->subscriber != NULL) && c->resp == 2 && !(cmd->flags & CMD_SUBSCRIBES))
+    else if (UNLIKELY(c->subscriber != NULL || c->listening != NULL) && c->resp == 2 &&
+             !(cmd->flags & CMD_SUBSCRIBES))
         reply_error(c,
-                    "ERR Can't execute '%s': only ESUBSCRIBE / EUNSUBSCRIBE / EACK / PING / QUIT / "
-                    "RESET are allowed in this context",
-                    command_full_name(cmd));
+                    "ERR Can't execute '%s': only %s / PING / QUIT / RESET are allowed in this "
+                    "context",
+                    command_full_name(cmd),
+                    c->listening != NULL ? "(P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE"
+                                         : "ESUBSCRIBE / EUNSUBSCRIBE / EACK");
     else
         good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
     if (good && UNLIKELY(virtual_may_be_named(cmd, r))) good = virtual_allowed_or_reply(c, cmd, r);
@@ -253,9 +258,9 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
     return good;
 }
 
-/* The command was refused: between MULTI and EXEC, EXEC will be; if it is EXEC, it is over. */
+/* The command was refused: between MULTI and EXEC, EXEC will be; if it is EXEC, it is over, and
+ * says so as with Redis, also where there was no MULTI. */
 static void refused(struct client *c, const struct command *cmd) {
-    if (!transaction_open(c)) return;
     if (cmd == NULL || !(cmd->flags & CMD_EXEC)) {
         transaction_fail(c);
         return;
@@ -414,8 +419,10 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
         srv->clock.now_us = clock_mono_us();
         return PARKED;
     }
-    assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start);
+    assert(c->reply_mode != REPLY_ON || srv->stopping || client_out_offset(c) > c->reply_start ||
+           (cmd->flags & CMD_PUSHES && client_message_bytes(c) > 0));
     client_gate(c);
+    if (UNLIKELY(c->note_count > 0)) publications_decided(c);
     if (monitored && behind) monitor_feed(c, r); /* EXEC: behind what it ran */
     uint64_t end = clock_mono_us();
     cmd->stats.calls++;
@@ -470,5 +477,6 @@ enum outcome command_run(struct client *c, const struct request *r) {
     if (c->need != NULL) need_finish(c);
     share_command_over(c, &srv->share);
     after_reply(c);
+    if (UNLIKELY(c->messages != NULL)) client_merge_messages(c);
     return REPLIED;
 }

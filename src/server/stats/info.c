@@ -47,11 +47,13 @@ void info_stats(struct server *srv, struct buf *out) {
     info_put_u64(out, "expired_keys", srv->stats.expired_keys);
     info_put_u64(out, "evicted_keys", 0);
     info_put_u64(out, "evicted_clients", s->evicted_clients);
+    info_put_u64(out, "client_output_buffer_limit_disconnections", s->output_limit_closed);
     info_put_u64(out, "refused_waits", s->refused_waits);
     info_put_u64(out, "keyspace_hits", srv->model.hits);
     info_put_u64(out, "keyspace_misses", srv->model.misses);
-    info_put_u64(out, "pubsub_channels", 0);
-    info_put_u64(out, "pubsub_patterns", 0);
+    info_put_u64(out, "pubsub_channels", srv->pubsub.active[CHANNEL_PLAIN]);
+    info_put_u64(out, "pubsub_patterns", srv->pubsub.active[CHANNEL_PATTERN]);
+    info_put_u64(out, "pubsubshard_channels", srv->pubsub.active[CHANNEL_SHARD]);
     info_put_u64(out, "latest_fork_usec", 0);
     info_put_u64(out, "total_forks", 0);
     info_put_u64(out, "unexpected_error_replies", 0);

@@ -16,7 +16,8 @@ struct stats {
     uint64_t bytes_in, bytes_out, error_replies;
     uint64_t events_appended, appends_repeated, events_read, voids, outages, throttled,
         blocked_clients, resumed;
-    uint64_t unknown_commands, evicted_clients, refused_waits, protocol_errors, expired_keys;
+    uint64_t unknown_commands, evicted_clients, output_limit_closed, refused_waits, protocol_errors,
+        expired_keys;
     size_t client_peak_input, client_peak_output;
     struct hash_table errors; /* by code word: errorstats */
     size_t error_kinds;

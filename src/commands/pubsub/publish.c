@@ -1,0 +1,40 @@
+/* PUBLISH and SPUBLISH. A message leaves when what its connection changed before is durable, and
+ * one of EXEC when all of that is (server/client/publications.h); others leave at once, unless
+ * enough was sent in this turn of the loop. */
+#include "server/client/publications.h"
+#include "server/server.h"
+#include "commands/pubsub/family.h"
+
+static bool is_open_or_reply(struct client *c, enum channel_kind kind, struct str channel) {
+    if (kind != CHANNEL_PLAIN || !str_starts_with(channel, EVENT_CHANNEL)) return true;
+    reply_error(c, "ERR channels that begin with __event__: carry the events of streams: append an "
+                   "event instead of publishing");
+    return false;
+}
+
+static enum outcome publish(struct client *c, const struct request *r, enum channel_kind kind) {
+    struct server *srv = c->srv;
+    bool waits = c->last_frame > model_settled(&srv->model);
+    if (!is_open_or_reply(c, kind, r->argv[1])) return REPLIED;
+    if (waits || srv->exec.client == c) {
+        publication_note(c, kind, r->argv[1], r->argv[2]);
+        if (waits) client_tells(c, c->last_frame);
+        return REPLIED;
+    }
+    if (UNLIKELY(!pubsub_has_turn(srv))) {
+        client_next_turn(c);
+        return PARKED;
+    }
+    reply_int(c, (int64_t)pubsub_publish(srv, kind, r->argv[1], r->argv[2]));
+    return REPLIED;
+}
+
+/* PUBLISH channel message */
+enum outcome cmd_publish(struct client *c, const struct request *r) {
+    return publish(c, r, CHANNEL_PLAIN);
+}
+
+/* SPUBLISH shardchannel message */
+enum outcome cmd_spublish(struct client *c, const struct request *r) {
+    return publish(c, r, CHANNEL_SHARD);
+}

@@ -1,0 +1,201 @@
+/* See pubsub.h: messages to those who listen. */
+#include "server/pubsub/internal.h"
+
+#include "base/alloc.h"
+#include "proto/resp.h"
+#include "server/client/push.h"
+#include "server/server.h"
+
+/* What a turn of the loop may do. To write to one more connection costs a system call, when that is
+ * flushed; one more message for it little, beside its bytes. So these are 1,000 connections. */
+#define WORK_A_TURN     10000
+#define WORK_CONNECTION 10
+#define BYTES_OF_WORK   1024
+
+struct publication {
+    struct list node; /* pubsub.queue */
+    enum channel_kind kind;
+    struct str channel, payload;
+    struct channel **targets;
+    size_t target_count, at;
+    bool begun;      /* the target at `at` */
+    uint64_t number; /* pubsub.numbers: who has begun to listen later does not get it */
+};
+
+/* ---- as it is written ---- */
+
+static void put_message(struct buf *out, int resp, const struct channel *ch,
+                        const struct publication *p) {
+    bool pattern = ch->kind == CHANNEL_PATTERN;
+    buf_reset(out);
+    resp_put_push(out, resp, pattern ? 4 : 3);
+    resp_put_bulk(out, pattern                    ? STR("pmessage")
+                       : p->kind == CHANNEL_SHARD ? STR("smessage")
+                                                  : STR("message"));
+    if (pattern) resp_put_bulk(out, ch->name);
+    resp_put_bulk(out, p->channel);
+    resp_put_bulk(out, p->payload);
+}
+
+static void forget_written(struct pubsub *ps) {
+    for (size_t i = 0; i < ARRAY_LEN(ps->message); i++) {
+        if (ps->message[i].cap > 65536) buf_clear(&ps->message[i]);
+        buf_reset(&ps->message[i]);
+    }
+}
+
+static struct str written(struct pubsub *ps, int resp, const struct channel *ch,
+                          const struct publication *p) {
+    struct buf *b = &ps->message[resp == 3];
+    if (b->len == 0) put_message(b, resp, ch, p);
+    return buf_str(b);
+}
+
+/* ---- sending ---- */
+
+static void send_to(struct pubsub *ps, const struct ear *e, const struct publication *p) {
+    struct client *c = e->listening->client;
+    if (UNLIKELY(c == NULL)) return; /* it is gone */
+    struct str message = written(ps, c->resp, e->channel, p);
+    size_t work = (list_linked(&c->flush) ? 1 : WORK_CONNECTION) + message.len / BYTES_OF_WORK;
+    ps->work -= MIN(ps->work, work);
+    ps->delivered++;
+    buf_put_str(client_message(c), message);
+    client_wrote(c);
+}
+
+/* false: that was enough for this turn; *next is who gets it next. */
+static bool go_on(struct pubsub *ps, struct publication *p, struct ear **next) {
+    forget_written(ps); /* it may be of another publication by now */
+    for (; p->at < p->target_count; p->at++, p->begun = false) {
+        if (!p->begun) {
+            forget_written(ps);
+            *next = channel_first(p->targets[p->at]);
+            p->begun = true;
+        }
+        while (*next != NULL && (*next)->number <= p->number) {
+            if (ps->work == 0) return false;
+            send_to(ps, *next, p);
+            *next = ear_next(*next);
+        }
+    }
+    *next = NULL;
+    return true;
+}
+
+void publish_skips(struct pubsub *ps, struct ear *e) {
+    if (ps->next == e) ps->next = ear_next(e);
+}
+
+void publish_find(struct pubsub *ps, enum channel_kind kind, struct str channel) {
+    struct channel *ch = channel_find(ps, kind, channel);
+    ps->found.count = 0;
+    if (ch != NULL && ch->count > 0) channels_add(&ps->found, ch);
+    if (kind == CHANNEL_PLAIN) patterns_find(&ps->patterns, channel, 0, &ps->found);
+}
+
+static size_t count_receivers(const struct channels *found) {
+    size_t n = 0;
+    for (size_t i = 0; i < found->count; i++) n += found->list[i]->count;
+    return n;
+}
+
+/* ---- those that are not finished ---- */
+
+struct publication *publication_create(enum channel_kind kind, struct str channel,
+                                       struct str payload) {
+    struct publication *p = xcalloc(1, sizeof *p + channel.len + payload.len + 1);
+    char *bytes = (char *)(p + 1);
+    p->kind = kind;
+    if (channel.len > 0) memcpy(bytes, channel.ptr, channel.len);
+    if (payload.len > 0) memcpy(bytes + channel.len, payload.ptr, payload.len);
+    p->channel = str_of(bytes, channel.len);
+    p->payload = str_of(bytes + channel.len, payload.len);
+    return p;
+}
+
+void publication_destroy(struct publication *p) {
+    assert(p->targets == NULL);
+    free(p);
+}
+
+size_t publication_bytes(const struct publication *p) {
+    return sizeof *p + p->channel.len + p->payload.len;
+}
+
+/* Its targets stay there until it is finished. */
+static void put_in_queue(struct pubsub *ps, struct publication *p, struct channel *const *targets) {
+    p->targets = xmalloc(p->target_count * sizeof *p->targets);
+    memcpy(p->targets, targets, p->target_count * sizeof *p->targets);
+    for (size_t i = 0; i < p->target_count; i++) p->targets[i]->refs++;
+    list_append(&ps->queue, &p->node);
+}
+
+static void finish(struct pubsub *ps, struct publication *p) {
+    list_remove(&p->node);
+    for (size_t i = 0; i < p->target_count; i++) channel_unref(ps, p->targets[i]);
+    free(p->targets);
+    p->targets = NULL;
+    publication_destroy(p);
+}
+
+void publish_clear(struct pubsub *ps) {
+    while (!list_empty(&ps->queue))
+        finish(ps, LIST_ENTRY(ps->queue.next, struct publication, node));
+    ps->next = NULL;
+}
+
+void publish_run(struct server *srv) {
+    struct pubsub *ps = &srv->pubsub;
+    ps->work = WORK_A_TURN;
+    while (UNLIKELY(!list_empty(&ps->queue))) {
+        struct publication *p = LIST_ENTRY(ps->queue.next, struct publication, node);
+        if (!go_on(ps, p, &ps->next)) return;
+        finish(ps, p);
+    }
+}
+
+/* ---- publishing ---- */
+
+bool pubsub_has_turn(const struct server *srv) {
+    return srv->pubsub.work > 0 && list_empty(&srv->pubsub.queue);
+}
+
+/* Begins it, as far as the turn goes; false: it has to be put in the queue. */
+static bool begin(struct pubsub *ps, struct publication *p) {
+    publish_find(ps, p->kind, p->channel);
+    p->targets = ps->found.list;
+    p->target_count = ps->found.count;
+    p->number = ps->numbers;
+    ps->published++;
+    return p->target_count == 0 || (list_empty(&ps->queue) && go_on(ps, p, &ps->next));
+}
+
+size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
+                      struct str payload) {
+    struct pubsub *ps = &srv->pubsub;
+    struct publication at_once = {.kind = kind, .channel = channel, .payload = payload};
+    bool done = begin(ps, &at_once);
+    size_t receivers = count_receivers(&ps->found);
+    if (LIKELY(done)) return receivers;
+    struct publication *p = publication_create(kind, channel, payload);
+    p->target_count = at_once.target_count;
+    p->at = at_once.at;
+    p->begun = at_once.begun;
+    p->number = at_once.number;
+    put_in_queue(ps, p, at_once.targets);
+    return receivers;
+}
+
+size_t publication_leaves(struct server *srv, struct publication *p) {
+    struct pubsub *ps = &srv->pubsub;
+    bool done = begin(ps, p);
+    size_t receivers = count_receivers(&ps->found);
+    struct channel **targets = p->targets;
+    p->targets = NULL;
+    if (done)
+        publication_destroy(p);
+    else
+        put_in_queue(ps, p, targets);
+    return receivers;
+}

@@ -1,0 +1,113 @@
+/* Pub/sub: connections listen to channels, by name or by pattern, and each message that is
+ * published to a channel goes to whoever listens at that moment, once for each name or pattern that
+ * fits. Nothing is kept of it: who does not read is disconnected (client/output_limit.h), who comes
+ * later has missed it.
+ *
+ * A message is written for a connection behind its replies so far (client/push.h). A turn of the
+ * loop writes to about a thousand connections: a message for more goes on in the next turns, to
+ * those who listened when it was published, in their order; what is published meanwhile follows
+ * behind it. Patterns stand under their literal beginnings, so that a message is compared with
+ * those few that begin as its channel does. Loop thread. */
+#ifndef SERVER_PUBSUB_PUBSUB_H
+#define SERVER_PUBSUB_PUBSUB_H
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/list.h"
+
+struct client;
+struct server;
+struct channel;
+struct ear;
+struct publication;
+
+enum channel_kind { CHANNEL_PLAIN, CHANNEL_PATTERN, CHANNEL_SHARD, CHANNEL_KINDS };
+
+/* Channels with this beginning carry the events of streams (docs/pubsub.md); nobody publishes to
+ * them. */
+#define EVENT_CHANNEL STR("__event__:")
+
+#define PATTERN_PREFIX_MAX 64
+
+struct patterns {
+    struct hash_table prefixes;
+    uint32_t lengths[PATTERN_PREFIX_MAX + 1]; /* prefixes of each length */
+    size_t shortest, longest;                 /* in use */
+};
+
+/* What a connection listens to. It has one from its first channel to its last. */
+struct listening {
+    struct client *client; /* NULL: it is gone, and these are taken away by and by */
+    struct list ears[CHANNEL_KINDS];
+    size_t count[CHANNEL_KINDS];
+    uint64_t bytes; /* that are kept for it */
+    struct list leaving;
+};
+
+struct channels { /* some of them, those that a message is for */
+    struct channel **list;
+    size_t count, cap;
+};
+
+struct pubsub { /* the server's */
+    struct hash_table channels[CHANNEL_KINDS], ears;
+    size_t active[CHANNEL_KINDS]; /* channels that somebody listens to */
+    struct patterns patterns;
+    struct channels found; /* by the running search */
+    struct buf message[2]; /* as it is written to connections of RESP2, of RESP3 */
+    struct list queue;     /* publications that are not finished */
+    struct ear *next;      /* of the first of them: who gets it next */
+    struct list leaving;   /* listenings of connections that are gone */
+    size_t work;           /* that is left of this turn */
+    uint64_t clients, numbers;
+    uint64_t published, delivered;
+};
+
+void pubsub_init(struct server *srv);
+void pubsub_clear(struct server *srv); /* no connection is left */
+/* Once a turn, before connections are flushed. */
+void pubsub_run(struct server *srv);
+/* Whether there is something to do without anything happening. */
+bool pubsub_pending(const struct server *srv);
+/* The connection goes, or is reset. */
+void pubsub_drop(struct client *c);
+
+/* ---- listening ---- */
+
+/* false: it does already. */
+bool pubsub_listen(struct client *c, enum channel_kind kind, struct str name);
+/* false: it does not. */
+bool pubsub_leave(struct client *c, enum channel_kind kind, struct str name);
+/* Some name that the connection listens to: valid until it leaves that. false: there is none. */
+bool pubsub_first(const struct client *c, enum channel_kind kind, struct str *name);
+size_t pubsub_count(const struct client *c, enum channel_kind kind);
+uint64_t pubsub_bytes(const struct client *c); /* that are kept for what it listens to */
+/* Bytes that would be kept for one more. */
+size_t pubsub_bytes_of(struct str name);
+
+/* ---- publishing ---- */
+
+/* Whether a message may be published now. false: enough was for this turn. */
+bool pubsub_has_turn(const struct server *srv);
+/* Returns how many get it: so many now, the others in the next turns. */
+size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
+                      struct str payload);
+
+/* A message that leaves later: its command has noted it. */
+struct publication *publication_create(enum channel_kind kind, struct str channel,
+                                       struct str payload);
+void publication_destroy(struct publication *p);
+size_t publication_bytes(const struct publication *p);
+/* Publishes it now, whatever the turn has left, and takes it over. Returns how many get it. */
+size_t publication_leaves(struct server *srv, struct publication *p);
+
+/* ---- asking ---- */
+
+/* How many connections listen to exactly this. */
+size_t pubsub_listeners(const struct server *srv, enum channel_kind kind, struct str name);
+/* Calls each for the channels of some buckets, and returns where to go on; 0: that was all. */
+typedef void pubsub_each_fn(struct str name, void *arg);
+uint64_t pubsub_scan(struct server *srv, enum channel_kind kind, uint64_t cursor,
+                     pubsub_each_fn *each, void *arg);
+
+#endif
