@@ -110,6 +110,17 @@ with_server {} {
         [srv default_client] write $bytes[resp_command CLIENT REPLY ON]
         assert_equal OK [[srv default_client] read]
         assert_equal {45010 10} [list [lindex [r XPENDING s g] 0] [r XLEN s]]
+        # Behind a removal of its own a transaction looks at one portion, and leaves it for those who come next.
+        foreach how {copied there} key {s2 s3} {
+            if {$how eq "copied"} { r COPY s $key } else { r RENAME s $key }
+            for {set n 1} {$n <= 2} {incr n} {
+                assert_equal {1 0} [untyped [lindex [pipeline [srv default_client] [list MULTI "XDEL $key [expr {45000 + $n}]-0" "XTRIM $key MAXLEN 0 ACKED" EXEC]] end]]
+            }
+            set before [info_field r resumed_commands stats]
+            assert_equal 0 [r XTRIM $key MAXLEN 0 ACKED]
+            assert_equal {0 8} [list [expr {[info_field r resumed_commands stats] - $before}] [r XLEN $key]]
+            if {$how eq "copied"} { r RESTORE s4 0 [r DUMP s] } else { r RENAME s4 s }
+        }
         foreach turns {2 0} {
             set before [info_field r resumed_commands stats]
             assert_equal 0 [r XTRIM s MAXLEN 0 ACKED]

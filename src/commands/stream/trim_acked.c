@@ -21,42 +21,57 @@ static struct entry_id delivered_to_all(const struct stream *s) {
     return id;
 }
 
+/* Whether a pending entry leads to nothing, and did so when the stream was as `then` is. One that
+ * came with RESTORE when its entry was gone has a version that no event has. */
+static bool is_gone(const struct stream *s, const struct stream *then,
+                    const struct pending_entry *e) {
+    if (e->version >= s->next_version) return true;
+    return e->version < then->next_version && !stream_has_version(then, e->version);
+}
+
 /* A group's first pending entry that exists, among all that come behind what is known to be gone;
  * at most so many are looked at. *e NULL: there is none. false: *e is where to go on. */
-static bool find_existing(const struct stream *s, const struct pending *p, size_t *most,
-                          const struct pending_entry **e) {
+static bool find_existing(const struct stream *s, const struct stream *then,
+                          const struct pending *p, size_t *most, const struct pending_entry **e) {
     struct pending_cursor at = pending_seek(p, PENDING_ALL, p->gone);
-    while ((*e = pending_next(&at)) != NULL && !stream_has_version(s, (*e)->version))
+    while ((*e = pending_next(&at)) != NULL && is_gone(s, then, *e))
         if ((*most)-- == 0) return false;
     return true;
 }
 
-/* The first version that is pending in a group, and exists; next_version when none is. */
+/* A version below which nothing is pending that exists: the first that is, when that is found by
+ * looking at no more than a turn's; next_version when none is. */
 static uint64_t first_pending(const struct stream *s) {
     uint64_t first = s->next_version;
-    size_t most = SIZE_MAX;
+    size_t most = PASSED_A_TURN;
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
         const struct pending_entry *e;
-        find_existing(s, &s->extra->groups[i]->pending, &most, &e);
+        bool found = find_existing(s, s, &s->extra->groups[i]->pending, &most, &e);
         if (e != NULL) first = MIN(first, e->version);
+        if (!found && e->version >= s->next_version) return stream_first_version(s);
+        if (!found) most = 0;
     }
     return first;
 }
 
 /* What is pending and gone stays so, unless the running transaction has removed it: the groups note
- * how far they have been looked through, for those who come next. false: the command goes on in the
- * next turn. */
+ * how far they have been looked through, for those who come next. Behind a removal of the same
+ * transaction that is what was gone when everything was durable, a turn's at the most: EXEC does
+ * not wait for the rest. false: the command goes on in the next turn. */
 static bool pass_gone(struct client *c, struct stream *s) {
+    struct model *m = &c->srv->model;
+    bool keeps = blocking_keeps_progress(c);
+    struct stream *then = keeps ? s : model_stream_at(m, s, model_settled(m));
     size_t most = PASSED_A_TURN;
-    if (!blocking_keeps_progress(c)) return true;
+    if (then->state != STREAM_LIVE || stream_origin(then) != s) return true; /* it was renamed */
     for (uint32_t i = 0; s->extra != NULL && i < s->extra->group_count; i++) {
         struct pending *p = &s->extra->groups[i]->pending;
         const struct pending_entry *e;
-        bool all = find_existing(s, p, &most, &e);
+        bool all = find_existing(s, then, p, &most, &e);
         p->gone = e != NULL ? e->id : ENTRY_ID_MAX;
         if (all) continue;
-        client_next_turn(c);
-        return false;
+        if (keeps) client_next_turn(c);
+        return !keeps;
     }
     return true;
 }

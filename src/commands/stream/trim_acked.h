@@ -8,6 +8,9 @@
  *         acknowledged meanwhile, or not at all.
  *   EXEC  is one frame: there XTRIM looks at a portion as well, a larger one, and the next goes on.
  *
+ * What a group has pending and is gone is passed over once, in portions. EXEC, which cannot tell
+ * what it has removed itself from what stays gone, passes one, and trims behind that another time.
+ *
  * Loop thread. */
 #ifndef COMMANDS_STREAM_TRIM_ACKED_H
 #define COMMANDS_STREAM_TRIM_ACKED_H
