@@ -54,6 +54,7 @@ void cron_run(struct server *srv) {
     visit_clients(srv);
     bound_memory(srv);
     aheads_cron(srv);
+    tallies_forget(&srv->model);
     share_cron(srv);
     output_limits_cron(srv);
     subscriptions_cron(srv);

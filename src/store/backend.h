@@ -268,6 +268,11 @@ struct backend {
     /* Events that were removed are not among them; erased ones are (EVENT_ERASED). */
     int (*read_events)(struct backend_conn *r, const struct read_range *range, struct page *out,
                        struct err *err);
+    /* Counts the events of streams (but of strings) with number >= from whose names pass (NULL: of
+     * all), looking at about examined_max of them: page.counted; next and done are about their
+     * numbers. What a stream is called and has it knows, without looking at its events. */
+    int (*count_streams)(struct backend_conn *r, uint64_t from, const struct selector *selector,
+                         size_t examined_max, struct page *out, struct err *err);
     /* The first event of the stream, of those with version >= from, whose entry id is not below
      * `at`: *version, or UINT64_MAX when there is none in the snapshot. */
     int (*find_entry)(struct backend_conn *r, uint64_t stream, uint64_t from, struct entry_id at,

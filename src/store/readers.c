@@ -67,6 +67,12 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
         r->applied = r->page.applied;
         if (rc == ERR_BUSY) page_clear(&r->page); /* what it has got is read again */
         return rc == 0 || rc == ERR_BUSY ? rc : ERR_IO;
+    case STORE_COUNT_STREAMS:
+        page_init(&r->page);
+        rc = b->count_streams(c, r->range.start, r->range.selector, r->range.examined_max, &r->page,
+                              err);
+        r->applied = r->page.applied;
+        return rc;
     case STORE_READ_ID:
         return b->read_id(c, &r->id, &r->event, &r->applied, err);
     case STORE_LIST_IDS:
@@ -178,6 +184,7 @@ static bool is_short(const struct store_request *r) {
         return r->pattern.len == 0 && r->category.len == 0 && r->range.count_max <= SHORT_READ_MAX;
     case STORE_LIST_NAMED:
         return r->range.count_max <= SHORT_READ_MAX;
+    case STORE_COUNT_STREAMS:
     case STORE_LIST_IDS:
     case STORE_LIST_EXPIRING:
     case STORE_BACKUP:

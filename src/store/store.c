@@ -424,6 +424,13 @@ void store_flush(struct store *s) {
     pthread_cond_signal(&s->applier_wake);
 }
 
+void store_flush_up_to(struct store *s, uint64_t frame) {
+    pthread_mutex_lock(&s->lock);
+    s->flush_frame = MAX(s->flush_frame, frame);
+    pthread_mutex_unlock(&s->lock);
+    pthread_cond_signal(&s->applier_wake);
+}
+
 void store_set_disk_free_min(struct store *s, uint64_t bytes) {
     atomic_store(&s->disk_free_min, bytes);
     pthread_cond_signal(&s->helper_wake);

@@ -115,6 +115,8 @@ uint64_t store_journal_bytes(const struct store *s);
 struct list *store_batches(struct store *s);
 /* Asks for everything so far to be applied without delay (ESYNC, BACKUP). */
 void store_flush(struct store *s);
+/* The same of what will be submitted, up to the frame. */
+void store_flush_up_to(struct store *s, uint64_t frame);
 /* Settable at run time. */
 void store_set_disk_free_min(struct store *s, uint64_t bytes);
 void store_set_interval(struct store *s, uint64_t ms);
@@ -123,6 +125,7 @@ enum store_request_kind {
     STORE_READ_HEAD, /* what groups have pending: first what has an owner, then the rest, as it was
                         handed back */
     STORE_READ_EVENTS,
+    STORE_COUNT_STREAMS,
     STORE_READ_ID,
     STORE_LIST_IDS,
     STORE_LIST_STREAMS,
@@ -142,7 +145,8 @@ struct store_request {
     struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated;
                                      READ_NAMED */
     enum named_class class;       /* *_NAMED */
-    struct read_range range;      /* EVENTS; LIST_STREAMS: start, count_max, examined_max,
+    struct read_range range;      /* EVENTS; COUNT_STREAMS: start, examined_max, selector;
+                                     LIST_STREAMS: start, count_max, examined_max,
                                      bytes_max (0: none); FIND_ENTRY: stream, start;
                                      LIST_EXPIRING: end, count_max; LIST_IDS: count_max;
                                      LIST_NAMED: start, count_max */

@@ -63,6 +63,11 @@ struct stream_extra *stream_extra(struct model *m, struct stream *s); /* created
 void stream_extra_free(struct model *m, struct stream *s);
 /* s has got it from another stream: what points back from it points to s. */
 void stream_extra_moved(struct stream *s);
+
+/* A stream has so many events more under that name, in the frame being built. */
+static inline void tally_change(struct model *m, const struct stream_name *name, int64_t events) {
+    if (UNLIKELY(m->tallies.count > 0)) tallies_note(m, name, events);
+}
 /* Notes its numbers, for undoing and for the settled view. Whatever changes more of a stream than
  * appending does calls it before. */
 void stream_note_extra(struct model *m, struct stream *s);

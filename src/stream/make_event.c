@@ -145,6 +145,7 @@ struct event *model_push(struct model *m, struct stream *s, struct event_fields 
     if (m->run.count > 0) model_flush_run(m);
     batch_add(m->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
     batch_note_category(m->open, s->name->category);
+    tally_change(m, s->name, 1);
     return e;
 }
 

@@ -19,6 +19,7 @@ void model_init(struct model *m, struct store *s, size_t bytes_max, bool interva
     erased_init(m);
     settled_init(m);
     named_init(m);
+    tallies_init(m);
     list_init(&m->clock);
     list_init(&m->absent);
     list_init(&m->installing);
@@ -76,6 +77,7 @@ static void drop_loading(struct hash_node *n, void *arg) {
 
 void model_clear(struct model *m) {
     group_scans_clear(m);
+    tallies_clear(m);
     model_drop_streams(m);
     hash_each(&m->streams, drop_loading, m); /* what a slow disk has not given until now */
     named_clear(m);

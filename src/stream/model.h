@@ -26,6 +26,7 @@
 #include "stream/named.h"
 #include "stream/pack.h"
 #include "stream/settled.h"
+#include "stream/tally.h"
 #include "stream/undo.h"
 
 enum stream_state {
@@ -132,6 +133,7 @@ struct model {
     struct unsettled unsettled;
     struct named_values named;
     struct given_names given;
+    struct tallies tallies;
     uint64_t settled_streams; /* how many streams there are as of the durable frame */
     struct replay *replay;    /* replay.c's: durable frames that the backend has not got, after a
                                  void; NULL: streams that are not in memory are in the backend */

@@ -74,6 +74,7 @@ static void unflush(struct model *m) {
 void model_rebuild(struct model *m) {
     uint64_t durable = store_durable(m->store);
     bool was_told = model_was_told_beyond(m, durable);
+    tallies_clear(m);
     model_drop_streams(m);
     if (m->flushed.frame > durable)
         unflush(m);
@@ -119,6 +120,7 @@ void model_resumed(struct model *m) {
 
 uint64_t model_flush(struct model *m) {
     assert(m->flushed.frame == 0);
+    tallies_clear(m);
     model_drop_streams(m);
     for (uint64_t q = m->log.first; q < m->next_sequence; q++) {
         struct event *e = model_event(m, q);

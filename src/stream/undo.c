@@ -62,6 +62,7 @@ void model_undo(struct model *m) {
     }
     m->undo = NULL;
     m->run.count = 0;
+    tallies_undo(m);
     batch_undo_frame(m->open);
     const struct batch *b = m->open;
     if (b->record_count == 0) m->open->sequence_end = 0;

@@ -30,8 +30,8 @@ proc random_xread_beside {{from random_entry_name}} {
         if {"BLOCK" ni $words || "\$" ni $words} { return $reading }
     }
 }
-# (XLEN of a virtual stream is of no moment: what is removed while it counts may count or not.)
 proc random_virtual_reading_beside {} {
+    if {[rand_below 5] == 0} { return [random_virtual_length] }
     return [expr {[rand_below 3] ? [random_log_range] : [random_xread_beside random_virtual_or_entry]}]
 }
 # Cheap to compare, because each is compared with many moments.

@@ -177,12 +177,18 @@ proc random_virtual_read {} {
     return [random_group_read random_virtual_grouped]
 }
 proc random_virtual_or_entry {} { return [expr {[rand_below 3] ? [random_virtual] : [random_entry_name]}] }
-# In a transaction; there XLEN may count what was just removed.
+# One that goes by names: its length is of one moment. (XLEN of another one may count what was just removed.)
+proc random_virtual_by_name {} {
+    while 1 { if {![string match {@[tv]*} [set name [random_virtual]]]} { return $name } }
+}
+proc random_virtual_length {} { set name [random_virtual_by_name]; return [list [list XLEN $name] [list check_xlen $name]] }
+# In a transaction.
 proc random_virtual_queued {} {
     if {"virtual" ni $::opt(families)} { return [random_xadd] }
-    switch [rand_below 4] {
+    switch [rand_below 6] {
         0 { return [random_log_range] }
         1 { return [random_xread random_virtual_or_entry] }
+        2 { return [random_virtual_length] }
     }
     return [random_virtual_write]
 }

@@ -704,6 +704,41 @@ static void compare_lists(struct twins *t) {
     CHECK_INT(s[1].entry_seq, s[0].entry_seq);
 }
 
+/* The events of the streams whose names pass, as of what is known of the streams, in portions; and
+ * by looking at the events. */
+static uint64_t count_streams(struct twins *t, int i, const struct selector *selector) {
+    uint64_t from = 0, sum = 0;
+    for (bool done = false; !done;) {
+        struct page page;
+        page_init(&page);
+        TWINS_OK(backends[i]->count_streams(t->r[i], from, selector, 1 + draw(2000), &page, &err));
+        CHECK(page.done || page.next > from);
+        from = page.next;
+        sum += page.counted;
+        done = page.done;
+    }
+    return sum;
+}
+
+static void compare_counts(struct twins *t) {
+    for (int round = 0; round < 3; round++) {
+        struct wanted wanted = {.category[0] = round == 1 ? STR("n") : (struct str){0},
+                                .stream[0] = round == 2 ? STR("*1*") : (struct str){0}};
+        struct selector *selector = selector_of(&wanted);
+        struct page page;
+        page_init(&page);
+        struct read_range range = {.end = UINT64_MAX,
+                                   .count_max = 1,
+                                   .bytes_max = 1,
+                                   .examined_max = SIZE_MAX,
+                                   .selector = selector,
+                                   .counts = true};
+        TWINS_OK(backends[0]->read_events(t->r[0], &range, &page, &err));
+        for (int i = 0; i < 2; i++) CHECK_INT(count_streams(t, i, selector), page.counted);
+        selector_unref(selector);
+    }
+}
+
 /* But the first one's, which tells the store. */
 static void compare_timelines(struct twins *t) {
     struct timelines l[2] = {0};
@@ -754,6 +789,7 @@ static void compare(struct twins *t) {
     compare_ranges(t);
     compare_lookups(t);
     compare_lists(t);
+    compare_counts(t);
 }
 
 static void maintain(struct twins *t, bool until_done) {

@@ -11,6 +11,8 @@
     1000 /* events, at least, of the page behind one that was all removed                          \
           */
 
+#define TALLY_WAIT_MS 1000 /* for what a new one has to wait for */
+
 /* What of the range lies beyond r->next. */
 static struct read rest_of(const struct read *r, uint64_t start, uint64_t end) {
     return (struct read){
@@ -85,18 +87,31 @@ bool pages_read(struct client *c, struct read *r) {
     return known;
 }
 
-bool pages_may_count(struct client *c, const struct selector *selector) {
+/* Waits until so much is applied, or for so long (0: without end). */
+static bool wait_for(struct client *c, uint64_t frame, uint64_t ms) {
+    if (c->wait.set) hurry_applying(c->srv); /* it has waited for another one */
+    frame_is_applied(c, frame);
+    c->wait.frame = frame;
+    c->wait.deadline_ms = ms > 0 ? c->srv->clock.now_ms + ms : 0;
+    return false;
+}
+
+/* Who would wait longer counts the events, as there is nothing wrong with those. */
+static bool waits_for_tally(const struct client *c) {
+    return apply_is_possible(c) && !(c->wait.set && c->wait.timed_out);
+}
+
+bool pages_may_count(struct client *c, struct selector *selector) {
     const struct model *m = &c->srv->model;
-    uint64_t last = m->hidden.frame;
-    if (need_is_counting(c) || c->srv->exec.client != NULL) return true;
+    uint64_t last = m->hidden.frame, since = 0;
+    if (need_is_counting(c) || need_tally_is_usable(c, selector, &since)) return true;
+    if (since > 0 && waits_for_tally(c)) return wait_for(c, since, TALLY_WAIT_MS);
+    if (c->srv->exec.client != NULL && !apply_is_possible(c)) return true;
     if (selector_has_names(selector)) last = MAX(last, m->renamed.frame);
     if (c->wait.set)
         last = MIN(last, c->wait.frame); /* else it would follow who removes on and on */
-    last = MIN(MAX(last, m->flushed.frame), c->view);
-    if (last <= store_applied(m->store)) return true;
-    frame_is_applied(c, last);
-    c->wait.frame = last;
-    return false;
+    last = MIN(MAX(last, m->flushed.frame), MIN(c->view, m->decided));
+    return last <= store_applied(m->store) || wait_for(c, last, 0);
 }
 
 enum outcome pages_wait_to_count(struct client *c) {

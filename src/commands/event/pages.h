@@ -11,10 +11,11 @@
 /* Fills r->events with as many as are wanted (r->count, r->bytes_max), and says exactly whether
  * there is more and from where on. false: parked. */
 bool pages_read(struct client *c, struct read *r);
-/* Whether the backend can count for the view: it knows what was removed and flushed, and, as far as
- * the selector looks at names, renamed; what it counts cannot be judged here. Else
- * pages_wait_to_count. (EXEC cannot wait for itself.) */
-bool pages_may_count(struct client *c, const struct selector *selector);
+/* Whether the backend can count for the view: it has all that there was when a tally began; without
+ * one it knows what was removed and flushed, and, as far as the selector looks at names, renamed,
+ * as what it counts cannot be judged here. Else pages_wait_to_count. (EXEC cannot wait for what it
+ * does itself.) */
+bool pages_may_count(struct client *c, struct selector *selector);
 /* Parks the command until then; nobody waits for a database that cannot be written any more. */
 enum outcome pages_wait_to_count(struct client *c);
 /* Whether it may be waited for: what it takes to compare an event with all that somebody waits for

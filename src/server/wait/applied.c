@@ -64,6 +64,12 @@ void stage_waits_clear(struct server *srv) {
     heap_clear(&srv->stages.deadlines);
 }
 
+void hurry_applying(struct server *srv) {
+    struct model *m = &srv->model;
+    if (store_writable(srv->store) && !m->in_transaction) model_submit(m);
+    store_flush_up_to(srv->store, m->decided); /* what EXEC stands behind is submitted after it */
+}
+
 bool frame_is_applied(struct client *c, uint64_t frame) {
     struct server *srv = c->srv;
     if (!c->wait.set) {
@@ -72,8 +78,7 @@ bool frame_is_applied(struct client *c, uint64_t frame) {
         c->wait.gives_up = false;
         c->wait.deadline_ms = 0;
         c->wait.timed_out = c->wait.unblocked = c->wait.unblocked_error = false;
-        if (store_writable(srv->store)) model_submit(&srv->model);
-        store_flush(srv->store);
+        hurry_applying(srv);
     }
     return store_applied(srv->store) >= c->wait.frame;
 }
@@ -82,9 +87,16 @@ bool all_is_applied(struct client *c) {
     return frame_is_applied(c, c->srv->model.decided);
 }
 
+static const char *why_not_applied(const struct server *srv) {
+    return store_in_outage(srv->store) ? srv->read_only_why : store_stuck(srv->store);
+}
+
+bool apply_is_possible(const struct client *c) {
+    return why_not_applied(c->srv) == NULL;
+}
+
 bool apply_is_possible_or_reply(struct client *c) {
-    struct server *srv = c->srv;
-    const char *why = store_in_outage(srv->store) ? srv->read_only_why : store_stuck(srv->store);
+    const char *why = why_not_applied(c->srv);
     if (why != NULL) reply_error(c, "IOERR %s", why);
     return why == NULL;
 }

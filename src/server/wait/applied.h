@@ -17,6 +17,8 @@ struct stage_waits {              /* the server's */
  * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
  * it, to be run again when something was applied). */
 bool flush_is_applied(struct client *c);
+/* What was decided so far is to be applied, and not to be collected for long. */
+void hurry_applying(struct server *srv);
 /* Asks for everything decided so far to be applied; true once it is, else wait_for_apply. */
 bool all_is_applied(struct client *c);
 /* The same for everything up to a frame. */
@@ -38,5 +40,6 @@ void stage_waits_clear(struct server *srv);
 /* Nothing will be applied while the database is not the one that was opened (store_stuck), or who
  * knows when, in an outage: who would wait for it is told why. */
 bool apply_is_possible_or_reply(struct client *c);
+bool apply_is_possible(const struct client *c);
 
 #endif

@@ -37,11 +37,15 @@ bool need_event(struct client *c, const struct uuid *id, struct event **out);
  * fewer than r->count were found and r->has_more, read on from r->next. */
 bool need_read(struct client *c, struct read *r);
 /* How many events of the log a selector has (need_count.c), as of c->view. Ask pages_may_count
- * first: what the database does not know to be gone counts. What is removed, or renamed, while they
- * are counted may count or not. *too_many: of a transaction that has removed or renamed something
+ * first. One that goes by names alone has exactly so many. Of another one counts what the database
+ * does not know to be gone, and what is removed, or renamed, while they are counted may count or
+ * not. *too_many: of a transaction that has removed or renamed something
  * itself, they cannot be counted in one turn, as they would have to be. */
 bool need_count(struct client *c, struct selector *selector, uint64_t *count, bool *too_many);
-bool need_is_counting(const struct client *c); /* it has begun to */
+bool need_is_counting(const struct client *c); /* it has begun to, event by event */
+/* Whether it has a tally that can be asked, now or when the backend has counted; else *since is the
+ * frame that has to be applied before, if it has one at all. */
+bool need_tally_is_usable(struct client *c, struct selector *selector, uint64_t *since);
 /* What the pages take that were loaded for the command, bytes. */
 size_t need_page_bytes(const struct client *c);
 /* All that it has loaded, or asked for: bytes. */

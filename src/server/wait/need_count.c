@@ -1,5 +1,7 @@
-/* Counting events of the log: the backend's by a reader thread, in portions, and what it has not
- * got here, in slices, which go up to the head as of the last one. See need.h. */
+/* Counting events of the log. A selection that goes by names alone has a tally (stream/tally.h),
+ * which is exact. Of another one the backend's events are counted by a reader thread, in portions,
+ * and what it has not got here, in slices, which go up to the head as of the last one. See need.h.
+ */
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
 #include "server/server.h"
@@ -16,21 +18,23 @@ static uint64_t hash_selector(const struct selector *selector) {
     return hash_bytes(key, sizeof key);
 }
 
-/* The portion that it has come to, of which there is one. */
-static struct need_item *find(const struct client *c, const struct selector *selector) {
+/* The portion that it has come to, of which there is one of each kind. */
+static struct need_item *find(const struct client *c, const struct selector *selector,
+                              enum store_request_kind kind) {
     uint64_t key = hash_selector(selector);
     struct hash_node *n = c->need != NULL ? hash_first(&c->need->asked, key) : NULL;
     for (; n != NULL; n = hash_next(&c->need->asked, n)) {
         struct need_item *item = CONTAINER_OF(n, struct need_item, by_key);
         bool of_model = item->generation == c->srv->model.generation;
-        if (item->kind == ITEM_COUNT && of_model && selector_eq(item->selector, selector))
+        if (item->kind == ITEM_COUNT && of_model && item->request.kind == kind &&
+            selector_eq(item->selector, selector))
             return item;
     }
     return NULL;
 }
 
 static struct need_item *ask(struct client *c, struct selector *selector, uint64_t start,
-                             uint64_t end, uint64_t before) {
+                             uint64_t end, uint64_t before, enum store_request_kind kind) {
     struct need_item *item = item_create(c, ITEM_COUNT);
     item->count.before = before;
     item->selector = selector != NULL ? selector_ref(selector) : NULL;
@@ -42,9 +46,36 @@ static struct need_item *ask(struct client *c, struct selector *selector, uint64
                                               .selector = item->selector,
                                               .counts = true};
     hash_insert(&c->need->asked, &item->by_key, hash_selector(selector));
-    item_ask(item, STORE_READ_EVENTS, 0);
+    item_ask(item, kind, 0);
     return item;
 }
+
+/* ---- by names ---- */
+
+bool need_tally_is_usable(struct client *c, struct selector *selector, uint64_t *since) {
+    *since = 0;
+    const struct tally *t = tally_keeps(selector) ? tally_of(&c->srv->model, selector) : NULL;
+    if (t == NULL) return false;
+    *since = tally_is_complete(t) ? 0 : t->since;
+    return *since <= store_applied(c->srv->store);
+}
+
+/* What the backend has to say of its streams, if the tally is new. */
+static bool count_by_names(struct client *c, struct selector *selector, uint64_t *count) {
+    struct model *m = &c->srv->model;
+    struct tally *t = tally_of(m, selector);
+    while (!tally_is_complete(t)) {
+        struct need_item *item = find(c, selector, STORE_COUNT_STREAMS);
+        if (item == NULL) item = ask(c, selector, t->next, UINT64_MAX, 0, STORE_COUNT_STREAMS);
+        if (!item->done) return false;
+        tally_add(m, t, item->request.range.start, &item->request.page);
+        item_forget(c->need, item);
+    }
+    *count = tally_at(t, c->view);
+    return true;
+}
+
+/* ---- by looking at events ---- */
 
 /* Counts, of memory's events from *at on and below `head`, up to `most`. */
 static uint64_t count_events(struct client *c, const struct selector *selector, uint64_t *at,
@@ -130,13 +161,14 @@ static bool count_in_memory(struct client *c, struct need_item *item, uint64_t h
 
 bool need_count(struct client *c, struct selector *selector, uint64_t *count, bool *too_many) {
     const struct model *m = &c->srv->model;
-    uint64_t head = model_visible_end(m, NULL, c->view);
+    uint64_t head = model_visible_end(m, NULL, c->view), since;
     *count = 0;
     *too_many = false;
     if (c->view == VIEW_NEWEST) client_tells(c, m->decided);
     if (head == 0) return true;
-    struct need_item *item = find(c, selector);
-    if (item == NULL) item = ask(c, selector, 0, head - 1, 0);
+    if (need_tally_is_usable(c, selector, &since)) return count_by_names(c, selector, count);
+    struct need_item *item = find(c, selector, STORE_READ_EVENTS);
+    if (item == NULL) item = ask(c, selector, 0, head - 1, 0, STORE_READ_EVENTS);
     while (item->done) {
         const struct page *page = &item->request.page;
         uint64_t before = item->count.before + page->counted, at = page->next;
@@ -145,7 +177,7 @@ bool need_count(struct client *c, struct selector *selector, uint64_t *count, bo
         if (at >= head) return true;
         /* What is in memory would stay there for as long as the page is held. */
         item_forget(c->need, item);
-        item = ask(c, selector, at, head - 1, before);
+        item = ask(c, selector, at, head - 1, before, STORE_READ_EVENTS);
     }
     return false;
 }

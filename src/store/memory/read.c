@@ -231,6 +231,30 @@ int memory_list_streams(struct backend_conn *c, uint64_t from, struct str patter
     return 0;
 }
 
+static uint64_t events_of(const struct memory_store *m, const struct memory_stream *s) {
+    uint64_t n = 0;
+    for (uint64_t i = 0; i < memory_next_version(s); i++) n += memory_event(m, s, i) != NULL;
+    return n;
+}
+
+int memory_count_streams(struct backend_conn *c, uint64_t from, const struct selector *selector,
+                         size_t examined_max, struct page *out, struct err *err) {
+    struct memory_store *m = c->store;
+    UNUSED(err);
+    pthread_mutex_lock(&m->mutex);
+    out->applied = m->state.applied;
+    out->next = from;
+    for (; out->next < m->stream_end && examined_max > 0; out->next++, examined_max--) {
+        const struct memory_stream *s = m->streams[out->next];
+        bool passes = s != NULL && (selector == NULL ||
+                                    selector_name_passes(selector, stream_name_str(s->name)));
+        if (passes) out->counted += events_of(m, s);
+    }
+    out->done = out->next >= m->stream_end;
+    pthread_mutex_unlock(&m->mutex);
+    return 0;
+}
+
 int memory_list_reserved(struct backend_conn *c, size_t count_max, struct stream_list *out,
                          struct err *err) {
     struct memory_store *m = c->store;

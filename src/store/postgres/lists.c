@@ -70,6 +70,58 @@ int postgres_list_streams(struct backend_conn *c, uint64_t from, struct str patt
     return rc;
 }
 
+/* The numbers of the streams that pass, of some from out->next on. 1: there are more. */
+static int list_passing(struct backend_conn *c, struct snapshot *s, const struct selector *selector,
+                        size_t most, struct page *out, struct err *err) {
+    struct params p = {0};
+    PGresult *r = NULL;
+    struct array *numbers = &c->r->array;
+    array_begin(numbers, ARRAY_INT4);
+    param_u64(&p, MIN(out->next, (uint64_t)INT64_MAX));
+    param_u64(&p, (uint64_t)most + 1);
+    int rc = postgres_query(c, s, SQL_STREAMS_FROM, &p, &r, err);
+    if (rc != 0) return rc;
+    size_t n = (size_t)PQntuples(r);
+    for (size_t i = 0; i < MIN(n, most); i++) {
+        uint64_t number = row_u64(r, (int)i, STREAM_NUMBER);
+        out->next = number + 1;
+        if (selector == NULL || selector_name_passes(selector, row_str(r, (int)i, STREAM_NAME)))
+            array_u32(numbers, (uint32_t)number);
+    }
+    return n > most;
+}
+
+/* What stands in c->r->array. */
+static int add_lengths(struct backend_conn *c, struct snapshot *s, struct page *out,
+                       struct err *err) {
+    struct params p = {0};
+    PGresult *r = NULL;
+    if (c->r->array.count == 0) return 0;
+    param_array(&p, &c->r->array);
+    int rc = postgres_query(c, s, SQL_STREAM_LENGTHS, &p, &r, err);
+    if (rc == 0) out->counted += row_u64(r, 0, 0);
+    return rc;
+}
+
+int postgres_count_streams(struct backend_conn *c, uint64_t from, const struct selector *selector,
+                           size_t examined_max, struct page *out, struct err *err) {
+    struct snapshot s;
+    size_t left = MAX(examined_max, (size_t)1), most;
+    out->next = from;
+    int rc = postgres_snapshot_begin(c, &s, err);
+    do {
+        most = MIN(left, (size_t)ROWS_A_TURN);
+        left -= most;
+        if (rc == 0) rc = list_passing(c, &s, selector, most, out, err);
+        out->done = rc == 0;
+        int counted = rc >= 0 ? add_lengths(c, &s, out, err) : rc;
+        if (counted != 0) rc = counted;
+    } while (rc == 1 && left > 0 && (rc = 0) == 0);
+    if (rc >= 0) out->applied = s.state.s.applied;
+    postgres_snapshot_end(c);
+    return MIN(rc, 0);
+}
+
 int postgres_list_reserved(struct backend_conn *c, size_t count_max, struct stream_list *out,
                            struct err *err) {
     struct params p = {0};

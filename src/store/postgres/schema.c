@@ -365,6 +365,13 @@ const char *const postgres_sql[SQL_COUNT] = {
                      " AND event_id >= $1::uuid ORDER BY event_id LIMIT $2::int8",
     [SQL_STREAMS_FROM] = "SELECT " STREAM_COLUMNS " FROM @streams WHERE number >= $1::int8"
                          " ORDER BY number LIMIT $2::int8",
+    [SQL_STREAM_LENGTHS] =
+        "SELECT coalesce(sum(n.next_version - n.first_version - coalesce((SELECT sum(h.last"
+        "  - greatest(h.first, n.first_version) + 1) FROM @holes h WHERE h.stream = n.number"
+        "  AND h.last >= n.first_version), 0)), 0)::int8"
+        " FROM (SELECT s.number AS number, s.first_version AS first_version,"
+        "  " STREAM_NEXT " AS next_version FROM @streams s WHERE s.is_string = 0"
+        "  AND s.number = ANY($1::int4[])) n",
     [SQL_EXPIRING] = "SELECT " STREAM_COLUMNS " FROM @streams WHERE expires <= $1::int8"
                      " ORDER BY expires, number LIMIT $2::int8",
     [SQL_NEXT_DEADLINE] = "SELECT min(expires) FROM @streams WHERE expires > $1::int8",

@@ -61,6 +61,7 @@ uint64_t model_trim(struct model *m, struct stream *s, uint64_t first) {
     uint64_t removed = first - x->first_version - holes_between(&x->holes, x->first_version, first);
     stream_note_extra(m, s);
     cut_front(m, s, first);
+    tally_change(m, s->name, -(int64_t)removed);
     model_hide(m, s->name->rec.number, x->first_version, false, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
@@ -111,6 +112,7 @@ void model_remove(struct model *m, struct stream *s, struct event *const *events
         remove_one(m, s, e->version, e->sequence);
     }
     cut_front(m, s, x->first_version);
+    tally_change(m, s->name, -(int64_t)n);
     model_hide(m, s->name->rec.number, x->first_version, true, m->decided + 1);
     stream_touch(m, s, true);
     stream_record_state(m, s);
@@ -264,6 +266,7 @@ void model_delete(struct model *m, struct stream *s) {
     assert(s->state == STREAM_LIVE);
     uint64_t number = s->name->rec.number;
     bool is_virtual = stream_is_virtual(s);
+    tally_change(m, s->name, -(int64_t)stream_length(s));
     m->virtual_groups -= virtual_groups(s);
     expiring_remove(m, s);
     if (s->extra != NULL && s->extra->expires != 0 && m->deadlines.all > 0) m->deadlines.all--;
@@ -372,6 +375,8 @@ void model_rename(struct model *m, struct stream *from, struct stream *to) {
         note->to_frames[0] = to->last_frame;
         note->to_frames[1] = to->changed_frame;
     }
+    tally_change(m, old, -(int64_t)stream_length(from));
+    tally_change(m, name, (int64_t)stream_length(from));
     move_content(m, from, to);
     stream_name_unref(to->name);
     to->name = name;
