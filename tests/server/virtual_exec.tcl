@@ -14,7 +14,7 @@ proc exec_values {c args} { return [lmap reply [exec_all $c {*}$args] {untyped $
 proc runs {} { return [info_field [srv default_client] resumed_commands stats] }
 
 # A turn looks at 20,000 events. Everything is in memory.
-with_server {cache-bytes 256mb} {
+with_server {cache-bytes 256mb apply-delay-ms 60000} {
     r EAPPEND rare-1 rare
     append_many 60000
     r XADD rare-2 * type rare
@@ -196,6 +196,11 @@ with_server {cache-bytes 1mb} {
             $a send XREADGROUP GROUP g w BLOCK 0 STREAMS @all >
             wait_for "the group to wait" {[info_field [srv default_client] virtual_groups_waiting subscriptions] == 1}
             assert_equal 1 [info_field r virtual_groups subscriptions]
+            # 30,000 entries are pending.
+            assert {[info_field r virtual_groups_waiting_bytes subscriptions] > 30000 * 32}
+            r CONFIG SET standing-bytes-max 900kb
+            assert_match "TOOLARGE *standing-bytes-max*" [r err EREAD FROM NEW BLOCK 0 {*}[concat {*}[lmap i [lrepeat 900 x] {list AGGREGATE [string repeat [incr k] 9]}]]]
+            r CONFIG SET standing-bytes-max 0
             r ESYNC
             wait_for "the group to leave memory" {[info_field [srv default_client] used_memory_dataset memory] < 1000000}
             r EAPPEND late-1 t
@@ -203,5 +208,6 @@ with_server {cache-bytes 1mb} {
             assert_equal 30001 [lindex [r XPENDING @all g] 0]
         }
         wait_for "nobody to wait" {[info_field [srv default_client] virtual_groups_waiting subscriptions] == 0}
+        assert_equal 0 [info_field r virtual_groups_waiting_bytes subscriptions]
     }
 }

@@ -138,6 +138,7 @@ static void info_subscriptions(struct server *srv, struct buf *out) {
     info_put_u64(out, "total_subscriptions_behind", s->behind);
     info_put_u64(out, "virtual_groups", srv->model.virtual_groups);
     info_put_u64(out, "virtual_groups_waiting", blocking_groups(srv));
+    info_put_u64(out, "virtual_groups_waiting_bytes", blocking_groups_bytes(srv));
 }
 
 const struct info_section event_sections[] = {

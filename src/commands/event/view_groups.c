@@ -9,11 +9,12 @@
 
 #define POSITION_BYTES 64 /* at most, of one in a frame */
 
-bool need_used_by(struct client *c, struct str name, struct used_by *u) {
+bool need_used_by(struct client *c, struct str name, bool only_in_memory, struct used_by *u) {
     *u = (struct used_by){0};
     u->name = virtual_view_key(&u->key, name);
     need_named(c, NAMED_VIEW, name, &u->view);
     u->exists = u->view != NULL && named_value(&c->srv->model, u->view, VIEW_NEWEST, &u->text);
+    if (only_in_memory && model_in_memory(&c->srv->model, u->name) == NULL) return true;
     return !u->exists || need_stream(c, u->name, &u->stream);
 }
 

@@ -11,13 +11,14 @@ struct used_by {
     bool exists;           /* the view does, as of the newest: */
     struct named *view;    /* ... */
     struct str text;       /* ... and says that */
-    struct stream *stream; /* what has its groups; ABSENT: there are none */
+    struct stream *stream; /* what has its groups; NULL, ABSENT: there are none */
     struct str name;       /* of that, in the key */
     struct view_key key;
 };
 
-/* false: something has to be loaded. */
-bool need_used_by(struct client *c, struct str name, struct used_by *u);
+/* false: something has to be loaded. only_in_memory: of groups that are not in memory nothing is
+ * wanted. */
+bool need_used_by(struct client *c, struct str name, bool only_in_memory, struct used_by *u);
 /* false: somebody uses it, which was replied (-INUSE). */
 bool unused_or_reply(struct client *c, const struct used_by *u, bool force);
 /* What used_by_begin_anew adds to a frame, at most. */

@@ -7,9 +7,10 @@
 
 #define INPUT_MAX ((size_t)1 << 20)
 
+/* The groups in which somebody waits stay in memory for that: with all that they have pending. */
 static bool has_room(const struct server *srv, uint64_t more) {
     uint64_t limit = srv->config.standing_bytes_max;
-    return limit == 0 || srv->standing.bytes + more <= limit;
+    return limit == 0 || srv->standing.bytes + blocking_groups_bytes(srv) + more <= limit;
 }
 
 static uint64_t kept(const struct client *c) {

@@ -168,5 +168,7 @@ uint64_t blocking_due(const struct server *srv);
 uint64_t blocking_keys(const struct server *srv);
 uint64_t blocking_keys_on_nokey(const struct server *srv);
 size_t blocking_groups(const struct server *srv); /* of virtual streams, in which somebody waits */
+uint64_t
+blocking_groups_bytes(const struct server *srv); /* what these take, which stay in memory */
 
 #endif

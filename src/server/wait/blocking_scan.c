@@ -33,6 +33,14 @@ static struct group_scan *scan_of(struct server *srv, const struct blocked_set *
     return continues ? scan : NULL;
 }
 
+/* The group stays in memory while somebody waits in it. */
+static void count_bytes(struct server *srv, struct blocked_set *set,
+                        const struct group_scan *scan) {
+    size_t now = scan != NULL ? scan->group->bytes : 0;
+    srv->blocking->groups_bytes += now - set->group_bytes;
+    set->group_bytes = now;
+}
+
 /* What was looked at for it while it waited for an event. */
 static void note_looked(struct server *srv, struct blocked_set *set) {
     const struct live_watcher *w = &set->watch.live;
@@ -59,6 +67,7 @@ void blocked_scan(struct server *srv, struct blocked_set *set) {
     struct blocking *b = srv->blocking;
     struct group_scan *scan = scan_of(srv, set);
     if (scan != NULL) scan->waited = true;
+    count_bytes(srv, set, scan);
     if (list_linked(&set->scanning)) return;
     if (live_is_watching(&set->watch.live)) {
         if (scan != NULL && scan->looked >= set->watched_from) return;
@@ -81,6 +90,7 @@ bool blocking_scans(const struct server *srv) {
 void blocked_scan_end(struct server *srv, struct blocked_set *set) {
     struct group_scan *scan = any_scan_of(srv, set);
     if (scan != NULL) scan->waited = false;
+    count_bytes(srv, set, NULL);
     note_looked(srv, set);
     list_remove(&set->scanning);
     stop_waiting(srv, set);
@@ -93,6 +103,10 @@ void blocked_scan_end(struct server *srv, struct blocked_set *set) {
 
 size_t blocking_groups(const struct server *srv) {
     return srv->blocking->waiting_groups;
+}
+
+uint64_t blocking_groups_bytes(const struct server *srv) {
+    return srv->blocking->groups_bytes;
 }
 
 bool blocked_scan_has(struct server *srv, const struct blocked_set *set) {
@@ -147,6 +161,7 @@ static void look_on(struct server *srv, struct blocked_set *set) {
     struct model *m = &srv->model;
     struct group_scan *scan = scan_of(srv, set);
     uint64_t settled = model_settled(m), head = model_visible_end(m, NULL, settled);
+    count_bytes(srv, set, scan);
     if (scan == NULL || scan->failed) {
         blocked_key_has_new(b, set->key);
         return;

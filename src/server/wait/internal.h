@@ -59,6 +59,7 @@ struct blocked_set {
     struct blocked_watch watch;
     uint64_t watched_from;    /* where that began: the scan had looked at all before */
     uint64_t watched_renames; /* model.renamed.count then */
+    size_t group_bytes;       /* of the group, as it stands in blocking.groups_bytes */
     struct list scanning;     /* blocking.scanning */
     struct list at_head;      /* blocking.at_head */
     size_t group_len;
@@ -122,6 +123,7 @@ struct blocking {
     struct list scanning;  /* sets whose groups look on */
     struct list at_head;   /* sets whose groups wait for an event */
     size_t waiting_groups; /* sets of groups of virtual streams, all of them */
+    uint64_t groups_bytes; /* what those groups take, which stay in memory */
     struct list pausing;   /* of struct blocked: commands that look on in another turn, in turns */
     size_t looks_left;     /* of this turn, for all commands that pause */
     uint64_t record_at;    /* ms, monotonic: when blocked_record_scans is due */
