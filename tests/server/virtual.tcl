@@ -161,6 +161,23 @@ set virtual_table {
     {SET @ v}                           {VIRTUAL change the streams*}
     {MSET ok v @ v}                     {VIRTUAL change the streams*}
     {INCR @}                            {VIRTUAL change the streams*}
+    {APPEND @ a}                        {VIRTUAL change the streams*}
+    {DECR @}                            {VIRTUAL change the streams*}
+    {DECRBY @ 1}                        {VIRTUAL change the streams*}
+    {INCRBY @ 1}                        {VIRTUAL change the streams*}
+    {INCRBYFLOAT @ 1}                   {VIRTUAL change the streams*}
+    {GETDEL @}                          {VIRTUAL change the streams*}
+    {GETEX @}                           {VIRTUAL change the streams*}
+    {GETSET @ v}                        {VIRTUAL change the streams*}
+    {MSETNX ok v @ v}                   {VIRTUAL change the streams*}
+    {PSETEX @ 1 v}                      {VIRTUAL change the streams*}
+    {SETEX @ 1 v}                       {VIRTUAL change the streams*}
+    {SETNX @ v}                         {VIRTUAL change the streams*}
+    {SETRANGE @ 0 v}                    {VIRTUAL change the streams*}
+    {GETRANGE @ 0 1}                    {VIRTUAL read the streams*}
+    {SUBSTR @ 0 1}                      {VIRTUAL read the streams*}
+    {STRLEN @}                          {VIRTUAL read the streams*}
+    {LCS ok @}                          {VIRTUAL read the streams*}
     {GET @}                             {VIRTUAL read the streams*}
     {MGET ok @}                         {VIRTUAL read the streams*}
     {EXPIRE @ 10}                       {VIRTUAL change the streams*}
