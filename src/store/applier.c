@@ -11,6 +11,7 @@
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
+#define FAIL_PAUSE_MAX    ((uint64_t)10000) /* ms */
 
 bool applier_give(struct store *s, struct batch *b) {
     bool was_idle = s->to_applier.head == NULL;
@@ -74,8 +75,14 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
 static void backend_fail(struct store *s, const struct err *why) {
     pthread_mutex_lock(&s->lock);
     log_warning("store: %s; writes are refused until it works again", why->text);
-    store_warn_void("store", "the commit that failed may stand in the WAL");
+    if (!s->backend->remote)
+        store_warn_void("store", "the commit that failed may stand in the WAL");
     store_fail(s, &s->applier_wake, why);
+    /* The probe writes little. When what it lets in fails as before, the next pause is longer. */
+    uint64_t again_ms = clock_mono_ms() + s->fail_pause_ms;
+    s->fail_pause_ms = MIN(MAX(s->fail_pause_ms * 2, (uint64_t)PROBE_INTERVAL_MS), FAIL_PAUSE_MAX);
+    while (!s->stopping && clock_mono_ms() < again_ms)
+        store_wait_ms(s, &s->applier_wake, again_ms - MIN(again_ms, clock_mono_ms()));
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
         struct err err;
@@ -90,6 +97,7 @@ static void backend_fail(struct store *s, const struct err *why) {
     }
     if (!s->stopping) {
         log_notice("store: it works again; writes are accepted");
+        atomic_store(&s->apply_failing, false);
         store_resume(s);
     }
     pthread_mutex_unlock(&s->lock);
@@ -113,6 +121,7 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
         if (rc == 0) {
             atomic_fetch_add(&s->apply_count, 1);
             atomic_fetch_add(&s->apply_us, clock_mono_us() - start);
+            s->fail_pause_ms = 0;
             if (atomic_exchange(&s->apply_failing, false)) log_notice("apply: works again");
             return true;
         }

@@ -110,30 +110,53 @@ static char *copy_until(char *at, char *limit, const char *from, const char *end
     return at + n;
 }
 
-/* The value of the parameter `password`; NULL: there is none. */
-static const char *find_password(const char *url) {
-    static const char word[] = "password=";
-    for (const char *at = strchr(url, '?'); at != NULL; at = strchr(at, '&'))
-        if (strncmp(++at, word, sizeof word - 1) == 0) return at + sizeof word - 1;
-    return NULL;
+static int hex(char c) {
+    const char *digits = "0123456789abcdef";
+    const char *at = c != '\0' ? strchr(digits, c | 0x20) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+/* Whether the parameter's name says that its value is secret: password, sslpassword, also with
+ * letters written as %XX. */
+static bool is_secret(const char *name, const char *end) {
+    char plain[64];
+    size_t n = 0;
+    for (; name < end && n < sizeof plain - 1; name++) {
+        bool coded = *name == '%' && end - name > 2 && hex(name[1]) >= 0 && hex(name[2]) >= 0;
+        plain[n++] = (char)(coded ? hex(name[1]) << 4 | hex(name[2]) : *name);
+        if (coded) name += 2;
+    }
+    plain[n] = '\0';
+    return strstr(plain, "password") != NULL;
+}
+
+const char *backend_url_query(const char *url) {
+    const char *from = strstr(url, "//");
+    from = from != NULL ? from + 2 : url;
+    const char *at = from + strcspn(from, "@/"); /* what stands before an '@' may have any others */
+    return strchr(*at == '@' ? at : from, '?');
 }
 
 void backend_show(const char *url, char *out, size_t size) {
     static const char stars[] = "***";
     char *at = out, *limit = out + size - 1;
-    const char *from = url, *user = strstr(url, "://"), *value = find_password(url);
-    const char *end = user != NULL ? user + 3 + strcspn(user + 3, "/?#") : NULL;
-    const char *host = user != NULL ? memchr(user, '@', (size_t)(end - user)) : NULL;
-    const char *colon = host != NULL ? memchr(user + 3, ':', (size_t)(host - user - 3)) : NULL;
+    const char *from = url, *user = strstr(url, "://");
+    const char *host = user != NULL ? user + 3 + strcspn(user + 3, "@/") : NULL;
+    const char *colon =
+        host != NULL && *host == '@' ? memchr(user + 3, ':', (size_t)(host - user - 3)) : NULL;
     if (colon != NULL) {
         at = copy_until(at, limit, from, colon + 1);
         at = copy_until(at, limit, stars, stars + 3);
         from = host;
     }
-    if (value != NULL) {
-        at = copy_until(at, limit, from, value);
-        at = copy_until(at, limit, stars, stars + 3);
-        from = value + strcspn(value, "&");
+    for (const char *p = backend_url_query(url); p != NULL && *p != '\0';) {
+        const char *end = p + 1 + strcspn(p + 1, "&"), *equals = p + 1 + strcspn(p + 1, "=&");
+        if (*equals == '=' && is_secret(p + 1, equals)) {
+            at = copy_until(at, limit, from, equals + 1);
+            at = copy_until(at, limit, stars, stars + 3);
+            from = end;
+        }
+        p = end;
     }
     at = copy_until(at, limit, from, from + strlen(from));
     *at = '\0';

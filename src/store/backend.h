@@ -345,6 +345,8 @@ extern const struct backend backend_postgres;
  * unknown scheme. */
 const struct backend *backend_find(const char *url, const char **path);
 #define BACKEND_WORDS "sqlite:PATH, postgres://USER@HOST/DATABASE or memory:"
+/* Where its parameters begin: at the '?' that is no part of a password. NULL: it has none. */
+const char *backend_url_query(const char *url);
 /* What people may see of it: *** stands for a password, behind the user or as a parameter. */
 void backend_show(const char *url, char *out, size_t size);
 

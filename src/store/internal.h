@@ -118,6 +118,7 @@ struct store {
         pthread_t thread;
     } journal_slots[JOURNAL_SLOTS];
     unsigned journal_slot_count; /* 0: no journal */
+    uint64_t fail_pause_ms;      /* the applier's: before it tries again what failed for good */
     uint64_t scrubbed; /* the helper's: of erasing_applies, those that the journal was told of */
     pthread_t applier_thread, helper_thread;
     pthread_t *readers;

@@ -103,6 +103,53 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
             }
             assert_equal 50 [psql app "SELECT count(*) FROM pooled.cairn_events"]
         }
+        test "A machine that does not answer is passed over, also when it was the one that did" {
+            set silent [socket -server {apply {args {}}} -myaddr 127.0.0.1 0]
+            set port [lindex [fconfigure $silent -sockname] 2]
+            psql app "CREATE SCHEMA others AUTHORIZATION cairn"
+            with_server [list store "postgres://cairn@/app?host=127.0.0.1,$::cluster&port=$port,[cluster_port]&schema=others"] {
+                add_events order-1 0 5
+                psql app "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cairn'"
+                add_events order-1 5 9
+                assert_equal 9 [events_of order-1]
+            }
+            close $silent
+        }
+        test "A warning that is none of a replica's costs nothing; what a constraint of somebody's own refuses is void" {
+            with_server [list store "postgres://cairn@/app?host=$::cluster&port=[cluster_port]&schema=others"] {
+                psql app "CREATE FUNCTION others.warn() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN RAISE WARNING 'hello'; RETURN NEW; END \$\$;
+                    CREATE TRIGGER warn AFTER INSERT ON others.events FOR EACH ROW EXECUTE FUNCTION others.warn()"
+                r EAPPEND own-1 own.made PAYLOAD once
+                assert_equal 0 [info_field [srv default_client] apply_retries store]
+                psql app "DROP FUNCTION others.warn CASCADE; CREATE UNIQUE INDEX own ON others.events (payload) WHERE payload = 'once'"
+                assert_match "IOERR*duplicate key value*" [r err EAPPEND own-1 own.made PAYLOAD once]
+                wait_for "writes to be accepted" {[info_field [srv default_client] writable store] eq 1}
+                assert_equal 0 [info_field [srv default_client] apply_failing store]
+                psql app "DROP INDEX others.own"
+                r EAPPEND own-1 own.made PAYLOAD once
+                assert_equal 2 [events_of own-1]
+            }
+        }
+        test "Older rows that are loaded into the tables under the server: it ends, and the next start begins a timeline" {
+            with_server [list store "postgres://cairn@/app?host=$::cluster&port=[cluster_port]&schema=others"] {
+                add_events old-1 0 3
+                set old [timeline]
+                in_cluster pg_dump -a -n others -f others.sql app
+                add_events old-1 3 5
+                srv expect_end
+                set empty "DO \$\$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(format('others.%I', relname), ',')
+                    FROM pg_class WHERE relnamespace = 'others'::regnamespace AND relkind = 'r'); END \$\$"
+                in_cluster psql -Xq1 -v ON_ERROR_STOP=1 -U admin -d app -c $empty -f others.sql
+                assert_equal "exit 3" [srv wait_end]
+                srv start
+                assert_equal 3 [events_of old-1]
+                assert {[timeline] ne $old}
+            }
+        }
+        test "All tables can be published for logical replication" {
+            assert_equal "" [psql app "SELECT relname FROM pg_class c WHERE relnamespace = 'cairn'::regnamespace AND relkind = 'r'
+                AND relreplident = 'd' AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)"]
+        }
         test "docs/postgres.md: a dump that is restored has all events, and a timeline of its own" {
             set old [timeline]
             run_shell "Backups and restored databases"

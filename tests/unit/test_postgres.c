@@ -186,6 +186,11 @@ static void keep_house(struct world *x, int times) {
     }
 }
 
+static int dead_rows(void) {
+    return atoi(ask("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 'events'"
+                    " AND schemaname = '%s'"));
+}
+
 static void wait_for_vacuum(struct world *x) {
     for (int tries = 0; to_vacuum() > 0; tries++) {
         CHECK(tries < 3000);
@@ -213,9 +218,10 @@ TEST(what_was_erased_is_vacuumed_when_no_snapshot_needs_it) {
     CHECK_INT(vacuums(), 0);
     wait_for_vacuum(&x);
     CHECK_INT(vacuums(), 1);
-    CHECK_INT(atoi(ask("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relname = 'events'"
-                       " AND schemaname = '%s'")),
-              0);
+    for (int tries = 0; dead_rows() > 0; tries++) { /* it is told a moment later */
+        CHECK(tries < 3000);
+        usleep(10000);
+    }
     erase(&x, 1, 5, 5);
     keep_house(&x, 30);
     CHECK_INT(to_vacuum(), 1); /* not again so soon */
@@ -420,6 +426,11 @@ TEST(a_password_is_shown_to_nobody) {
         {"postgres://u@h/db?password=secret&schema=a", "postgres://u@h/db?password=***&schema=a"},
         {"postgres://u:s@h:5432/db?password=t", "postgres://u:***@h:5432/db?password=***"},
         {"postgres://h/db?x=a:b@c", "postgres://h/db?x=a:b@c"},
+        {"postgres://u:sec#r?t:x@h/db?schema=a", "postgres://u:***@h/db?schema=a"},
+        {"postgres://u@h/db?sslpassword=secret&a=b", "postgres://u@h/db?sslpassword=***&a=b"},
+        {"postgres://u@h/db?a=b&pass%77ord=secret", "postgres://u@h/db?a=b&pass%77ord=***"},
+        {"postgres://u@h/db?application_name=password",
+         "postgres://u@h/db?application_name=password"},
         {"sqlite:./a.db", "sqlite:./a.db"},
         {"memory:", "memory:"},
     };

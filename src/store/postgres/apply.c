@@ -130,7 +130,9 @@ static int empty_tables(struct backend_conn *c, struct err *err) {
             buf_printf(&sql, "DELETE FROM %.*s;", (int)strcspn(at, ","), at);
         }
         buf_put(&sql, "", 1);
+        c->patient = true;
         rc = postgres_exec(c, sql.data, NULL, err);
+        c->patient = false;
     }
     buf_clear(&sql);
     return rc == 0 ? postgres_exec(c, "UPDATE @store SET removed = 0", NULL, err) : rc;

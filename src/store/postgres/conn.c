@@ -20,7 +20,8 @@
 #include "store/postgres/internal.h"
 
 #define CONNECT_MS 10000
-#define LOOK_MS    3600000 /* of a statement that looks through whole tables */
+#define HOST_MS    4000    /* the same, to each of several machines */
+#define LOOK_MS    3600000 /* of a statement that goes through whole tables */
 
 unsigned postgres_answer_ms = 30000;
 
@@ -37,6 +38,8 @@ static const char settings[] =
     "SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = "
     "off;"
     "SET client_min_messages = 'warning'; SET default_table_access_method = 'heap';"
+    /* A client's machine that is gone lets go of the lock in some 15 s, instead of two hours. */
+    "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 5;"
     "SET default_tablespace = ''; SET jit = off; SET max_parallel_workers_per_gather = 0;"
     "SET plan_cache_mode = 'force_generic_plan'; SET enable_seqscan = off;"
     "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_nestloop = on;"
@@ -55,8 +58,21 @@ bool postgres_fenced(const struct backend_conn *c) {
     return false;
 }
 
+/* A row that is there already is another writer's, or damage: when the constraint is one of ours.
+ * People may have their own on our tables. */
+static bool is_our_key(const PGresult *r) {
+    static const char *const unique[] = {"streams_name",  "types_name",       "events_version",
+                                         "idempotent_id", "checkpoints_name", "named_name"};
+    const char *name = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
+    size_t len = name != NULL ? strlen(name) : 0;
+    if (len > 5 && strcmp(name + len - 5, "_pkey") == 0) return true;
+    for (size_t i = 0; len > 0 && i < ARRAY_LEN(unique); i++)
+        if (strcmp(name, unique[i]) == 0) return true;
+    return false;
+}
+
 /* What a failure of the server's means: whether it passes by itself. */
-static int code_of(const char *state) {
+static int code_of(const PGresult *r, const char *state) {
     static const struct {
         const char *prefix;
         int code;
@@ -71,11 +87,11 @@ static int code_of(const char *state) {
         {"25P04", ERR_BUSY},
         {"25006", ERR_BUSY},    /* read-only: a replica that is to be promoted, or was demoted */
         {"22012", ERR_REFUSED}, /* the fence */
-        {"23", ERR_REFUSED},    /* a key that is there already: another writer, or damage */
         {"58", ERR_IO},         /* the system below PostgreSQL */
         {"XX001", ERR_CORRUPT},
         {"XX002", ERR_CORRUPT},
     };
+    if (strcmp(state, "23505") == 0) return is_our_key(r) ? ERR_REFUSED : ERR_FAILED;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0) return table[i].code;
     return ERR_FAILED;
@@ -115,7 +131,7 @@ static int failed(struct backend_conn *c, const PGresult *r, struct err *err) {
         if (PQstatus(c->pg) == CONNECTION_BAD) postgres_disconnect(c);
         return rc;
     }
-    int code = err_set(err, code_of(state), "%s: %s (SQLSTATE %s)", c->place->shown,
+    int code = err_set(err, code_of(r, state), "%s: %s (SQLSTATE %s)", c->place->shown,
                        words != NULL ? words : "it failed", state);
     if (strncmp(state, "57P0", 4) == 0 || strcmp(state, "25006") == 0) postgres_disconnect(c);
     return code;
@@ -127,7 +143,11 @@ static void on_notice(void *arg, const PGresult *r) {
     const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     if (severity == NULL || strcmp(severity, "WARNING") != 0) return;
     log_verbose("%s: %s", c->place->shown, words != NULL ? words : "a warning");
-    if (c->w != NULL) c->w->warned = true;
+    /* Of all warnings one says that a commit may be lost: it no longer waits for the replica. The
+     * words are in the language of the database; who says them is not. */
+    const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+    if (c->w != NULL && (from == NULL || strcmp(from, "SyncRepWaitForLSN") == 0))
+        c->w->warned = true;
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */
@@ -151,7 +171,7 @@ static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline,
 /* Until the next result can be taken without blocking. What is still moving is not late: a large
  * group of events on a slow line. */
 static int wait_for_result(struct backend_conn *c, struct err *err) {
-    uint64_t answer_ms = c->pinned ? LOOK_MS : postgres_answer_ms;
+    uint64_t answer_ms = c->pinned || c->patient ? LOOK_MS : postgres_answer_ms;
     uint64_t deadline = clock_mono_ms() + answer_ms;
     for (;;) {
         int unsent = PQflush(c->pg), what = 0;
@@ -166,12 +186,13 @@ static int wait_for_result(struct backend_conn *c, struct err *err) {
     }
 }
 
-static int wait_for_connection(struct backend_conn *c, struct err *err) {
-    uint64_t deadline = clock_mono_ms() + CONNECT_MS;
+static int wait_for_connection(struct backend_conn *c, bool others, struct err *err) {
+    uint64_t deadline = clock_mono_ms() + (others ? HOST_MS : CONNECT_MS);
+    const char *why = others ? "no connection in 4 s" : "no connection in 10 s";
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
         int what, rc = wait_on_socket(c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
-                                      deadline, "no connection in 10 s", &what, err);
+                                      deadline, why, &what, err);
         if (rc != 0) return rc;
         status = PQconnectPoll(c->pg);
         if (status == PGRES_POLLING_FAILED) return lost(c, "cannot connect", err);
@@ -200,18 +221,57 @@ static int check_encoding(struct backend_conn *c, struct err *err) {
                    c->place->shown, encoding != NULL ? encoding : "not known");
 }
 
-int postgres_connect(struct backend_conn *c, struct err *err) {
-    if (c->pg != NULL) return 0;
-    /* What stands in the URI goes before what stands in front of it here. */
-    static const char *const keys[] = {
-        "fallback_application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-        "tcp_user_timeout",          "dbname",          "client_encoding",     NULL};
-    const char *values[] = {"cairn", "5", "2", "3", "15000", c->place->uri, "UTF8", NULL};
+/* host: NULL: the URI's. */
+static int connect_to(struct backend_conn *c, const struct postgres_host *host, struct err *err) {
+    /* What stands in the URI goes before what stands in front of it here, and what stands behind
+     * it before the URI. What is NULL is not said. */
+    static const char *const keys[] = {"fallback_application_name",
+                                       "keepalives_idle",
+                                       "keepalives_interval",
+                                       "keepalives_count",
+                                       "tcp_user_timeout",
+                                       "dbname",
+                                       "client_encoding",
+                                       "host",
+                                       "hostaddr",
+                                       "port",
+                                       NULL};
+    const char *values[] = {"cairn",
+                            "5",
+                            "2",
+                            "3",
+                            "15000",
+                            c->place->uri,
+                            "UTF8",
+                            host != NULL ? host->host : NULL,
+                            host != NULL ? host->address : NULL,
+                            host != NULL ? host->port : NULL,
+                            NULL};
     c->sent = 0;
     c->pg = PQconnectStartParams(keys, values, 1);
     if (c->pg == NULL) abort();
     if (PQstatus(c->pg) == CONNECTION_BAD) return lost(c, "cannot connect", err);
-    int rc = wait_for_connection(c, err);
+    return wait_for_connection(c, host != NULL, err);
+}
+
+/* One host after the other, from the last good one on: one that is silent does not keep the others
+ * from being asked. */
+static int connect_to_any(struct backend_conn *c, struct err *err) {
+    const struct postgres_place *p = c->place;
+    int rc = ERR_BUSY;
+    if (p->host_count == 0) return connect_to(c, NULL, err);
+    size_t first = atomic_load(p->turn);
+    for (size_t i = 0; rc != 0 && i < p->host_count; i++) {
+        size_t at = (first + i) % p->host_count;
+        rc = connect_to(c, &p->hosts[at], err);
+        if (rc == 0) atomic_store(p->turn, at);
+    }
+    return rc;
+}
+
+int postgres_connect(struct backend_conn *c, struct err *err) {
+    if (c->pg != NULL) return 0;
+    int rc = connect_to_any(c, err);
     if (rc != 0) return rc;
     PQsetNoticeReceiver(c->pg, on_notice, c);
     if (PQsetnonblocking(c->pg, 1) != 0) return lost(c, "cannot connect", err);
@@ -383,6 +443,12 @@ static int find_row_type(struct backend_conn *c, struct err *err) {
     return 0;
 }
 
+/* A statement that has gone, or was there already: the session is not always the same. */
+static bool is_poolers(const PGresult *r) {
+    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
+    return state == NULL || strcmp(state, "26000") == 0 || strcmp(state, "42P05") == 0;
+}
+
 int postgres_prepare(struct backend_conn *c, struct err *err) {
     int rc = begin_pipeline(c, err);
     for (int i = c->w != NULL ? 0 : SQL_WRITER_END; rc == 0 && i < SQL_COUNT; i++) {
@@ -395,8 +461,8 @@ int postgres_prepare(struct backend_conn *c, struct err *err) {
     }
     size_t at = 0;
     if (rc == 0 && (rc = postgres_sync(c, &at, err)) != 0 && at != SIZE_MAX)
-        err_wrap(err, rc, "statement %zu (a pooler has to be in session mode)",
-                 at + (c->w != NULL ? 0 : SQL_WRITER_END));
+        err_wrap(err, rc, "statement %zu%s", at + (c->w != NULL ? 0 : SQL_WRITER_END),
+                 is_poolers(c->results[at]) ? " (a pooler has to be in session mode)" : "");
     forget_results(c);
     return rc == 0 && c->w != NULL ? find_row_type(c, err) : rc;
 }

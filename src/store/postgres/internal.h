@@ -24,11 +24,18 @@
 
 /* --- url.c: where the store is ----------------------------------------------------- */
 
+struct postgres_host {
+    char *host, *address, *port; /* as in the URI; NULL: it has none */
+};
+
 struct postgres_place {
-    char *uri;    /* for libpq: without `schema` */
-    char *shown;  /* for people: without the password */
-    char *schema; /* as given */
-    char *prefix; /* the schema, quoted for SQL, and a dot */
+    char *uri;                   /* for libpq: without `schema` */
+    char *shown;                 /* for people: without the password */
+    char *schema;                /* as given */
+    char *prefix;                /* the schema, quoted for SQL, and a dot */
+    struct postgres_host *hosts; /* when there are several; else libpq knows */
+    size_t host_count;
+    _Atomic size_t *turn; /* the host that a session was made with last */
 };
 
 /* path: what stands behind "postgres:". ERR_REFUSED: it makes no sense. */
@@ -137,6 +144,7 @@ struct backend_conn {
     struct postgres_writer *w;   /* NULL: a reader */
     struct postgres_reader *r;   /* NULL: the writer */
     int stop_fd;                 /* readable: nobody waits any more; a reader's is the writer's */
+    bool patient;                /* what is under way may take long: it goes through whole tables */
     bool pinned;        /* of open_snapshot: has both, is in one transaction that reads, and
                            w has the state of that only */
     PGresult **results; /* of the last pipeline, in order */

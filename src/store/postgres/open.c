@@ -132,13 +132,16 @@ int postgres_migrate(struct backend_conn *c, struct err *err) {
     /* All steps in one transaction: a store is of one version or of another. */
     rc = postgres_exec(c, "BEGIN", NULL, err);
     if (rc == 0 && !there) rc = create_schema(c, err);
+    c->patient = true;
     for (; rc == 0 && version < POSTGRES_SCHEMA_VERSION; version++)
         rc = postgres_exec(c, postgres_schema_steps[version], NULL, err);
+    c->patient = false;
     if (rc == 0 && from == 0) rc = add_first_rows(c, err);
     char sql[80];
     snprintf(sql, sizeof sql, "UPDATE @store SET schema_version = %d", POSTGRES_SCHEMA_VERSION);
     if (rc == 0) rc = postgres_exec(c, sql, NULL, err);
     if (rc == 0) rc = postgres_exec(c, "COMMIT", NULL, err);
+    if (rc == 0 && from == 0) log_notice("%s: a new store was made", c->place->shown);
     if (rc == 0) return 0;
     postgres_rollback(c);
     return err_wrap(err, rc, from == 0 ? "creating the store" : "migrating the store");
@@ -190,9 +193,10 @@ int postgres_lock(struct backend_conn *c, struct err *err) {
     char who[128] = "another session";
     if (postgres_ignores_lock) return 0;
     bool ours = false;
+    int pid = 0;
     for (int i = 0;; i++) {
         bool locked = false;
-        int pid = 0, rc = try_lock(c, &locked, err);
+        int rc = try_lock(c, &locked, err);
         if (rc == 0 && locked) c->w->lock_pid = PQbackendPID(c->pg);
         if (rc != 0 || locked) return rc;
         if ((rc = find_holder(c, &pid, who, sizeof who, err)) != 0) return rc;
@@ -209,8 +213,9 @@ int postgres_lock(struct backend_conn *c, struct err *err) {
         return err_set(err, ERR_BUSY, "%s: the session that was lost does not end yet (%s)",
                        c->place->shown, who);
     return err_set(err, ERR_REFUSED,
-                   "the store %s is in use by another server (%s); one server a store",
-                   c->place->shown, who);
+                   "the store %s is in use by another server (%s); one server a store. If that "
+                   "server is gone: SELECT pg_terminate_backend(%d)",
+                   c->place->shown, who, pid);
 }
 
 /* --- the epoch ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 /* Where the store stands, and what its writer says of itself. */
 #include "base/alloc.h"
+#include "base/log.h"
 #include "store/postgres/internal.h"
 
 static const char *const left_words[] = {
@@ -48,6 +49,20 @@ int postgres_read_state(struct backend_conn *c, struct postgres_state *out, stru
 
 /* --- whether it is still ours ------------------------------------------------------------- */
 
+/* It is ours, and lacks what was committed: the old primary that has come back, a replica that was
+ * behind, older rows that were loaded into its tables. Whoever opens it next cannot see that. */
+static void note_older(struct backend_conn *c, uint64_t epoch) {
+    char sql[120];
+    struct err err;
+    snprintf(sql, sizeof sql, "UPDATE @store SET left_as = 'backup' WHERE epoch = %lld",
+             (long long)epoch);
+    postgres_rollback(c);
+    if (c->pg == NULL || postgres_exec(c, sql, NULL, &err) == 0) return;
+    log_warning("%s: it could not be noted that it lacks what was committed: start the next server "
+                "with --new-timeline: %s",
+                c->place->shown, err.text);
+}
+
 int postgres_replaced(struct backend_conn *c, struct err *err) {
     struct postgres_state now;
     const struct store_state *before = &c->w->state.s;
@@ -57,6 +72,7 @@ int postgres_replaced(struct backend_conn *c, struct err *err) {
         return err_set(err, ERR_REFUSED,
                        "%s: another server has taken over (epoch %llu, ours %llu)", c->place->shown,
                        (unsigned long long)now.s.epoch, (unsigned long long)before->epoch);
+    if (now.s.applied < before->applied) note_older(c, before->epoch);
     return err_set(
         err, ERR_REFUSED, "%s: the store is not as this server left it (frame %llu, ours %llu)",
         c->place->shown, (unsigned long long)now.s.applied, (unsigned long long)before->applied);

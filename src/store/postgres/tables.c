@@ -90,6 +90,8 @@ static const char step_1[] =
     " id bytea NOT NULL, entry_ms bigint NOT NULL, entry_seq bigint NOT NULL,"
     " added bigint NOT NULL)" QUEUE_LIKE ";"
     "CREATE UNIQUE INDEX idempotent_id ON @idempotent (stream, sha256(producer), sha256(id));"
+    /* Without a key a publication FOR ALL TABLES would refuse to have its rows deleted. */
+    "ALTER TABLE @idempotent REPLICA IDENTITY FULL;"
     "CREATE TABLE @groups (number bigint PRIMARY KEY, stream integer NOT NULL,"
     " name bytea NOT NULL, label text NOT NULL, created bigint NOT NULL, last_ms bigint NOT NULL,"
     " last_seq bigint NOT NULL, entries_read bigint)" QUEUE_LIKE ";"
@@ -114,7 +116,7 @@ static const char step_1[] =
     /* Events that were erased and whose bytes may still be in the file: the frames from which on, how
      * many. And what is looked at to see whether a VACUUM would take something away (house.c). */
     "CREATE TABLE @erasures (frame bigint PRIMARY KEY, events bigint NOT NULL);"
-    "CREATE TABLE @horizon (n integer);"
+    "CREATE TABLE @horizon (n integer); ALTER TABLE @horizon REPLICA IDENTITY FULL;"
 
     "CREATE TABLE @timelines (number bigint PRIMARY KEY, id text NOT NULL, began bigint NOT NULL,"
     " created bigint NOT NULL, reason text NOT NULL);"

@@ -80,12 +80,50 @@ static char *quoted(const char *schema) {
     return b.data;
 }
 
+/* The n-th value of a list with commas; of a list of one that one. The caller frees it. */
+static char *nth(const char *list, size_t n) {
+    const char *at = list;
+    if (list == NULL) return NULL;
+    for (; n > 0 && strchr(at, ',') != NULL; n--) at = strchr(at, ',') + 1;
+    size_t len = strcspn(at, ",");
+    char *out = xmalloc(len + 1);
+    memcpy(out, at, len);
+    out[len] = '\0';
+    return out;
+}
+
+static size_t count_of(const char *list) {
+    size_t n = 1;
+    if (list == NULL || *list == '\0') return 0;
+    for (; *list != '\0'; list++) n += *list == ',';
+    return n;
+}
+
+/* More than one machine: libpq, asked not to block, leaves it to its caller to go on from one that
+ * does not answer. */
+static void note_hosts(struct postgres_place *out, const PQconninfoOption *options) {
+    const char *hosts = NULL, *addresses = NULL, *ports = NULL;
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
+        if (strcmp(o->keyword, "host") == 0) hosts = o->val;
+        if (strcmp(o->keyword, "hostaddr") == 0) addresses = o->val;
+        if (strcmp(o->keyword, "port") == 0) ports = o->val;
+    }
+    size_t n = MAX(count_of(hosts), count_of(addresses));
+    if (n < 2) return;
+    out->hosts = xcalloc(n, sizeof *out->hosts);
+    out->host_count = n;
+    for (size_t i = 0; i < n; i++)
+        out->hosts[i] = (struct postgres_host){
+            .host = nth(hosts, i), .address = nth(addresses, i), .port = nth(ports, i)};
+    out->turn = xcalloc(1, sizeof *out->turn);
+}
+
 int postgres_place_parse(struct postgres_place *out, const char *path, struct err *err) {
     *out = (struct postgres_place){0};
     if (strncmp(path, "//", 2) != 0)
         return err_set(err, ERR_REFUSED,
                        "postgres: needs a URI: postgres://USER@HOST/DATABASE?schema=NAME");
-    const char *query = strchr(path, '?');
+    const char *query = backend_url_query(path);
     size_t before = 0;
     struct str given = find(query, "schema", &before);
     char *schema = given.ptr != NULL ? decoded(given) : xstrdup(SCHEMA_DEFAULT);
@@ -116,6 +154,7 @@ int postgres_place_parse(struct postgres_place *out, const char *path, struct er
         rc = err_set(err, ERR_REFUSED, "%s: %.*s", out->shown, (int)len, why != NULL ? why : "");
         postgres_place_free(out);
     }
+    if (rc == 0) note_hosts(out, options);
     PQconninfoFree(options);
     PQfreemem(why);
     return rc;
@@ -126,6 +165,13 @@ void postgres_place_free(struct postgres_place *p) {
     free(p->shown);
     free(p->schema);
     free(p->prefix);
+    for (size_t i = 0; i < p->host_count; i++) {
+        free(p->hosts[i].host);
+        free(p->hosts[i].address);
+        free(p->hosts[i].port);
+    }
+    free(p->hosts);
+    free(p->turn);
     *p = (struct postgres_place){0};
 }
 
