@@ -141,6 +141,7 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
                     FROM pg_class WHERE relnamespace = 'others'::regnamespace AND relkind = 'r'); END \$\$"
                 in_cluster psql -Xq1 -v ON_ERROR_STOP=1 -U admin -d app -c $empty -f others.sql
                 assert_equal "exit 3" [srv wait_end]
+                srv drop_client
                 srv start
                 assert_equal 3 [events_of old-1]
                 assert {[timeline] ne $old}

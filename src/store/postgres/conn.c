@@ -459,7 +459,7 @@ int postgres_prepare(struct backend_conn *c, struct err *err) {
         c->sent++;
         free(text);
     }
-    size_t at = 0;
+    size_t at = SIZE_MAX; /* stays so when the session is lost */
     if (rc == 0 && (rc = postgres_sync(c, &at, err)) != 0 && at != SIZE_MAX)
         err_wrap(err, rc, "statement %zu%s", at + (c->w != NULL ? 0 : SQL_WRITER_END),
                  is_poolers(c->results[at]) ? " (a pooler has to be in session mode)" : "");
