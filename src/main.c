@@ -24,8 +24,10 @@ static int apply_only(struct server *srv) {
     struct store_config config = {
         .url = srv->config.store,
         .durability = DURABILITY_BACKEND,
+        .journal_dir = srv->config.journal_dir,
         .segment_bytes = srv->config.journal_segment_bytes,
         .reader_count = 1,
+        .fill = true,
     };
     struct store *store;
     if (store_open(&store, &config, &err) != 0) {

@@ -55,7 +55,8 @@ struct config {
     uint64_t journal_segment_bytes, journal_bytes_max;
     uint64_t pinned_bytes_max; /* memory of events not applied yet: producers wait above it */
     uint64_t apply_delay_ms, outage_reply_ms, reader_threads, disk_free_min;
-    char *backup_dir; /* empty: the directory of the store */
+    char *journal_dir; /* empty: beside the store's file, or none */
+    char *backup_dir;  /* empty: the directory of the store */
     uint64_t cache_bytes, max_event_bytes;
     bool strict_versioning;
     uint64_t stream_node_max_entries;

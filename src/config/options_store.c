@@ -32,12 +32,18 @@ const struct option store_options[] = {
      .initial = "journal",
      .flags = OPTION_SETTABLE,
      .help = "When an append is acknowledged. journal: it is in the journal, synced. backend: its "
-             "transaction has been committed in the store, synced (the default, and all there is, "
-             "with PostgreSQL). interval MS: at once, the "
-             "journal is "
-             "synced every MS milliseconds, and a crash may lose what was acknowledged since. At "
-             "run time "
+             "transaction has been committed in the store, synced (the default with PostgreSQL; "
+             "the others need journal-dir there). interval MS: at once, the journal is synced "
+             "every MS milliseconds, and a crash may lose what was acknowledged since. At run time "
              "only the MS of interval can be changed; the mode cannot be."},
+    {.name = "journal-dir",
+     .type = OPTION_STRING,
+     .offset = FIELD(journal_dir),
+     .initial = "",
+     .help = "With PostgreSQL: the directory of the journal, on a local disk of the server's own. "
+             "It is made if need be. Needed with 'durability journal' or 'interval', and until "
+             "what it holds has been brought into the store. With SQLite the journal is beside the "
+             "database."},
     {.name = "journal-segment-bytes",
      .type = OPTION_BYTES,
      .offset = FIELD(journal_segment_bytes),

@@ -46,11 +46,24 @@ static void bound_memory(struct server *srv) {
     srv->model.bytes_max = cache - MIN(others, cache / 2);
 }
 
+/* Who waits for a database that is away hears of it: the others at once, who waits for room in
+ * front of it when there is none. */
+static void check_outage(struct server *srv) {
+    bool was_away = store_away(srv->store) != NULL;
+    store_check_outage(srv->store, srv->clock.now_us, srv->config.outage_reply_ms);
+    if (store_away(srv->store) == NULL) return;
+    if (!was_away) {
+        srv->stats.outages++;
+        server_resume_all(&srv->waiting);
+    }
+    if (server_full(srv) != NULL) server_resume_all(&srv->throttled);
+}
+
 void cron_run(struct server *srv) {
     if (srv->clock.now_ms < srv->cron_at_ms) return;
     srv->cron_at_ms = srv->clock.now_ms + CRON_INTERVAL_MS;
     stats_cron(&srv->stats, srv->clock.now_ms);
-    store_check_outage(srv->store, srv->clock.now_us, srv->config.outage_reply_ms);
+    check_outage(srv);
     visit_clients(srv);
     bound_memory(srv);
     aheads_cron(srv);

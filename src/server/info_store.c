@@ -32,6 +32,7 @@ void info_store(struct server *srv, struct buf *out) {
     const struct store_state *state = store_state(srv->store);
     const char *refusal = store_lost(srv->store);
     if (refusal == NULL) refusal = store_refusal(srv->store);
+    if (refusal == NULL) refusal = server_full(srv);
     char id[UUID_TEXT_LEN + 1] = "";
     uuid_format(&state->store_id, id);
     char shown[512];

@@ -30,7 +30,7 @@
 
 /* ---- the store's callbacks ---- */
 
-static void resume_all(struct list *parked) {
+void server_resume_all(struct list *parked) {
     while (!list_empty(parked)) client_resume(LIST_ENTRY(parked->next, struct client, parked));
 }
 
@@ -53,7 +53,7 @@ void server_resume_throttled(struct server *srv) {
     if (list_empty(&srv->throttled)) return;
     if (server_pinned_bytes(srv) <= server_pinned_max(srv) / 8 * 7 &&
         store_journal_bytes(srv->store) <= srv->config.journal_bytes_max)
-        resume_all(&srv->throttled);
+        server_resume_all(&srv->throttled);
 }
 
 /* No reply waits any more for what is not durable. */
@@ -71,8 +71,8 @@ static void give_up_replies(struct server *srv, const char *why) {
 
 /* Writes are refused from now on: who waits hears of it. */
 static void resume_all_that_wait(struct server *srv) {
-    resume_all(&srv->throttled);
-    resume_all(&srv->waiting);
+    server_resume_all(&srv->throttled);
+    server_resume_all(&srv->waiting);
     blocking_all_changed(srv); /* who does not wait for events hears that nothing is delivered */
 }
 
@@ -220,7 +220,7 @@ static void check_deadlines(struct server *srv) {
     stage_check_deadlines(srv);
     if (srv->pause.until_ms != 0 && srv->clock.now_ms >= srv->pause.until_ms) {
         srv->pause.until_ms = 0;
-        resume_all(&srv->paused);
+        server_resume_all(&srv->paused);
     }
 }
 
@@ -234,7 +234,7 @@ static void after_turn(struct server *srv) {
     pubsub_run(srv);
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) key_walks_run(srv);
     if (UNLIKELY(!list_empty(&srv->long_replies))) long_replies_run(srv);
-    if (UNLIKELY(!list_empty(&srv->next_turn))) resume_all(&srv->next_turn);
+    if (UNLIKELY(!list_empty(&srv->next_turn))) server_resume_all(&srv->next_turn);
     run_resumed(srv);
     commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
@@ -275,6 +275,7 @@ static int open_store(struct server *srv, struct err *err) {
         .url = c->store,
         .durability = (enum durability)c->durability,
         .interval_ms = c->durability_interval_ms,
+        .journal_dir = c->journal_dir,
         .segment_bytes = c->journal_segment_bytes,
         .apply_delay_ms = c->apply_delay_ms,
         .apply_bytes = 16u << 20,

@@ -55,7 +55,7 @@ struct server {
     bool stopping, hurried; /* hurried: a signal came while it was stopping already */
     bool replaced;          /* another server writes to the store: this one has to end */
     bool read_only;         /* the store takes nothing: it has voided, or does not answer */
-    char read_only_why[256];
+    char read_only_why[256], full_why[320];
     uint64_t cron_at_ms;
     struct client_walk cron_walk;
     uint64_t client_bytes, cron_bytes; /* memory of all connections: by its last round, and by this
@@ -83,8 +83,12 @@ static inline size_t server_pinned_bytes(const struct server *srv) {
 }
 /* Whether a write (a command with these flags) may be decided now; otherwise replies the error. */
 bool server_writable_or_reply(struct client *c, unsigned flags);
+/* NULL, or why nothing more can be written now: the journal is full, and the database away. Valid
+ * until the next call. */
+const char *server_full(struct server *srv);
 /* Lets the producers go on that wait for the applier, if it has caught up enough. */
 void server_resume_throttled(struct server *srv);
+void server_resume_all(struct list *parked);
 /* Takes away what connections have pinned or asked for, before the model drops its streams; the
  * connections run their commands again. */
 void server_reset_needs(struct server *srv);

@@ -51,7 +51,7 @@ static void note_place(struct store *s, int rc, const struct err *err) {
 static void look_at_place(struct store *s) {
     struct err err;
     int rc = s->backend->check(s->writer, &err);
-    if (rc == 0 && store_in_files(s)) rc = store_check_locks(s, &err);
+    if (rc == 0 && s->backend->durable) rc = store_check_locks(s, &err);
     if (rc == ERR_REFUSED) store_give_way(s, &err);
     note_place(s, rc, &err);
 }

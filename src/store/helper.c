@@ -16,22 +16,32 @@
 static uint64_t room_under_limit(const struct store *s) {
     struct rlimit limit;
     struct stat st;
+    if (!store_in_files(s)) return UINT64_MAX;
     if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
     if (stat(s->path, &st) != 0) return UINT64_MAX;
     return limit.rlim_cur - MIN(limit.rlim_cur, (rlim_t)st.st_size);
 }
 
-static void watch_disk(struct store *s) {
-    struct statvfs v;
-    char dir[sizeof s->path];
-    snprintf(dir, sizeof dir, "%s", s->path);
+/* Where the store is; of one that is elsewhere, its journal. */
+static void find_dir(const struct store *s, char *dir, size_t size) {
+    if (!store_in_files(s)) {
+        store_journal_path(s, dir, size);
+        return;
+    }
+    snprintf(dir, size, "%s", s->path);
     char *slash = strrchr(dir, '/');
     if (slash == NULL)
-        snprintf(dir, sizeof dir, ".");
+        snprintf(dir, size, ".");
     else if (slash == dir)
         slash[1] = '\0';
     else
         *slash = '\0';
+}
+
+static void watch_disk(struct store *s) {
+    struct statvfs v;
+    char dir[sizeof s->path + 16];
+    find_dir(s, dir, sizeof dir);
     if (statvfs(dir, &v) != 0) return;
     uint64_t available = (uint64_t)v.f_bavail * v.f_frsize, room = room_under_limit(s);
     atomic_store(&s->file_limited, room < available);
@@ -69,7 +79,7 @@ void *helper_main(void *arg) {
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         pthread_mutex_unlock(&s->lock);
-        if (store_in_files(s)) watch_disk(s);
+        if (store_in_files(s) || s->journal != NULL) watch_disk(s);
         scrub_when_due(s, &scrub_due_ms);
         struct err err;
         if (s->journal != NULL && journal_wants_prepare(s->journal) &&

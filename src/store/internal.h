@@ -68,7 +68,8 @@ struct store {
     bool writable;
     bool outage; /* outage.c: clients are told, nothing more is decided */
     bool replaced_told;
-    uint64_t durable_at_us; /* monotonic: when something was durable last; outage.c's */
+    uint64_t durable_at_us, applied_at_us; /* monotonic: when something was last; outage.c's */
+    char away_why[256]; /* empty: the database takes what is in the journal; outage.c's */
     char refusal[512];
     struct stream_list reserved; /* as of open */
 
@@ -129,8 +130,13 @@ struct store {
 static inline bool store_in_files(const struct store *s) {
     return s->backend->durable && !s->backend->remote;
 }
+/* Whether there may be a journal: a store elsewhere has one only where it was told to. */
+static inline bool store_may_have_journal(const struct store *s) {
+    return store_in_files(s) || (s->backend->remote && s->config.journal_dir != NULL);
+}
 
 void store_notify(struct store *s); /* wakes the loop */
+void store_free(struct store *s);   /* open.c: closes and unlocks; the threads have ended */
 /* Slices of deferred work that a stop still does: what is left is what a crash would leave, and the
  * next start goes on with it. */
 #define STOP_SLICES  4
@@ -161,6 +167,7 @@ void store_resume(struct store *s); /* it works again. With the lock */
 /* outage.c */
 /* The loop has heard that something became durable. */
 void outage_note_durable(struct store *s);
+void outage_note_applied(struct store *s); /* the same, or has seen that nothing waits for it */
 /* The applier's, when another server has taken over: tells the loop, which ends the process, and
  * waits for that. Not under the lock. */
 void store_give_way(struct store *s, const struct err *why);
@@ -169,8 +176,8 @@ void outage_tell_replaced(struct store *s);
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
 /* lock.c */
-/* Takes the locks; the journal's as well if its directory is there. ERR_REFUSED: another server has
- * one of them. */
+/* Takes the locks of a store in files; the journal's as well if its directory is there.
+ * ERR_REFUSED: another server has one of them. */
 MUST_CHECK int store_lock(struct store *s, struct err *err);
 MUST_CHECK int store_lock_journal(struct store *s, struct err *err); /* if it is there by now */
 void store_unlock(struct store *s);
@@ -180,6 +187,10 @@ void store_journal_path(const struct store *s, char *out, size_t size);
 /* Before the database is opened. Is it missing although its journal is there? Then it can be made
  * anew from the journal (*rebuild; whose it is), or ERR_REFUSED. */
 MUST_CHECK int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err *err);
+/* Of a store elsewhere that is open, and has no frame: its journal, if there is one, is its own, or
+ * ERR_REFUSED. *fill: it is another one's, from frame 1 on, and the store is to become that. */
+MUST_CHECK int store_look_empty(struct store *s, bool *fill, struct uuid *store_id,
+                                struct err *err);
 /* Opens the journal, and brings what it holds beyond the backend into the backend. */
 MUST_CHECK int store_recover(struct store *s, struct err *err);
 /* timeline.c */

@@ -5,6 +5,8 @@
  *                    looks useless) leaves this one
  *   the epoch        in the database: the last resort (see struct backend)
  *
+ * A store elsewhere has a lock of its own there, and the directory's if it has a journal.
+ *
  * They are flock()s, so they end with the process. The file's is that of the database which PATH
  * leads to: two links to one database are one store. All of this is for local file systems. */
 #include <errno.h>
@@ -28,10 +30,17 @@ static void lock_path(const struct store *s, char out[LOCK_PATH_MAX]) {
 }
 
 void store_journal_path(const struct store *s, char *out, size_t size) {
-    snprintf(out, size, "%s-journal.d", s->path);
+    if (s->config.journal_dir != NULL)
+        snprintf(out, size, "%s", s->config.journal_dir);
+    else
+        snprintf(out, size, "%s-journal.d", s->path);
 }
 
 static int in_use(const struct store *s, const char *path, struct err *err) {
+    if (s->config.journal_dir != NULL)
+        return err_set(err, ERR_REFUSED,
+                       "journal-dir: another server has its journal in %s; each needs its own",
+                       path);
     return err_set(err, ERR_REFUSED,
                    "the store %s is in use by another server (it holds %s); one server a store",
                    s->path, path);

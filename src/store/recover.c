@@ -64,18 +64,21 @@ static int replay_batch(struct batch *b, void *arg, struct err *err) {
 
 /* Which run's journal goes on from what the database has. What was written to a copy of a store is
  * not what was written to the store, although both have the same id and count the same frames. */
-static int check_run(struct store *s, const struct journal_look *look, struct err *err) {
+static int check_run(struct store *s, const char *dir, const struct journal_look *look,
+                     struct err *err) {
     if (look->segments == 0 || look->newer > 0 ||
         (look->sealed && look->sealed_frame <= s->state.applied))
         return 0;
     if (!look->goes_on)
         return err_set(
             err, ERR_REFUSED,
-            "%s-journal.d and %s have gone different ways: the database (frame %llu) was "
-            "written to by a server that did not write this journal, such as one that ran "
-            "on a copy of it. Put together what belongs together; "
-            "docs/operations.md#what-the-start-finds",
-            s->path, s->path, (unsigned long long)s->state.applied);
+            "%s and %s have gone different ways: the database (frame %llu) was written to by a "
+            "server that did not write this journal, such as one that %s. Put together what "
+            "belongs together; docs/%s",
+            dir, s->path, (unsigned long long)s->state.applied,
+            s->backend->remote ? "took over" : "ran on a copy of it",
+            s->backend->remote ? "postgres.md#a-journal-in-front"
+                               : "operations.md#what-the-start-finds");
     if (s->state.run == look->run || look->run == 0 || s->state.run == 0) return 0;
     log_notice("%s is an older copy of the store: what it lacks comes from the journal", s->path);
     return s->backend->set_run(s->writer, look->run, err);
@@ -121,16 +124,46 @@ int store_look(struct store *s, bool *rebuild, struct uuid *store_id, struct err
         s->path, dir);
 }
 
+/* A store that was restored, or is new to this server, is not one that a journal may be poured into
+ * unasked: its own may be elsewhere. */
+int store_look_empty(struct store *s, bool *fill, struct uuid *store_id, struct err *err) {
+    char dir[sizeof s->path + 16], whose[UUID_TEXT_LEN + 1] = "";
+    struct journal_look look;
+    if (s->state.applied > 0 || s->state.run != 0 || !store_may_have_journal(s)) return 0;
+    store_journal_path(s, dir, sizeof dir);
+    int rc = journal_look(dir, NULL, 0, 0, &look, err);
+    if (rc != 0 || look.segments == 0 || uuid_eq(&look.store_id, &s->state.store_id)) return rc;
+    *store_id = look.store_id;
+    *fill = s->config.fill && look.first_frame == 1;
+    if (*fill) return 0;
+    uuid_format(&look.store_id, whose);
+    return err_set(err, ERR_REFUSED,
+                   "%s holds the journal of store %.36s, and %s is an empty one. If that one is "
+                   "lost, restore it, and the journal brings what it lacks%s. To begin with an "
+                   "empty store, name another journal-dir, and keep this one",
+                   dir, whose, s->path,
+                   look.first_frame == 1 ? "; or fill this one from the journal: --apply-only"
+                                         : "");
+}
+
 int store_recover(struct store *s, struct err *err) {
     char dir[sizeof s->path + 16];
     struct stat st;
     struct journal_look look;
+    if (!store_may_have_journal(s)) {
+        if (!s->state.journal_open) return 0;
+        return err_set(err, ERR_REFUSED,
+                       "%s was written with 'durability journal': a journal may hold what was "
+                       "acknowledged and is not in the database. Say with journal-dir where it is; "
+                       "docs/postgres.md#a-journal-in-front",
+                       s->path);
+    }
     store_journal_path(s, dir, sizeof dir);
     bool there = stat(dir, &st) == 0;
     if (!there && !s->state.journal_open && s->config.durability == DURABILITY_BACKEND) return 0;
     int rc = journal_look(dir, &s->state.store_id, s->state.applied, s->state.run, &look, err);
     if (rc == 0) note_journal(s, &look);
-    if (rc == 0) rc = check_run(s, &look, err);
+    if (rc == 0) rc = check_run(s, dir, &look, err);
     if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
     if (rc != 0) return rc;
     struct journal_config config = {

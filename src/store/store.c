@@ -1,9 +1,8 @@
-/* The store's loop side: opening and recovery, handing over, watermarks, pins. See store.h for the
+/* The store's loop side: handing over, watermarks, pins. See store.h for the
  * picture and docs/design.md (the durability contract) for the promises. Threads are in
  * journal_thread.c, applier.c and readers.c. */
 #include "store/store.h"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -11,165 +10,7 @@
 #include "base/log.h"
 #include "store/internal.h"
 
-/* ---- open and recover ---- */
-
-static void close_backend(struct store *s) {
-    if (s->journal != NULL) journal_close(s->journal);
-    if (s->writer != NULL) s->backend->close(s->writer);
-    s->journal = NULL;
-    s->writer = NULL;
-}
-
-static void store_free(struct store *s) {
-    close_backend(s);
-    store_unlock(s);
-    timelines_clear(&s->timelines);
-    if (s->event_fd >= 0) close(s->event_fd);
-    pthread_cond_destroy(&s->journal_wake);
-    pthread_cond_destroy(&s->applier_wake);
-    pthread_cond_destroy(&s->helper_wake);
-    pthread_cond_destroy(&s->readers_wake);
-    pthread_mutex_destroy(&s->lock);
-    named_list_clear(&s->views);
-    stream_list_clear(&s->reserved);
-    free(s);
-}
-
-static struct store *store_create(const struct store_config *config) {
-    struct store *s = xcalloc(1, sizeof *s);
-    s->config = *config;
-    s->lock_fd = s->dir_lock_fd = s->event_fd = -1;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->journal_wake, &attr);
-    pthread_cond_init(&s->applier_wake, &attr);
-    pthread_cond_init(&s->helper_wake, &attr);
-    pthread_cond_init(&s->readers_wake, &attr);
-    pthread_condattr_destroy(&attr);
-    pthread_mutex_init(&s->lock, NULL);
-    list_init(&s->batches);
-    s->next_undurable = s->next_unapplied = &s->batches;
-    list_init(&s->outstanding);
-    list_init(&s->short_reads);
-    list_init(&s->long_reads);
-    list_init(&s->late_reads);
-    list_init(&s->finished);
-    stream_list_init(&s->reserved);
-    s->interval_ms = config->interval_ms;
-    s->disk_free_min = config->disk_free_min;
-    s->writable = true;
-    while (s->run == 0) random_bytes(&s->run, sizeof s->run);
-    return s;
-}
-
-/* path: the backend's. *made: there was no database, and there is one now, to be filled from the
- * journal. */
-static int open_backend(struct store *s, const char *path, bool *made, struct err *err) {
-    struct uuid store_id;
-    int rc = store_in_files(s) ? store_look(s, made, &store_id, err) : 0;
-    if (rc == 0) rc = s->backend->open_writer(&s->writer, path, err);
-    if (rc == 0) rc = s->backend->load_state(s->writer, &s->state, err);
-    if (rc == 0 && *made) {
-        log_warning("%s is missing, and is made again from its journal, which begins with frame 1",
-                    s->path);
-        rc = s->backend->adopt(s->writer, &store_id, s->state.id_key, err);
-    }
-    return rc == 0 ? s->backend->load_state(s->writer, &s->state, err) : rc;
-}
-
-/* Of a start that was refused: what it made would hide that the database is missing. */
-static void remove_database(const char *path) {
-    static const char *const parts[] = {"", "-wal", "-shm"};
-    char part[sizeof((struct store *)0)->path + 8];
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        snprintf(part, sizeof part, "%s%s", path, parts[i]);
-        unlink(part);
-    }
-}
-
-/* Before anything is written to it. */
-static int check_whole(const struct store *s, struct err *err) {
-    if (s->state.left != LEFT_MIGRATING) return 0;
-    return err_set(err, ERR_REFUSED,
-                   "%s is the target of a migration that is not finished. Give the same "
-                   "`cairn migrate FROM TO` again, which goes on; or remove it",
-                   s->path);
-}
-
-#define VIEWS_A_PAGE     1000
-#define FRAME_MAX_REMOTE ((size_t)64 << 20) /* a statement has to hold it */
-
-/* There are few, and they stay in memory. */
-static int load_views(struct store *s, struct err *err) {
-    struct backend_conn *r = NULL;
-    int rc = s->backend->open_reader(&r, s->writer, err);
-    if (rc != 0) return rc;
-    struct named_list page = {0};
-    do {
-        uint64_t from = page.next;
-        named_list_clear(&page);
-        rc = s->backend->list_named(r, NAMED_VIEW, from, VIEWS_A_PAGE, &page, err);
-        for (size_t i = 0; rc == 0 && i < page.count; i++)
-            named_list_add(&s->views, page.items[i].number, page.items[i].name,
-                           page.items[i].value);
-    } while (rc == 0 && !page.done);
-    named_list_clear(&page);
-    s->backend->close(r);
-    return rc;
-}
-
-void store_take_views(struct store *s, struct named_list *out) {
-    *out = s->views;
-    s->views = (struct named_list){0};
-}
-
-int store_open(struct store **out, const struct store_config *config, struct err *err) {
-    struct store *s = store_create(config);
-    bool made = false;
-    const char *path;
-    int rc;
-    s->backend = backend_find(config->url, &path);
-    if (s->backend == NULL) {
-        rc = err_set(err, ERR_REFUSED, "unknown store '%s': " BACKEND_WORDS, config->url);
-        goto fail;
-    }
-    if ((rc = s->backend->check_path(path, err)) != 0) goto fail;
-    if (strlen(path) >= sizeof s->path - 16) {
-        rc = err_set(err, ERR_REFUSED, "the store's path is too long");
-        goto fail;
-    }
-    if (s->backend->remote)
-        backend_show(config->url, s->path, sizeof s->path);
-    else
-        snprintf(s->path, sizeof s->path, "%s", path);
-    if (s->backend->remote && config->durability != DURABILITY_BACKEND) {
-        rc = err_set(err, ERR_REFUSED, "%s: only 'durability backend' so far", s->path);
-        goto fail;
-    }
-    s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->event_fd < 0) {
-        rc = err_errno(err, "eventfd");
-        goto fail;
-    }
-    if (store_in_files(s) && (rc = store_lock(s, err)) != 0) goto fail;
-    if ((rc = open_backend(s, path, &made, err)) != 0) goto fail;
-    if ((rc = check_whole(s, err)) != 0) goto fail;
-    s->found.later = made;
-    if (store_in_files(s) && (rc = store_recover(s, err)) != 0) goto fail;
-    if ((rc = store_load_timelines(s, err)) != 0) goto fail;
-    if ((rc = load_views(s, err)) != 0) goto fail;
-    if ((rc = s->backend->list_reserved(s->writer, RESERVED_MAX, &s->reserved, err)) != 0)
-        goto fail;
-    s->applied = s->durable = s->applied_seen = s->durable_seen = s->state.applied;
-    *out = s;
-    return 0;
-fail:
-    close_backend(s);
-    if (made) remove_database(s->path);
-    store_free(s);
-    return rc;
-}
+/* ---- start ---- */
 
 const struct store_state *store_state(const struct store *s) {
     return &s->state;
@@ -278,6 +119,7 @@ static void report_applied(struct store *s, uint64_t applied) {
         s->pinned_bytes -= b->bytes;
     }
     drop_passed_batches(s);
+    outage_note_applied(s);
     s->callbacks.applied(applied, s->callbacks.arg);
 }
 
@@ -397,9 +239,17 @@ const char *store_apply_error(struct store *s) {
     return s->refusal;
 }
 
+#define FRAME_MAX_REMOTE ((size_t)64 << 20) /* a statement has to hold it */
+
 size_t store_frame_max(const struct store *s) {
-    if (s->journal != NULL) return journal_frame_max(s->journal);
-    return s->backend->remote ? FRAME_MAX_REMOTE : (size_t)UINT32_MAX;
+    size_t max = s->backend->remote ? FRAME_MAX_REMOTE : (size_t)UINT32_MAX;
+    return s->journal != NULL ? MIN(max, journal_frame_max(s->journal)) : max;
+}
+
+const char *store_frame_bound(const struct store *s) {
+    if (s->journal != NULL && store_frame_max(s) == journal_frame_max(s->journal))
+        return "journal-segment-bytes";
+    return s->backend->remote ? "one transaction with PostgreSQL" : "one transaction";
 }
 
 size_t store_pinned_bytes(const struct store *s) {
@@ -575,8 +425,10 @@ int store_close_patiently(struct store *s, const struct store_patience *patience
         while (!list_empty(&s->batches)) {
             struct batch *b = LIST_ENTRY(s->batches.next, struct batch, node);
             if (rc == 0 && batch_last_frame(b) > atomic_load(&s->applied))
-                rc = err_set(err, ERR_IO, "frame %llu could not be applied: %s",
-                             (unsigned long long)batch_last_frame(b), s->apply_error);
+                rc =
+                    err_set(err, ERR_IO, "frame %llu could not be applied%s: %s",
+                            (unsigned long long)batch_last_frame(b),
+                            s->journal != NULL ? ", and stays in the journal" : "", s->apply_error);
             list_remove(&b->node);
             batch_destroy(b);
         }

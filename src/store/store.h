@@ -22,6 +22,7 @@ struct store_config {
     const char *url; /* sqlite:PATH or memory: */
     enum durability durability;
     uint64_t interval_ms;        /* DURABILITY_INTERVAL: how often the journal is synced */
+    const char *journal_dir;     /* of a store elsewhere; NULL, "": no journal there */
     uint64_t segment_bytes;      /* of the journal */
     uint64_t apply_delay_ms;     /* how long frames may wait to share a backend transaction */
     uint64_t apply_bytes;        /* ... unless as many bytes wait */
@@ -30,6 +31,8 @@ struct store_config {
     const char *backup_dir;      /* backups stay in it; NULL, "": the directory of the store */
     unsigned reader_count;
     bool new_timeline; /* the operator knows that the files are a copy */
+    bool
+        fill; /* an empty store elsewhere becomes the one whose journal is there, from frame 1 on */
 };
 
 struct store_callbacks {
@@ -89,6 +92,9 @@ unsigned store_sync_slots(const struct store *s);
  * was committed meanwhile. now_us: monotonic. Reads wait as long for such a database. */
 void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms);
 bool store_in_outage(const struct store *s);
+/* NULL, or why a database elsewhere, with a journal in front of it, is not to be waited for: it has
+ * taken nothing for after_ms. Writes go on. */
+const char *store_away(const struct store *s);
 /* Writes are possible (not voided, no outage, not replaced). */
 bool store_writable(const struct store *s);
 /* NULL, or why writes must be refused now (disk-free-min). Valid until the next call of one of the
@@ -108,6 +114,7 @@ uint64_t store_apply_failures(const struct store *s);
 const char *store_apply_error(struct store *s);
 /* The largest frame (bytes of its records in the journal) that can be stored. */
 size_t store_frame_max(const struct store *s);
+const char *store_frame_bound(const struct store *s); /* what says so, in words */
 /* Memory of batches that are not applied yet, and journal bytes not yet reusable. */
 size_t store_pinned_bytes(const struct store *s);
 uint64_t store_journal_bytes(const struct store *s);

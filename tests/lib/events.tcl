@@ -137,6 +137,7 @@ proc sql_change {db text} { exec {*}[expr {[in_postgres] ? [psql_words $db] : [l
 # journal then collects what the applier cannot write. Returns a handle for release_database.
 proc hold_database {db} {
     skip unless journal "what is held is acknowledged"
+    if {[in_postgres]} { return [hold_commits $db] }
     set p [open |[list sqlite3 $db 2>@1] r+]
     fconfigure $p -buffering line
     puts $p ".timeout 60000"
@@ -146,6 +147,7 @@ proc hold_database {db} {
     return $p
 }
 proc release_database {p} {
+    if {[in_postgres]} { return [release_commits $p] }
     puts $p "ROLLBACK;\n.quit"
     catch {close $p}
 }

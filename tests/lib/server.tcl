@@ -44,6 +44,8 @@ proc free_port {} {
 
 # Whether the servers' stores are in PostgreSQL: `tests/run` with STORE=postgres. Each has a schema of its own.
 proc in_postgres {} { expr {[info exists ::env(STORE)] && $::env(STORE) eq "postgres"} }
+# Whether what they acknowledge goes to a journal first: with PostgreSQL, when DURABILITY=journal is set as well.
+proc in_journal {} { expr {![in_postgres] || ([info exists ::env(DURABILITY)] && $::env(DURABILITY) eq "journal")} }
 proc schema_of {dir} { format t_%08x [zlib crc32 $dir] }
 # A program that is to run with a cluster begins anew in one, if need be.
 proc with_postgres {} {
@@ -58,7 +60,7 @@ proc options_for_store {options} {
         if {[string match sqlite:* [dict get $options store]]} { skip unless sqlite "such a store is named" }
         return $options
     }
-    if {[dict exists $options durability] && [dict get $options durability] ne "backend"} {
+    if {![in_journal] && [dict exists $options durability] && [dict get $options durability] ne "backend"} {
         skip unless journal "durability [dict get $options durability]"
     }
     return $options
@@ -163,6 +165,13 @@ oo::class create Server {
         if {![in_postgres]} { return sqlite:[my db] }
         return "$::env(CAIRN_TEST_POSTGRES)&schema=[schema_of $dir]"
     }
+    # The journal is where it is beside a file. No test is to depend on how quick the database is.
+    method postgres_lines {} {
+        if {![in_postgres]} { return "" }
+        set lines "journal-dir [my db]-journal.d\n"
+        if {[in_journal] && ![dict exists $options durability]} { append lines "durability journal\n" }
+        return $lines
+    }
     method option {name value} { dict set options $name $value }
     method unset_option {name} { dict unset options $name }
 
@@ -191,6 +200,7 @@ oo::class create Server {
         set lines "port $port\nbind 127.0.0.1\n"
         if {![regexp {(redis|valkey)-server} [server_binary]] && ![dict exists $options store]} {
             append lines "store [my store]\n"
+            append lines [my postgres_lines]
         }
         dict for {name value} $options {
             if {[string index $name 0] ne "-" && $name ne "port"} { append lines "$name $value\n" }

@@ -30,7 +30,8 @@ proc skip {why args} {
     if {[llength $args] == 0} { return -code error -errorcode SKIP $why }
     lassign $args store because
     if {$why ne "unless" || $store ni {postgres sqlite journal disk backup}} { error "skip $why $args" }
-    if {[in_postgres] != ($store eq "postgres")} {
+    set has [expr {$store eq "journal" ? [in_journal] : [in_postgres] == ($store eq "postgres")}]
+    if {!$has} {
         return -code error -errorcode SKIP "only [expr {[in_postgres] ? "without" : "with"}] PostgreSQL: $because"
     }
 }

@@ -225,7 +225,7 @@ with_server {} {
         assert_regexp {recovered \d+ frames from the journal, in front of damage} $log
         # As docs/journal.md says.
         file rename [journal_dir $::srv] [file join [srv dir] kept]
-        exec sqlite3 [srv db] "UPDATE store SET journal_open = 0"
+        sql_change [srv db] "UPDATE store SET journal_open = [expr {[in_postgres] ? "false" : 0}];"
         srv start
         assert_equal 24 [r ESVER spoilt]
     }

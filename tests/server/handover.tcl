@@ -126,7 +126,7 @@ foreach end {restart crash} {
             test "Who has handled n goes on with n + 1 after a $end: $way" {
                 set n [field [r EAPPEND s t] partition_sequence]
                 # A delivery waits for nothing. What was decided is in the journal, or on its way to PostgreSQL.
-                with_clients c { $c HELLO 3; eval $before; if {[in_postgres]} { $c WAITAOF 1 0 0 } }
+                with_clients c { $c HELLO 3; eval $before; if {![in_journal]} { $c WAITAOF 1 0 0 } }
                 srv $end
                 set appended [lmap i {1 2} {field [r EAPPEND s t] partition_sequence}]
                 assert_equal [list [expr {$n + 1}] [expr {$n + 2}]] $appended

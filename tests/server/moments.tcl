@@ -21,7 +21,7 @@ proc assert_waits {c args} {
 # Runs the script, which sends a change; its write is over and its sync held when this returns, and what comes then is
 # written when release_first has let that go on.
 proc alone {script} {
-    skip unless disk "a sync of one change, and a write of the next"
+    skip unless journal "a sync of one change, and a write of the next"
     set groups [journal_info journal_groups]
     uplevel 1 $script
     wait_for "it is written" {[journal_info journal_groups] > $groups}

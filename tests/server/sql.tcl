@@ -26,7 +26,7 @@ with_server {} {
     }
     test "The view cairn_status shows the numbers" {
         set status [sql [srv db] "SELECT next_sequence, streams, journal FROM cairn_status"]
-        assert_equal [list [list 8 2 [expr {[in_postgres] ? "closed" : "open"}]]] $status
+        assert_equal [list [list 8 2 [expr {[in_journal] ? "open" : "closed"}]]] $status
         assert {[sql_value [srv db] "SELECT applied FROM cairn_status"] > 0}
         srv stop
         assert_equal closed [sql_value [srv db] "SELECT journal FROM cairn_status"]

@@ -134,7 +134,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
                "server with enable-flush yes to allow it");
         return REPLIED;
     }
-    if (srv->model.flushed.frame != 0 && !all_is_applied(c)) return wait_for_apply(c);
+    if (srv->model.flushed.frame != 0 && !all_is_applied(c)) return wait_for_apply_or_reply(c);
     model_evict(&srv->model); /* forgets an applied flush */
     if (srv->model.flushed.frame != 0) {
         /* Another flush came in between, or a reader still looks at the time before one: nothing

@@ -234,10 +234,10 @@ static void reply_aborted(struct client *c, const struct transaction *t, size_t 
                     command_full_name(t->queue[at]->cmd), error + code + (error[code] == ' '));
     } else {
         reply_error(c,
-                    "TOOLARGE with command %zu of %zu (%s) the transaction takes %zu bytes in the "
-                    "journal, one frame can be %zu (journal-segment-bytes)",
+                    "TOOLARGE with command %zu of %zu (%s) the transaction takes %zu bytes, one "
+                    "frame can be %zu (%s)",
                     at + 1, t->count, command_full_name(t->queue[at]->cmd), bytes,
-                    store_frame_max(c->srv->store));
+                    store_frame_max(c->srv->store), store_frame_bound(c->srv->store));
     }
 }
 
@@ -303,7 +303,11 @@ enum outcome cmd_exec(struct client *c, const struct request *r) {
         reply_error(c, "EXECABORT Transaction discarded because of previous errors.");
     } else {
         /* What the backend lists is of before a flush that it has not seen yet. */
-        if (!flush_is_applied(c)) return wait_for_apply(c);
+        if (!flush_is_applied(c)) {
+            if (apply_is_possible_or_reply(c)) return wait_for_apply(c);
+            transaction_clear(c);
+            return REPLIED;
+        }
         if (!transaction_is_touched(c) && !require_all(c, t)) return PARKED;
         if (transaction_is_touched(c)) {
             client_tells(c, transaction_touched_by(c));

@@ -227,10 +227,7 @@ static bool fits_or_reply(struct client *c, const struct append *appends, size_t
                  appends[i].fields.aggregate.len + appends[i].fields.metadata.len +
                  appends[i].fields.payload.len;
     if (bytes <= max) return true;
-    reply_error(c,
-                "TOOLARGE the append takes up to %zu bytes in the journal, one frame can be %zu "
-                "(journal-segment-bytes)",
-                bytes, max);
+    reply_frame_too_large(c, "the append takes up to", bytes);
     return false;
 }
 

@@ -207,10 +207,6 @@ static bool what_is_seen_is_applied(struct client *c) {
     return store_applied(m->store) >= frame || frame_is_applied(c, frame);
 }
 
-static enum outcome wait_or_say_why(struct client *c) {
-    return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
-}
-
 /* ECHECKPOINT LIST cursor [MATCH pattern] [COUNT n]. It walks through the backend's rows, which
  * keep their numbers: what was there when it began, and was acknowledged, is applied before the
  * first page, and so is found. */
@@ -218,8 +214,9 @@ enum outcome cmd_echeckpoint_list(struct client *c, const struct request *r) {
     const struct named_list *list;
     struct list_query q;
     if (!list_query_or_reply(c, r, &q)) return REPLIED;
-    if (q.from == 0 && c->need == NULL && !what_is_seen_is_applied(c)) return wait_or_say_why(c);
-    if (!flush_is_applied(c)) return wait_or_say_why(c);
+    if (q.from == 0 && c->need == NULL && !what_is_seen_is_applied(c))
+        return wait_for_apply_or_reply(c);
+    if (!flush_is_applied(c)) return wait_for_apply_or_reply(c);
     if (!need_named_list(c, NAMED_CHECKPOINT, MAX(q.from, UINT64_C(1)), q.count, &list))
         return PARKED;
     reply_list(c, &q, list);

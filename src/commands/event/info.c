@@ -133,7 +133,7 @@ enum outcome cmd_estreams(struct client *c, const struct request *r) {
     struct key_query q;
     struct key_list list;
     if (!parse_query(c, r, &q)) return REPLIED;
-    if (!flush_is_applied(c)) return wait_for_apply(c);
+    if (!flush_is_applied(c)) return wait_for_apply_or_reply(c);
     if (!need_keys(c, &q, &list)) return PARKED;
     reply_key_list(c, &list);
     key_list_clear(&list);

@@ -115,7 +115,7 @@ bool pages_may_count(struct client *c, struct selector *selector) {
 }
 
 enum outcome pages_wait_to_count(struct client *c) {
-    return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
+    return wait_for_apply_or_reply(c);
 }
 
 bool pages_may_wait_or_reply(struct client *c, const struct selector *selector, size_t *promised) {

@@ -75,10 +75,7 @@ static bool room_or_reply(struct client *c, const struct used_by *u, struct str 
     }
     size_t bytes = FRAME_OVERHEAD_MAX + STREAM_NAME_MAX + text.len + used_by_bytes(u);
     if (bytes <= store_frame_max(c->srv->store)) return true;
-    reply_error(c,
-                "TOOLARGE the view takes up to %zu bytes in the journal, one frame can be %zu "
-                "(journal-segment-bytes)",
-                bytes, store_frame_max(c->srv->store));
+    reply_frame_too_large(c, "the view takes up to", bytes);
     return false;
 }
 

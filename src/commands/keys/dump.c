@@ -22,6 +22,12 @@ static void reply_too_large(struct client *c, const char *what, size_t max, cons
                 limit);
 }
 
+static void reply_no_frame(struct client *c, const char *what, size_t max) {
+    char limit[64];
+    snprintf(limit, sizeof limit, "one frame, %s", store_frame_bound(c->srv->store));
+    reply_too_large(c, what, max, limit);
+}
+
 /* ---- reading a key ---- */
 
 /* All events of s. *bytes: what its own dump takes (dump_write); reading ends when that is beyond
@@ -82,10 +88,7 @@ enum outcome cmd_dump(struct client *c, const struct request *r) {
 static bool fits_or_reply(struct client *c, const struct dump *d, size_t name_len) {
     size_t bytes = d->frame_bytes + 2 * name_len, max = store_frame_max(c->srv->store);
     if (bytes > max) {
-        reply_error(c,
-                    "TOOLARGE the key takes up to %zu bytes in the journal, one frame can be %zu "
-                    "(journal-segment-bytes)",
-                    bytes, max);
+        reply_frame_too_large(c, "the key takes up to", bytes);
         return false;
     }
     if (dump_has_room(&c->srv->model, d)) return true;
@@ -164,7 +167,7 @@ static bool parse_payload(struct client *c, struct str payload, struct buf *byte
         reply_error(c, "ERR DUMP payload version or checksum are wrong");
         return false;
     case RDB_TOO_LARGE:
-        reply_too_large(c, "the key", bytes->max, "one frame, journal-segment-bytes");
+        reply_no_frame(c, "the key", bytes->max);
         return false;
     case RDB_OTHER:
         reply_error(c, "ERR Bad data format: Cairn has no %s", rdb_type(payload));
@@ -244,7 +247,7 @@ static enum outcome copy(struct client *c, struct stream *from, struct stream *t
         return PARKED;
     }
     if (bytes > max) { /* in the journal it takes more */
-        reply_too_large(c, "the copy", max, "one frame, journal-segment-bytes");
+        reply_no_frame(c, "the copy", max);
     } else {
         struct buf out;
         struct dump d;

@@ -41,8 +41,8 @@ enum outcome cmd_del(struct client *c, const struct request *r) {
     for (size_t i = 0; i < n; i++)
         if (protected_or_reply(c, names[i])) return REPLIED;
     if (n > store_frame_max(c->srv->store) / RECORD_OF_DELETE) {
-        reply_error(c, "TOOLARGE %zu deletions do not fit into one frame (journal-segment-bytes)",
-                    n);
+        reply_error(c, "TOOLARGE %zu deletions do not fit into one frame (%s)", n,
+                    store_frame_bound(c->srv->store));
         return REPLIED;
     }
     if (!need_streams(c, names, n)) return PARKED;
@@ -230,7 +230,7 @@ enum outcome cmd_scan(struct client *c, const struct request *r) {
     struct key_query q;
     struct key_list list;
     if (!parse_scan(c, r, &q)) return REPLIED;
-    if (!flush_is_applied(c)) return wait_for_apply(c);
+    if (!flush_is_applied(c)) return wait_for_apply_or_reply(c);
     if (!need_keys(c, &q, &list)) return PARKED;
     reply_key_list(c, &list);
     key_list_clear(&list);
@@ -241,7 +241,7 @@ enum outcome cmd_scan(struct client *c, const struct request *r) {
 enum outcome cmd_keys(struct client *c, const struct request *r) {
     struct key_walk *found;
     if (!arg_pattern_or_reply(c, r->argv[1])) return REPLIED;
-    if (!flush_is_applied(c)) return wait_for_apply(c);
+    if (!flush_is_applied(c)) return wait_for_apply_or_reply(c);
     if (r->argv[1].len == 0) {
         reply_array(c, 0); /* matches the empty name only, which nothing has */
         return REPLIED;
@@ -281,7 +281,7 @@ enum outcome cmd_randomkey(struct client *c, const struct request *r) {
         reply_bulk(c, stream_name_str(s->name));
         return REPLIED;
     }
-    if (!flush_is_applied(c)) return wait_for_apply(c);
+    if (!flush_is_applied(c)) return wait_for_apply_or_reply(c);
     uint64_t seed[2] = {c->id, c->commands};
     uint64_t random = hash_bytes(seed, sizeof seed);
     struct key_query q = {.count = RANDOM_AMONG, .from = 1 + random % m->next_stream};

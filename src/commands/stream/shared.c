@@ -66,10 +66,7 @@ bool fits_frame_or_reply(struct client *c, size_t bytes) {
     size_t max = store_frame_max(c->srv->store);
     bytes += model_frame_bytes(&c->srv->model) + FRAME_OVERHEAD;
     if (bytes <= max) return true;
-    reply_error(c,
-                "TOOLARGE the command takes up to %zu bytes in the journal, one frame can be %zu "
-                "(journal-segment-bytes)",
-                bytes, max);
+    reply_frame_too_large(c, "the command takes up to", bytes);
     return false;
 }
 

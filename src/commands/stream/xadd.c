@@ -40,10 +40,7 @@ static bool fits_or_reply(struct client *c, const struct xadd_args *a, size_t na
     }
     size_t frame = entry_bytes(a, bytes, name_len);
     if (frame <= frame_max) return true;
-    reply_error(c,
-                "TOOLARGE the entry takes up to %zu bytes in the journal, one frame can be %zu "
-                "(journal-segment-bytes)",
-                frame, frame_max);
+    reply_frame_too_large(c, "the entry takes up to", frame);
     return false;
 }
 

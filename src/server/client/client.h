@@ -235,6 +235,8 @@ void reply_syntax_error(struct client *c);                      /* ERR syntax er
 void reply_wrong_args(struct client *c, const char *full_name); /* wrong number of arguments */
 /* TOOLARGE the reply takes more than reply-bytes-max: what to do instead */
 void reply_too_long(struct client *c, const char *advice);
+/* TOOLARGE what bytes, one frame can be so many (what says so). what: "the append takes up to" */
+void reply_frame_too_large(struct client *c, const char *what, size_t bytes);
 void reply_wrong_type(struct client *c); /* WRONGTYPE Operation against a key ... */
 void reply_int(struct client *c, int64_t v);
 void reply_bulk(struct client *c, struct str s);

@@ -47,6 +47,12 @@ void reply_too_long(struct client *c, const char *advice) {
                 (unsigned long long)c->srv->config.reply_bytes_max, advice);
 }
 
+void reply_frame_too_large(struct client *c, const char *what, size_t bytes) {
+    const struct store *s = c->srv->store;
+    reply_error(c, "TOOLARGE %s %zu bytes, one frame can be %zu (%s)", what, bytes,
+                store_frame_max(s), store_frame_bound(s));
+}
+
 void reply_wrong_type(struct client *c) {
     reply_error(c, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }

@@ -168,6 +168,13 @@ static bool must_wait_for_applier(struct server *srv) {
            store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
 }
 
+const char *server_full(struct server *srv) {
+    const char *why = store_away(srv->store);
+    if (LIKELY(why == NULL) || !must_wait_for_applier(srv)) return NULL;
+    snprintf(srv->full_why, sizeof srv->full_why, "the journal is full, and %s", why);
+    return srv->full_why;
+}
+
 /* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
 bool command_is_paused(const struct server *srv, unsigned flags) {
     if (srv->pause.until_ms == 0 || srv->clock.now_ms >= srv->pause.until_ms) return false;
@@ -203,6 +210,10 @@ bool server_writable_or_reply(struct client *c, unsigned flags) {
         return false;
     }
     if ((why = store_lost(srv->store)) != NULL) {
+        reply_error(c, "IOERR store is read-only: %s", why);
+        return false;
+    }
+    if ((why = server_full(srv)) != NULL) {
         reply_error(c, "IOERR store is read-only: %s", why);
         return false;
     }

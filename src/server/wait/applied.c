@@ -88,7 +88,9 @@ bool all_is_applied(struct client *c) {
 }
 
 static const char *why_not_applied(const struct server *srv) {
-    return store_in_outage(srv->store) ? srv->read_only_why : store_stuck(srv->store);
+    if (store_in_outage(srv->store)) return srv->read_only_why;
+    const char *why = store_stuck(srv->store);
+    return why != NULL ? why : store_away(srv->store);
 }
 
 bool apply_is_possible(const struct client *c) {
@@ -99,6 +101,10 @@ bool apply_is_possible_or_reply(struct client *c) {
     const char *why = why_not_applied(c->srv);
     if (why != NULL) reply_error(c, "IOERR %s", why);
     return why == NULL;
+}
+
+enum outcome wait_for_apply_or_reply(struct client *c) {
+    return apply_is_possible_or_reply(c) ? wait_for_apply(c) : REPLIED;
 }
 
 /* Not for what was decided after it: that may be undurable. (There may have been another since it

@@ -14,8 +14,8 @@ struct stage_waits {              /* the server's */
 };
 
 /* A FLUSHALL has been decided and not applied: what the backend has is of before it. While that is
- * so, a command that asks the backend for more than one stream returns wait_for_apply (which parks
- * it, to be run again when something was applied). */
+ * so, a command that asks the backend for more than one stream returns wait_for_apply_or_reply
+ * (which parks it, to be run again when something was applied). */
 bool flush_is_applied(struct client *c);
 /* What was decided so far is to be applied, and not to be collected for long. */
 void hurry_applying(struct server *srv);
@@ -41,5 +41,6 @@ void stage_waits_clear(struct server *srv);
  * knows when, in an outage: who would wait for it is told why. */
 bool apply_is_possible_or_reply(struct client *c);
 bool apply_is_possible(const struct client *c);
+enum outcome wait_for_apply_or_reply(struct client *c);
 
 #endif
