@@ -54,7 +54,8 @@ struct config {
     uint64_t durability_interval_ms;
     uint64_t journal_segment_bytes, journal_bytes_max;
     uint64_t pinned_bytes_max; /* memory of events not applied yet: producers wait above it */
-    uint64_t apply_delay_ms, outage_reply_ms, reader_threads, disk_free_min;
+    bool stale_reads;          /* also when the lease has lapsed */
+    uint64_t apply_delay_ms, outage_reply_ms, lease_ms, reader_threads, disk_free_min;
     char *journal_dir; /* empty: beside the store's file, or none */
     char *backup_dir;  /* empty: the directory of the store */
     uint64_t cache_bytes, max_event_bytes;

@@ -90,6 +90,21 @@ const struct option store_options[] = {
          "IOERR (outcome unknown: what was sent is still stored when the database is back), and "
          "appends are refused until then. Reads of what is not in memory wait as long. 0: all of "
          "them wait as long as it takes."},
+    {.name = "lease-ms",
+     .type = OPTION_INT,
+     .offset = FIELD(lease_ms),
+     .initial = "2000",
+     .max = 3600000,
+     .flags = OPTION_SETTABLE,
+     .help = "With PostgreSQL and durability backend: when the database has not confirmed for so "
+             "long that this server is the one that writes, appends are refused until it does. "
+             "0: they wait for it."},
+    {.name = "stale-reads",
+     .type = OPTION_BOOL,
+     .offset = FIELD(stale_reads),
+     .initial = "yes",
+     .flags = OPTION_SETTABLE,
+     .help = "no: then reads are refused, too, as another server may have written by now."},
     {.name = "reader-threads",
      .type = OPTION_INT,
      .offset = FIELD(reader_threads),

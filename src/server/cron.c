@@ -64,6 +64,7 @@ void cron_run(struct server *srv) {
     srv->cron_at_ms = srv->clock.now_ms + CRON_INTERVAL_MS;
     stats_cron(&srv->stats, srv->clock.now_ms);
     check_outage(srv);
+    store_check_lease(srv->store, srv->clock.now_us, srv->config.lease_ms);
     visit_clients(srv);
     bound_memory(srv);
     aheads_cron(srv);

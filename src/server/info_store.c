@@ -49,6 +49,7 @@ void info_store(struct server *srv, struct buf *out) {
                   !store_writable(srv->store) ? srv->read_only_why
                   : refusal != NULL           ? refusal
                                               : "");
+    info_put_text(out, "lease", store_lease_words(srv->store));
     info_put_u64(out, "applied_frame", store_applied(srv->store));
     info_put_u64(out, "apply_transactions", st.apply_count);
     info_put_u64(out, "apply_usec", st.apply_us);

@@ -104,6 +104,14 @@ static void on_outage(const char *why, void *arg) {
     resume_all_that_wait(srv);
 }
 
+static void on_lapsed(const char *why, void *arg) {
+    struct server *srv = arg;
+    if (srv->model.open->frame_count > 0 && store_writable(srv->store)) model_submit(&srv->model);
+    srv->read_only = true;
+    snprintf(srv->read_only_why, sizeof srv->read_only_why, "%.250s", why);
+    resume_all_that_wait(srv);
+}
+
 static void on_replaced(const char *why, void *arg) {
     struct server *srv = arg;
     srv->replaced = true;
@@ -113,6 +121,7 @@ static void on_replaced(const char *why, void *arg) {
 
 static void on_resumed(void *arg) {
     struct server *srv = arg;
+    if (!store_writable(srv->store)) return; /* for another reason */
     srv->read_only = false;
     srv->read_only_why[0] = '\0';
     model_resumed(&srv->model);
@@ -277,6 +286,7 @@ static int open_store(struct server *srv, struct err *err) {
         .interval_ms = c->durability_interval_ms,
         .journal_dir = c->journal_dir,
         .segment_bytes = c->journal_segment_bytes,
+        .lease_ms = c->lease_ms,
         .apply_delay_ms = c->apply_delay_ms,
         .apply_bytes = 16u << 20,
         .apply_urgent_bytes = server_pinned_max(srv) / 2,
@@ -366,7 +376,8 @@ int server_start(struct server *srv, struct err *err) {
     if ((rc = descriptors_reserve(srv, err)) != 0) return rc;
     if ((rc = open_store(srv, err)) != 0) return rc;
     struct store_callbacks callbacks = {
-        on_durable, on_applied, on_voided, on_resumed, on_apply_failed, srv, on_outage, on_replaced,
+        on_durable, on_applied, on_voided, on_resumed,  on_apply_failed,
+        srv,        on_outage,  on_lapsed, on_replaced,
     };
     if ((rc = store_start(srv->store, &callbacks, err)) != 0) return rc;
     model_init(&srv->model, srv->store, srv->config.cache_bytes,

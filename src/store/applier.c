@@ -119,6 +119,7 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
         uint64_t start = clock_mono_us();
         int rc = s->backend->apply(s->writer, v->items, v->count, &err);
         if (rc == 0) {
+            lease_held(s, start);
             atomic_fetch_add(&s->apply_count, 1);
             atomic_fetch_add(&s->apply_us, clock_mono_us() - start);
             s->fail_pause_ms = 0;

@@ -242,6 +242,9 @@ struct backend {
      * ERR_LOST: it was removed, replaced or written over; it may come back. apply, maintain, probe
      * and set_left look as well, and change nothing then. */
     int (*check)(struct backend_conn *w, struct err *err);
+    /* Of a reader's connection: whether the database knows this server as the one that writes, now.
+     * ERR_REFUSED: another has taken over. Whatever else fails does not say. NULL: nobody can. */
+    int (*beat)(struct backend_conn *r, struct err *err);
     /* Any thread; the store is being closed, and the database may hang. From then on readers wait
      * for it no longer than so many ms, and the writer: ERR_BUSY. May be called again. NULL: the
      * backend waits for nobody. */

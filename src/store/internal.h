@@ -68,6 +68,7 @@ struct store {
     bool writable;
     bool outage; /* outage.c: clients are told, nothing more is decided */
     bool replaced_told;
+    bool lapsed;                           /* lease.c's */
     uint64_t durable_at_us, applied_at_us; /* monotonic: when something was last; outage.c's */
     char away_why[256]; /* empty: the database takes what is in the journal; outage.c's */
     char refusal[512];
@@ -89,9 +90,11 @@ struct store {
     _Atomic bool
         lost; /* the files are not those that were opened; lost_why (under lock) says more */
     _Atomic uint64_t interval_ms, disk_free_min;
+    _Atomic uint64_t lease_ms; /* 0: there is none */
+    _Atomic uint64_t held_us; /* monotonic: when it was asked for what the database has confirmed */
 
     pthread_mutex_t lock;
-    pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake;
+    pthread_cond_t journal_wake, applier_wake, helper_wake, readers_wake, lease_wake;
     /* Under lock. */
     struct batch_queue to_journal, to_applier;
     struct batch_queue written;   /* in the journal, or on the way there, not durable */
@@ -121,7 +124,8 @@ struct store {
     unsigned journal_slot_count; /* 0: no journal */
     uint64_t fail_pause_ms;      /* the applier's: before it tries again what failed for good */
     uint64_t scrubbed; /* the helper's: of erasing_applies, those that the journal was told of */
-    pthread_t applier_thread, helper_thread;
+    pthread_t applier_thread, helper_thread, lease_thread;
+    bool lease_runs;
     pthread_t *readers;
     unsigned reader_count;
 };
@@ -173,6 +177,10 @@ void outage_note_applied(struct store *s); /* the same, or has seen that nothing
 void store_give_way(struct store *s, const struct err *why);
 /* The loop has heard of that: once. */
 void outage_tell_replaced(struct store *s);
+/* lease.c. Any thread: the database has confirmed what it was asked at that time (monotonic). */
+void lease_held(struct store *s, uint64_t since_us);
+MUST_CHECK int lease_start(struct store *s, struct err *err);
+void lease_stop(struct store *s); /* `stopping` is set */
 /* Hands durable batches to the applier. With the lock; returns whether it should be woken. */
 MUST_CHECK bool applier_give(struct store *s, struct batch *b);
 /* lock.c */

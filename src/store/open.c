@@ -24,6 +24,7 @@ void store_free(struct store *s) {
     pthread_cond_destroy(&s->applier_wake);
     pthread_cond_destroy(&s->helper_wake);
     pthread_cond_destroy(&s->readers_wake);
+    pthread_cond_destroy(&s->lease_wake);
     pthread_mutex_destroy(&s->lock);
     named_list_clear(&s->views);
     stream_list_clear(&s->reserved);
@@ -41,6 +42,7 @@ static struct store *store_create(const struct store_config *config) {
     pthread_cond_init(&s->applier_wake, &attr);
     pthread_cond_init(&s->helper_wake, &attr);
     pthread_cond_init(&s->readers_wake, &attr);
+    pthread_cond_init(&s->lease_wake, &attr);
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&s->lock, NULL);
     list_init(&s->batches);
@@ -52,6 +54,7 @@ static struct store *store_create(const struct store_config *config) {
     list_init(&s->finished);
     stream_list_init(&s->reserved);
     s->interval_ms = config->interval_ms;
+    s->lease_ms = config->lease_ms;
     s->disk_free_min = config->disk_free_min;
     s->writable = true;
     while (s->run == 0) random_bytes(&s->run, sizeof s->run);

@@ -99,9 +99,9 @@ bool store_in_outage(const struct store *s) {
 /* ---- another writer ---- */
 
 void store_give_way(struct store *s, const struct err *why) {
-    log_warning("store: %s; this server stops", why->text);
     pthread_mutex_lock(&s->lock);
-    snprintf(s->failure, sizeof s->failure, "%s", why->text);
+    if (!s->replaced) log_warning("store: %s; this server stops", why->text);
+    if (!s->replaced) snprintf(s->failure, sizeof s->failure, "%s", why->text);
     s->replaced = true;
     store_notify(s);
     while (!s->stopping) pthread_cond_wait(&s->applier_wake, &s->lock);

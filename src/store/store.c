@@ -192,7 +192,7 @@ void store_poll(struct store *s) {
 }
 
 bool store_writable(const struct store *s) {
-    return s->writable && !s->outage && !s->replaced_told;
+    return s->writable && !s->outage && !s->lapsed && !s->replaced_told;
 }
 
 const char *store_refusal(struct store *s) {

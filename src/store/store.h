@@ -24,6 +24,7 @@ struct store_config {
     uint64_t interval_ms;        /* DURABILITY_INTERVAL: how often the journal is synced */
     const char *journal_dir;     /* of a store elsewhere; NULL, "": no journal there */
     uint64_t segment_bytes;      /* of the journal */
+    uint64_t lease_ms;           /* of a store elsewhere; 0: none. See store_check_lease */
     uint64_t apply_delay_ms;     /* how long frames may wait to share a backend transaction */
     uint64_t apply_bytes;        /* ... unless as many bytes wait */
     uint64_t apply_urgent_bytes; /* above it the applier competes for the processor */
@@ -40,7 +41,7 @@ struct store_callbacks {
                     void *arg); /* each batch, in order; b->gated is the caller's */
     void (*applied)(uint64_t frame, void *arg);
     void (*voided)(const char *why, void *arg);
-    void (*resumed)(void *arg);
+    void (*resumed)(void *arg); /* one of what made writes impossible is over: ask store_writable */
     /* The backend could not be written, once more (store_stats.apply_retries); it is tried again.
      */
     void (*apply_failed)(void *arg);
@@ -50,6 +51,9 @@ struct store_callbacks {
      * when it returns; then nothing may be until `resumed`. No batch is void: they become durable
      * later, and when all of them are `resumed` is called; or `voided` is. */
     void (*outage)(const char *why, void *arg);
+    /* The same for as long as the database has not said that this server is the one that writes,
+     * but that whoever waits goes on waiting. */
+    void (*lapsed)(const char *why, void *arg);
     /* Another server writes to the store: nothing of this one's becomes durable any more. The
      * process has to end. */
     void (*replaced)(const char *why, void *arg);
@@ -95,7 +99,13 @@ bool store_in_outage(const struct store *s);
 /* NULL, or why a database elsewhere, with a journal in front of it, is not to be waited for: it has
  * taken nothing for after_ms. Writes go on. */
 const char *store_away(const struct store *s);
-/* Writes are possible (not voided, no outage, not replaced). */
+/* Once in a while: when the database has not confirmed for lease_ms (0: never mind) that nobody
+ * else writes, nothing may be submitted until it has. now_us: monotonic. */
+void store_check_lease(struct store *s, uint64_t now_us, uint64_t lease_ms);
+/* Whether that is so at this moment: what is in memory may be of before another server wrote. */
+bool store_lease_lapsed(const struct store *s, uint64_t now_us);
+const char *store_lease_words(const struct store *s); /* held, lapsed or none */
+/* Writes are possible (not voided, no outage, the lease is held, not replaced). */
 bool store_writable(const struct store *s);
 /* NULL, or why writes must be refused now (disk-free-min). Valid until the next call of one of the
  * two. */

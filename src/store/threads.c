@@ -65,7 +65,7 @@ int threads_start(struct store *s, struct err *err) {
     if (pthread_create(&s->applier_thread, NULL, applier_main, s) != 0 ||
         pthread_create(&s->helper_thread, NULL, helper_main, s) != 0)
         return err_errno(err, "cannot start a thread");
-    return 0;
+    return lease_start(s, err);
 }
 
 bool store_lost_patience(const struct store *s, const struct store_patience *patience) {
@@ -112,6 +112,7 @@ bool threads_stop(struct store *s, const struct store_patience *patience) {
     for (unsigned i = 0; i < s->journal_slot_count; i++)
         pthread_join(s->journal_slots[i].thread, NULL);
     pthread_join(s->helper_thread, NULL);
+    lease_stop(s);
     pthread_mutex_lock(&s->lock);
     s->journal_stopped = true;
     pthread_cond_broadcast(&s->applier_wake);

@@ -25,7 +25,7 @@ proc with_faulty_server {options body} {
 proc fault {text} {
     if {![in_journal]} { return [fault_in_postgres $text] }
     set first [lindex [lsearch -all -inline -not -glob [split $text \n] "#*"] 0]
-    if {[in_postgres] && $first ni {"" "match -journal.d"}} { skip unless disk $first }
+    if {[in_postgres] && $first ne "" && ![string match "match *-journal.d*" $first]} { skip unless disk $first }
     set text "# rules [incr ::fault_number]\n$text"
     if {[slow_disk] ne ""} { append text "\nmatch *\n[slow_disk]" }
     write_file $::control.new "$text\n"

@@ -165,7 +165,7 @@ oo::class create Server {
         if {![in_postgres]} { return sqlite:[my db] }
         return "$::env(CAIRN_TEST_POSTGRES)&schema=[schema_of $dir]"
     }
-    # The journal is where it is beside a file. No test is to depend on how quick the database is.
+    # The journal is where it is beside a file.
     method postgres_lines {} {
         if {![in_postgres]} { return "" }
         set lines "journal-dir [my db]-journal.d\n"
@@ -202,6 +202,9 @@ oo::class create Server {
             append lines "store [my store]\n"
             append lines [my postgres_lines]
         }
+        # No test is to depend on how quick the database is.
+        set store [expr {[dict exists $options store] ? [dict get $options store] : [my store]}]
+        if {[string match postgres:* $store]} { append lines "lease-ms 0\n" }
         dict for {name value} $options {
             if {[string index $name 0] ne "-" && $name ne "port"} { append lines "$name $value\n" }
         }

@@ -177,6 +177,73 @@ test "A read that needs the database waits for it, as long as a write would" {
     }
 }
 
+test "Without a word from the database for lease-ms nothing new is decided; what waits goes on waiting" {
+    with_network {outage-reply-ms 0 lease-ms 1000000} {
+        r EAPPEND s t PAYLOAD 0
+        assert_equal held [store_info lease]
+        with_clients {a b} {
+            $net hang
+            $a send EAPPEND s t PAYLOAD 1
+            $a taken
+            r CONFIG SET lease-ms 100
+            wait_for "the lease to lapse" {[store_info lease] eq "lapsed"}
+            assert_match "IOERR store is read-only: the database has not said for 100 ms that this server is the one that writes*" \
+                [$b err EAPPEND s t PAYLOAD lost]
+            assert_match "the database has not said*" [store_info refusal]
+            assert {[$a silent]}
+            assert_equal {0} [payloads $b s]
+            r CONFIG SET stale-reads no
+            foreach command {{ESVER s} {XRANGE s - +} {XLEN s} {EPSCAN 0 - +}} {
+                assert_match "READERR stale-reads is no, and the database has not said for 100 ms*" [$b err {*}$command]
+            }
+            $b MULTI
+            assert_match "READERR *" [$b err XLEN s]
+            assert_match "EXECABORT *" [$b err EXEC]
+            assert_equal PONG [$b PING]
+            # Longer, and none at all.
+            r CONFIG SET lease-ms 1000000
+            wait_writable
+            assert_equal {0} [payloads $b s]
+            $b send EAPPEND s t PAYLOAD 2
+            assert {[$b silent]}
+            r CONFIG SET lease-ms 100
+            wait_for "the lease to lapse" {[store_info lease] eq "lapsed"}
+            r CONFIG SET lease-ms 0
+            wait_writable
+            assert_equal none [store_info lease]
+            r CONFIG SET lease-ms 100
+            wait_for "the lease to lapse" {[store_info lease] eq "lapsed"}
+            $net pass
+            assert_equal {1 2} [list [field [$a read] stream_version] [field [$b read] stream_version]]
+            r CONFIG SET lease-ms 1000000
+            wait_writable
+            assert_equal {0 1 2} [payloads $b s]
+        }
+    }
+}
+
+test "A server that nobody writes to asks by itself, and hears whom the database knows" {
+    with_database {lease-ms 1000000} {
+        set asked "SELECT max(query_start) FROM pg_stat_activity WHERE usename = 'cairn' AND query LIKE '%pg_is_in_recovery() FROM%'"
+        for {set i 0} {$i < 2} {incr i} {
+            set before [$db value $asked]
+            wait_for "a question" {[$db value $asked] ne $before}
+        }
+        # It is ended, and asks anew.
+        $db sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'cairn'"
+        set before [$db value $asked]
+        wait_for "a question" {[$db value $asked] ne $before}
+        assert_equal held [store_info lease]
+        srv expect_end
+        with_clients {a} {
+            $db sql "UPDATE $schema.store SET epoch = epoch + 1"
+            assert {[$a closed]}
+            assert_replaced $a "another server has taken over"
+        }
+        srv start
+    }
+}
+
 # --- the network ------------------------------------------------------------------------------------------------------
 
 test "Connections that break cost a pause, at whatever moment" {

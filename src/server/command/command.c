@@ -230,6 +230,17 @@ static unsigned flags_of(const struct client *c, const struct command *cmd) {
     return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ) : 0);
 }
 
+/* Somebody else may have written by now. */
+static bool may_read_or_reply(struct client *c) {
+    const struct config *config = &c->srv->config;
+    if (!store_lease_lapsed(c->srv->store, c->srv->clock.now_us)) return true;
+    reply_error(c,
+                "READERR stale-reads is no, and the database has not said for %llu ms that this "
+                "server is the one that writes (lease-ms)",
+                (unsigned long long)config->lease_ms);
+    return false;
+}
+
 /* Everything that forbids the command. true: it may run; else it has been replied to. */
 static bool check(struct client *c, struct command *cmd, const struct request *r) {
     if (cmd == NULL) {
@@ -264,6 +275,8 @@ static bool check(struct client *c, struct command *cmd, const struct request *r
                                          : "ESUBSCRIBE / EUNSUBSCRIBE / EACK");
     else
         good = !(flags_of(c, cmd) & CMD_WRITE) || server_writable_or_reply(c, cmd->flags);
+    if (good && UNLIKELY(!c->srv->config.stale_reads) && flags_of(c, cmd) & CMD_READ)
+        good = may_read_or_reply(c);
     if (good && UNLIKELY(virtual_may_be_named(cmd, r))) good = virtual_allowed_or_reply(c, cmd, r);
     if (!good) cmd->stats.rejected++;
     return good;

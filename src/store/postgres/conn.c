@@ -21,6 +21,7 @@
 
 #define CONNECT_MS 10000
 #define HOST_MS    4000    /* the same, to each of several machines */
+#define HASTY_MS   5000    /* of an answer, of who asks again and again */
 #define LOOK_MS    3600000 /* of a statement that goes through whole tables */
 
 unsigned postgres_answer_ms = 30000;
@@ -171,14 +172,16 @@ static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline,
 /* Until the next result can be taken without blocking. What is still moving is not late: a large
  * group of events on a slow line. */
 static int wait_for_result(struct backend_conn *c, struct err *err) {
-    uint64_t answer_ms = c->pinned || c->patient ? LOOK_MS : postgres_answer_ms;
+    uint64_t answer_ms = c->pinned || c->patient ? LOOK_MS
+                         : c->hasty              ? HASTY_MS
+                                                 : postgres_answer_ms;
     uint64_t deadline = clock_mono_ms() + answer_ms;
     for (;;) {
         int unsent = PQflush(c->pg), what = 0;
         if (unsent < 0) return lost(c, "the connection is lost", err);
         if (unsent == 0 && !PQisBusy(c->pg)) return 0;
         int rc = wait_on_socket(c, POLLIN | (unsent > 0 ? POLLOUT : 0), deadline,
-                                "no answer in 30 s", &what, err);
+                                c->hasty ? "no answer in 5 s" : "no answer in 30 s", &what, err);
         if (rc != 0) return rc;
         deadline = clock_mono_ms() + answer_ms;
         if ((what & ~POLLOUT) != 0 && PQconsumeInput(c->pg) == 0)

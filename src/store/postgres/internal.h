@@ -147,6 +147,7 @@ struct backend_conn {
     bool patient;                /* what is under way may take long: it goes through whole tables */
     bool pinned;        /* of open_snapshot: has both, is in one transaction that reads, and
                            w has the state of that only */
+    bool hasty;         /* an answer that takes long is worth nothing */
     PGresult **results; /* of the last pipeline, in order */
     size_t result_count, result_cap, sent;
 };
@@ -234,6 +235,7 @@ int postgres_adopt(struct backend_conn *w, const struct uuid *store_id, uint64_t
                    struct err *err);
 int postgres_probe(struct backend_conn *w, struct err *err);
 int postgres_check(struct backend_conn *w, struct err *err);
+int postgres_beat(struct backend_conn *r, struct err *err);
 
 /* --- apply.c, types.c, write.c, groups.c, named.c: writing ----------------------------------- */
 

@@ -144,6 +144,7 @@ const struct backend backend_postgres = {
     .set_left = postgres_set_left,
     .probe = postgres_probe,
     .check = postgres_check,
+    .beat = postgres_beat,
     .hurry = hurry,
     .keep_house = postgres_keep_house,
     .set_run = postgres_set_run,

@@ -381,6 +381,8 @@ const char *const postgres_sql[SQL_COUNT] = {
                              " WHERE number >= $1::int8 ORDER BY number LIMIT $2::int8",
     [SQL_NAMED] = "SELECT value FROM @named WHERE sha256(name) = sha256($1::bytea)"
                   " AND class = $2::int4",
+    [SQL_BEAT] = "SELECT s.epoch, s.store_id, (SELECT last_frame FROM @commits"
+                 " ORDER BY last_frame DESC LIMIT 1), pg_is_in_recovery() FROM @store s",
     [SQL_NAMED_FROM] = "SELECT number, name, value FROM @named WHERE number >= $1::int8"
                        " AND class = $3::int4 ORDER BY number LIMIT $2::int8",
 };

@@ -140,6 +140,7 @@ enum sql {
     SQL_CHECKPOINTS_FROM,
     SQL_NAMED,
     SQL_NAMED_FROM,
+    SQL_BEAT,
     SQL_COUNT
 };
 extern const char *const postgres_sql[SQL_COUNT];

@@ -248,3 +248,35 @@ int postgres_check(struct backend_conn *c, struct err *err) {
     if (rc == 0 && !is_ours(c->w, &seen)) rc = postgres_replaced(c, err);
     return rc == ERR_REFUSED ? rc : 0;
 }
+
+/* A replica may be behind, and a store with an older epoch is one: neither says anything of who
+ * writes. What is lost of a primary is for the writer to find. */
+int postgres_beat(struct backend_conn *c, struct err *err) {
+    const struct postgres_writer *w = c->writer->w;
+    uint64_t at_least = atomic_load(&w->known);
+    PGresult *r = NULL;
+    int rc = 0;
+    c->hasty = true;
+    if (c->pg == NULL) {
+        rc = postgres_connect(c, err);
+        if (rc == 0) rc = postgres_prepare(c, err);
+    }
+    if (rc == 0) rc = postgres_run(c, SQL_BEAT, NULL, &r, err);
+    if (rc == 0 && PQntuples(r) != 1) rc = err_set(err, ERR_CORRUPT, "table store is empty");
+    if (rc != 0) {
+        postgres_disconnect(c);
+        return rc == ERR_REFUSED ? ERR_FAILED : rc; /* that is no answer to this question */
+    }
+    const struct uuid *id = row_uuid(r, 0, 1);
+    uint64_t epoch = row_u64(r, 0, 0);
+    bool same = id != NULL && uuid_eq(id, &w->opened.store_id);
+    bool behind = epoch < w->opened.epoch || row_u64(r, 0, 2) < at_least || row_bool(r, 0, 3);
+    if (same && epoch == w->opened.epoch && !behind) return 0;
+    if (same && epoch > w->opened.epoch && !row_bool(r, 0, 3))
+        return err_set(err, ERR_REFUSED,
+                       "%s: another server has taken over (epoch %llu, ours %llu)", c->place->shown,
+                       (unsigned long long)epoch, (unsigned long long)w->opened.epoch);
+    postgres_disconnect(c);
+    return err_set(err, ERR_BUSY, "%s: this is not the database that was written to",
+                   c->place->shown);
+}
