@@ -49,10 +49,7 @@ bool string_fits_or_reply(struct client *c, struct str name, uint64_t len) {
         return false;
     }
     if (bytes <= max) return true;
-    reply_error(c,
-                "TOOLARGE the value takes up to %llu bytes in the journal, one frame can be %llu "
-                "(journal-segment-bytes)",
-                (unsigned long long)bytes, (unsigned long long)max);
+    reply_frame_too_large(c, "the value takes up to", (size_t)bytes);
     return false;
 }
 

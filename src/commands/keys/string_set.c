@@ -153,10 +153,7 @@ static bool pairs_fit_or_reply(struct client *c, const struct request *r) {
         bytes += FRAME_OVERHEAD_MAX + name.len + value.len;
     }
     if (bytes <= max) return true;
-    reply_error(c,
-                "TOOLARGE the values take up to %zu bytes in the journal, one frame can be %zu "
-                "(journal-segment-bytes)",
-                bytes, max);
+    reply_frame_too_large(c, "the values take up to", bytes);
     return false;
 }
 
