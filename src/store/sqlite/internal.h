@@ -134,9 +134,10 @@ struct sqlite_writer {
 
 struct snapshot;
 
-/* Streams by number, bounded: names as they stand in the table, to be copied for pages. */
-#define NAME_SLOTS     8192
-#define NAME_BYTES_MAX (2 << 20)
+/* Streams by number, bounded: names as they stand in the table, to be copied for pages. Two of the
+ * same slot that both have events in each page are looked up again and again: so there are many. */
+#define NAME_SLOTS     32768
+#define NAME_BYTES_MAX (4 << 20)
 
 /* One stream in the page being read. */
 struct page_stream {
