@@ -3,6 +3,7 @@
 #include "base/pace.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -33,6 +34,25 @@ void pace_nice(int more) {
     knows_nice = true;
     if (setpriority(PRIO_PROCESS, thread, MIN(own_nice + more, NICE_MAX)) != 0)
         log_debug("setpriority: %s", strerror(errno));
+}
+
+/* CAP_SYS_NICE, or what RLIMIT_NICE allows (20 is a nice value of 0). */
+static bool may_go_back(void) {
+    struct __user_cap_header_struct of = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    struct rlimit least;
+    if (syscall(SYS_capget, &of, data) == 0 && data[0].effective & 1u << CAP_SYS_NICE) return true;
+    int own = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
+    return getrlimit(RLIMIT_NICE, &least) == 0 && own >= 20 - (int)MIN(least.rlim_cur, 40u);
+}
+
+void pace_nice_for_now(int more) {
+    static _Thread_local enum { UNKNOWN, NO, YES } may;
+    static _Thread_local int now;
+    if (may == UNKNOWN) may = may_go_back() ? YES : NO;
+    if (may == NO || more == now) return;
+    now = more;
+    pace_nice(more);
 }
 
 void pace_point(void) {

@@ -18,6 +18,9 @@ void pace_set(bool on);
  * right to go back (CAP_SYS_NICE, RLIMIT_NICE) it stays as nice as it was. */
 void pace_nice(int more);
 
+/* The same for a thread that must be able to go back: without the right to, nothing happens. */
+void pace_nice_for_now(int more);
+
 /* Sleeps for a moment when the last pause was long enough ago. Cheap enough to be called every
  * few microseconds (reads the clock). */
 void pace_point(void);

@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 
 /* Those with an owner first, as they stand; the others as they were handed back. */
 static int by_rank(const void *a, const void *b) {
@@ -169,6 +170,7 @@ static void note_seen(struct store *s, const struct store_request *r) {
 #define SHORT_READ_MAX 256 /* things that a short read looks at */
 #define SHORT_IN_A_ROW 3
 #define BEFORE_LATE    16
+#define LONG_READ_NICE 5
 
 static bool is_short(const struct store_request *r) {
     if (r->one_of_many) return false;
@@ -249,6 +251,13 @@ static struct store_request *wait_for_request(struct store *s) {
 
 /* ---- the threads ---- */
 
+/* Who replays all of the history takes what processor he gets. While there are appends, reads of
+ * much give way to the loop and the journal; short ones do not. */
+static void give_way(const struct store *s, const struct store_request *r) {
+    bool appends = atomic_load(&s->applied) < atomic_load(&s->durable);
+    pace_nice_for_now(appends && !is_short(r) ? LONG_READ_NICE : 0);
+}
+
 static void *reader_main(void *arg) {
     struct store *s = arg;
     struct backend_conn *c = NULL;
@@ -259,6 +268,7 @@ static void *reader_main(void *arg) {
     struct store_request *r;
     while ((r = wait_for_request(s)) != NULL) {
         pthread_mutex_unlock(&s->lock);
+        give_way(s, r);
         serve_patiently(s, &c, r);
         atomic_fetch_add(&s->reads, 1);
         pthread_mutex_lock(&s->lock);

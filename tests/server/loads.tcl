@@ -269,3 +269,38 @@ with_server {cache-bytes 64mb} {
         assert_equal "large-0 {{1-1 {a ${payload}0}}}" [lindex $reply 0]
     }
 }
+
+# Of the only reader's thread, beside the loop's.
+proc reader_nice {} {
+    foreach stat [glob /proc/[srv pid]/task/*/stat] {
+        regexp {^\d+ \((.*)\) (.*)$} [read_file $stat] -> name rest
+        set nice($name) [lindex $rest 16]
+    }
+    return [expr {$nice(reader) - $nice(cairn-server)}]
+}
+proc may_go_back {} {
+    regexp {CapEff:\s*([0-9a-f]+)} [read_file /proc/[srv pid]/status] -> capabilities
+    regexp {Max nice priority\s+(\d+)} [read_file /proc/[srv pid]/limits] -> least
+    return [expr {("0x$capabilities" & (1 << 23)) || $least >= 20}]
+}
+with_server {reader-threads 1} {
+    test "While there are appends, a long read gives way to them; a short one does not, and none otherwise" {
+        skip unless sqlite "it holds the database's file"
+        if {![may_go_back]} { skip "a thread that may not go back stays as it is" }
+        cold_streams 4
+        r EPSCAN 0 - + COUNT 1000
+        assert_equal 0 [reader_nice]
+        set held [hold_database [srv db]]
+        r EAPPEND hot t
+        assert_equal 13 [llength [page_sequences [r EPSCAN 0 - + COUNT 1000]]]
+        assert_range 1 5 [reader_nice]
+        r ESCAN cold-1 - 1
+        assert_equal 0 [reader_nice]
+        r EPSCAN 0 - + COUNT 1000
+        assert_range 1 5 [reader_nice]
+        release_database $held
+        r ESYNC
+        r EPSCAN 0 - + COUNT 1000
+        assert_equal 0 [reader_nice]
+    }
+}
