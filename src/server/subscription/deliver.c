@@ -13,13 +13,15 @@
 /* ---- whether it may be sent something ---- */
 
 bool subscriptions_are_paused(const struct server *srv) {
-    return command_is_paused(srv, 0);
+    return srv->pause.until_ms != 0 && command_is_paused(srv, 0);
 }
 
 bool subscription_has_room(const struct subscription *s) {
     const struct client *c = s->client;
     if (UNLIKELY(c->long_reply != NULL) && long_push_is_on(c)) return false;
-    return client_unread(c) + c->subscriber->open < subscriber_allowance(c);
+    size_t unread = client_unread(c) + c->subscriber->open;
+    size_t little = MIN(SCARCE_BYTES, c->srv->config.subscription_bytes);
+    return LIKELY(unread < little) || unread < subscriber_allowance(c); /* which is no less */
 }
 
 static void wait_on(struct subscription *s, struct list *where, enum subscription_state state) {
@@ -134,7 +136,7 @@ void subscription_close_batch(struct subscription *s) {
 }
 
 /* Returns the event's cursor. */
-static uint64_t note_sent(struct subscription *s, const struct event *e) {
+static inline uint64_t note_sent(struct subscription *s, const struct event *e) {
     uint64_t cursor = s->wire->counts ? s->sent : e->rec.sequence;
     if (s->window != UINT64_MAX && !s->wire->counts) note_unacked(s, e->rec.sequence);
     s->sent++;
