@@ -228,8 +228,6 @@ MUST_CHECK int store_backup(struct store *s, struct backend_conn *c, const char 
 void store_clean_backups(const struct store *s);
 MUST_CHECK int readers_start(struct store *s, struct err *err);
 void readers_ask(struct store *s, struct store_request *r);
-/* Whether it was still waiting for a reader: it does no longer. */
-MUST_CHECK bool readers_take_back(struct store *s, struct store_request *r);
 /* Waits for the reads that are under way. What is queued is dropped. The loop's, as it calls done()
  * of a backup. */
 void readers_stop(struct store *s);

@@ -204,13 +204,34 @@ void readers_ask(struct store *s, struct store_request *r) {
     pthread_cond_signal(&s->readers_wake);
 }
 
-bool readers_take_back(struct store *s, struct store_request *r) {
+/* true: it waited, and does not any more. */
+static bool take_back(struct store *s, struct store_request *r) {
     pthread_mutex_lock(&s->lock);
     bool waited = r->waits;
     r->waits = false;
     if (waited) list_remove(&r->queued);
     pthread_mutex_unlock(&s->lock);
     return waited;
+}
+
+bool store_take_back(struct store *s, struct store_request *r) {
+    if (!take_back(s, r)) return false;
+    s->unfinished--;
+    return true;
+}
+
+void store_make_late(struct store *s, struct store_request *r) {
+    if (r->late || !take_back(s, r)) return;
+    r->late = true;
+    readers_ask(s, r);
+}
+
+bool store_reads_wait(const struct store *s) {
+    return s->unfinished > s->reader_count;
+}
+
+bool store_has_idle_reader(const struct store *s) {
+    return s->unfinished < s->reader_count;
 }
 
 /* Of the two queues of those that are not late: either may be empty, and then so may it. */

@@ -305,26 +305,6 @@ void store_request(struct store *s, struct store_request *r) {
     readers_ask(s, r);
 }
 
-bool store_take_back(struct store *s, struct store_request *r) {
-    if (!readers_take_back(s, r)) return false;
-    s->unfinished--;
-    return true;
-}
-
-void store_make_late(struct store *s, struct store_request *r) {
-    if (r->late || !readers_take_back(s, r)) return;
-    r->late = true;
-    readers_ask(s, r);
-}
-
-bool store_reads_wait(const struct store *s) {
-    return s->unfinished > s->reader_count;
-}
-
-bool store_has_idle_reader(const struct store *s) {
-    return s->unfinished < s->reader_count;
-}
-
 void store_release(struct store *s, struct store_request *r) {
     list_remove(&r->outstanding);
     drop_passed_batches(s);
