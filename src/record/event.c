@@ -156,7 +156,7 @@ struct stream_name *stream_name_create(uint64_t number, uint64_t created, struct
     struct stream_name *n = xmalloc(sizeof *n + name.len);
     n->refs = 1;
     n->resident = NULL;
-    n->quiet = 0;
+    n->quiet = n->deaf = 0;
     partition_key_of(name, &n->partition_key);
     n->category = category_number(name);
     n->rec.number = number;

@@ -65,6 +65,7 @@ _Static_assert(sizeof(struct stream_record) == 24, "journal format");
 struct stream_name {
     void *resident; /* the loop's: the stream in memory that has this name, or NULL */
     uint64_t quiet; /* stream/live.h's: nobody waits for such a name, as of so many changes */
+    uint64_t deaf;  /* server/pubsub's: nobody listens to its channel, likewise */
     uint32_t refs;
     uint32_t category;         /* see category_number() */
     struct uuid partition_key; /* UUIDv5 of the name */

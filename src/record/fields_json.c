@@ -12,6 +12,7 @@
  *
  * Both directions copy runs of plain bytes a word at a time, and everything else by character. */
 #include "record/fields.h"
+#include "record/json.h"
 
 #define ONES     (UINT64_MAX / 0xff) /* 0x0101...01 */
 #define HEAD_MAX 24                  /* a type byte, 20 digits, CR LF; rounded up */
@@ -123,6 +124,11 @@ static void put_string(struct buf *out, struct str s, char behind) {
     *at++ = '"';
     *at++ = behind;
     out->len = (size_t)(at - out->data);
+}
+
+void json_put_string(struct buf *out, struct str s) {
+    put_string(out, s, '"');
+    out->len--; /* what would stand behind it */
 }
 
 void fields_to_json(struct str resp, struct buf *out) {

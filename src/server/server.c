@@ -86,6 +86,7 @@ static void on_voided(const char *why, void *arg) {
     if (was_told) blocking_log_emptied(srv);
     model_rebuild(&srv->model);
     subscriptions_voided(srv, was_told);
+    event_channels_voided(srv);
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);
@@ -248,6 +249,7 @@ static void after_turn(struct server *srv) {
     commit_hand_over(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
+    if (UNLIKELY(event_channels_run(srv))) flush_all(srv);
     share_run(srv);
     model_pack(&srv->model);
     model_evict(&srv->model);

@@ -177,6 +177,23 @@ with_server {} {
         }
         assert_equal "orders {\"total\":42}\nalarm-1 fire\n" [read_file $printed]
     }
+    test "docs/pubsub.md: the program that listens to events prints them" {
+        set python [python_with_redis]
+        set ::page docs/pubsub.md
+        write_program events.py [page_program "## Events as messages" python]
+        set ::page docs/commands.md
+        set printed [file join [srv dir] events_heard]
+        set program [exec $python -B [file join [srv dir] events.py] >>$printed 2>@1 &]
+        try {
+            wait_for "it to listen" { [r PUBSUB NUMPAT] == 1 }
+            r EAPPEND order-heard order.created PAYLOAD {{"total":42}}
+            r XADD order-heard * type order.paid by card
+            wait_for "both to be printed" { [string match "*order.paid*" [read_file $printed]] }
+        } finally {
+            exec kill $program
+        }
+        assert_equal "order-heard 0 order.created {'total': 42}\norder-heard 1 order.paid {'type': 'order.paid', 'by': 'card'}\n" [read_file $printed]
+    }
     test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
         set python [python_with_redis]
         for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }

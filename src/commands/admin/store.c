@@ -148,6 +148,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     blocking_log_emptied(srv);
     c->last_frame = model_flush(&srv->model);
     subscriptions_emptied(srv);
+    event_channels_emptied(srv, c->last_frame);
     blocking_all_changed(srv);
     client_tells(c, c->last_frame);
     reply_ok(c);

@@ -9,6 +9,7 @@ struct channel {
     enum channel_kind kind;
     struct list ears; /* longest ago first */
     size_t count;
+    bool of_events;        /* it begins as channels of events do */
     unsigned refs;         /* of publications that are not finished */
     struct list of_prefix; /* patterns: prefix.patterns */
     struct prefix *prefix;
@@ -41,7 +42,18 @@ void patterns_find(const struct patterns *p, struct str channel, size_t least,
                    struct channels *found);
 void channels_add(struct channels *found, struct channel *ch);
 
+/* event_channels.c */
+void event_channels_init(struct event_channels *ev);
+void event_channels_clear(struct event_channels *ev);
+void event_ear_comes(struct listening *l);
+void event_ear_goes(struct pubsub *ps, struct listening *l);
+bool event_channels_pending(const struct server *srv);
+
 /* publish.c */
+/* A message for all of ps->found. */
+void publish_to_found(struct pubsub *ps, enum channel_kind kind, struct str channel,
+                      struct str payload);
+void publish_worked(struct pubsub *ps, size_t work);
 /* The ear goes: whoever was about to write to it goes on behind it. */
 void publish_skips(struct pubsub *ps, struct ear *e);
 void publish_run(struct server *srv); /* once a turn: what is not finished goes on */

@@ -158,12 +158,17 @@ void publish_run(struct server *srv) {
 /* ---- publishing ---- */
 
 bool pubsub_has_turn(const struct server *srv) {
-    return srv->pubsub.work > 0 && list_empty(&srv->pubsub.queue);
+    const struct pubsub *ps = &srv->pubsub;
+    return ps->work > 0 && list_empty(&ps->queue) && !ps->events.waits;
 }
 
-/* Begins it, as far as the turn goes; false: it has to be put in the queue. */
+void publish_worked(struct pubsub *ps, size_t work) {
+    ps->work -= MIN(ps->work, work);
+}
+
+/* Begins it, for all of ps->found, as far as the turn goes; false: it has to be put in the queue.
+ */
 static bool begin(struct pubsub *ps, struct publication *p) {
-    publish_find(ps, p->kind, p->channel);
     p->targets = ps->found.list;
     p->target_count = ps->found.count;
     p->number = ps->numbers;
@@ -171,24 +176,29 @@ static bool begin(struct pubsub *ps, struct publication *p) {
     return p->target_count == 0 || (list_empty(&ps->queue) && go_on(ps, p, &ps->next));
 }
 
-size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
+void publish_to_found(struct pubsub *ps, enum channel_kind kind, struct str channel,
                       struct str payload) {
-    struct pubsub *ps = &srv->pubsub;
     struct publication at_once = {.kind = kind, .channel = channel, .payload = payload};
-    bool done = begin(ps, &at_once);
-    size_t receivers = count_receivers(&ps->found);
-    if (LIKELY(done)) return receivers;
+    if (LIKELY(begin(ps, &at_once))) return;
     struct publication *p = publication_create(kind, channel, payload);
     p->target_count = at_once.target_count;
     p->at = at_once.at;
     p->begun = at_once.begun;
     p->number = at_once.number;
     put_in_queue(ps, p, at_once.targets);
-    return receivers;
+}
+
+size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
+                      struct str payload) {
+    struct pubsub *ps = &srv->pubsub;
+    publish_find(ps, kind, channel);
+    publish_to_found(ps, kind, channel, payload);
+    return count_receivers(&ps->found);
 }
 
 size_t publication_leaves(struct server *srv, struct publication *p) {
     struct pubsub *ps = &srv->pubsub;
+    publish_find(ps, p->kind, p->channel);
     bool done = begin(ps, p);
     size_t receivers = count_receivers(&ps->found);
     struct channel **targets = p->targets;

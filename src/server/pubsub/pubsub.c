@@ -14,6 +14,7 @@ void pubsub_init(struct server *srv) {
     for (size_t i = 0; i < ARRAY_LEN(ps->message); i++) buf_init(&ps->message[i], 0);
     list_init(&ps->queue);
     list_init(&ps->leaving);
+    event_channels_init(&ps->events);
 }
 
 /* ---- channels ---- */
@@ -33,6 +34,7 @@ static struct channel *channel_create(struct pubsub *ps, enum channel_kind kind,
     ch->kind = kind;
     if (name.len > 0) memcpy(ch + 1, name.ptr, name.len);
     ch->name = str_of(ch + 1, name.len);
+    ch->of_events = kind != CHANNEL_SHARD && str_starts_with(name, EVENT_CHANNEL);
     list_init(&ch->ears);
     hash_insert(&ps->channels[kind], &ch->node, hash_bytes(name.ptr, name.len));
     if (kind == CHANNEL_PATTERN) patterns_add(&ps->patterns, ch);
@@ -84,6 +86,7 @@ static void ear_create(struct pubsub *ps, struct listening *l, struct channel *c
     if (ch->count++ == 0) ps->active[ch->kind]++;
     l->count[ch->kind]++;
     l->bytes += pubsub_bytes_of(ch->name);
+    if (UNLIKELY(ch->of_events)) event_ear_comes(l);
 }
 
 static void ear_destroy(struct pubsub *ps, struct ear *e) {
@@ -95,6 +98,7 @@ static void ear_destroy(struct pubsub *ps, struct ear *e) {
     hash_remove(&ps->ears, &e->node);
     l->count[ch->kind]--;
     l->bytes -= pubsub_bytes_of(ch->name);
+    if (UNLIKELY(ch->of_events)) event_ear_goes(ps, l);
     if (--ch->count == 0) ps->active[ch->kind]--;
     free(e);
     destroy_if_unused(ps, ch);
@@ -114,6 +118,7 @@ static struct listening *listening_of(struct client *c) {
     l->client = c;
     for (size_t i = 0; i < CHANNEL_KINDS; i++) list_init(&l->ears[i]);
     list_init(&l->leaving);
+    list_init(&l->of_events);
     c->srv->pubsub.clients++;
     return l;
 }
@@ -179,6 +184,7 @@ void pubsub_drop(struct client *c) {
     c->listening = NULL;
     ps->clients--;
     l->client = NULL;
+    list_remove(&l->of_events);
     if (take_away(ps, l, &most))
         free(l);
     else
@@ -204,7 +210,8 @@ void pubsub_run(struct server *srv) {
 }
 
 bool pubsub_pending(const struct server *srv) {
-    return !list_empty(&srv->pubsub.queue) || !list_empty(&srv->pubsub.leaving);
+    const struct pubsub *ps = &srv->pubsub;
+    return !list_empty(&ps->queue) || !list_empty(&ps->leaving) || event_channels_pending(srv);
 }
 
 void pubsub_clear(struct server *srv) {
@@ -215,6 +222,7 @@ void pubsub_clear(struct server *srv) {
     for (size_t i = 0; i < CHANNEL_KINDS; i++) hash_clear(&ps->channels[i]);
     hash_clear(&ps->ears);
     patterns_clear(&ps->patterns);
+    event_channels_clear(&ps->events);
     for (size_t i = 0; i < ARRAY_LEN(ps->message); i++) buf_clear(&ps->message[i]);
     free(ps->found.list);
 }

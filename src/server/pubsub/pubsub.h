@@ -42,11 +42,27 @@ struct listening {
     size_t count[CHANNEL_KINDS];
     uint64_t bytes; /* that are kept for it */
     struct list leaving;
+    size_t event_ears;     /* channels and patterns of events */
+    struct list of_events; /* event_channels.listeners, if it has some */
 };
 
 struct channels { /* some of them, those that a message is for */
     struct channel **list;
     size_t count, cap;
+};
+
+/* Every event that becomes settled is a message on the channel of its stream. They are looked at
+ * from the log, in order, by as many as a turn can do; nothing is kept of them. */
+struct event_channels {
+    size_t ears;
+    struct list listeners;
+    uint64_t sequence;    /* to look at next, while somebody listens */
+    uint64_t flush_frame; /* of the last FLUSHALL since; 0: none */
+    uint64_t changes;     /* raised when somebody begins to listen: stream_name.deaf */
+    bool waits;           /* they could not go on in the last turn: others wait for them */
+    struct buf channel, json;
+    char source[64];
+    uint64_t told; /* events that somebody listened to */
 };
 
 struct pubsub { /* the server's */
@@ -59,6 +75,7 @@ struct pubsub { /* the server's */
     struct ear *next;      /* of the first of them: who gets it next */
     struct list leaving;   /* listenings of connections that are gone */
     size_t work;           /* that is left of this turn */
+    struct event_channels events;
     uint64_t clients, numbers;
     uint64_t published, delivered;
 };
@@ -84,6 +101,14 @@ size_t pubsub_count(const struct client *c, enum channel_kind kind);
 uint64_t pubsub_bytes(const struct client *c); /* that are kept for what it listens to */
 /* Bytes that would be kept for one more. */
 size_t pubsub_bytes_of(struct str name);
+
+/* ---- events ---- */
+
+/* Tells events that have become settled. Once a turn, when connections were flushed. true: some
+ * have to be flushed again. */
+bool event_channels_run(struct server *srv);
+void event_channels_voided(struct server *srv);
+void event_channels_emptied(struct server *srv, uint64_t frame); /* by the FLUSHALL of that frame */
 
 /* ---- publishing ---- */
 

@@ -1,0 +1,276 @@
+/* See json.h. The check goes through the text once, and keeps one bit for each level that is open:
+ * whether it is an object. */
+#include "record/json.h"
+
+#include <time.h>
+
+#include "record/fields.h"
+
+typedef unsigned char byte;
+
+/* ---- UTF-8 ---- */
+
+/* The length of the character at p; 0: these bytes are none. */
+static size_t character_len(const byte *p, const byte *end) {
+    byte first = p[0], low = 0x80, high = 0xbf; /* of the second byte; the lead narrows it */
+    if (first < 0x80) return 1;
+    size_t n = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    if (first < 0xc2 || first > 0xf4 || (size_t)(end - p) < n) return 0;
+    if (first == 0xe0) low = 0xa0;  /* overlong */
+    if (first == 0xed) high = 0x9f; /* surrogates */
+    if (first == 0xf0) low = 0x90;  /* overlong */
+    if (first == 0xf4) high = 0x8f; /* beyond U+10FFFF */
+    if (p[1] < low || p[1] > high) return 0;
+    for (size_t i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+bool utf8_valid(struct str text) {
+    const byte *p = (const byte *)text.ptr, *end = p + text.len;
+    while (p < end) {
+        size_t n = character_len(p, end);
+        if (n == 0) return false;
+        p += n;
+    }
+    return true;
+}
+
+/* ---- whether it is JSON ---- */
+
+struct look {
+    const byte *p, *end;
+    size_t depth;
+    uint64_t is_object[JSON_DEPTH_MAX / 64];
+};
+
+static void skip_white(struct look *k) {
+    while (k->p < k->end && (*k->p == ' ' || *k->p == '\t' || *k->p == '\n' || *k->p == '\r'))
+        k->p++;
+}
+
+static bool take(struct look *k, char ch) {
+    if (k->p == k->end || *k->p != (byte)ch) return false;
+    k->p++;
+    return true;
+}
+
+static bool take_word(struct look *k, struct str word) {
+    if ((size_t)(k->end - k->p) < word.len || memcmp(k->p, word.ptr, word.len) != 0) return false;
+    k->p += word.len;
+    return true;
+}
+
+static bool is_hex(byte b) {
+    return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F');
+}
+
+static bool take_escape(struct look *k) {
+    if (k->p == k->end) return false;
+    byte what = *k->p++;
+    if (what != 'u') return what != '\0' && strchr("\"\\/bfnrt", what) != NULL;
+    if (k->end - k->p < 4) return false;
+    for (int i = 0; i < 4; i++)
+        if (!is_hex(*k->p++)) return false;
+    return true;
+}
+
+static bool take_string(struct look *k) {
+    if (!take(k, '"')) return false;
+    while (k->p < k->end) {
+        if (*k->p == '"') {
+            k->p++;
+            return true;
+        }
+        if (*k->p == '\\') {
+            k->p++;
+            if (!take_escape(k)) return false;
+            continue;
+        }
+        size_t n = *k->p < 0x20 ? 0 : character_len(k->p, k->end);
+        if (n == 0) return false;
+        k->p += n;
+    }
+    return false;
+}
+
+static bool take_digits(struct look *k) {
+    const byte *from = k->p;
+    while (k->p < k->end && *k->p >= '0' && *k->p <= '9') k->p++;
+    return k->p > from;
+}
+
+static bool take_number(struct look *k) {
+    take(k, '-');
+    if (!take(k, '0') && !take_digits(k)) return false;
+    if (take(k, '.') && !take_digits(k)) return false;
+    if (take(k, 'e') || take(k, 'E')) {
+        if (!take(k, '+')) take(k, '-');
+        return take_digits(k);
+    }
+    return true;
+}
+
+static bool open_level(struct look *k, bool object) {
+    if (k->depth == JSON_DEPTH_MAX) return false;
+    uint64_t bit = UINT64_C(1) << k->depth % 64, *word = &k->is_object[k->depth / 64];
+    *word = object ? *word | bit : *word & ~bit;
+    k->depth++;
+    return true;
+}
+
+static bool in_object(const struct look *k) {
+    size_t level = k->depth - 1;
+    return k->is_object[level / 64] >> level % 64 & 1;
+}
+
+/* The name of a member and its colon. */
+static bool take_name(struct look *k) {
+    skip_white(k);
+    if (!take_string(k)) return false;
+    skip_white(k);
+    return take(k, ':');
+}
+
+/* A value, or the beginning of one that holds others: then *opened, and in front of its first one.
+ */
+static bool take_value(struct look *k, bool *opened) {
+    *opened = false;
+    skip_white(k);
+    if (k->p == k->end) return false;
+    switch (*k->p) {
+    case '{':
+    case '[': {
+        bool object = *k->p++ == '{';
+        if (!open_level(k, object)) return false;
+        skip_white(k);
+        if (take(k, object ? '}' : ']')) {
+            k->depth--;
+            return true;
+        }
+        *opened = true;
+        return !object || take_name(k);
+    }
+    case '"':
+        return take_string(k);
+    case 't':
+        return take_word(k, STR("true"));
+    case 'f':
+        return take_word(k, STR("false"));
+    case 'n':
+        return take_word(k, STR("null"));
+    default:
+        return take_number(k);
+    }
+}
+
+/* Behind a value: the ends of what it ends, or the comma in front of the next. */
+static bool go_on(struct look *k) {
+    while (k->depth > 0) {
+        skip_white(k);
+        bool object = in_object(k);
+        if (take(k, ',')) return !object || take_name(k);
+        if (!take(k, object ? '}' : ']')) return false;
+        k->depth--;
+    }
+    return true;
+}
+
+bool json_valid(struct str text) {
+    struct look k = {.p = (const byte *)text.ptr, .end = (const byte *)text.ptr + text.len};
+    bool opened;
+    do {
+        if (!take_value(&k, &opened)) return false;
+        if (!opened && !go_on(&k)) return false;
+    } while (opened || k.depth > 0);
+    skip_white(&k);
+    return k.p == k.end;
+}
+
+/* ---- an event ---- */
+
+static void put_base64(struct buf *out, struct str s) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *at = buf_reserve(out, (s.len + 2) / 3 * 4);
+    for (size_t i = 0; i < s.len; i += 3) {
+        size_t n = MIN(s.len - i, (size_t)3);
+        uint32_t bits = 0;
+        for (size_t k = 0; k < 3; k++) bits = bits << 8 | (k < n ? (byte)s.ptr[i + k] : 0u);
+        for (size_t k = 0; k < 4; k++) *at++ = k <= n ? digits[bits >> (18 - 6 * k) & 63] : '=';
+    }
+    out->len = (size_t)(at - out->data);
+}
+
+static void put_raw(struct buf *out, const char *text) {
+    buf_put(out, text, strlen(text));
+}
+
+static void put_text(struct buf *out, const char *name, struct str value) {
+    put_raw(out, name);
+    json_put_string(out, value);
+}
+
+static void put_uuid(struct buf *out, const char *name, const struct uuid *id) {
+    char text[UUID_TEXT_LEN];
+    if (id == NULL) return;
+    uuid_format(id, text);
+    put_text(out, name, str_of(text, UUID_TEXT_LEN));
+}
+
+/* As text: JavaScript's numbers end at 2^53. */
+static void put_number(struct buf *out, const char *name, uint64_t n) {
+    char digits[20];
+    put_text(out, name, str_of(digits, u64_to_dec(n, digits)));
+}
+
+/* RFC 3339, which knows no year of five digits. */
+static void put_time(struct buf *out, uint64_t ms) {
+    time_t s = (time_t)(ms / 1000);
+    struct tm tm;
+    if (ms / 1000 > INT64_MAX || gmtime_r(&s, &tm) == NULL || tm.tm_year > 9999 - 1900) return;
+    buf_printf(out, ",\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
+               tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+}
+
+static void put_data(struct buf *out, const struct event_record *r, struct str payload) {
+    bool fields = r->flags & EVENT_FIELDS;
+    if (payload.len == 0) return;
+    if (fields || json_valid(payload)) {
+        put_raw(out, ",\"datacontenttype\":\"application/json\",\"data\":");
+        if (fields)
+            fields_to_json(payload, out);
+        else
+            buf_put_str(out, payload);
+    } else if (utf8_valid(payload)) {
+        put_text(out, ",\"data\":", payload);
+    } else {
+        put_raw(out, ",\"data_base64\":\"");
+        put_base64(out, payload);
+        put_raw(out, "\"");
+    }
+}
+
+void event_to_json(struct buf *out, const struct event_record *r, struct str stream,
+                   struct str source) {
+    struct event_view v;
+    char entry[44];
+    size_t n;
+    event_view(r, &v);
+    put_raw(out, "{\"specversion\":\"1.0\"");
+    put_uuid(out, ",\"id\":", &r->event_id);
+    put_text(out, ",\"source\":", source);
+    put_text(out, ",\"type\":", v.type.len > 0 ? v.type : STR("cairn.entry"));
+    put_text(out, ",\"subject\":", stream);
+    put_time(out, r->timestamp);
+    put_text(out, ",\"stream\":", stream);
+    put_number(out, ",\"version\":", r->version);
+    put_number(out, ",\"sequence\":", r->sequence);
+    n = (size_t)snprintf(entry, sizeof entry, "%llu-%llu", (unsigned long long)r->entry_ms,
+                         (unsigned long long)r->entry_seq);
+    put_text(out, ",\"entryid\":", str_of(entry, n));
+    put_uuid(out, ",\"correlationid\":", v.correlation);
+    put_uuid(out, ",\"causationid\":", v.causation);
+    if (v.aggregate.len > 0) put_text(out, ",\"aggregateid\":", v.aggregate);
+    put_data(out, r, v.payload);
+    put_raw(out, "}");
+}

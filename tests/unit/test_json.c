@@ -1,0 +1,117 @@
+/* Whether a text is JSON, and an event as a CloudEvents object. */
+#include "unit.h"
+
+#include "base/alloc.h"
+#include "record/fields.h"
+#include "record/json.h"
+
+TEST(json_is_what_rfc_8259_says) {
+    static const char *const good[] = {
+        "{}",   "[]",       " 1 ",    "-0",         "0.5e+10",         "1E2",
+        "null", "true",     "false",  "\"\"",       "\"\\u0041\\n/\"", "{\"a\":[1,{\"b\":null}]}",
+        "[[]]", "\t[1 ,2]", "\"é𝄞\"", "{\"\":\"\"}"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "{",
+                                      "}",
+                                      "[1,]",
+                                      "{\"a\"}",
+                                      "{\"a\":}",
+                                      "{a:1}",
+                                      "01",
+                                      "1.",
+                                      ".5",
+                                      "+1",
+                                      "1e",
+                                      "NaN",
+                                      "nul",
+                                      "truex",
+                                      "\"",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\t\"",
+                                      "[1]]",
+                                      "1 2",
+                                      "{},",
+                                      "'a'",
+                                      "\"\xff\"",
+                                      "\"\xed\xa0\x80\"",
+                                      "\xef\xbb\xbf{}",
+                                      "[1}",
+                                      "{\"a\":1]",
+                                      "{\"a\":1,}",
+                                      "-",
+                                      "//x"};
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) CHECK(json_valid(str_c(good[i])));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) CHECK(!json_valid(str_c(bad[i])));
+    CHECK(!json_valid(STR("1\0")));
+}
+
+TEST(json_is_at_most_512_deep) {
+    char text[2 * JSON_DEPTH_MAX + 2];
+    memset(text, '[', JSON_DEPTH_MAX);
+    memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    CHECK(json_valid(str_of(text, (size_t)2 * JSON_DEPTH_MAX)));
+    memset(text, '[', JSON_DEPTH_MAX + 1);
+    memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+    CHECK(!json_valid(str_of(text, sizeof text)));
+}
+
+static void check_event(struct event_fields f, const char *expected) {
+    struct stream_name *name = stream_name_create(1, 0, STR("s"));
+    struct event *e = event_create(&f, name);
+    struct buf out;
+    buf_init(&out, 0);
+    event_to_json(&out, &e->rec, STR("s"), STR("/cairn/x"));
+    CHECK(json_valid(buf_str(&out)));
+    CHECK(str_eq(buf_str(&out), str_c(expected)));
+    buf_clear(&out);
+    event_unref(e);
+    stream_name_unref(name);
+}
+
+#define HEAD                                                                                       \
+    "{\"specversion\":\"1.0\",\"id\":\"00000000-0000-0000-0000-000000000000\",\"source\":"         \
+    "\"/cairn/x\","
+#define TAIL                                                                                       \
+    "\"stream\":\"s\",\"version\":\"9007199254740993\",\"sequence\":\"18446744073709551614\","     \
+    "\"entryid\":\"5-6\""
+
+TEST(an_event_has_the_names_of_cloudevents) {
+    struct event_fields f = {.sequence = UINT64_MAX - 1,
+                             .version = (UINT64_C(1) << 53) + 1,
+                             .timestamp = UINT64_C(1700000000123),
+                             .entry_ms = 5,
+                             .entry_seq = 6,
+                             .type = STR("order.\"paid\"")};
+#define NAMED                                                                                      \
+    HEAD "\"type\":\"order.\\\"paid\\\"\",\"subject\":\"s\",\"time\":\"2023-11-14T22:13:20."       \
+         "123Z\"," TAIL
+    check_event(f, NAMED "}");
+    f.payload = STR(" {\"total\": 42}\n");
+    check_event(f, NAMED ",\"datacontenttype\":\"application/json\",\"data\": {\"total\": 42}\n}");
+    f.payload = STR("{total: 42}");
+    check_event(f, NAMED ",\"data\":\"{total: 42}\"}");
+    f.payload = STR("\xff\x00z");
+    check_event(f, NAMED ",\"data_base64\":\"/wB6\"}");
+    f.payload = STR("\xff");
+    check_event(f, NAMED ",\"data_base64\":\"/w==\"}");
+    f.payload = STR("\xff\xfe");
+    check_event(f, NAMED ",\"data_base64\":\"//4=\"}");
+}
+
+TEST(what_was_not_given_is_not_there) {
+    struct uuid id = {.b = {0x11}};
+    struct event_fields f = {.sequence = UINT64_MAX - 1,
+                             .version = (UINT64_C(1) << 53) + 1,
+                             .timestamp = UINT64_MAX, /* no year that RFC 3339 knows */
+                             .entry_ms = 5,
+                             .entry_seq = 6,
+                             .correlation = &id,
+                             .causation = &id,
+                             .aggregate = STR("a\xff")};
+    check_event(f, HEAD "\"type\":\"cairn.entry\",\"subject\":\"s\"," TAIL
+                        ",\"correlationid\":\"11000000-0000-0000-0000-000000000000\""
+                        ",\"causationid\":\"11000000-0000-0000-0000-000000000000\""
+                        ",\"aggregateid\":\"a\\udcff\"}");
+}
