@@ -48,6 +48,18 @@ static void out_of_memory(size_t n) {
 extern int mallctl(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
     __attribute__((weak));
 
+extern void malloc_stats_print(void (*put)(void *, const char *), void *arg, const char *options)
+    __attribute__((weak));
+
+void allocator_purge(void) {
+    if (mallctl != NULL) mallctl("arena.4096.purge", NULL, NULL, NULL, 0); /* of all arenas */
+    malloc_trim(0);
+}
+
+void allocator_stats(void (*put)(void *arg, const char *text), void *arg) {
+    if (malloc_stats_print != NULL) malloc_stats_print(put, arg, NULL);
+}
+
 const char *allocator_name(void) {
     return mallctl != NULL ? "jemalloc" : "libc";
 }

@@ -13,5 +13,9 @@ void *xmemdup(const void *p, size_t n);
 /* Bytes allocated, and bytes that the allocator holds for them. Any thread; a slow call. */
 void allocator_read(uint64_t *used, uint64_t *held);
 const char *allocator_name(void); /* jemalloc or libc */
+/* Gives what is not in use back to the system. Any thread; a slow call. */
+void allocator_purge(void);
+/* Calls put(arg, text) with pieces of the allocator's own statistics; never, if it has none. */
+void allocator_stats(void (*put)(void *arg, const char *text), void *arg);
 
 #endif

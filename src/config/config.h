@@ -70,6 +70,7 @@ struct config {
     bool enable_flush, apply_only, new_timeline;
     int64_t slowlog_log_slower_than; /* us, -1: off */
     uint64_t slowlog_max_len;
+    uint64_t latency_monitor_threshold; /* ms, 0: off */
     bool latency_tracking;
     char *latency_percentiles;
 };

@@ -87,7 +87,7 @@ void info_clients(struct server *srv, struct buf *out) {
                  paused ? srv->pause.until_ms - srv->clock.now_ms : 0);
 }
 
-static uint64_t resident_bytes(void) {
+uint64_t info_resident_bytes(void) {
     unsigned long size, resident = 0;
     FILE *f = fopen("/proc/self/statm", "re");
     if (f == NULL) return 0;
@@ -105,7 +105,7 @@ static uint64_t clients_memory(const struct server *srv) {
 }
 
 void info_memory(struct server *srv, struct buf *out) {
-    uint64_t used = 0, held = 0, rss = resident_bytes();
+    uint64_t used = 0, held = 0, rss = info_resident_bytes();
     allocator_read(&used, &held);
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);

@@ -17,7 +17,7 @@ void info_persistence(struct server *srv, struct buf *out) {
     info_put_u64(out, "rdb_changes_since_last_save",
                  srv->model.decided - MIN(srv->model.decided, store_applied(srv->store)));
     info_put_u64(out, "rdb_bgsave_in_progress", st.backup_running);
-    info_put_u64(out, "rdb_last_save_time", srv->clock.started_wall_s);
+    info_put_u64(out, "rdb_last_save_time", srv->clock.saved_wall_s);
     info_put_text(out, "rdb_last_bgsave_status", "ok");
     info_put_u64(out, "aof_enabled", 1);
     info_put_u64(out, "aof_rewrite_in_progress", 0);

@@ -45,6 +45,8 @@ static void on_durable(struct batch *b, void *arg) {
 static void on_applied(uint64_t frame, void *arg) {
     struct server *srv = arg;
     UNUSED(frame);
+    if (store_applied(srv->store) >= srv->model.decided)
+        srv->clock.saved_wall_s = srv->clock.wall_ms / 1000;
     stage_reached_applied(srv);
     server_resume_throttled(srv);
 }
@@ -389,7 +391,7 @@ int server_start(struct server *srv, struct err *err) {
     srv->clock.stale = true;
     server_read_clock(srv);
     srv->clock.started_ms = srv->clock.now_ms;
-    srv->clock.started_wall_s = srv->clock.wall_ms / 1000;
+    srv->clock.saved_wall_s = srv->clock.started_wall_s = srv->clock.wall_ms / 1000;
     if ((rc = listeners_open(srv, err)) != 0) return rc;
     if (srv->config.durability == DURABILITY_INTERVAL)
         log_warning(

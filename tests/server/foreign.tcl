@@ -38,21 +38,19 @@ set redis_commands {
 with_server {} {
     test "They answer with an error that names Cairn and the type" {
         foreach {command type} {
-            {LPUSH k v} "has no lists" {BLPOP k 0} "has no lists" {SADD k v} "has no sets" {ZADD k 1 v} "has no sorted sets"
-            {BZPOPMIN k 0} "has no sorted sets" {HSET k f v} "has no hashes"
-            {SETBIT k 1 1} "has no bitmaps" {PFADD k v} "has no HyperLogLogs"
-            {GEOADD k 1 1 m} "has no geospatial sets" {EVAL "return 1" 0} "runs no scripts and functions"
-            {FUNCTION LOAD x} "runs no scripts and functions" {script load x} "runs no scripts and functions"
+            {LPUSH k v} "has no lists: *XREADGROUP*" {BLPOP k 0} "has no lists: *" {SADD k v} "has no sets: *" {ZADD k 1 v} "has no sorted sets: *"
+            {BZPOPMIN k 0} "has no sorted sets: *" {HSET k f v} "has no hashes: *MSET*" {SETBIT k 1 1} "has no bitmaps: *SETRANGE*"
+            {PFADD k v} "has no HyperLogLogs: *" {GEOADD k 1 1 m} "has no geospatial sets: *" {EVAL "return 1" 0} "runs no scripts and functions: *IFEQ*"
+            {FUNCTION LOAD x} "runs no scripts and functions: *" {script load x} "runs no scripts and functions: *"
             {SORT k} "does not have this command" {MOVE k 1} "does not have this command"
-            {ROLE} "has no replicas yet" {REPLCONF x} "has no replicas yet" {SYNC} "has no replicas yet"
-            {SAVE} "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies"
-            {LASTSAVE} "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies"
+            {SYNC} "has no replicas yet: *BACKUP*" {PSYNC ? -1} "has no replicas yet: *"
+            {BGREWRITEAOF} "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies"
             {MODULE LOAD x} "loads no modules" {ACL LIST} "has one user, default"
         } {
             set name [string tolower [lindex $command 0]]
             if {$name in {function script module}} { append name "|load" }
             if {$name eq "acl"} { append name "|list" }
-            assert_equal "ERR '$name' is a command of Redis that Cairn does not have: it is an event store with streams, and $type" [r err {*}$command]
+            assert_match "ERR '$name' is a command of Redis that Cairn does not have: it is an event store with streams, and $type" [r err {*}$command]
         }
     }
 

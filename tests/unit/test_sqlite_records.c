@@ -103,6 +103,29 @@ TEST(several_changes_of_an_entry_are_one_row) {
     world_close(x);
 }
 
+static void put_value(struct world *x, uint64_t stream, char value) {
+    struct value_record *v = world_record(x, RECORD_VALUE, sizeof *v + 1);
+    v->stream = stream;
+    v->bytes[0] = (uint8_t)value;
+    world_frame(x);
+}
+
+TEST(a_string_that_changes_often_in_one_apply_is_one_row) {
+    struct world *x = open_world();
+    uint64_t s = ++x->stream_count;
+    x->streams[s] = stream_name_create(s, 4, STR("key"));
+    x->streams[s]->rec.kind = KIND_STRING;
+    batch_add(x->open, RECORD_STREAM, &x->streams[s]->rec, sizeof(struct stream_record) + 3);
+    put_value(x, s, 'a');
+    world_apply(x);
+    int before = rows_changed(x);
+    for (int i = 0; i < 1000; i++) put_value(x, s, (char)('a' + i % 26));
+    world_apply(x);
+    CHECK_INT(rows_changed(x) - before, 2); /* the value, the store's state */
+    CHECK_SQL("SELECT value FROM cairn_strings", "l");
+    world_close(x);
+}
+
 TEST(events_trimmed_or_deleted_by_the_apply_that_adds_them_are_never_written) {
     struct world *x = open_world();
     for (uint64_t i = 0; i < 100; i++) {

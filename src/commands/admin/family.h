@@ -18,15 +18,20 @@ void config_set_rehearse(struct client *c, const struct request *r);
 command_fn cmd_debug;
 /* info.c */
 command_fn cmd_info;
+/* latency.c */
+command_fn cmd_latency_latest, cmd_latency_history, cmd_latency_graph, cmd_latency_reset,
+    cmd_latency_doctor, cmd_latency_histogram, cmd_latency_help;
 /* memory.c */
-command_fn cmd_memory_usage, cmd_memory_doctor, cmd_memory_help;
+command_fn cmd_memory_usage, cmd_memory_stats, cmd_memory_malloc_stats, cmd_memory_purge,
+    cmd_memory_doctor, cmd_memory_help;
 /* monitor.c */
 command_fn cmd_monitor;
+/* replicas.c */
+command_fn cmd_wait, cmd_role, cmd_replconf;
 /* slowlog.c */
-command_fn cmd_slowlog_get, cmd_slowlog_len, cmd_slowlog_reset, cmd_slowlog_help,
-    cmd_latency_latest, cmd_latency_history, cmd_latency_reset, cmd_latency_doctor,
-    cmd_latency_histogram, cmd_latency_help;
+command_fn cmd_slowlog_get, cmd_slowlog_len, cmd_slowlog_reset, cmd_slowlog_help;
 /* store.c */
-command_fn cmd_esync, cmd_waitaof, cmd_wait, cmd_backup, cmd_flushall, cmd_shutdown;
+command_fn cmd_esync, cmd_save, cmd_bgsave, cmd_lastsave, cmd_waitaof, cmd_backup, cmd_flushall,
+    cmd_shutdown;
 
 #endif

@@ -1,4 +1,4 @@
-/* Commands about the store as a whole: ESYNC WAITAOF WAIT, BACKUP, FLUSHALL, SHUTDOWN. */
+/* Commands about the store as a whole: ESYNC WAITAOF, BACKUP, FLUSHALL, SHUTDOWN. */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/server.h"
@@ -12,10 +12,8 @@
 
 /* ---- waiting for stages ---- */
 
-/* ESYNC [timeout-ms]: everything so far is in the backend. */
-enum outcome cmd_esync(struct client *c, const struct request *r) {
-    uint64_t timeout = 0;
-    if (r->argc == 2 && !arg_u64_or_reply(c, r->argv[1], "timeout", &timeout)) return REPLIED;
+/* Replies OK once everything so far is in the backend; timeout: ms, 0: none. */
+static enum outcome wait_for_all(struct client *c, uint64_t timeout) {
     bool begins = !c->wait.set;
     if (all_is_applied(c)) {
         reply_ok(c);
@@ -34,6 +32,39 @@ enum outcome cmd_esync(struct client *c, const struct request *r) {
     }
     if (begins) c->wait.deadline_ms = timeout > 0 ? c->srv->clock.now_ms + timeout : 0;
     return wait_for_apply(c);
+}
+
+/* ESYNC [timeout-ms] */
+enum outcome cmd_esync(struct client *c, const struct request *r) {
+    uint64_t timeout = 0;
+    if (r->argc == 2 && !arg_u64_or_reply(c, r->argv[1], "timeout", &timeout)) return REPLIED;
+    return wait_for_all(c, timeout);
+}
+
+/* SAVE: what Redis writes to its snapshot is in the database when everything is applied. */
+enum outcome cmd_save(struct client *c, const struct request *r) {
+    UNUSED(r);
+    return wait_for_all(c, 0);
+}
+
+/* BGSAVE [SCHEDULE]: the same without waiting for it. */
+enum outcome cmd_bgsave(struct client *c, const struct request *r) {
+    struct server *srv = c->srv;
+    if (r->argc == 2 && !arg_is(r->argv[1], STR("SCHEDULE"))) {
+        reply_syntax_error(c);
+    } else if (apply_is_possible_or_reply(c)) {
+        if (srv->exec.client != c && store_writable(srv->store)) model_submit(&srv->model);
+        store_flush(srv->store);
+        reply_simple(c, "Background saving started");
+    }
+    return REPLIED;
+}
+
+/* LASTSAVE: when the database last had everything, in seconds since 1970. */
+enum outcome cmd_lastsave(struct client *c, const struct request *r) {
+    UNUSED(r);
+    reply_int(c, (int64_t)c->srv->clock.saved_wall_s);
+    return REPLIED;
 }
 
 /* WAITAOF numlocal numreplicas timeout: [1 when all that this connection wrote is synced, else 0;
@@ -70,20 +101,6 @@ enum outcome cmd_waitaof(struct client *c, const struct request *r) {
         if (store_writable(srv->store)) model_submit(&srv->model);
     }
     return wait_for_durable(c);
-}
-
-/* WAIT numreplicas timeout: there are no replicas to wait for, so the answer is there at once. */
-enum outcome cmd_wait(struct client *c, const struct request *r) {
-    int64_t replicas, timeout;
-    if (!str_to_i64(r->argv[1], &replicas))
-        reply_error(c, "ERR value is not an integer or out of range");
-    else if (!str_to_i64(r->argv[2], &timeout))
-        reply_error(c, "ERR timeout is not an integer or out of range");
-    else if (timeout < 0)
-        reply_error(c, "ERR timeout is negative");
-    else
-        reply_int(c, 0);
-    return REPLIED;
 }
 
 /* What came before a BACKUP is not applied. An attempt to apply it that fails may have begun

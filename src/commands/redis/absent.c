@@ -19,16 +19,21 @@ enum type {
     OTHERS,
 };
 
+/* What there is instead stands behind it. */
 static const char *const types[] = {
-    [LISTS] = "has no lists",
-    [SETS] = "has no sets",
-    [SORTED_SETS] = "has no sorted sets",
-    [HASHES] = "has no hashes",
-    [BITMAPS] = "has no bitmaps",
-    [HYPERLOGLOGS] = "has no HyperLogLogs",
-    [GEO] = "has no geospatial sets",
-    [SCRIPTS] = "runs no scripts and functions",
-    [REPLICAS] = "has no replicas yet",
+    [LISTS] = "has no lists: a queue is a stream with a group (XADD, XREADGROUP, XACK)",
+    [SETS] = "has no sets: let each member be a key (SET, EXISTS, SCAN MATCH), or ask SQL",
+    [SORTED_SETS] =
+        "has no sorted sets: a stream is in the order of time (XRANGE); for others make "
+        "a read model",
+    [HASHES] = "has no hashes: let each field be a key (MSET, MGET), or keep JSON in a string",
+    [BITMAPS] = "has no bitmaps: SETRANGE and GETRANGE have the bytes of a string",
+    [HYPERLOGLOGS] = "has no HyperLogLogs: count in a read model, or in SQL",
+    [GEO] = "has no geospatial sets: make a read model",
+    [SCRIPTS] =
+        "runs no scripts and functions: MULTI and EXEC with WATCH, or SET with NX and IFEQ, "
+        "change keys under a condition",
+    [REPLICAS] = "has no replicas yet: BACKUP copies the store, EREAD and ESUBSCRIBE follow it",
     [SNAPSHOTS] = "needs no snapshots: what is acknowledged is on disk, and BACKUP makes copies",
     [USERS] = "has one user, default",
     [MODULES] = "loads no modules",
@@ -195,21 +200,12 @@ static const struct row rows[] = {
     {"acl|setuser", USERS, -3, 0, 0, 0},
     {"acl|users", USERS, 2, 0, 0, 0},
     {"bgrewriteaof", SNAPSHOTS, 1, 0, 0, 0},
-    {"bgsave", SNAPSHOTS, -1, 0, 0, 0},
     {"failover", REPLICAS, -1, 0, 0, 0},
-    {"lastsave", SNAPSHOTS, 1, 0, 0, 0},
-    {"latency|graph", OTHERS, 3, 0, 0, 0},
-    {"memory|malloc-stats", OTHERS, 2, 0, 0, 0},
-    {"memory|purge", OTHERS, 2, 0, 0, 0},
-    {"memory|stats", OTHERS, 2, 0, 0, 0},
     {"module|load", MODULES, -3, 0, 0, 0},
     {"module|loadex", MODULES, -3, 0, 0, 0},
     {"module|unload", MODULES, 3, 0, 0, 0},
     {"psync", REPLICAS, -3, 0, 0, 0},
-    {"replconf", REPLICAS, -1, 0, 0, 0},
     {"replicaof", REPLICAS, 3, 0, 0, 0},
-    {"role", REPLICAS, 1, 0, 0, 0},
-    {"save", SNAPSHOTS, 1, 0, 0, 0},
     {"slaveof", REPLICAS, 3, 0, 0, 0},
     {"swapdb", OTHERS, 3, 0, 0, 0},
     {"sync", REPLICAS, 1, 0, 0, 0},

@@ -24,6 +24,9 @@ info_fn info_persistence, info_store, info_journal, info_cache, info_keyspace;
 /* server/stats/info.c */
 info_fn info_stats, info_commandstats, info_errorstats, info_latencystats;
 
+/* What the process has of the machine's memory; 0: not known. A slow call. */
+uint64_t info_resident_bytes(void);
+
 /* name:value, CR LF. */
 void info_put_u64(struct buf *out, const char *name, uint64_t v);
 /* Control bytes become '?'. */

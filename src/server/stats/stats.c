@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "server/server.h"
+#include "server/stats/latency.h"
 #include "server/stats/slowlog.h"
 
 enum { ERROR_KINDS_MAX = 128, ERROR_WORD_MAX = 64 };
@@ -17,6 +18,7 @@ void stats_init(struct stats *s) {
     memset(s, 0, sizeof *s);
     hash_init(&s->errors);
     list_init(&s->slowlog);
+    s->latency = xcalloc(1, sizeof *s->latency);
 }
 
 static void error_free(struct hash_node *n, void *arg) {
@@ -34,6 +36,8 @@ void stats_clear(struct stats *s) {
     errors_clear(s);
     hash_clear(&s->errors);
     slowlog_reset(s);
+    free(s->latency);
+    s->latency = NULL;
 }
 
 static void command_reset(struct command *cmd, void *arg) {
@@ -131,6 +135,11 @@ void stats_command(struct client *c, struct command *cmd, const struct request *
     int64_t limit = c->srv->config.slowlog_log_slower_than;
     if (UNLIKELY(limit >= 0 && usec >= (uint64_t)limit) && !(cmd->flags & CMD_NO_SLOWLOG))
         slowlog_add(c, cmd, r, usec);
+    uint64_t threshold_ms = c->srv->config.latency_monitor_threshold;
+    if (UNLIKELY(threshold_ms > 0 && usec >= threshold_ms * 1000))
+        latency_add(c->srv->stats.latency,
+                    cmd->flags & CMD_FAST ? LATENCY_FAST_COMMAND : LATENCY_COMMAND,
+                    c->srv->clock.wall_ms / 1000, usec / 1000);
 }
 
 /* Rates */

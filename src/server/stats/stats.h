@@ -23,6 +23,7 @@ struct stats {
     size_t error_kinds;
     struct list slowlog; /* newest first */
     uint64_t slowlog_next_id, slowlog_len;
+    struct latency *latency; /* latency.h */
     struct {
         uint64_t at_ms, commands, bytes_in, bytes_out;
         uint64_t commands_per_s, bytes_in_per_s, bytes_out_per_s; /* smoothed */
