@@ -33,6 +33,7 @@ server/wait     : proto record store stream/* config server/*
 server/stats    : proto record store stream/* config server/*
 server/pubsub   : proto record store stream/* config server/*
 server/subscription : proto record store stream/* config server/*
+server/tracking : proto record store stream/* config server/*
 commands        : proto record store stream/* config server/* commands/redis/absent.h
 commands/event  : proto record store stream/* config server/* commands
 commands/stream : proto record store stream/* config server/* commands commands/event

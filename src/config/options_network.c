@@ -107,6 +107,14 @@ const struct option network_options[] = {
      .help = "The version of Redis that INFO and HELLO tell. Some clients use a command only from "
              "some version on: with 8.4.0 those that know XACKDEL, XDELEX or CLAIM use them. "
              "DUMP stays as it is."},
+    {.name = "tracking-table-max-keys",
+     .type = OPTION_INT,
+     .offset = FIELD(tracking_table_max_keys),
+     .initial = "1000000",
+     .max = INT64_MAX,
+     .flags = OPTION_SETTABLE,
+     .help = "Keys that are remembered for CLIENT TRACKING. Above it the one that is known longest "
+             "is told to be changed. 0: no limit."},
     {.name = "client-output-bytes-max",
      .type = OPTION_BYTES,
      .offset = FIELD(client_output_bytes_max),

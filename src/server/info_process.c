@@ -71,8 +71,8 @@ void info_clients(struct server *srv, struct buf *out) {
     info_put_u64(out, "stopped_clients",
                  list_length(&srv->share.stopped) + list_length(&srv->share.waiting));
     info_put_u64(out, "keys_under_way", list_length(&srv->key_walks.running));
-    info_put_u64(out, "tracking_clients", 0);
     info_put_u64(out, "pubsub_clients", srv->pubsub.clients);
+    info_put_u64(out, "tracking_clients", srv->tracking.clients);
     info_put_u64(out, "watching_clients", srv->watching);
     info_put_u64(out, "clients_in_timeout_table", 0);
     info_put_u64(out, "total_watched_keys", srv->watched);

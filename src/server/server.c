@@ -89,6 +89,7 @@ static void on_voided(const char *why, void *arg) {
     model_rebuild(&srv->model);
     subscriptions_voided(srv, was_told);
     event_channels_voided(srv);
+    tracking_voided(srv);
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);
@@ -249,6 +250,7 @@ static void after_turn(struct server *srv) {
     if (UNLIKELY(!list_empty(&srv->next_turn))) server_resume_all(&srv->next_turn);
     run_resumed(srv);
     commit_hand_over(srv);
+    if (UNLIKELY(tracking_pending(srv))) tracking_run(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
     if (UNLIKELY(event_channels_run(srv))) flush_all(srv);
@@ -270,7 +272,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     if (UNLIKELY(!list_empty(&srv->long_replies))) return 0;
     if (UNLIKELY(pubsub_pending(srv))) return 0;
     uint64_t blocking = blocking_due(srv);
-    if (blocking == 0 || subscriptions_pending(srv)) return 0;
+    if (blocking == 0 || subscriptions_pending(srv) || tracking_pending(srv)) return 0;
     uint64_t wait_ms =
         srv->cron_at_ms > srv->clock.now_ms ? srv->cron_at_ms - srv->clock.now_ms : 1;
     wait_ms = MIN(wait_ms, expiry_wait_ms(srv));
@@ -372,6 +374,7 @@ int server_start(struct server *srv, struct err *err) {
     blocking_init(srv);
     subscriptions_init(srv);
     pubsub_init(srv);
+    tracking_init(srv);
     make_run_id(srv);
     srv->read_buffer = xmalloc(READ_BUFFER);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_init(&srv->ahead[i]);
@@ -491,6 +494,7 @@ int server_run(struct server *srv) {
     key_walks_clear(srv);
     subscriptions_clear(srv);
     pubsub_clear(srv);
+    tracking_clear(srv);
     blocking_clear(srv);
     virtual_clear(srv);
     stage_waits_clear(srv);

@@ -15,6 +15,7 @@
 #include "server/pubsub/pubsub.h"
 #include "server/stats/stats.h"
 #include "server/subscription/subscription.h"
+#include "server/tracking/tracking.h"
 #include "server/wait/ahead.h"
 #include "server/wait/applied.h"
 #include "server/wait/expiry.h"
@@ -43,6 +44,7 @@ struct server {
     struct standing standing;
     struct subscriptions subscriptions;
     struct pubsub pubsub;
+    struct tracking tracking;
     struct key_walks key_walks;
     struct aheads aheads;
     struct resp_reader ahead[INPUT_AHEAD]; /* input.c's */

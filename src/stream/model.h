@@ -147,6 +147,11 @@ struct model {
         uint64_t log_mask, log_first, next_sequence, next_stream, stream_count;
     } flushed;
 
+    /* Called for each change of what readers see of a stream, in the frame that changes it, by the
+     * name that it has then: also for what is taken back later. NULL: nobody wants to know. */
+    void (*on_change)(void *arg, const struct stream_name *name, uint64_t frame);
+    void *on_change_arg;
+
     struct timelines timelines; /* the last one is that of all that is told now */
     bool timeline_unwritten;    /* of a void: the first frame that can be written says so */
 

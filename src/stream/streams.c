@@ -181,6 +181,7 @@ void stream_push(struct model *m, struct stream *s, struct event *e) {
     s->entry_ms = e->rec.entry_ms;
     s->entry_seq = e->rec.entry_seq;
     s->last_frame = s->changed_frame = e->frame;
+    if (UNLIKELY(m->on_change != NULL)) m->on_change(m->on_change_arg, s->name, e->frame);
 }
 
 /* Gives back the reference of the stream; its entry id is the caller's to restore. */
@@ -233,7 +234,9 @@ void stream_touch(struct model *m, struct stream *s, bool content) {
         note->changed_frame = s->changed_frame;
     }
     s->last_frame = frame;
-    if (content) s->changed_frame = frame;
+    if (!content) return;
+    s->changed_frame = frame;
+    if (UNLIKELY(m->on_change != NULL)) m->on_change(m->on_change_arg, s->name, frame);
 }
 
 void stream_drop_front(struct model *m, struct stream *s) {

@@ -166,6 +166,7 @@ enum outcome cmd_flushall(struct client *c, const struct request *r) {
     c->last_frame = model_flush(&srv->model);
     subscriptions_emptied(srv);
     event_channels_emptied(srv, c->last_frame);
+    tracking_flushed(srv, c->last_frame);
     blocking_all_changed(srv);
     client_tells(c, c->last_frame);
     reply_ok(c);

@@ -1,6 +1,5 @@
 /* CLIENT: what a connection says about itself, and what an operator does to connections. As
- * Valkey 8.1, less client-side caching: there are no values to cache, so tracking can only be off.
- */
+ * Valkey 8.1. */
 #include "server/client/transaction.h"
 #include "server/server.h"
 #include "commands/connection/client_name.h"

@@ -1,62 +1,5 @@
-/* The parts of CLIENT that only need an answer here: client-side caching, capabilities, HELP. */
+/* The parts of CLIENT that only need an answer here: capabilities, HELP. */
 #include "commands/connection/family.h"
-
-/* Whether the options of TRACKING are well-formed. */
-static bool tracking_options(const struct request *r) {
-    static const char *const alone[] = {"BCAST", "OPTIN", "OPTOUT", "NOLOOP"};
-    for (size_t i = 3; i < r->argc; i++) {
-        bool known = false;
-        for (size_t k = 0; k < ARRAY_LEN(alone); k++)
-            known |= str_eq_nocase(r->argv[i], str_c(alone[k]));
-        if (known) continue;
-        bool valued =
-            str_eq_nocase(r->argv[i], STR("REDIRECT")) || str_eq_nocase(r->argv[i], STR("PREFIX"));
-        if (!valued || ++i == r->argc) return false;
-    }
-    return true;
-}
-
-/* CLIENT TRACKING ON | OFF [options] */
-enum outcome cmd_client_tracking(struct client *c, const struct request *r) {
-    bool on = str_eq_nocase(r->argv[2], STR("ON"));
-    if (!tracking_options(r) || (!on && !str_eq_nocase(r->argv[2], STR("OFF"))))
-        reply_syntax_error(c);
-    else if (on)
-        reply_error(c, "ERR client tracking is not supported: events never change, and streams "
-                       "tell of new ones by themselves");
-    else
-        reply_ok(c);
-    return REPLIED;
-}
-
-/* CLIENT TRACKINGINFO */
-enum outcome cmd_client_trackinginfo(struct client *c, const struct request *r) {
-    UNUSED(r);
-    reply_map(c, 3);
-    reply_bulk_c(c, "flags");
-    resp_put_set(&c->out, c->resp, 1);
-    reply_bulk_c(c, "off");
-    reply_bulk_c(c, "redirect");
-    reply_int(c, -1);
-    reply_bulk_c(c, "prefixes");
-    reply_array(c, 0);
-    return REPLIED;
-}
-
-/* CLIENT CACHING YES | NO */
-enum outcome cmd_client_caching(struct client *c, const struct request *r) {
-    UNUSED(r);
-    reply_error(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with "
-                   "OPTIN or OPTOUT mode enabled");
-    return REPLIED;
-}
-
-/* CLIENT GETREDIR: -1, tracking is off. */
-enum outcome cmd_client_getredir(struct client *c, const struct request *r) {
-    UNUSED(r);
-    reply_int(c, -1);
-    return REPLIED;
-}
 
 /* CLIENT CAPA capability [...]: unknown ones are ignored, as Valkey does; there are no others here.
  */
@@ -78,6 +21,8 @@ enum outcome cmd_client_import_source(struct client *c, const struct request *r)
 enum outcome cmd_client_help(struct client *c, const struct request *r) {
     UNUSED(r);
     static const char *const lines[] = {
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
         "CAPA <option> [options...]",
         "    The client claims its some capability options.",
         "GETREDIR",
@@ -128,8 +73,9 @@ enum outcome cmd_client_help(struct client *c, const struct request *r) {
         "    Set client meta attr. Options are:",
         "    * LIB-NAME: the client lib name.",
         "    * LIB-VER: the client lib version.",
-        "TRACKING (ON|OFF)",
-        "    Control server assisted client side caching: only OFF is taken.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
         "TRACKINGINFO",
         "    Report tracking status for the current connection.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]",

@@ -33,6 +33,9 @@ static const char *client_flags(const struct client *c, char out[16]) {
     if (c->close_after_reply) out[n++] = 'c';
     if (c->no_evict) out[n++] = 'e';
     if (c->no_touch) out[n++] = 'T';
+    if (c->tracker != NULL) out[n++] = 't';
+    if (c->tracker != NULL && c->tracker->redirect_broken) out[n++] = 'R';
+    if (c->tracker != NULL && c->tracker->mode & TRACKING_BCAST) out[n++] = 'B';
     if (c->is_unix) out[n++] = 'U';
     if (n == 0) out[n++] = 'N';
     out[n] = '\0';
@@ -67,8 +70,8 @@ void client_describe(const struct client *c, struct buf *out) {
                c->last_command != NULL ? command_full_name(c->last_command) : "NULL");
     buf_printf(
         out,
-        " user=default redir=-1 resp=%d lib-name=%s lib-ver=%s tot-net-in=%llu tot-net-out=%llu"
+        " user=default redir=%lld resp=%d lib-name=%s lib-ver=%s tot-net-in=%llu tot-net-out=%llu"
         " tot-cmds=%llu",
-        c->resp, or_empty(c->lib_name), or_empty(c->lib_ver), (ull)c->bytes_in, (ull)c->bytes_out,
-        (ull)c->commands);
+        c->tracker != NULL ? (long long)c->tracker->redirect : -1, c->resp, or_empty(c->lib_name),
+        or_empty(c->lib_ver), (ull)c->bytes_in, (ull)c->bytes_out, (ull)c->commands);
 }

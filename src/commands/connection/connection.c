@@ -160,6 +160,7 @@ enum outcome cmd_reset(struct client *c, const struct request *r) {
     transaction_clear(c);
     subscriptions_drop(c);
     pubsub_drop(c);
+    tracking_end(c);
     list_remove(&c->monitor);
     c->is_monitor = false;
     c->resp = (int)c->srv->config.default_resp;

@@ -205,6 +205,7 @@ static void keep_books(struct client *c, const struct transaction *t) {
                 stats_error(&srv->stats, reply_error_text(c, q->reply_at));
         }
         stats_command(c, q->cmd, &q->request, q->usec);
+        if (UNLIKELY(c->tracker != NULL)) tracking_remember(c, q->cmd, &q->request);
         if (!list_empty(&srv->monitors) && !(q->cmd->flags & CMD_NO_MONITOR))
             monitor_feed(c, &q->request);
     }

@@ -5,14 +5,14 @@
 #include "commands/families.h"
 
 static struct command client_commands[] = {
-    ROW("caching", cmd_client_caching, 3, 3, HARMLESS, "connection", "<YES | NO>",
-        "Refuses: there is no client tracking."),
+    ROW("caching", cmd_client_caching, 3, 3, OUTSIDE, "connection", "<YES | NO>",
+        "Says whether the keys of the next command are tracked."),
     ROW("capa", cmd_client_capa, 3, 0, FAST | HARMLESS, "connection", "capability [capability ...]",
         "Notes what the client is capable of; none of it changes anything here."),
     ROW("getname", cmd_client_getname, 2, 2, FAST | HARMLESS, "connection", "",
         "Returns the name of the connection."),
     ROW("getredir", cmd_client_getredir, 2, 2, FAST | HARMLESS, "connection", "",
-        "Returns the connection that tracking notifications are redirected to: none."),
+        "Returns the connection that tracking notifications are redirected to."),
     ROW("help", cmd_client_help, 2, 2, HARMLESS, "connection", "",
         "Returns the subcommands of CLIENT."),
     ROW("id", cmd_client_id, 2, 2, FAST | HARMLESS, "connection", "",
@@ -42,12 +42,12 @@ static struct command client_commands[] = {
         "<LIB-NAME libname | LIB-VER libver>", "Names the client library of the connection."),
     ROW("setname", cmd_client_setname, 3, 3, FAST | OUTSIDE, "connection", "connection-name",
         "Names the connection."),
-    ROW("tracking", cmd_client_tracking, 3, 0, HARMLESS, "connection",
+    ROW("tracking", cmd_client_tracking, 3, 0, OUTSIDE, "connection",
         "<ON | OFF> [REDIRECT client-id] [PREFIX prefix [PREFIX prefix ...]] [BCAST] [OPTIN] "
         "[OPTOUT] [NOLOOP]",
-        "Client-side caching: only OFF is taken."),
+        "Tells the connection when keys change that it has read."),
     ROW("trackinginfo", cmd_client_trackinginfo, 2, 2, HARMLESS, "connection", "",
-        "Describes the connection's client-side caching: off."),
+        "Describes the connection's client-side caching."),
     ROW("unblock", cmd_client_unblock, 3, 4, ADMIN | OUTSIDE, "connection",
         "client-id [TIMEOUT | ERROR]", "Ends another connection's waiting."),
     ROW("unpause", cmd_client_unpause, 2, 2, ADMIN | OUTSIDE, "connection", "",

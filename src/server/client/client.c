@@ -84,6 +84,7 @@ void client_close(struct client *c) {
     pubsub_drop(c);
     publications_drop(c);
     list_remove(&c->over);
+    tracking_end(c);
     list_remove(&c->flush);
     list_remove(&c->resume);
     list_remove(&c->parked);

@@ -29,6 +29,7 @@ struct long_reply;
 struct subscriber;
 struct listening;
 struct publication;
+struct tracker;
 
 struct gate {
     uint64_t offset; /* in the connection's output, counted from its beginning */
@@ -140,6 +141,7 @@ struct client {
     struct long_reply *long_reply;   /* that is being made (long_reply.h); NULL: none */
     struct transaction *transaction; /* MULTI, WATCH (transaction.h); NULL: neither */
     struct buf *push, *messages;     /* push.h's; NULL: nothing was pushed yet */
+    struct tracker *tracker;         /* server/tracking's; NULL: it does not track */
     struct subscriber *subscriber;   /* server/subscription's; NULL: it has no subscription */
     struct listening *listening;     /* server/pubsub's; NULL: it listens to no channel */
     struct list over;                /* output_limit.c's: server.over_output */

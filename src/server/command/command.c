@@ -427,10 +427,12 @@ static enum outcome run(struct client *c, struct command *cmd, const struct requ
     if (monitored && first && !behind) monitor_feed(c, r);
     enum outcome outcome = REPLIED;
     c->told = 0;
+    if (UNLIKELY(srv->tracking.clients > 0)) tracking_before(c);
     if (c->need == NULL || !need_failed_or_reply(c))
         outcome = run_in_room(c, cmd, r);
     else if (exec)
         transaction_clear(c);
+    if (UNLIKELY(srv->tracking.clients > 0)) tracking_after(c, cmd, r, outcome == REPLIED);
     /* What it decided is one closed frame, whether it goes on or not. */
     assert(!srv->model.in_transaction && model_frame_is_empty(&srv->model));
     if (outcome == PARKED && !standing_waits_or_reply(c, r)) outcome = REPLIED;

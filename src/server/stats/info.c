@@ -45,6 +45,11 @@ void info_stats(struct server *srv, struct buf *out) {
     buf_printf(out, "instantaneous_output_kbps:%.2f\r\n", (double)s->rate.bytes_out_per_s / 1024);
     info_put_u64(out, "rejected_connections", s->connections_rejected);
     info_put_u64(out, "expired_keys", srv->stats.expired_keys);
+    uint64_t keys, items, prefixes;
+    tracking_count(srv, &keys, &items, &prefixes);
+    info_put_u64(out, "tracking_total_keys", keys);
+    info_put_u64(out, "tracking_total_items", items);
+    info_put_u64(out, "tracking_total_prefixes", prefixes);
     info_put_u64(out, "evicted_keys", 0);
     info_put_u64(out, "evicted_clients", s->evicted_clients);
     info_put_u64(out, "client_output_buffer_limit_disconnections", s->output_limit_closed);
