@@ -14,7 +14,7 @@ set top [file dirname $here]
 foreach part {test resp server} { source [file join $top tests lib $part.tcl] }
 proc emit {args} {}     ;# there is no tests/run to tell
 
-set all_files {unit/type/stream unit/type/stream-cgroups unit/multi unit/keyspace unit/quit unit/info-command unit/protocol
+set all_files {unit/type/stream unit/type/stream-cgroups unit/type/string unit/type/incr unit/multi unit/keyspace unit/quit unit/info-command unit/protocol
     unit/introspection unit/introspection-2 unit/scan unit/expire unit/slowlog unit/pubsub unit/pubsubshard}
 # What these tags stand for is not in the server: they ask for DEBUG's parts, replicas, RDB and AOF files, the keys' memory.
 set denied {-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory}
