@@ -209,6 +209,7 @@ proc p5_store {side} {
     bench $server --mode mappend --spread --in-turn --batch 100 -c 8 -n [expr {$::follow_events / 100}] --timeout 600
     settle $server
     stop_server $server TERM
+    if {$side eq "postgres"} { pg_sql 0 "VACUUM ANALYZE $name.events" } ;# as autovacuum would, in its time
     return [set ::p5_stores($side) [list [dict get $server dir] $conf]]
 }
 # A server that has nothing in memory, on a database that has not either.

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "store/postgres/internal.h"
 
-#define CHUNK_ROWS  512
+#define CHUNK_ROWS  1024
 #define CHUNK_BYTES (4u << 20)
 #define BLOCKS      64   /* asked for together */
 #define TYPES_MAX   1024 /* more wanted types than this: their blocks do not help */
@@ -38,6 +38,7 @@ struct scan {
     uint64_t start, end; /* narrowed */
     uint64_t limit;      /* positions of the snapshot end here: next sequence or next version */
     bool empty;          /* nothing to look at */
+    size_t rows;         /* that the next chunk may have; fewer where events are large */
     size_t examined, gone;
     struct hash_table streams;
 
@@ -313,12 +314,8 @@ static int look_at_row(struct scan *s, const PGresult *r, int row, struct err *e
     return rc;
 }
 
-static size_t bytes_of(const PGresult *r, int row) {
-    return (size_t)PQgetlength(r, row, COL_PAYLOAD) + (size_t)PQgetlength(r, row, COL_METADATA);
-}
-
 /* One chunk of [*low, *high], which becomes what is left; *low > *high: nothing is. 1: the page is
- * full. */
+ * full. A chunk ends at an event with more than its share of the bytes: the next is of fewer. */
 static int run_chunk(struct scan *s, uint64_t *low, uint64_t *high, struct err *err) {
     const struct read_range *range = s->range;
     struct params p = {0};
@@ -326,8 +323,8 @@ static int run_chunk(struct scan *s, uint64_t *low, uint64_t *high, struct err *
     size_t left = MIN(MAX(range->examined_max, (size_t)1) - MIN(s->examined, range->examined_max),
                       (size_t)CHUNK_ROWS - 1);
     if (s->selector == NULL) left = MIN(left, MAX(range->count_max, (size_t)1) - s->out->count);
-    uint64_t limit = left + 1, cap = CHUNK_BYTES;
-    if (s->selector == NULL && range->bytes_max < CHUNK_BYTES) cap = range->bytes_max + 1;
+    uint64_t limit = MIN(left + 1, *low == *high ? 1 : s->rows);
+    uint64_t cap = limit == 1 ? INT64_MAX : CHUNK_BYTES / limit;
     param_u64(&p, *low);
     param_u64(&p, *high);
     param_u64(&p, limit);
@@ -341,14 +338,18 @@ static int run_chunk(struct scan *s, uint64_t *low, uint64_t *high, struct err *
                       : postgres_query(s->c, &s->snapshot, s->statement, &p, &r, err);
     if (rc != 0) return rc;
     int n = PQntuples(r);
-    uint64_t bytes = 0, last = 0;
+    uint64_t last = 0;
     for (int i = 0; i < n; i++) {
-        bytes += bytes_of(r, i);
         last = row_u64(r, i, range->stream != 0 ? COL_VERSION : COL_SEQUENCE);
+        if (row_null(r, i, COL_PAYLOAD) && !range->counts && !is_full(s)) {
+            s->rows = MAX(limit / 4, (uint64_t)1);
+            *(range->reverse ? high : low) = last;
+            return 0;
+        }
         if ((rc = look_at_row(s, r, i, err)) != 0) return rc;
     }
-    bool over = (uint64_t)n < limit && bytes < cap;
-    if (over || (range->reverse ? last <= *low : last >= *high)) {
+    s->rows = MIN(limit * 4, (uint64_t)CHUNK_ROWS);
+    if ((uint64_t)n < limit || (range->reverse ? last <= *low : last >= *high)) {
         *low = 1;
         *high = 0;
     } else if (range->reverse) {
@@ -404,7 +405,8 @@ int postgres_read_events(struct backend_conn *c, const struct read_range *range,
                          struct err *err) {
     assert(range->start <= range->end);
     assert(range->stream <= STREAM_NUMBER_MAX);
-    struct scan s = {.c = c, .range = range, .out = out, .selector = range->selector};
+    struct scan s = {
+        .c = c, .range = range, .out = out, .selector = range->selector, .rows = CHUNK_ROWS};
     hash_init(&s.streams);
     int rc = postgres_snapshot_begin(c, &s.snapshot, err);
     if (rc == 0) rc = clamp(&s, err);

@@ -20,22 +20,23 @@
 /* u64 as two's complement, so that it compares as u64 does. */
 #define ORDERED(c) "(" c " # (1::int8 << 63))"
 
-#define EVENT_ROW                                                                                  \
+#define EVENT_ROW_WITH(metadata, payload)                                                          \
     "e.sequence, e.stream, e.version, e.timestamp, e.recorded, e.entry_ms, e.entry_seq,"           \
     " e.event_id, e.content_hash, e.partition_key, e.transaction_id, e.correlation, e.causation,"  \
-    " e.aggregate, e.metadata, e.payload, e.fields, e.erased, t.name, s.name, s.created,"          \
+    " e.aggregate, " metadata ", " payload ", e.fields, e.erased, t.name, s.name, s.created,"      \
     " s.partition_key, s.is_string, s.first_version"
+#define EVENT_ROW EVENT_ROW_WITH("e.metadata", "e.payload")
 #define EVENT_JOINS                                                                                \
     " LEFT JOIN @streams s ON s.number = e.stream LEFT JOIN @types t ON t.number = e.type"
 
-/* Up to $3 rows, of which those that begin beyond $4 bytes of payloads are left out: the caller sees
- * by the sum that there are more. */
+/* Up to $3 rows. Those with more than $4 bytes come without them, payload NULL: whoever reads asks
+ * for one of these by itself. */
+#define IF_SMALL(column)                                                                           \
+    "CASE WHEN octet_length(e.payload) + coalesce(octet_length(e.metadata), 0) <= $4::int8 THEN "  \
+    column " END"
 #define EVENTS(where, order)                                                                       \
-    "SELECT " EVENT_ROW " FROM (SELECT p.*, sum(octet_length(p.payload)"                           \
-    " + coalesce(octet_length(p.metadata), 0)) OVER (ORDER BY " order " ROWS BETWEEN UNBOUNDED"    \
-    " PRECEDING AND 1 PRECEDING) AS before FROM (SELECT * FROM @events " where                     \
-    " ORDER BY " order " LIMIT $3::int8) p) e" EVENT_JOINS                                         \
-    " WHERE coalesce(e.before, 0) < $4::int8 ORDER BY e." order
+    "SELECT " EVENT_ROW_WITH(IF_SMALL("e.metadata"), IF_SMALL("e.payload")) " FROM (SELECT * FROM" \
+    " @events " where " ORDER BY " order " LIMIT $3::int8) e" EVENT_JOINS " ORDER BY e." order
 #define OF_LOG    "WHERE sequence BETWEEN $1::int8 AND $2::int8"
 #define OF_STREAM "WHERE stream = $5::int4 AND version BETWEEN $1::int8 AND $2::int8"
 /* The same of the sequences that any of several values names. */
