@@ -50,6 +50,31 @@ with_server {cache-bytes 256mb} {
         }
         assert_equal {many rare-1 many rare-2 many} $got
     }
+    test "What was looked through in vain is not looked through again by the next command" {
+        set runs {info_field [srv default_client] resumed_commands stats}
+        with_clients {c other} {
+            foreach {streams words} {{@type:t @type:none 0 0} {} {@type:t @type:none 0 0} {BLOCK 0} {@type:none 0} {} {@type:none 0} {BLOCK 1}} {
+                set took {}
+                foreach reader [list $other $c $c $c] {
+                    set before [eval $runs]
+                    $reader XREAD COUNT 1 {*}$words STREAMS {*}$streams
+                    lappend took [expr {[eval $runs] - $before}]
+                }
+                assert {[lindex $took 3] <= 1} "$streams: $took"
+            }
+            # What comes is seen all the same, and a stream that gets the name.
+            set before [lindex [$c XREAD COUNT 1 STREAMS @type:t @category:brought 0 0] 0]
+            assert_equal {} [$c XREAD STREAMS @category:brought @type:soon 0 0]
+            r EAPPEND brought-1 soon
+            assert_equal {@category:brought @type:soon} [keys_of [$c XREAD STREAMS @category:brought @type:soon 0 0]]
+            r DEL brought-1
+            assert_equal {} [$c XREAD STREAMS @category:brought @type:soon 0 0]
+            r RENAME rare-1 brought-2
+            assert_equal {brought-2} [stream_names [lindex [$c XREAD STREAMS @category:brought 0] 0 1]]
+            r RENAME brought-2 rare-1
+            assert_equal {} [$c XREAD STREAMS @category:brought 0]
+        }
+    }
     test "The time of BLOCK begins when everything has been looked through" {
         with_clients {a b reader} {
             # Others use up what may be looked at in a turn.

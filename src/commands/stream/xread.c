@@ -159,6 +159,8 @@ static bool read_virtual(struct client *c, const struct xread_args *a, struct so
     struct entry_id from = src->after;
     uint64_t head = log_head(c, c->view), start = head;
     uint64_t looked = src->kept != NULL ? *kept_of(a, src, LOOKED) : 0;
+    if (src->kept != NULL && looked == 0)
+        looked = blocking_remembered(c, src->selector, src->after);
     src->looked = MAX(head, looked);
     if (!entry_id_next(&from)) return true;
     if (!need_start(c, from, looked, &start)) return false;
@@ -364,6 +366,15 @@ static bool read_again(struct client *c, const struct xread_args *a, struct sour
     return known;
 }
 
+/* The next command will ask for what lies beyond the same ids, where there was nothing. */
+static void remember(struct client *c, const struct xread_args *a, const struct source *sources) {
+    for (size_t i = 0; i < a->n; i++) {
+        const struct source *src = &sources[i];
+        if (src->kept != NULL && src->list.count == 0)
+            blocking_remember(c, src->selector, src->after, src->looked);
+    }
+}
+
 static enum outcome run(struct client *c, const struct xread_args *a, struct source *sources) {
     struct budget budget = budget_of(c, a);
     bool known = true, again;
@@ -381,6 +392,7 @@ static enum outcome run(struct client *c, const struct xread_args *a, struct sou
         if (!read_again(c, a, sources, &budget)) return PARKED;
         if (looks_on(c, a, sources, until, &outcome)) return outcome;
     }
+    remember(c, a, sources);
     if (!budget.any) return wait_or_reply(c, a, sources);
     reply_sources(c, a, sources);
     return REPLIED;

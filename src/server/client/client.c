@@ -80,6 +80,7 @@ void client_close(struct client *c) {
     standing_forget(c);
     transaction_clear(c);
     blocking_finish(c);
+    blocking_forget(c);
     subscriptions_drop(c);
     pubsub_drop(c);
     publications_drop(c);
@@ -390,7 +391,8 @@ static size_t kept_beside(const struct client *c) {
 }
 
 size_t client_memory(const struct client *c) {
-    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + kept_beside(c);
+    return sizeof *c + c->in.cap + c->out.cap + c->gate_cap * sizeof *c->gates + kept_beside(c) +
+           blocking_remembered_bytes(c);
 }
 
 uint64_t client_total_memory(const struct client *c) {

@@ -123,8 +123,9 @@ struct client {
         bool gives_up; /* BACKUP: when the applier has failed twice since `failures` */
         uint64_t failures;
         bool timed_out, unblocked, unblocked_error;
-        bool allowed;            /* standing.c's: it may keep what it keeps while it waits */
-        struct blocked *blocked; /* blocking.c's; NULL: it waits for no entries */
+        bool allowed;                  /* standing.c's: it may keep what it keeps while it waits */
+        struct blocked *blocked;       /* blocking.c's; NULL: it waits for no entries */
+        struct remembered *remembered; /* blocking_remembered.c's; NULL: nothing is */
     } wait;
 
     int resp; /* 2 or 3 */

@@ -1,7 +1,8 @@
 /* See blocking.h: a command's side, and deadlines. The registry is in blocking_keys.c, serving
  * those who wait in blocking_serve.c, waiting for events of a selector in blocking_live.c, for a
  * checkpoint in blocking_named.c, what commands have looked at that look for long in
- * blocking_progress.c. */
+ * blocking_progress.c, and for the next one
+ * of the same connection in blocking_remembered.c. */
 #include "server/wait/internal.h"
 
 #include "base/alloc.h"

@@ -71,6 +71,14 @@ bool blocking_selects(struct client *c, size_t n, size_t i, struct selector *sel
 bool blocking_selects_or_begins(struct client *c, size_t n, size_t i, struct selector *selector);
 /* Up to where the log was looked at for the i-th key while the command waited; 0: it did not. */
 uint64_t blocking_looked(const struct client *c, size_t i);
+/* What a command has looked through in vain, for the next one of the connection that asks for the
+ * same: between the id and a sequence there is nothing that is selected. 0: that is not known. */
+void blocking_remember(struct client *c, struct selector *selector, struct entry_id after,
+                       uint64_t looked);
+uint64_t blocking_remembered(const struct client *c, const struct selector *selector,
+                             struct entry_id after);
+size_t blocking_remembered_bytes(const struct client *c);
+void blocking_forget(struct client *c); /* the connection goes */
 /* Parks the command, or the EXEC of which it is part, until the next turn: what is left to look at
  * is much. What was loaded for it stays: it would be loaded again, and again, where others use up
  * what may be looked at. Its time (BLOCK) does not run meanwhile: that is for waiting, when there
