@@ -104,6 +104,17 @@ with_server {enable-flush yes} {
         }
     }
 
+    # Two changes, of which the second is nobody's: whether the first is durable by then or not.
+    test "With NOLOOP one's own key that expires is told once" {
+        with_clients {c} {
+            track $c BCAST NOLOOP
+            $c SET expires-soon v PX 30
+            assert_equal expires-soon [invalidates $c]
+            r SET something-else v
+            assert_equal something-else [invalidates $c]
+        }
+    }
+
     test "OPTIN and OPTOUT, with CACHING for the next command or transaction" {
         with_clients {c d} {
             r MSET o-1 a o-2 b o-3 c

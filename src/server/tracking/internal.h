@@ -49,8 +49,10 @@ struct tracked_change {
     struct hash_node node; /* tracking.changed */
     struct list list_node; /* tracking.changes, by first */
     uint64_t first, last;  /* frames */
-    uint64_t by;           /* the connection of all of them; 0: of several, or nobody's */
-    size_t name_len;       /* 0: a FLUSHALL, which is all names */
+    /* The connection of what the first of them changes, and of all behind it (if there are more);
+     * 0: of several, or nobody's. */
+    uint64_t first_by, rest_by;
+    size_t name_len; /* 0: a FLUSHALL, which is all names */
     char name[];
 };
 

@@ -29,13 +29,15 @@ static void note(struct server *srv, struct str name, uint64_t frame) {
     uint64_t hash = hash_bytes(name.ptr, name.len);
     struct tracked_change *change = change_of(t, name, hash);
     if (change != NULL) {
+        uint64_t *by = frame == change->first ? &change->first_by : &change->rest_by;
+        if (frame != change->first && change->last == change->first) *by = t->by;
+        if (*by != t->by) *by = 0;
         change->last = frame;
-        if (change->by != t->by) change->by = 0;
         return;
     }
     change = xcalloc(1, sizeof *change + name.len);
     change->first = change->last = frame;
-    change->by = t->by;
+    change->first_by = t->by;
     change->name_len = name.len;
     if (name.len > 0) memcpy(change->name, name.ptr, name.len);
     list_append(&t->changes, &change->list_node);
@@ -53,7 +55,7 @@ void tracking_flushed(struct server *srv, uint64_t frame) {
 void tracking_voided(struct server *srv) {
     LIST_FOR_EACH (it, &srv->tracking.changes) {
         struct tracked_change *change = LIST_ENTRY(it, struct tracked_change, list_node);
-        change->first = change->last = change->by = 0;
+        change->first = change->last = change->first_by = 0;
     }
 }
 
@@ -226,17 +228,21 @@ static void tell_of_flush(struct server *srv, size_t left) {
 static void look_at(struct server *srv, struct tracked_change *change, uint64_t settled) {
     struct tracking *t = &srv->tracking;
     struct str name = str_of(change->name, change->name_len);
+    bool all = change->last <= settled, one = change->last == change->first;
+    uint64_t by = change->first_by;
+    if (all && !one && by != change->rest_by) by = 0;
     if (name.len == 0) {
         t->generation++;
     } else {
-        tracking_invalidate(srv, name, change->by);
-        find_prefixes(t, name, change->by);
+        tracking_invalidate(srv, name, by);
+        find_prefixes(t, name, by);
     }
-    if (change->last <= settled) {
+    if (all) {
         tracked_change_drop(t, change);
         return;
     }
     change->first = change->last;
+    change->first_by = change->rest_by;
     list_remove(&change->list_node);
     list_append(&t->changes, &change->list_node);
 }
