@@ -75,7 +75,9 @@ with_server {} {
 
     # What Redis writes on amd64, where a long double has 64 bits of fraction.
     test "INCRBYFLOAT has Redis' texts" {
-        if {$::tcl_platform(machine) ne "x86_64"} { skip "another long double has other digits" }
+        if {$::tcl_platform(machine) ne "x86_64" || ([info exists ::valgrind] && $::valgrind)} {
+            skip "another long double (valgrind's has 53 bits) has other digits"
+        }
         foreach {value by result} {
             3 1.23 4.23  3.0 1.1 4.1  5.0e3 2.0e2 5200  10.5 -10.5 0  -0.5 0.5 0  1 0 1  1.0 0 1  0.1 0.2 0.3
             17179869184 1.5 17179869185.5  1e3 1e-3 1000.001
@@ -221,8 +223,8 @@ with_server {} {
         r MSET d-4 v d-5 w
         r GETDEL d-4
         r GETEX d-5 PXAT 33177117420000
-        r INCRBYFLOAT d-6 0.1
-        set wanted [list 600 [string repeat 0123456789 30] "\0\0\0xyz" "" w 0.1]
+        r INCRBYFLOAT d-6 0.5
+        set wanted [list 600 [string repeat 0123456789 30] "\0\0\0xyz" "" w 0.5]
         srv crash
         assert_equal $wanted [r MGET d-1 d-2 d-3 d-4 d-5 d-6]
         r ESYNC
