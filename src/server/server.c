@@ -358,6 +358,7 @@ int server_start(struct server *srv, struct err *err) {
     list_init(&srv->clients);
     list_init(&srv->client_walks);
     hash_init(&srv->clients_by_id);
+    hash_init(&srv->long_events);
     list_init(&srv->to_flush);
     list_init(&srv->to_resume);
     list_init(&srv->throttled);
@@ -499,6 +500,7 @@ int server_run(struct server *srv) {
     virtual_clear(srv);
     stage_waits_clear(srv);
     hash_clear(&srv->clients_by_id);
+    hash_clear(&srv->long_events);
     stats_clear(&srv->stats);
     for (size_t i = 0; i < INPUT_AHEAD; i++) resp_reader_clear(&srv->ahead[i]);
     free(srv->read_buffer);

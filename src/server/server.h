@@ -38,7 +38,7 @@ struct server {
     struct list clients;       /* the oldest first */
     struct list client_walks, to_flush, to_resume, throttled, waiting, paused, next_turn, monitors,
         closed, long_replies, over_output;
-    struct hash_table clients_by_id;
+    struct hash_table clients_by_id, long_events;
     uint64_t client_count, next_client_id;
     struct share share;
     struct standing standing;
@@ -77,6 +77,12 @@ int server_run(struct server *srv); /* until told to stop; the exit status */
 void server_turn(struct server *srv, uint64_t wait_us);
 /* SIGTERM, SHUTDOWN: finish what is queued, apply the journal, exit 0. */
 void server_stop(struct server *srv);
+/* share.h: whether all connections hold more than the limit. (Inline, as it is asked very often.)
+ */
+static inline bool share_is_over(const struct server *srv) {
+    uint64_t limit = srv->config.clients_bytes_max;
+    return UNLIKELY(srv->share.bytes > limit) && limit != 0;
+}
 /* pinned-bytes-max, or its default. */
 uint64_t server_pinned_max(const struct server *srv);
 /* What counts towards it: batches that are not applied, and what is kept for the settled view. */

@@ -635,3 +635,69 @@ with_server {clients-bytes-max 8mb cache-bytes 4mb clients-bytes-timeout 86400} 
         }
     }
 }
+
+# A large event is there once for all who are replied it, however many do not read.
+with_server {clients-bytes-max 16mb clients-bytes-timeout 86400} {
+    set large [string repeat x 7000000]
+    proc held {} { return [info_field r mem_clients_held memory] }
+    foreach how {XREAD XREADGROUP} {
+        test "Many who wait with $how for the same large entry, and do not read it, hold it once, and nobody waits for them" {
+            set key large-$how
+            r XADD $key 1-0 n 1
+            set dead {}
+            for {set i 0} {$i < 20} {incr i} {
+                lappend dead [set c [new_client]]
+                if {$how eq "XREAD"} {
+                    $c send XREAD BLOCK 0 STREAMS $key $
+                } else {
+                    r XGROUP CREATE $key g$i $
+                    $c send XREADGROUP GROUP g$i c BLOCK 0 STREAMS $key >
+                }
+            }
+            wait_for "them to wait" { [info_field r blocked_clients clients] == 20 }
+            r XADD $key 2-0 p $large
+            wait_for "them to be served" { [info_field r blocked_clients clients] == 0 && [info_field r stopped_clients clients] == 0 }
+            assert_range 7000000 20000000 [held] "bytes"
+            with_clients {c d} {
+                assert_equal 7000000 [string length [lindex [$c XREAD COUNT 1 STREAMS $key 1-0] 0 1 0 1 1]]
+                assert_equal 7000000 [string length [lindex [$c XRANGE $key 2-0 +] 0 1 1]]
+                $c XADD other-$how 1-0 p $large
+                assert_equal 7000000 [string length [lindex [$d XREAD STREAMS other-$how 0] 0 1 0 1 1]]
+            }
+            foreach c $dead {
+                assert_equal [list $key 2-0 7000000] [apply {reply { list [lindex $reply 0 0] [lindex $reply 0 1 0 0] [string length [lindex $reply 0 1 0 1 1]] }} [$c read]]
+                assert_equal PONG [$c PING]
+                $c close
+            }
+            wait_for "it to go" { [held] < 2000000 }
+            assert_equal 0 [info_field r evicted_clients stats]
+        }
+    }
+    test "A long reply with a large entry in its middle is whole, and as of its moment" {
+        r XADD mixed 1-0 n 1
+        r XADD mixed 2-0 p $large
+        r XADD mixed 3-0 p $large
+        r XADD mixed 4-0 n 4
+        with_clients {c d} {
+            $c send XRANGE mixed - +
+            $d HELLO 3
+            $d send XRANGE mixed - +
+            wait_for "both to be made" { [held] > 14000000 }
+            r XTRIM mixed MAXLEN 0
+            foreach k {c d} { assert_equal {1-0 1 2-0 7000000 3-0 7000000 4-0 1} [concat {*}[lmap e [[set $k] read] {list [lindex $e 0] [string length [lindex $e 1 1]]}]] }
+            $c send XRANGE mixed - +
+            assert_equal {} [$c read]
+        }
+    }
+    test "Who reads nothing of a large entry while others wait for room is closed" {
+        r CONFIG SET clients-bytes-timeout 1
+        foreach i {1 2 3} { r XADD much-$i 1-0 p $large }
+        with_clients {a b c} {
+            foreach k {a b} i {1 2} { [set $k] send XRANGE much-$i - + }
+            wait_for "both to be made" { [held] > 14000000 }
+            $c send XRANGE much-3 - +
+            assert_equal 7000000 [string length [lindex [$c read] 0 1 1]]
+            assert_range 0 2 [info_field r evicted_clients stats]
+        }
+    }
+}

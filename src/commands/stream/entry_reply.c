@@ -4,6 +4,7 @@
 #include "commands/stream/entry_reply.h"
 
 #include "record/fields.h"
+#include "server/client/long_event.h"
 #include "server/client/long_reply.h"
 #include "server/server.h"
 #include "commands/stream/entry_read.h"
@@ -232,6 +233,25 @@ void reply_entry_list(struct client *c, const struct entry_list *l) {
     }
     reply_array(c, l->count);
     long_reply(c, l->events, l->count, put_entry_of, 0);
+}
+
+static bool has_large(const struct entry_list *l) {
+    for (size_t i = 0; i < l->count; i++)
+        if (l->events[i]->size > LONG_EVENT_LEAST) return true;
+    return false;
+}
+
+void reply_found_entries(struct client *c, const struct entry_list *l, bool of_log, uint64_t view,
+                         bool last) {
+    if (UNLIKELY(last && long_reply_suits(c, l->bytes)) && has_large(l)) {
+        reply_array(c, l->count);
+        long_reply(c, l->events, l->count, of_log ? put_log_entry_of : put_entry_of,
+                   of_log ? view : 0);
+    } else if (of_log) {
+        reply_log_entries(c, l->events, l->count, view);
+    } else {
+        reply_entries(c, l->events, l->count);
+    }
 }
 
 size_t entry_size(const struct event *e) {

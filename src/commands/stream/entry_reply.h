@@ -28,6 +28,11 @@ void reply_log_entry_claimed(struct client *c, const struct event *e, uint64_t v
                              int64_t deliveries);
 void reply_log_entries(struct client *c, struct event *const *events, size_t n, uint64_t view);
 void reply_log_entry_list(struct client *c, const struct entry_list *l, uint64_t view);
+/* The entries that XREAD and XREADGROUP have found in a stream, or (of_log) in a virtual one; last:
+ * they end the command's reply. Then large ones among them are there once for all who are replied
+ * them, and go in portions. */
+void reply_found_entries(struct client *c, const struct entry_list *l, bool of_log, uint64_t view,
+                         bool last);
 /* For long_reply: an entry of a stream, of a virtual one. */
 void put_entry_of(struct client *c, const struct event *e, struct stream_name *name);
 void put_log_entry_of(struct client *c, const struct event *e, struct stream_name *name);

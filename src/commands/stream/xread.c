@@ -202,6 +202,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
                           const struct source *sources) {
     size_t served = 0;
     for (size_t i = 0; i < a->n; i++) served += sources[i].list.count > 0;
+    size_t left = served;
     if (c->resp == 2)
         reply_array(c, served);
     else
@@ -211,10 +212,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
         if (l->count == 0) continue;
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
-        if (sources[i].selector != NULL)
-            reply_log_entries(c, l->events, l->count, c->view);
-        else
-            reply_entries(c, l->events, l->count);
+        reply_found_entries(c, l, sources[i].selector != NULL, c->view, --left == 0);
         c->srv->stats.events_read += l->count;
     }
 }

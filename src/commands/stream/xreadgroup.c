@@ -377,6 +377,7 @@ static void reply_sources(struct client *c, const struct xread_args *a,
                           const struct group_source *sources) {
     size_t served = 0;
     for (size_t i = 0; i < a->n; i++) served += is_served(&sources[i]);
+    size_t left = served;
     if (c->resp == 2)
         reply_array(c, served);
     else
@@ -386,14 +387,13 @@ static void reply_sources(struct client *c, const struct xread_args *a,
         if (!is_served(src)) continue;
         if (c->resp == 2) reply_array(c, 2);
         reply_bulk(c, a->keys[i]);
+        left--;
         if (src->history)
             reply_history(c, src);
         else if (a->claim)
             reply_claimed(c, src);
-        else if (src->selector != NULL)
-            reply_log_entries(c, src->list.events, src->list.count, src->view);
         else
-            reply_entries(c, src->list.events, src->list.count);
+            reply_found_entries(c, &src->list, src->selector != NULL, src->view, left == 0);
         c->srv->stats.events_read += src->again_count + src->list.count;
     }
 }

@@ -1,9 +1,9 @@
-/* A reply of many events is made in portions, over several turns of the loop and no faster than the
- * client reads, so that others are served meanwhile. It is of one moment all the same: which events
- * it has was found out before its first byte, and each of them is kept until it has been written,
- * with the name that its stream had then, whatever is trimmed, deleted, renamed, flushed or evicted
- * meanwhile. Until it is complete nothing else is
- * written to the connection, and none of its commands run. Loop thread. */
+/* A reply of many events, or of large ones, is made in portions, over several turns of the loop and
+ * no faster than the client reads, so that others are served meanwhile. It is of one moment all the
+ * same: which events it has was found out before its first byte, and each of them is kept until it
+ * has been written, with the name that its stream had then, whatever is trimmed, deleted, renamed,
+ * flushed or evicted meanwhile. Until it is complete nothing else is written to the connection, and
+ * none of its commands run. Loop thread. */
 #ifndef SERVER_CLIENT_LONG_REPLY_H
 #define SERVER_CLIENT_LONG_REPLY_H
 
@@ -41,6 +41,10 @@ void long_reply_void(struct client *c);
 void long_reply_flushed(struct client *c);
 /* What is kept for the rest of it, bytes (the cache may have some of it, too); 0: there is none. */
 size_t long_reply_bytes(const struct client *c);
+/* Bytes of large events that it has to send yet, and that others may have, too (long_event.h); and
+ * how many came with it. They are not in long_reply_bytes. */
+size_t long_reply_shared(const struct client *c);
+size_t long_reply_new(const struct client *c);
 /* Writes the next portions. Once a turn, and again as long as server.long_replies has any. */
 void long_replies_run(struct server *srv);
 

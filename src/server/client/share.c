@@ -19,10 +19,6 @@ static uint64_t limit_of(const struct server *srv) {
     return limit != 0 ? limit : UINT64_MAX;
 }
 
-bool share_is_over(const struct server *srv) {
-    return srv->share.bytes > limit_of(srv);
-}
-
 /* Stopping and going on do not take turns with every byte. */
 static bool has_room(const struct server *srv) {
     return srv->share.bytes <= limit_of(srv) / 8 * 7;
@@ -57,7 +53,7 @@ bool share_is_exceeded(const struct client *c) {
 
 /* What it has not read, the rest of a long reply included. */
 static uint64_t unread(const struct client *c) {
-    return (uint64_t)client_out_pending(c) + long_reply_bytes(c);
+    return (uint64_t)client_out_pending(c) + long_reply_bytes(c) + long_reply_shared(c);
 }
 
 /* Whether most of what it holds goes when it goes on, not when it reads. */
@@ -122,7 +118,7 @@ static void let_go_on(struct client *c) {
 }
 
 static void note_whether_large(struct client *c) {
-    bool large = c->counted > SHARE_FREE;
+    bool large = c->counted > SHARE_FREE || long_reply_shared(c) > 0;
     if (large == list_linked(&c->large)) return;
     if (large)
         list_append(&c->srv->share.large, &c->large);
@@ -220,7 +216,7 @@ void share_load_over(struct client *c) {
 }
 
 uint64_t share_reply_bytes(const struct client *c) {
-    return client_out_offset(c) - c->reply_start + long_reply_bytes(c);
+    return client_out_offset(c) - c->reply_start + long_reply_bytes(c) + long_reply_new(c);
 }
 
 /* Whether all are within the limit with what the connection holds now, but for what was loaded for
@@ -238,7 +234,8 @@ bool share_refuses(struct client *c) {
     if (has_turn(c) || fits(c)) return false;
     buf_fit(&c->out); /* it doubles while it grows: else what it took would depend on that */
     if (fits(c)) return false;
-    return !list_empty(&srv->share.waiting) || !takes_turn(c, unread(c) - reply);
+    uint64_t of_it = reply - long_reply_new(c) + long_reply_shared(c);
+    return !list_empty(&srv->share.waiting) || !takes_turn(c, unread(c) - of_it);
 }
 
 void share_wait(struct client *c, uint64_t bytes) {
@@ -350,7 +347,8 @@ static void close_stuck(struct client *c) {
  * subscriptions is not closed for being slow: what is written for them has bounds of its own. */
 static bool is_up_to_it(const struct client *c) {
     if (c->subscriber != NULL) return false;
-    return c->counted > level_now(c->srv) && (c->want_write || waits_for_input(c));
+    bool much = c->counted > level_now(c->srv) || long_reply_shared(c) > 0;
+    return much && (c->want_write || waits_for_input(c));
 }
 
 static void close_who_are_stuck(struct server *srv) {

@@ -53,9 +53,8 @@ static inline void share_count(struct client *c) {
     uint64_t now = client_holds(c);
     if (UNLIKELY(now != c->counted)) share_changed(c, now);
 }
-/* Whether all hold more than the limit. */
-bool share_is_over(const struct server *srv);
-/* While they do: whether the connection holds more than its share. */
+/* While all hold more than the limit (share_is_over): whether the connection holds more than its
+ * share. */
 bool share_is_exceeded(const struct client *c);
 /* Bytes of events that one reply of those that are read on from holds: READ_BYTES_MAX, and little
  * while all connections are above the limit. Otherwise each that came would get one large reply. */

@@ -2,10 +2,13 @@
 #ifndef SERVER_SUBSCRIPTION_INTERNAL_H
 #define SERVER_SUBSCRIPTION_INTERNAL_H
 
+#include "server/client/share.h"
+#include "server/server.h"
 #include "server/subscription/subscription.h"
 #include "stream/gone/renamed.h"
 
-#define RING_LEAST 16 /* unacknowledged events that there is room for at first */
+#define RING_LEAST   16 /* unacknowledged events that there is room for at first */
+#define PUSH_HOW_MAX 64 /* bytes of a shape */
 
 /* A page that a reader thread looks for. It outlives its subscription while that is so. */
 struct page_read {
@@ -52,9 +55,18 @@ live_lost_fn subscription_lost;
 /* room.c */
 #define SCARCE_BYTES ((size_t)16 << 10) /* that a connection may leave unread in any case */
 /* Whether all connections together hold too much, with so many bytes more. */
-bool is_scarce(const struct server *srv, size_t bytes);
-/* Bytes that the connection may leave unread before nothing more is written. */
-size_t subscriber_allowance(const struct client *c);
+static inline bool is_scarce(const struct server *srv, size_t bytes) {
+    const struct subscriptions *subs = &srv->subscriptions;
+    return subs->bytes + subs->shared_bytes + subs->open_bytes + bytes >
+               srv->config.subscriptions_bytes_max ||
+           share_is_over(srv);
+}
+/* Bytes that the connection may leave unread before nothing more is written. Everybody may have
+ * little, whatever the others hold: nobody waits for somebody else to read. */
+static inline size_t subscriber_allowance(const struct client *c) {
+    size_t most = c->srv->config.subscription_bytes;
+    return UNLIKELY(is_scarce(c->srv, 0)) ? MIN(most, SCARCE_BYTES) : most;
+}
 /* The connection has left more than SCARCE_BYTES, or has a long push before it. */
 void subscriber_holds_much(struct client *c);
 /* Whether so many bytes may be shared now: below the bound, or as the only one beyond it. */
@@ -64,9 +76,25 @@ void subscriptions_make_room(struct server *srv);
 
 /* shape.c */
 void push_shape_unref(struct server *srv, struct push_shape *shape);
-/* The event in that shape; valid until the next call. */
-struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
-                            const struct stream_name *name);
+struct push_shape {
+    struct hash_node node; /* subscriptions.shapes */
+    unsigned refs;
+    push_event_fn *put;
+    size_t size;
+    char how[PUSH_HOW_MAX];
+    struct buf event; /* that was written last */
+    uint64_t sequence, turn;
+};
+void push_shape_write(struct server *srv, struct push_shape *shape, const struct event *e,
+                      const struct stream_name *name);
+/* The event in that shape; valid until the next call. Within a turn of the loop no event and no
+ * name changes while events are sent. */
+static inline struct str push_shape_event(struct server *srv, struct push_shape *shape,
+                                          const struct event *e, const struct stream_name *name) {
+    if (shape->turn != srv->subscriptions.turn || shape->sequence != e->rec.sequence)
+        push_shape_write(srv, shape, e, name);
+    return buf_str(&shape->event);
+}
 /* The event in the subscription's shape, if it is being sent to somebody; else NULL. */
 struct shared_bytes *shared_event_find(const struct subscription *s, const struct event *e,
                                        const struct stream_name *name);
@@ -75,7 +103,7 @@ struct shared_bytes *shared_event_write(struct subscription *s, const struct eve
                                         struct stream_name *name);
 /* Puts the subscription where it waits until it can be written. */
 void shared_event_wait(struct subscription *s, const struct event *e, struct stream_name *name);
-void shared_event_leave(struct subscription *s); /* no effect if it does not wait */
+void shared_event_leave(struct subscription *s); /* it waits for room, and no longer */
 /* Makes those ready that wait for the first event for which there is room. */
 void shared_events_go_on(struct server *srv);
 bool shared_events_can_go_on(const struct server *srv);

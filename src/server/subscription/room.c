@@ -13,28 +13,13 @@
 #include "base/log.h"
 #include "server/client/long_reply.h"
 #include "server/client/push.h"
-#include "server/client/share.h"
-#include "server/server.h"
 
 #define PUSH_BYTES    ((size_t)64 << 10) /* of a large event that is not read before it goes on */
 #define LOOKED_AT     1000               /* connections, each time: less than a millisecond */
 #define CLOSED_LOG_MS 1000
 
-bool is_scarce(const struct server *srv, size_t bytes) {
-    const struct subscriptions *subs = &srv->subscriptions;
-    return subscriptions_unread(srv) + subs->open_bytes + bytes >
-               srv->config.subscriptions_bytes_max ||
-           share_is_over(srv);
-}
-
 uint64_t subscriptions_unread(const struct server *srv) {
     return srv->subscriptions.bytes + srv->subscriptions.shared_bytes;
-}
-
-/* Everybody may have little, whatever the others hold: nobody waits for somebody else to read. */
-size_t subscriber_allowance(const struct client *c) {
-    size_t most = c->srv->config.subscription_bytes;
-    return is_scarce(c->srv, 0) ? MIN(most, SCARCE_BYTES) : most;
 }
 
 size_t subscriptions_push_bytes(const struct server *srv) {

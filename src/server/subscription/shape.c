@@ -6,30 +6,18 @@
 #include "server/subscription/internal.h"
 
 #include "base/alloc.h"
+#include "server/client/event_key.h"
 #include "server/client/reply_text.h"
-#include "server/client/share.h"
-#include "server/server.h"
 
-#define SHAPE_KEEP    ((size_t)64 << 10) /* of the buffer of a shape */
-#define SHAPE_HOW_MAX 64
+#define SHAPE_KEEP ((size_t)64 << 10) /* of the buffer of a shape */
 
 /* ---- shapes ---- */
-
-struct push_shape {
-    struct hash_node node; /* subscriptions.shapes */
-    unsigned refs;
-    push_event_fn *put;
-    size_t size;
-    char how[SHAPE_HOW_MAX];
-    struct buf event; /* that was written last */
-    uint64_t sequence, turn;
-};
 
 struct push_shape *push_shape_get(struct server *srv, push_event_fn *put, const void *how,
                                   size_t size) {
     struct hash_table *t = &srv->subscriptions.shapes;
     uint64_t hash = hash_bytes(how, size);
-    assert(size <= SHAPE_HOW_MAX);
+    assert(size <= PUSH_HOW_MAX);
     for (struct hash_node *n = hash_first(t, hash); n != NULL; n = hash_next(t, n)) {
         struct push_shape *shape = CONTAINER_OF(n, struct push_shape, node);
         if (shape->put != put || shape->size != size || memcmp(shape->how, how, size) != 0)
@@ -56,18 +44,13 @@ void push_shape_unref(struct server *srv, struct push_shape *shape) {
     free(shape);
 }
 
-/* Within a turn of the loop no event and no name changes while events are sent. */
-struct str push_shape_event(struct server *srv, struct push_shape *shape, const struct event *e,
-                            const struct stream_name *name) {
-    uint64_t turn = srv->subscriptions.turn;
-    if (shape->turn != turn || shape->sequence != e->rec.sequence) {
-        if (shape->event.cap > SHAPE_KEEP) buf_clear(&shape->event);
-        buf_reset(&shape->event);
-        shape->put(&shape->event, shape->how, e, name);
-        shape->turn = turn;
-        shape->sequence = e->rec.sequence;
-    }
-    return buf_str(&shape->event);
+void push_shape_write(struct server *srv, struct push_shape *shape, const struct event *e,
+                      const struct stream_name *name) {
+    if (shape->event.cap > SHAPE_KEEP) buf_clear(&shape->event);
+    buf_reset(&shape->event);
+    shape->put(&shape->event, shape->how, e, name);
+    shape->turn = srv->subscriptions.turn;
+    shape->sequence = e->rec.sequence;
 }
 
 /* ---- what is shared ---- */
@@ -79,37 +62,24 @@ struct shared_event {
     struct server *srv;
     struct list order;   /* subscriptions.for_room, while it is not written */
     struct list waiting; /* subscriptions, likewise */
-    /* Which: references, and what tells it from one that was there before a FLUSHALL, or was erased
-     * since. */
+    /* Which: references of the shape and the name. */
     struct push_shape *shape;
-    struct stream_name *name;
-    uint64_t sequence, flushes;
-    struct uuid event_id;
-    uint16_t flags;
+    struct event_key key;
 };
 
 static uint64_t hash_of(const struct push_shape *shape, uint64_t sequence) {
     return hash_u64(sequence ^ shape->node.hash);
 }
 
-/* What a lean page has (struct read_range) has no id. */
-static bool is_same(const struct shared_event *x, const struct event *e) {
-    static const struct uuid none;
-    bool lean = uuid_eq(&x->event_id, &none) || uuid_eq(&e->rec.event_id, &none);
-    bool alike = ((x->flags ^ e->rec.flags) & (EVENT_FIELDS | EVENT_ERASED)) == 0;
-    return alike && (lean || uuid_eq(&x->event_id, &e->rec.event_id));
-}
-
 static struct shared_event *find(const struct subscription *s, const struct event *e,
                                  const struct stream_name *name) {
     const struct subscriptions *subs = &s->srv->subscriptions;
-    const struct hash_table *t = &subs->shared;
-    uint64_t hash = hash_of(s->shape, e->rec.sequence);
-    for (struct hash_node *n = hash_first(t, hash); n != NULL; n = hash_next(t, n)) {
+    struct event_key key = event_key_of(e, name, subs->flushes);
+    uint64_t hash = hash_of(s->shape, key.sequence);
+    for (struct hash_node *n = hash_first(&subs->shared, hash); n != NULL;
+         n = hash_next(&subs->shared, n)) {
         struct shared_event *x = CONTAINER_OF(n, struct shared_event, node);
-        if (x->shape == s->shape && x->name == name && x->sequence == e->rec.sequence &&
-            x->flushes == subs->flushes && is_same(x, e))
-            return x;
+        if (x->shape == s->shape && event_key_eq(&x->key, &key)) return x;
     }
     return NULL;
 }
@@ -121,7 +91,7 @@ static void drop(struct shared_event *x) {
     hash_remove(&subs->shared, &x->node);
     list_remove(&x->order);
     push_shape_unref(x->srv, x->shape);
-    stream_name_unref(x->name);
+    stream_name_unref(x->key.name);
     free(x);
 }
 
@@ -131,14 +101,11 @@ static struct shared_event *create(struct subscription *s, const struct event *e
     x->srv = s->srv;
     x->shape = s->shape;
     x->shape->refs++;
-    x->name = stream_name_ref(name);
-    x->sequence = e->rec.sequence;
-    x->flushes = s->srv->subscriptions.flushes;
-    x->event_id = e->rec.event_id;
-    x->flags = e->rec.flags;
+    x->key = event_key_of(e, name, s->srv->subscriptions.flushes);
+    stream_name_ref(name);
     list_init(&x->order);
     list_init(&x->waiting);
-    hash_insert(&s->srv->subscriptions.shared, &x->node, hash_of(s->shape, x->sequence));
+    hash_insert(&s->srv->subscriptions.shared, &x->node, hash_of(s->shape, x->key.sequence));
     return x;
 }
 
@@ -202,7 +169,6 @@ void shared_event_wait(struct subscription *s, const struct event *e, struct str
 
 void shared_event_leave(struct subscription *s) {
     struct shared_event *x = s->waits_for;
-    if (LIKELY(x == NULL)) return;
     s->waits_for = NULL;
     list_remove(&s->queue);
     if (list_empty(&x->waiting)) drop(x);

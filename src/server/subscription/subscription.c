@@ -67,7 +67,7 @@ void subscription_set_state(struct subscription *s, enum subscription_state stat
 void subscription_make_ready(struct subscription *s) {
     assert(!live_follows(&s->follower));
     subscription_set_state(s, SUBSCRIPTION_CATCHING_UP);
-    shared_event_leave(s);
+    if (UNLIKELY(s->waits_for != NULL)) shared_event_leave(s);
     list_remove(&s->queue);
     list_append(&s->srv->subscriptions.ready, &s->queue);
 }
@@ -243,7 +243,7 @@ void subscription_destroy(struct subscription *s) {
     leave_walks(s);
     list_remove(&s->all);
     list_remove(&s->of_client);
-    shared_event_leave(s);
+    if (s->waits_for != NULL) shared_event_leave(s);
     list_remove(&s->queue);
     list_remove(&s->due);
     list_remove(&s->open);
