@@ -301,6 +301,20 @@ test "A stop does not wait for a database that hangs, and what it gives up is an
     }
 }
 
+test "A stop while readers prepare their sessions is a stop" {
+    with_network {} {
+        for {set i 0} {$i < 5} {incr i} {
+            $net slow 1000 20
+            srv drop_client
+            srv expect_end
+            srv signal TERM
+            assert_match "exit *" [srv wait_end]
+            $net pass
+            srv start
+        }
+    }
+}
+
 test "A stop lets a database that comes back take what waits" {
     with_network {outage-reply-ms 0} {
         with_clients {a} {

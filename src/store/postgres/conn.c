@@ -387,6 +387,7 @@ static void keep_result(struct backend_conn *c, PGresult *r) {
 int postgres_sync(struct backend_conn *c, size_t *at, struct err *err) {
     int rc = 0;
     size_t first_failed = SIZE_MAX;
+    if (at != NULL) *at = SIZE_MAX; /* also when none of them has answered */
     if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
     if (c->sent == 0) return 0;
     if (PQpipelineSync(c->pg) != 1) return lost(c, "cannot send", err);
