@@ -114,6 +114,12 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
                 assert_equal 9 [events_of order-1]
             }
             close $silent
+            # As the shortest URI has it: no port.
+            set ::env(PGPORT) [cluster_port]
+            with_server [list store "postgres://cairn@127.0.0.1,127.0.0.1/app?schema=others"] {
+                assert_equal 9 [events_of order-1]
+            }
+            unset ::env(PGPORT)
         }
         test "A warning that is none of a replica's costs nothing; what a constraint of somebody's own refuses is void" {
             with_server [list store "postgres://cairn@/app?host=$::cluster&port=[cluster_port]&schema=others"] {

@@ -61,11 +61,13 @@ bool postgres_fenced(const struct backend_conn *c) {
 
 /* A row that is there already is another writer's, or damage: when the constraint is one of ours.
  * People may have their own on our tables. */
-static bool is_our_key(const PGresult *r) {
+static bool is_our_key(const PGresult *r, const char *schema) {
     static const char *const unique[] = {"streams_name",  "types_name",       "events_version",
                                          "idempotent_id", "checkpoints_name", "named_name"};
     const char *name = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
+    const char *in = PQresultErrorField(r, PG_DIAG_SCHEMA_NAME);
     size_t len = name != NULL ? strlen(name) : 0;
+    if (in == NULL || strcmp(in, schema) != 0) return false;
     if (len > 5 && strcmp(name + len - 5, "_pkey") == 0) return true;
     for (size_t i = 0; len > 0 && i < ARRAY_LEN(unique); i++)
         if (strcmp(name, unique[i]) == 0) return true;
@@ -73,7 +75,7 @@ static bool is_our_key(const PGresult *r) {
 }
 
 /* What a failure of the server's means: whether it passes by itself. */
-static int code_of(const PGresult *r, const char *state) {
+static int code_of(const PGresult *r, const char *state, const char *schema) {
     static const struct {
         const char *prefix;
         int code;
@@ -92,7 +94,7 @@ static int code_of(const PGresult *r, const char *state) {
         {"XX001", ERR_CORRUPT},
         {"XX002", ERR_CORRUPT},
     };
-    if (strcmp(state, "23505") == 0) return is_our_key(r) ? ERR_REFUSED : ERR_FAILED;
+    if (strcmp(state, "23505") == 0) return is_our_key(r, schema) ? ERR_REFUSED : ERR_FAILED;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (strncmp(state, table[i].prefix, strlen(table[i].prefix)) == 0) return table[i].code;
     return ERR_FAILED;
@@ -132,8 +134,8 @@ static int failed(struct backend_conn *c, const PGresult *r, struct err *err) {
         if (PQstatus(c->pg) == CONNECTION_BAD) postgres_disconnect(c);
         return rc;
     }
-    int code = err_set(err, code_of(r, state), "%s: %s (SQLSTATE %s)", c->place->shown,
-                       words != NULL ? words : "it failed", state);
+    int code = err_set(err, code_of(r, state, c->place->schema), "%s: %s (SQLSTATE %s)",
+                       c->place->shown, words != NULL ? words : "it failed", state);
     if (strncmp(state, "57P0", 4) == 0 || strcmp(state, "25006") == 0) postgres_disconnect(c);
     return code;
 }

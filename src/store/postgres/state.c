@@ -57,7 +57,8 @@ static void note_older(struct backend_conn *c, uint64_t epoch) {
     snprintf(sql, sizeof sql, "UPDATE @store SET left_as = 'backup' WHERE epoch = %lld",
              (long long)epoch);
     postgres_rollback(c);
-    if (c->pg == NULL || postgres_exec(c, sql, NULL, &err) == 0) return;
+    err_set(&err, ERR_BUSY, "the session is lost");
+    if (c->pg != NULL && postgres_exec(c, sql, NULL, &err) == 0) return;
     log_warning("%s: it could not be noted that it lacks what was committed: start the next server "
                 "with --new-timeline: %s",
                 c->place->shown, err.text);

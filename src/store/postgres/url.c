@@ -92,11 +92,38 @@ static char *nth(const char *list, size_t n) {
     return out;
 }
 
+static bool has_gap(const char *list) {
+    size_t len = list != NULL ? strlen(list) : 0;
+    return len > 0 && (list[0] == ',' || list[len - 1] == ',' || strstr(list, ",,") != NULL);
+}
+
 static size_t count_of(const char *list) {
     size_t n = 1;
     if (list == NULL || *list == '\0') return 0;
     for (; *list != '\0'; list++) n += *list == ',';
     return n;
+}
+
+/* What libpq takes where a list has nothing: it would take an empty value for none, and the whole
+ * list instead. */
+static char *default_port(void) {
+    char *port = NULL;
+    PQconninfoOption *defaults = PQconndefaults();
+    for (const PQconninfoOption *o = defaults; o != NULL && o->keyword != NULL; o++)
+        if (strcmp(o->keyword, "port") == 0 && o->val != NULL) port = xstrdup(o->val);
+    PQconninfoFree(defaults);
+    return port != NULL ? port : xstrdup("5432");
+}
+
+static void note_ports(struct postgres_place *out, const char *ports) {
+    char *usual = default_port();
+    for (size_t i = 0; i < out->host_count; i++) {
+        char *port = nth(ports, i);
+        bool given = port != NULL && *port != '\0';
+        out->hosts[i].port = given ? port : xstrdup(usual);
+        if (!given) free(port);
+    }
+    free(usual);
 }
 
 /* More than one machine: libpq, asked not to block, leaves it to its caller to go on from one that
@@ -109,12 +136,13 @@ static void note_hosts(struct postgres_place *out, const PQconninfoOption *optio
         if (strcmp(o->keyword, "port") == 0) ports = o->val;
     }
     size_t n = MAX(count_of(hosts), count_of(addresses));
-    if (n < 2) return;
+    /* An entry that says no machine means libpq's own: it may have the list as a whole. */
+    if (n < 2 || has_gap(hosts) || has_gap(addresses)) return;
     out->hosts = xcalloc(n, sizeof *out->hosts);
     out->host_count = n;
     for (size_t i = 0; i < n; i++)
-        out->hosts[i] = (struct postgres_host){
-            .host = nth(hosts, i), .address = nth(addresses, i), .port = nth(ports, i)};
+        out->hosts[i] = (struct postgres_host){.host = nth(hosts, i), .address = nth(addresses, i)};
+    note_ports(out, ports);
     out->turn = xcalloc(1, sizeof *out->turn);
 }
 
