@@ -5,6 +5,12 @@ source [file join $::top tests lib faults.tcl]
 
 set wrong_type "WRONGTYPE Operation against a key holding the wrong kind of value"
 set not_integer "ERR value is not an integer or out of range"
+# VmHWM is what is taken now.
+proc reset_peak {} {
+    set f [open /proc/[srv pid]/clear_refs w]
+    puts $f 5
+    close $f
+}
 
 with_server {} {
     test "SETNX, SETEX, PSETEX, GETSET" {
@@ -184,6 +190,26 @@ with_server {} {
         r LCS long-1 long-2
         r LCS key1 key2
         assert_match "{error {TOOLARGE in MULTI at most 4194304 cells are compared, these are 20021001: *}} {bulk mytext}" [lindex [r typed EXEC] 1]
+    }
+
+    # The table's rows are of the shorter one. Of common subsequences that are as long, Redis' is told.
+    test "LCS of a short key and a long one, whichever stands first" {
+        r MSET short xaybzc long cbaxyzabcxyzcba
+        assert_equal {aybzc xayzc} [list [r LCS short long] [r LCS long short]]
+        set there {matches {{{4 5} {11 12} 2} {{3 3} {7 7} 1} {{2 2} {4 4} 1} {{1 1} {2 2} 1}} len 5}
+        set back {matches {{{11 12} {4 5} 2} {{10 10} {2 2} 1} {{6 6} {1 1} 1} {{3 3} {0 0} 1}} len 5}
+        assert_equal [list $there $back] [list [r LCS short long IDX WITHMATCHLEN] [r LCS long short IDX WITHMATCHLEN]]
+    }
+    # Rows of the long one would take 32 MB, and each be made in one turn.
+    test "LCS of a byte and a long string takes little memory, whichever stands first" {
+        r MSET byte x long "[string repeat a 7900000]x"
+        foreach keys {{byte long} {long byte}} {
+            reset_peak
+            set before [srv memory_kb]
+            assert_equal {1 x} [list [r LCS {*}$keys LEN] [r LCS {*}$keys]]
+            assert_memory -100000 25000 [expr {[srv memory_kb VmHWM] - $before}] "kilobytes at the highest, $keys"
+        }
+        r DEL long
     }
 
     test "They refuse streams, and virtual ones" {

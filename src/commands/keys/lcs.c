@@ -2,7 +2,10 @@
  *
  * The table of the usual algorithm has a cell for each pair of bytes. Of a row only the one before
  * is needed, and for the way back one bit of each cell: whether it goes up. A large table is made
- * in several turns of the loop, of the strings as they were when the command began. */
+ * in several turns of the loop, of the strings as they were when the command began. A row is of
+ * the shorter string: so it has at most as many cells as the root of CELLS_MAX, and a turn stops
+ * between rows. Of ways that are as good, the one is taken that Redis takes, whose rows are of the
+ * second string. */
 #include "base/alloc.h"
 #include "server/server.h"
 #include "server/wait/need.h"
@@ -20,7 +23,8 @@ struct lcs_args {
 };
 
 struct lcs {
-    char *a, *b; /* NULL: it has not begun */
+    char *a, *b;  /* the longer one, and the shorter one; NULL: it has not begun */
+    bool swapped; /* b is the first key's */
     size_t a_len, b_len;
     size_t rows;      /* that are done */
     uint32_t *row;    /* the last of them: [j]: of all of a so far, and the first j bytes of b */
@@ -48,8 +52,10 @@ static uint64_t cells_of(struct str a, struct str b) {
     return ((uint64_t)a.len + 1) * ((uint64_t)b.len + 1);
 }
 
-static void lcs_begin(struct lcs *l, struct str a, struct str b, bool way_back) {
-    uint64_t bits = way_back ? cells_of(a, b) / 8 + 1 : 0;
+static void lcs_begin(struct lcs *l, struct str first, struct str second, bool way_back) {
+    uint64_t bits = way_back ? cells_of(first, second) / 8 + 1 : 0;
+    l->swapped = first.len < second.len;
+    struct str a = l->swapped ? second : first, b = l->swapped ? first : second;
     l->a = copy_of(a);
     l->b = copy_of(b);
     l->a_len = a.len;
@@ -74,7 +80,7 @@ static void next_row(struct lcs *l) {
         uint32_t above = l->row[j + 1], left = l->row[j];
         if (l->a[i] == l->b[j]) {
             l->row[j + 1] = before + 1;
-        } else if (above > left) {
+        } else if (above > left || (above == left && l->swapped)) {
             uint64_t at = cell(l, i, j);
             if (l->goes_up != NULL) l->goes_up[at / 8] |= (uint8_t)(1 << at % 8);
         } else {
@@ -84,7 +90,7 @@ static void next_row(struct lcs *l) {
     }
 }
 
-/* false: there is more to do. At least one row is done. */
+/* false: there is more to do. */
 static bool rows_done(struct lcs *l, uint64_t cells) {
     uint64_t done = 0;
     for (; l->rows < l->a_len && done < cells; done += l->b_len + 1) next_row(l);
@@ -134,25 +140,29 @@ static void walk_back(const struct lcs *l, char *text, struct ranges *found, uin
     note_range(found, &range, shortest);
 }
 
-static void reply_range(struct client *c, const struct range *range, bool with_length) {
+static void reply_place(struct client *c, uint32_t at, uint32_t len) {
+    reply_array(c, 2);
+    reply_int(c, at);
+    reply_int(c, (int64_t)at + len - 1);
+}
+
+static void reply_range(struct client *c, const struct lcs *l, const struct range *range,
+                        bool with_length) {
     reply_array(c, with_length ? 3 : 2);
-    reply_array(c, 2);
-    reply_int(c, range->a);
-    reply_int(c, (int64_t)range->a + range->len - 1);
-    reply_array(c, 2);
-    reply_int(c, range->b);
-    reply_int(c, (int64_t)range->b + range->len - 1);
+    reply_place(c, l->swapped ? range->b : range->a, range->len);
+    reply_place(c, l->swapped ? range->a : range->b, range->len);
     if (with_length) reply_int(c, range->len);
 }
 
-static void reply_ranges(struct client *c, const struct ranges *found, const struct lcs_args *args,
-                         uint32_t len) {
+static void reply_ranges(struct client *c, const struct lcs *l, const struct ranges *found,
+                         const struct lcs_args *args) {
     reply_map(c, 2);
     reply_bulk_c(c, "matches");
     reply_array(c, found->count);
-    for (size_t i = 0; i < found->count; i++) reply_range(c, &found->items[i], args->with_lengths);
+    for (size_t i = 0; i < found->count; i++)
+        reply_range(c, l, &found->items[i], args->with_lengths);
     reply_bulk_c(c, "len");
-    reply_int(c, len);
+    reply_int(c, l->row[l->b_len]);
 }
 
 static void reply_lcs(struct client *c, const struct lcs *l, const struct lcs_args *args) {
@@ -165,7 +175,7 @@ static void reply_lcs(struct client *c, const struct lcs *l, const struct lcs_ar
     char *text = xmalloc((size_t)len + 1);
     walk_back(l, text, &found, args->ranges ? args->shortest : UINT64_MAX);
     if (args->ranges)
-        reply_ranges(c, &found, args, len);
+        reply_ranges(c, l, &found, args);
     else
         reply_bulk(c, str_of(text, len));
     free(text);
@@ -233,6 +243,7 @@ static bool take_strings(struct client *c, const struct request *r, const struct
     if (!bounded_or_reply(c, string_value(a), string_value(b), in_exec)) return false;
     lcs_begin(l, string_value(a), string_value(b), !args->length);
     l->told = c->told;
+    if (!in_exec) need_gathers(c, l->bytes);
     return true;
 }
 
@@ -248,7 +259,6 @@ enum outcome cmd_lcs(struct client *c, const struct request *r) {
     client_tells(c, l->told);
     if (!rows_done(l, CELLS_A_TURN)) {
         assert(!in_exec);
-        need_gathers(c, l->bytes);
         client_next_turn(c);
         return PARKED;
     }
