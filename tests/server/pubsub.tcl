@@ -232,6 +232,30 @@ with_server {} {
             }
         }
     }
+    # A message for 12,000 is on its way when what stands behind it in the same packet is run.
+    proc queued_bytes {c} { regexp {pubsub_queue_bytes:(\d+)} [$c read] all n; return $n }
+    test "What is published in EXEC waits for its turn, as everything else" {
+        with_clients {c d} {
+            listen $c PSUBSCRIBE {*}$::fit_x
+            listen $d SUBSCRIBE x none
+            set all [resp_command PUBLISH x before]
+            foreach i {1 2 3} { append all [resp_command MULTI] [resp_command PUBLISH x $i] [resp_command EXEC] }
+            append all [resp_command MULTI] [resp_command PUBLISH none 4] [resp_command EXEC] [resp_command INFO stats]
+            r write $all
+            assert_equal 12001 [r read]
+            foreach {i count} {1 12001 2 12001 3 12001 4 1} {
+                assert_equal [list OK QUEUED $count] [list [r read] [r read] [r read]]
+            }
+            # Whatever the last one waited for has left.
+            assert_equal 0 [queued_bytes r]
+            assert_equal {before 1 2 3 4} [lmap i {before 1 2 3 4} {lindex [$d read] 2}]
+            # And what is on its way counts.
+            r write "[resp_command PUBLISH x 5][resp_command INFO stats]"
+            assert_equal 12001 [r read]
+            assert_range 96001 200000 [queued_bytes r]
+            wait_for "it to have left" {[info_field r pubsub_queue_bytes stats] == 0}
+        }
+    }
     # Under a sanitizer these show what is looked at when it is gone.
     foreach {how what} {"CLIENT KILL" {r send CLIENT KILL ID $id} "its end" {$c close; set c [new_client]} "RESET" {$c send RESET}} {
         test "A connection that goes while a message is on its way to it: $how" {
@@ -421,6 +445,20 @@ with_faulty_server {} {
             foreach command {MULTI {PUBLISH go no} {EAPPEND order-2 t EXPECTED_VERSION EMPTY}} { $writer {*}$command }
             assert_match "* command 2 of 2 *" [$writer err EXEC]
             assert [$hears silent]
+        }
+    }
+    test "What waits for an append waits for its turn, too" {
+        with_clients {writer hears} {
+            listen $hears PSUBSCRIBE {*}$::fit_x
+            try {
+                fault "$journal\nhold sync"
+                $writer write "[resp_command PUBLISH x 1][resp_command EAPPEND s t][resp_command PUBLISH x 2][resp_command INFO stats]"
+                assert_equal 12000 [$writer read]
+                assert [$writer silent]
+            } finally { no_fault }
+            assert_match "*stream_version*" [$writer read]
+            assert_equal 12000 [$writer read]
+            assert_equal 0 [queued_bytes $writer]
         }
     }
     test "With CLIENT REPLY OFF it waits all the same, and nothing is replied" {

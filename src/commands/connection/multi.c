@@ -292,6 +292,13 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
     return REPLIED;
 }
 
+/* One that publishes waits for its turn before anything of it was asked for, and does not wait
+ * again with what was loaded for it, or when room was made for its reply. */
+static bool must_wait_to_publish(const struct client *c, const struct transaction *t) {
+    bool first = c->need == NULL && c->room_wanted == 0;
+    return t->flags & CMD_PUBLISHES && first && !pubsub_has_turn(c->srv);
+}
+
 /* EXEC */
 enum outcome cmd_exec(struct client *c, const struct request *r) {
     UNUSED(r);
@@ -302,6 +309,9 @@ enum outcome cmd_exec(struct client *c, const struct request *r) {
     }
     if (t->failed) {
         reply_error(c, "EXECABORT Transaction discarded because of previous errors.");
+    } else if (UNLIKELY(must_wait_to_publish(c, t))) {
+        client_next_turn(c);
+        return PARKED;
     } else {
         /* What the backend lists is of before a flush that it has not seen yet. */
         if (!flush_is_applied(c)) {

@@ -1,6 +1,8 @@
 /* PUBLISH and SPUBLISH. A message leaves when what its connection changed before is durable, and
- * one of EXEC when all of that is (server/client/publications.h); others leave at once, unless
- * enough was sent in this turn of the loop. */
+ * one of EXEC when all of that is (server/client/publications.h); others leave at once. While
+ * messages are on their way for which a turn of the loop was not enough, nobody's follow: those of
+ * EXEC wait before it runs (multi.c). So what is on its way is no more than a turn has published,
+ * and what was behind gates. */
 #include "server/client/publications.h"
 #include "server/server.h"
 #include "commands/pubsub/family.h"
@@ -16,14 +18,15 @@ static enum outcome publish(struct client *c, const struct request *r, enum chan
     struct server *srv = c->srv;
     bool waits = c->last_frame > model_settled(&srv->model);
     if (!is_open_or_reply(c, kind, r->argv[1])) return REPLIED;
-    if (waits || srv->exec.client == c) {
+    bool in_exec = srv->exec.client == c;
+    if (UNLIKELY(!in_exec && !pubsub_has_turn(srv))) {
+        client_next_turn(c);
+        return PARKED;
+    }
+    if (waits || in_exec) {
         publication_note(c, kind, r->argv[1], r->argv[2]);
         if (waits) client_tells(c, c->last_frame);
         return REPLIED;
-    }
-    if (UNLIKELY(!pubsub_has_turn(srv))) {
-        client_next_turn(c);
-        return PARKED;
     }
     reply_int(c, (int64_t)pubsub_publish(srv, kind, r->argv[1], r->argv[2]));
     return REPLIED;

@@ -9,7 +9,7 @@
 #define LISTEN (OUTSIDE | BOUNDED | CMD_SUBSCRIBES | CMD_PUSHES)
 /* In EXEC a message is only noted, and leaves with its frame: so it may be run again, and in vain.
  */
-#define PUBLISH (HARMLESS | FAST)
+#define PUBLISH (HARMLESS | FAST | CMD_PUBLISHES)
 
 static struct command pubsub_subcommands[] = {
     ROW("channels", cmd_pubsub_channels, 2, 0, HARMLESS | BOUNDED, "pubsub", "[pattern]",

@@ -54,6 +54,7 @@ enum command_flag {
     CMD_BOUNDED = 1 << 19,
     CMD_SUBSCRIBES = 1 << 20, /* allowed on a connection of RESP2 that has subscriptions */
     CMD_PUSHES = 1 << 24,     /* what it replies it may push (client/push.h), outside of EXEC */
+    CMD_PUBLISHES = 1 << 25,  /* it waits for its turn (pubsub_has_turn), and EXEC with it */
     /* Each row with keys has one of these: what it does with virtual names (virtual.h). */
     CMD_VIRTUAL = 1 << 21,     /* serves them: its function asks virtual_is */
     CMD_NOT_VIRTUAL = 1 << 22, /* refuses them, and nothing of it is done */

@@ -113,7 +113,7 @@ static void tell(struct server *srv, struct event *e, struct stream_name *name, 
     buf_reset(&ev->json);
     event_to_json(&ev->json, &shown->rec, stream_name_str(name), str_c(ev->source));
     publish_worked(ps, WORK_OF_EVENT + ev->json.len / 1024);
-    publish_to_found(ps, CHANNEL_PLAIN, channel, buf_str(&ev->json));
+    publish_to_found(srv, CHANNEL_PLAIN, channel, buf_str(&ev->json));
     ev->told++;
 }
 

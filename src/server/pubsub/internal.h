@@ -51,13 +51,13 @@ bool event_channels_pending(const struct server *srv);
 
 /* publish.c */
 /* A message for all of ps->found. */
-void publish_to_found(struct pubsub *ps, enum channel_kind kind, struct str channel,
+void publish_to_found(struct server *srv, enum channel_kind kind, struct str channel,
                       struct str payload);
 void publish_worked(struct pubsub *ps, size_t work);
 /* The ear goes: whoever was about to write to it goes on behind it. */
 void publish_skips(struct pubsub *ps, struct ear *e);
 void publish_run(struct server *srv); /* once a turn: what is not finished goes on */
-void publish_clear(struct pubsub *ps);
+void publish_clear(struct server *srv);
 /* Everybody who listens to the channel, or to a pattern that it fits: into ps->found. */
 void publish_find(struct pubsub *ps, enum channel_kind kind, struct str channel);
 

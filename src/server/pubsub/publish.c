@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "proto/resp.h"
 #include "server/client/push.h"
+#include "server/client/share.h"
 #include "server/server.h"
 
 /* What a turn of the loop may do. To write to one more connection costs a system call, when that is
@@ -123,25 +124,39 @@ size_t publication_bytes(const struct publication *p) {
     return sizeof *p + p->channel.len + p->payload.len;
 }
 
+static void count_in_queue(struct server *srv, uint64_t more) {
+    srv->pubsub.queue_bytes += more;
+    share_add_common(srv, more);
+}
+
+static uint64_t bytes_in_queue(const struct publication *p) {
+    return publication_bytes(p) + p->target_count * sizeof *p->targets;
+}
+
 /* Its targets stay there until it is finished. */
-static void put_in_queue(struct pubsub *ps, struct publication *p, struct channel *const *targets) {
+static void put_in_queue(struct server *srv, struct publication *p,
+                         struct channel *const *targets) {
     p->targets = xmalloc(p->target_count * sizeof *p->targets);
     memcpy(p->targets, targets, p->target_count * sizeof *p->targets);
     for (size_t i = 0; i < p->target_count; i++) p->targets[i]->refs++;
-    list_append(&ps->queue, &p->node);
+    list_append(&srv->pubsub.queue, &p->node);
+    count_in_queue(srv, bytes_in_queue(p));
 }
 
-static void finish(struct pubsub *ps, struct publication *p) {
+static void finish(struct server *srv, struct publication *p) {
+    struct pubsub *ps = &srv->pubsub;
     list_remove(&p->node);
+    count_in_queue(srv, -bytes_in_queue(p));
     for (size_t i = 0; i < p->target_count; i++) channel_unref(ps, p->targets[i]);
     free(p->targets);
     p->targets = NULL;
     publication_destroy(p);
 }
 
-void publish_clear(struct pubsub *ps) {
+void publish_clear(struct server *srv) {
+    struct pubsub *ps = &srv->pubsub;
     while (!list_empty(&ps->queue))
-        finish(ps, LIST_ENTRY(ps->queue.next, struct publication, node));
+        finish(srv, LIST_ENTRY(ps->queue.next, struct publication, node));
     ps->next = NULL;
 }
 
@@ -151,7 +166,7 @@ void publish_run(struct server *srv) {
     while (UNLIKELY(!list_empty(&ps->queue))) {
         struct publication *p = LIST_ENTRY(ps->queue.next, struct publication, node);
         if (!go_on(ps, p, &ps->next)) return;
-        finish(ps, p);
+        finish(srv, p);
     }
 }
 
@@ -176,23 +191,23 @@ static bool begin(struct pubsub *ps, struct publication *p) {
     return p->target_count == 0 || (list_empty(&ps->queue) && go_on(ps, p, &ps->next));
 }
 
-void publish_to_found(struct pubsub *ps, enum channel_kind kind, struct str channel,
+void publish_to_found(struct server *srv, enum channel_kind kind, struct str channel,
                       struct str payload) {
     struct publication at_once = {.kind = kind, .channel = channel, .payload = payload};
-    if (LIKELY(begin(ps, &at_once))) return;
+    if (LIKELY(begin(&srv->pubsub, &at_once))) return;
     struct publication *p = publication_create(kind, channel, payload);
     p->target_count = at_once.target_count;
     p->at = at_once.at;
     p->begun = at_once.begun;
     p->number = at_once.number;
-    put_in_queue(ps, p, at_once.targets);
+    put_in_queue(srv, p, at_once.targets);
 }
 
 size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
                       struct str payload) {
     struct pubsub *ps = &srv->pubsub;
     publish_find(ps, kind, channel);
-    publish_to_found(ps, kind, channel, payload);
+    publish_to_found(srv, kind, channel, payload);
     return count_receivers(&ps->found);
 }
 
@@ -206,6 +221,6 @@ size_t publication_leaves(struct server *srv, struct publication *p) {
     if (done)
         publication_destroy(p);
     else
-        put_in_queue(ps, p, targets);
+        put_in_queue(srv, p, targets);
     return receivers;
 }

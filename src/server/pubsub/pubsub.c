@@ -216,7 +216,7 @@ bool pubsub_pending(const struct server *srv) {
 
 void pubsub_clear(struct server *srv) {
     struct pubsub *ps = &srv->pubsub;
-    publish_clear(ps);
+    publish_clear(srv);
     while (!list_empty(&ps->leaving)) take_leaving_away(ps);
     assert(ps->ears.count == 0);
     for (size_t i = 0; i < CHANNEL_KINDS; i++) hash_clear(&ps->channels[i]);

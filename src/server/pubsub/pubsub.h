@@ -72,6 +72,7 @@ struct pubsub { /* the server's */
     struct channels found; /* by the running search */
     struct buf message[2]; /* as it is written to connections of RESP2, of RESP3 */
     struct list queue;     /* publications that are not finished */
+    uint64_t queue_bytes;  /* of those; part of share.bytes */
     struct ear *next;      /* of the first of them: who gets it next */
     struct list leaving;   /* listenings of connections that are gone */
     size_t work;           /* that is left of this turn */
@@ -112,7 +113,8 @@ void event_channels_emptied(struct server *srv, uint64_t frame); /* by the FLUSH
 
 /* ---- publishing ---- */
 
-/* Whether a message may be published now. false: enough was for this turn. */
+/* Whether a message may be published, or noted to leave later. false: enough was for this turn.
+ * Who does not ask fills the queue, and keeps everybody else from publishing. */
 bool pubsub_has_turn(const struct server *srv);
 /* Returns how many get it: so many now, the others in the next turns. */
 size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,

@@ -59,6 +59,7 @@ void info_stats(struct server *srv, struct buf *out) {
     info_put_u64(out, "pubsub_channels", srv->pubsub.active[CHANNEL_PLAIN]);
     info_put_u64(out, "pubsub_patterns", srv->pubsub.active[CHANNEL_PATTERN]);
     info_put_u64(out, "pubsubshard_channels", srv->pubsub.active[CHANNEL_SHARD]);
+    info_put_u64(out, "pubsub_queue_bytes", srv->pubsub.queue_bytes);
     info_put_u64(out, "latest_fork_usec", 0);
     info_put_u64(out, "total_forks", 0);
     info_put_u64(out, "unexpected_error_replies", 0);
