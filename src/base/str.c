@@ -214,7 +214,7 @@ static bool element_match(struct str pattern, size_t i, unsigned char c, bool no
  * giving another byte: what an earlier one could take, the last one can take as well. That makes
  * the time at most pattern times text, and needs no recursion. One difference to Redis' function:
  * stars alone match the empty text here; Redis' callers look for "*" before they call. */
-bool str_match_glob(struct str pattern, struct str s, bool nocase) {
+static inline bool match_glob(struct str pattern, struct str s, bool nocase, uint64_t *steps) {
     size_t i = 0, k = 0;                    /* places in pattern and text */
     size_t star = SIZE_MAX, star_start = 0; /* behind the last star; where its rest began */
     while (k < s.len) {
@@ -225,9 +225,11 @@ bool str_match_glob(struct str pattern, struct str s, bool nocase) {
             if (i == pattern.len) return true;
         } else if (i < pattern.len &&
                    element_match(pattern, i, (unsigned char)s.ptr[k], nocase, &next)) {
+            *steps += next - i;
             i = next;
             k++;
         } else if (star != SIZE_MAX) {
+            *steps += i < pattern.len ? next - i : 1;
             i = star;
             k = ++star_start;
         } else {
@@ -236,6 +238,15 @@ bool str_match_glob(struct str pattern, struct str s, bool nocase) {
     }
     while (i < pattern.len && pattern.ptr[i] == '*') i++;
     return i == pattern.len;
+}
+
+bool str_match_glob(struct str pattern, struct str s, bool nocase) {
+    uint64_t steps = 0;
+    return match_glob(pattern, s, nocase, &steps);
+}
+
+bool str_match_glob_steps(struct str pattern, struct str s, bool nocase, uint64_t *steps) {
+    return match_glob(pattern, s, nocase, steps);
 }
 
 size_t str_glob_prefix(struct str pattern) {

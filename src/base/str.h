@@ -43,6 +43,9 @@ size_t i64_dec_len(int64_t v);
 /* Redis' glob: * ? [abc] [^a] [a-z] and \ to quote. Byte-wise. Work is bounded:
  * patterns with many stars never take exponential time. */
 bool str_match_glob(struct str pattern, struct str s, bool nocase);
+/* The same, and adds to *steps how many of the pattern's bytes were compared, again and again: that
+ * is its time. */
+bool str_match_glob_steps(struct str pattern, struct str s, bool nocase, uint64_t *steps);
 /* The literal prefix length before the first special character. */
 size_t str_glob_prefix(struct str pattern);
 

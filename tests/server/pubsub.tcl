@@ -256,6 +256,46 @@ with_server {} {
             wait_for "it to have left" {[info_field r pubsub_queue_bytes stats] == 0}
         }
     }
+    test "Names and patterns have a bound" {
+        set name [string repeat n 2048]
+        set long ${name}n
+        with_clients c {
+            $c HELLO 3
+            listen $c SUBSCRIBE $name
+            listen $c PSUBSCRIBE $name
+            assert_equal 2 [r PUBLISH $name x]
+            assert_equal [list $name] [r PUBSUB CHANNELS $name]
+            foreach command {{SUBSCRIBE a LONG} {SSUBSCRIBE LONG} {PUBLISH LONG x} {SPUBLISH LONG x}} {
+                assert_equal "INVALIDARG a channel has at most 2048 bytes, but got 2049" [$c err {*}[string map "LONG $long" $command]]
+            }
+            foreach command {{PSUBSCRIBE a LONG} {PUBSUB CHANNELS LONG} {PUBSUB SHARDCHANNELS LONG}} {
+                assert_equal "INVALIDARG a pattern has at most 2048 bytes, but got 2049" [$c err {*}[string map "LONG $long" $command]]
+            }
+            assert_equal {a 0} [r PUBSUB NUMSUB a]
+            assert_equal 1 [r PUBSUB NUMPAT]
+        }
+    }
+    # To compare one takes a million steps.
+    test "What takes long to compare is work of a turn" {
+        set name [string repeat a 2000]
+        set pattern "*[string repeat a 1000]"
+        with_clients {c d} {
+            listen $c PSUBSCRIBE ${pattern}b ${pattern}c
+            listen $d SUBSCRIBE $name {*}[many 50 $name%d]
+            r write "[resp_command PUBLISH $name x][resp_command INFO stats]"
+            assert_equal 1 [r read]
+            # Nothing of the turn is left for those that it is for.
+            assert_range 2001 4000 [queued_bytes r]
+            assert_equal [list message $name x] [$d read]
+            assert_equal 14 [llength [r PUBSUB CHANNELS ${pattern}*3*]]
+            r MULTI
+            r PUBSUB CHANNELS ${pattern}b
+            r PUBSUB CHANNELS *3
+            set replies [lindex [r typed EXEC] 1]
+            assert_match "TOOLARGE in MULTI channels are not compared with this pattern, it takes too long: *" [lindex $replies 0 1]
+            assert_equal 5 [llength [lindex $replies 1 1]]
+        }
+    }
     # Under a sanitizer these show what is looked at when it is gone.
     foreach {how what} {"CLIENT KILL" {r send CLIENT KILL ID $id} "its end" {$c close; set c [new_client]} "RESET" {$c send RESET}} {
         test "A connection that goes while a message is on its way to it: $how" {

@@ -294,6 +294,22 @@ TEST(globs_work_on_views_with_any_byte) {
     CHECK(str_match_glob(str_of(NULL, 0), str_of(NULL, 0), false));
 }
 
+static uint64_t steps_of(const char *pattern, const char *text) {
+    uint64_t steps = 0;
+    bool match = str_match_glob_steps(str_c(pattern), str_c(text), false, &steps);
+    CHECK_INT(match, str_match_glob(str_c(pattern), str_c(text), false));
+    return steps;
+}
+
+TEST(globs_count_their_steps) {
+    CHECK_INT(steps_of("abc", "abc"), 3);
+    CHECK_INT(steps_of("a*", "abc"), 1);
+    CHECK_INT(steps_of("*c", "abc"), 3);
+    CHECK_INT(steps_of("*aab", "aaaaaa"), 3 * 4 + 2);
+    CHECK_INT(steps_of("*[xyz]", "aaaa"), 4 * 5); /* a class is all of its bytes */
+    CHECK_INT(steps_of("*a", "aaaa"), 4 + 3);
+}
+
 TEST(globs_with_many_stars_take_bounded_time) {
     enum { TEXT = 2000, STARS = 500 };
     char text[TEXT], pattern[2 * STARS + 1];

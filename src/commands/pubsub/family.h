@@ -6,6 +6,9 @@
 #include "server/command/command.h"
 
 /* subscribe.c */
+/* Whether it is short enough for a channel, or a pattern of channels. what: "channel", "pattern".
+ * false: the error was replied. */
+bool pubsub_name_or_reply(struct client *c, struct str name, const char *what);
 command_fn cmd_subscribe, cmd_psubscribe, cmd_ssubscribe, cmd_unsubscribe, cmd_punsubscribe,
     cmd_sunsubscribe;
 /* publish.c */

@@ -8,6 +8,7 @@
 #include "commands/pubsub/family.h"
 
 static bool is_open_or_reply(struct client *c, enum channel_kind kind, struct str channel) {
+    if (!pubsub_name_or_reply(c, channel, "channel")) return false;
     if (kind != CHANNEL_PLAIN || !str_starts_with(channel, EVENT_CHANNEL)) return true;
     reply_error(c, "ERR channels that begin with __event__: carry the events of streams: append an "
                    "event instead of publishing");

@@ -6,7 +6,9 @@
 #include "server/wait/need.h"
 #include "commands/pubsub/family.h"
 
-#define TOLD_A_TURN 10000
+#define TOLD_A_TURN   10000
+#define LOOKS_IN_EXEC (4 * TOLD_A_TURN) /* what that takes with common patterns, and more */
+#define STEPS_OF_LOOK 64                /* of str_match_glob_steps: as long as to look at a name */
 
 /* ---- CHANNELS, SHARDCHANNELS ---- */
 
@@ -27,8 +29,10 @@ static void drop_told(void *gathered) {
 
 static void tell_one(struct str name, void *arg) {
     struct told *t = arg;
-    t->looked++;
-    if (t->pattern.ptr != NULL && !str_match_glob(t->pattern, name, false)) return;
+    uint64_t steps = 0;
+    bool fits = t->pattern.ptr == NULL || str_match_glob_steps(t->pattern, name, false, &steps);
+    t->looked += 1 + steps / STEPS_OF_LOOK;
+    if (!fits) return;
     reply_bulk(t->client, name);
     t->count++;
 }
@@ -67,6 +71,7 @@ static enum outcome tell_channels(struct client *c, const struct request *r,
                     STR_ARG(r->argv[1]));
         return REPLIED;
     }
+    if (r->argc == 3 && !pubsub_name_or_reply(c, r->argv[2], "pattern")) return REPLIED;
     if (whole && c->srv->pubsub.active[kind] > TOLD_A_TURN) {
         reply_error(c, "TOOLARGE in MULTI at most %d channels are listed: ask outside of it",
                     TOLD_A_TURN);
@@ -80,7 +85,14 @@ static enum outcome tell_channels(struct client *c, const struct request *r,
     t->begun = true;
     t->client = c;
     t->pattern = r->argc == 3 ? r->argv[2] : (struct str){0};
-    if (tell_some(c, t, kind, whole ? SIZE_MAX : TOLD_A_TURN)) {
+    bool more = tell_some(c, t, kind, whole ? LOOKS_IN_EXEC : TOLD_A_TURN);
+    if (more && whole) {
+        drop_told(t);
+        reply_error(c, "TOOLARGE in MULTI channels are not compared with this pattern, it takes "
+                       "too long: ask outside of it");
+        return REPLIED;
+    }
+    if (more) {
         need_gathers(c, reply_draft_text(&t->draft)->bytes);
         client_next_turn(c);
         return PARKED;

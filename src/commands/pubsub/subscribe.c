@@ -44,9 +44,20 @@ static enum outcome go_on_later(struct client *c, size_t at) {
     return PARKED;
 }
 
-static bool may_listen_or_reply(struct client *c, const struct request *r) {
+bool pubsub_name_or_reply(struct client *c, struct str name, const char *what) {
+    if (LIKELY(name.len <= PUBSUB_NAME_MAX)) return true;
+    reply_error(c, "INVALIDARG a %s has at most %d bytes, but got %zu", what, PUBSUB_NAME_MAX,
+                name.len);
+    return false;
+}
+
+static bool may_listen_or_reply(struct client *c, const struct request *r, enum channel_kind kind) {
+    const char *what = kind == CHANNEL_PATTERN ? "pattern" : "channel";
     uint64_t bytes = 0;
-    for (size_t i = 1; i < r->argc; i++) bytes += pubsub_bytes_of(r->argv[i]);
+    for (size_t i = 1; i < r->argc; i++) {
+        if (!pubsub_name_or_reply(c, r->argv[i], what)) return false;
+        bytes += pubsub_bytes_of(r->argv[i]);
+    }
     return standing_allows_or_reply(c, bytes);
 }
 
@@ -57,7 +68,7 @@ static enum outcome listen(struct client *c, const struct request *r, enum chann
         reply_error(c, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
         return REPLIED;
     }
-    if (first == 1 && !may_listen_or_reply(c, r)) return REPLIED;
+    if (first == 1 && !may_listen_or_reply(c, r, kind)) return REPLIED;
     for (; i < end; i++) {
         pubsub_listen(c, kind, r->argv[i]);
         confirm(c, listens[kind], kind, &r->argv[i]);

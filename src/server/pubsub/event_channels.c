@@ -96,7 +96,7 @@ static void find(struct pubsub *ps, struct str channel) {
     struct channel *ch = channel_find(ps, CHANNEL_PLAIN, channel);
     ps->found.count = 0;
     if (ch != NULL && ch->count > 0) channels_add(&ps->found, ch);
-    patterns_find(&ps->patterns, channel, EVENT_CHANNEL.len, &ps->found);
+    publish_worked(ps, patterns_find(&ps->patterns, channel, EVENT_CHANNEL.len, &ps->found));
 }
 
 static void tell(struct server *srv, struct event *e, struct stream_name *name, uint64_t settled) {

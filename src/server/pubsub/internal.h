@@ -37,9 +37,9 @@ void patterns_clear(struct patterns *p);
 void patterns_add(struct patterns *p, struct channel *ch);
 void patterns_remove(struct patterns *p, struct channel *ch);
 /* Adds those that fit to `found`. least: of those that begin with so many literal bytes at least.
- */
-void patterns_find(const struct patterns *p, struct str channel, size_t least,
-                   struct channels *found);
+ * Returns what work that was (publish_worked). */
+size_t patterns_find(const struct patterns *p, struct str channel, size_t least,
+                     struct channels *found);
 void channels_add(struct channels *found, struct channel *ch);
 
 /* event_channels.c */

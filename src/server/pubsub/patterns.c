@@ -5,6 +5,9 @@
 
 #include "base/alloc.h"
 
+#define STEPS_OF_WORK    128 /* of str_match_glob_steps */
+#define STEPS_OF_PATTERN 8   /* to look at it at all */
+
 struct prefix {
     struct hash_node node; /* patterns.prefixes */
     struct list patterns;
@@ -72,20 +75,28 @@ void channels_add(struct channels *found, struct channel *ch) {
     found->list[found->count++] = ch;
 }
 
-static void find_under(const struct prefix *prefix, struct str channel, struct channels *found) {
+/* Returns how many steps it took. */
+static uint64_t find_under(const struct prefix *prefix, struct str channel,
+                           struct channels *found) {
+    uint64_t steps = 0;
     LIST_FOR_EACH (it, &prefix->patterns) {
         struct channel *ch = LIST_ENTRY(it, struct channel, of_prefix);
-        if (ch->count > 0 && str_match_glob(ch->name, channel, false)) channels_add(found, ch);
+        steps += STEPS_OF_PATTERN;
+        if (ch->count > 0 && str_match_glob_steps(ch->name, channel, false, &steps))
+            channels_add(found, ch);
     }
+    return steps;
 }
 
-void patterns_find(const struct patterns *p, struct str channel, size_t least,
-                   struct channels *found) {
-    if (p->prefixes.count == 0) return;
+size_t patterns_find(const struct patterns *p, struct str channel, size_t least,
+                     struct channels *found) {
+    if (p->prefixes.count == 0) return 0;
+    uint64_t steps = 0;
     size_t longest = MIN(p->longest, channel.len);
     for (size_t len = MAX(p->shortest, least); len <= longest; len++) {
         if (p->lengths[len] == 0) continue;
         const struct prefix *prefix = find_prefix(p, str_of(channel.ptr, len));
-        if (prefix != NULL) find_under(prefix, channel, found);
+        if (prefix != NULL) steps += find_under(prefix, channel, found);
     }
+    return steps / STEPS_OF_WORK;
 }

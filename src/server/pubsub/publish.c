@@ -92,7 +92,8 @@ void publish_find(struct pubsub *ps, enum channel_kind kind, struct str channel)
     struct channel *ch = channel_find(ps, kind, channel);
     ps->found.count = 0;
     if (ch != NULL && ch->count > 0) channels_add(&ps->found, ch);
-    if (kind == CHANNEL_PLAIN) patterns_find(&ps->patterns, channel, 0, &ps->found);
+    if (kind == CHANNEL_PLAIN)
+        publish_worked(ps, patterns_find(&ps->patterns, channel, 0, &ps->found));
 }
 
 static size_t count_receivers(const struct channels *found) {
