@@ -125,3 +125,13 @@ with_server {} {
         assert_equal {4} [lsort -unique [lmap {- reply} [exec_values [srv default_client] {*}$commands] {set reply}]]
     }
 }
+
+with_server {apply-delay-ms 60000} {
+    test "Who waits in EXEC to count is one of the blocked clients, and afterwards none" {
+        foreach i {1 2 3} {
+            r XADD fresh-$i * a b
+            assert_equal 1 [lindex [exec_values [srv default_client] "XLEN @category:fresh" PING "XLEN @stream:fresh-$i*"] 2]
+            assert_equal 0 [info_field r blocked_clients clients]
+        }
+    }
+}

@@ -47,11 +47,8 @@ static void command_reset(struct command *cmd, void *arg) {
 }
 
 void stats_reset(struct stats *s) {
-    /* What is a state and not a count stays. */
-    struct stats kept = *s;
     errors_clear(s);
     memset(s, 0, offsetof(struct stats, errors));
-    s->blocked_clients = kept.blocked_clients;
     s->rate.commands = s->rate.bytes_in = s->rate.bytes_out = 0;
     command_each(command_reset, NULL);
 }

@@ -14,16 +14,18 @@ struct request;
 struct stats {
     uint64_t connections_received, connections_rejected, commands_processed;
     uint64_t bytes_in, bytes_out, error_replies;
-    uint64_t events_appended, appends_repeated, events_read, voids, outages, throttled,
-        blocked_clients, resumed;
+    uint64_t events_appended, appends_repeated, events_read, voids, outages, throttled, resumed;
     uint64_t unknown_commands, evicted_clients, output_limit_closed, refused_waits, protocol_errors,
         expired_keys;
     size_t client_peak_input, client_peak_output;
+    /* All before this is a count, which can be reset, and which EXEC takes back; what follows
+     * stays. */
     struct hash_table errors; /* by code word: errorstats */
     size_t error_kinds;
     struct list slowlog; /* newest first */
     uint64_t slowlog_next_id, slowlog_len;
-    struct latency *latency; /* latency.h */
+    uint64_t blocked_clients; /* that wait now: an EXEC that is taken back to wait is one of them */
+    struct latency *latency;  /* latency.h */
     struct {
         uint64_t at_ms, commands, bytes_in, bytes_out;
         uint64_t commands_per_s, bytes_in_per_s, bytes_out_per_s; /* smoothed */
