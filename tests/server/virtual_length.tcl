@@ -135,3 +135,34 @@ with_server {apply-delay-ms 60000} {
         }
     }
 }
+
+with_server {apply-delay-ms 60000 enable-flush yes} {
+    test "What was removed before EXEC is not counted, whatever else is counted with it" {
+        pipeline [srv default_client] [lrepeat 10 {XADD d-1 1-* type t}]
+        r XADD big-1 * type u
+        r XADD big-2 * type u
+        r ESYNC
+        # There is a tally for `big`, which has not been asked for yet: who wanted it is gone.
+        r XADD big-1 * type u
+        set held [hold_database [srv db]]
+        with_clients gone {
+            set id [$gone CLIENT ID]
+            $gone send XLEN @category:big
+            $gone taken
+            assert_equal 1 [r CLIENT KILL ID $id]
+        }
+        release_database $held
+        r ESYNC
+        r XDEL d-1 1-0 1-1 1-2
+        assert_equal {3 7} [exec_values [srv default_client] {XLEN @category:big} {XLEN @category:d}]
+        # Of two that are counted event by event, the first one's page stands when the second one's turn comes.
+        r XDEL d-1 1-3
+        assert_equal {3 6} [exec_values [srv default_client] {XLEN @type:u*} {XLEN @type:t*}]
+        # Nor when it waits for something else before.
+        r XADD d-1 1-* type t
+        r FLUSHALL
+        pipeline [srv default_client] [lrepeat 10 {XADD d-1 2-* type t}]
+        r XDEL d-1 2-0 2-1
+        assert_equal {8 8} [exec_values [srv default_client] {XLEN @type:t*} {XLEN @category:d}]
+    }
+}

@@ -104,12 +104,12 @@ static bool waits_for_tally(const struct client *c) {
 bool pages_may_count(struct client *c, struct selector *selector) {
     const struct model *m = &c->srv->model;
     uint64_t last = m->hidden.frame, since = 0;
-    if (need_is_counting(c) || need_tally_is_usable(c, selector, &since)) return true;
+    if (c->wait.counted_as == 0) c->wait.counted_as = m->decided;
+    if (need_is_counting(c, selector) || need_tally_is_usable(c, selector, &since)) return true;
     if (since > 0 && waits_for_tally(c)) return wait_for(c, since, TALLY_WAIT_MS);
     if (c->srv->exec.client != NULL && !apply_is_possible(c)) return true;
     if (selector_has_names(selector)) last = MAX(last, m->renamed.frame);
-    if (c->wait.set)
-        last = MIN(last, c->wait.frame); /* else it would follow who removes on and on */
+    last = MIN(last, c->wait.counted_as); /* else it would follow who removes on and on */
     last = MIN(MAX(last, m->flushed.frame), MIN(c->view, m->decided));
     return last <= store_applied(m->store) || wait_for(c, last, 0);
 }

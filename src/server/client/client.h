@@ -112,11 +112,12 @@ struct client {
     struct ahead *ahead; /* what was read before it asks (ahead.h); NULL: nothing */
     uint64_t ahead_bytes;
     struct {
-        bool set;             /* the parked command has begun to wait */
-        bool goes_on;         /* it has been run already: client_next_turn */
-        uint64_t so_far, at;  /* the command's own, then: what its earlier turns did, and where
-                                 they have come to */
-        uint64_t frame;       /* ESYNC: until applied */
+        bool set;            /* the parked command has begun to wait */
+        bool goes_on;        /* it has been run already: client_next_turn */
+        uint64_t so_far, at; /* the command's own, then: what its earlier turns did, and where
+                                they have come to */
+        uint64_t frame;      /* ESYNC: until applied */
+        uint64_t counted_as; /* pages.c's: of no later frame's removals; 0: it does not count yet */
         uint64_t deadline_ms; /* monotonic; 0: none */
         struct heap *in;      /* applied.c's: the one that `stage` is in; NULL: in none */
         struct heap_node stage, deadline;

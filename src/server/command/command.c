@@ -495,7 +495,7 @@ enum outcome command_run(struct client *c, const struct request *r) {
         return PARKED;
     }
     c->wait.set = c->wait.allowed = c->wait.goes_on = false;
-    c->wait.so_far = c->wait.at = 0;
+    c->wait.so_far = c->wait.at = c->wait.counted_as = 0;
     if (c->wait.blocked != NULL) blocking_finish(c);
     c->commands++;
     srv->stats.commands_processed++;

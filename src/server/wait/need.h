@@ -42,7 +42,8 @@ bool need_read(struct client *c, struct read *r);
  * not. *too_many: of a transaction that has removed or renamed something
  * itself, they cannot be counted in one turn, as they would have to be. */
 bool need_count(struct client *c, struct selector *selector, uint64_t *count, bool *too_many);
-bool need_is_counting(const struct client *c); /* it has begun to, event by event */
+/* Whether it has begun to, event by event. */
+bool need_is_counting(const struct client *c, const struct selector *selector);
 /* Whether it has a tally that can be asked, now or when the backend has counted; else *since is the
  * frame that has to be applied before, if it has one at all. */
 bool need_tally_is_usable(struct client *c, struct selector *selector, uint64_t *since);

@@ -182,11 +182,6 @@ bool need_count(struct client *c, struct selector *selector, uint64_t *count, bo
     return false;
 }
 
-bool need_is_counting(const struct client *c) {
-    if (c->need == NULL) return false;
-    LIST_FOR_EACH (it, &c->need->items) {
-        const struct need_item *item = LIST_ENTRY(it, struct need_item, node);
-        if (item->kind == ITEM_COUNT && item->generation == c->srv->model.generation) return true;
-    }
-    return false;
+bool need_is_counting(const struct client *c, const struct selector *selector) {
+    return find(c, selector, STORE_READ_EVENTS) != NULL;
 }
