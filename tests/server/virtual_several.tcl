@@ -75,6 +75,31 @@ with_server {cache-bytes 256mb} {
             assert_equal {} [$c XREAD STREAMS @category:brought 0]
         }
     }
+    test "The last entry is one, and the last one, when more comes while one looks" {
+        with_clients {a reader informed} {
+            for {set n 3} {$n < 15} {incr n} {
+                # Others use up what may be looked at in a turn.
+                for {set i 0} {$i < 4} {incr i} { $a send XREVRANGE @stream:nope* + - }
+                $a taken
+                $reader send XREAD STREAMS @type:rare @type:t @type:none + + 0
+                $informed send XINFO STREAM @type:rare
+                $reader taken
+                pipeline [srv default_client] [list MULTI "EAPPEND rare-$n rare" {EAPPEND many t} EXEC]
+                set reply [$reader read]
+                assert_equal {@type:rare @type:t} [keys_of $reply]
+                lassign [lmap one $reply {lindex $one 1}] rare t
+                assert_equal {1 1} [list [llength $rare] [llength $t]] "round $n"
+                # Both of one moment.
+                set name [lindex [stream_names $rare] 0]
+                set behind [expr {[lindex [split [lindex $t 0 0] -] 1] - [lindex [split [lindex $rare 0 0] -] 1]}]
+                assert_equal [expr {$n == 3 && $name eq "rare-2" ? 1000 : 1}] $behind "round $n: $name"
+                set info [$informed read]
+                assert_equal rare-[dict get $info length] [dict get [lindex [dict get $info last-entry] 1] @stream] "round $n"
+                for {set i 0} {$i < 4} {incr i} { $a read }
+            }
+        }
+        for {set n 3} {$n < 15} {incr n} { r DEL rare-$n }
+    }
     test "The time of BLOCK begins when everything has been looked through" {
         with_clients {a b reader} {
             # Others use up what may be looked at in a turn.

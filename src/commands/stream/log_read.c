@@ -9,6 +9,7 @@
 #include "commands/event/used_view.h"
 
 #define SELECTORS_BYTES_MAX ((size_t)1 << 20) /* of one command: some 20 ms to make them */
+#define NEWER_ALWAYS        ((size_t)16)      /* events, in any turn */
 
 bool log_selector_or_reply(struct client *c, struct str name, uint64_t view,
                            struct selector **out) {
@@ -89,9 +90,35 @@ static void narrow(const struct read *r, const struct event *found, uint64_t *st
         *start = found != NULL ? found->rec.sequence : r->has_more ? r->next : *end;
 }
 
-bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
-                  struct log_search *search, struct event **out) {
-    if (search->looked != NULL) return need_log_end_in_exec(c, view, selector, last, search, out);
+/* The search for the last one has ended, from where the log ended when it began: looks at what has
+ * come since. Not at what has left memory already, or is too much: that would never end while very
+ * much comes. And who waits has begun to wait when there was none. */
+static void look_at_newer(struct client *c, uint64_t view, struct selector *selector,
+                          struct log_search *search, struct event **out) {
+    uint64_t head = log_head(c, view), start = *search->head;
+    if (start >= head || start < c->srv->model.log.first || blocking_has_waited(c)) return;
+    struct read r = {.start = start,
+                     .end = head - 1,
+                     .reverse = true,
+                     .selector = selector,
+                     .horizon = view,
+                     .work_max = MAX(blocking_looks_for(c, head - start), NEWER_ALWAYS),
+                     .enough = true,
+                     .count = 1};
+    bool known = need_read(c, &r);
+    assert(known); /* it is in memory */
+    blocking_looked_at(c, r.work + r.found);
+    if (r.found > 0) {
+        *out = r.events[0];
+        *search->at = r.events[0]->rec.sequence + 2;
+        *search->found = 1;
+    }
+    if (r.found > 0 || !r.has_more) *search->head = head;
+    read_clear(&r);
+}
+
+static bool search_end(struct client *c, uint64_t view, struct selector *selector, bool last,
+                       struct log_search *search, struct event **out) {
     uint64_t head = log_head(c, view);
     uint64_t start = 0, end = head; /* where it is looked for: [start, end) */
     *out = NULL;
@@ -121,6 +148,16 @@ bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bo
         if (search->at != NULL && known) *search->at = last ? end + 1 : start + 1;
         if (!more) return known;
     }
+    return true;
+}
+
+bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
+                  struct log_search *search, struct event **out) {
+    if (search->looked != NULL) return need_log_end_in_exec(c, view, selector, last, search, out);
+    bool keeps = last && search->at != NULL;
+    if (keeps && *search->at == 0) *search->head = log_head(c, view);
+    if (!search_end(c, view, selector, last, search, out)) return false;
+    if (keeps) look_at_newer(c, view, selector, search, out);
     return true;
 }
 

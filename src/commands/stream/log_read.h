@@ -30,14 +30,17 @@ bool need_log_place(struct client *c, uint64_t view, struct entry_id at, uint64_
 bool need_log_last(struct client *c, uint64_t view, struct entry_id *id);
 /* A search that may take several turns of the loop. */
 struct log_search {
-    uint64_t *at, *found;      /* how far it is, and whether it has found what stands there: two of
-                                  blocking_progress; */
+    /* Of blocking_progress: how far it is, whether it has found what stands there, and where the
+     * log ended when it began, for the last one; */
+    uint64_t *at, *found, *head;
     struct log_looked *looked; /* in EXEC, instead. None of them: it must end in this turn */
     bool paused;               /* out: it goes on in another turn (blocking_pause) */
     bool overdone; /* out: it has not ended in this turn (blocking_reply_looks_too_long) */
 };
 /* The first, or the last event that is selected; NULL: there is none. What was found in an earlier
- * turn is looked at again, whatever may be looked at in this one: others are searched for, too. */
+ * turn is looked at again, whatever may be looked at in this one: others are searched for, too. The
+ * last one is of this moment, or of an earlier turn if so much has come since that this one may not
+ * look at it. */
 bool need_log_end(struct client *c, uint64_t view, struct selector *selector, bool last,
                   struct log_search *search, struct event **out);
 

@@ -298,10 +298,11 @@ static struct log_looked *looked_for(struct client *c, size_t what) {
 
 static struct log_search search_of(struct client *c, struct selector *selector, size_t what) {
     bool in_exec = c->srv->exec.client == c;
-    uint64_t *progress = in_exec ? NULL : blocking_progress(c, 2 * LOOKS);
+    uint64_t *progress = in_exec ? NULL : blocking_progress(c, 3 * LOOKS);
     blocking_selects_or_begins(c, LOOKS, what, selector);
     return (struct log_search){.at = progress != NULL ? progress + what : NULL,
                                .found = progress != NULL ? progress + LOOKS + what : NULL,
+                               .head = progress != NULL ? progress + 2 * LOOKS + what : NULL,
                                .looked = in_exec ? looked_for(c, what) : NULL};
 }
 

@@ -26,6 +26,7 @@ struct source {
     struct entry_list list;
     /* Of a virtual one: */
     struct log_search search; /* for `+` */
+    bool only_last;           /* it has found that one, which is all that is read */
     uint64_t looked;          /* everything before it is not wanted, or in the list */
     bool selects_anew;        /* this command has not been run by that selector yet */
     uint64_t *kept;           /* NULL: it is EXEC */
@@ -33,9 +34,9 @@ struct source {
 };
 
 /* What is kept of each key over the turns (blocking_progress): up to where it was looked at, and
- * whether something was found there; the same of the search for `+`. Behind all: up to where the
- * command looks before it replies, + 1. */
-enum { LOOKED, FOUND, LAST, LAST_FOUND, KEPT };
+ * whether something was found there; the same of the search for `+`, and where that began. Behind
+ * all: up to where the command looks before it replies, + 1. */
+enum { LOOKED, FOUND, LAST, LAST_FOUND, LAST_HEAD, KEPT };
 static uint64_t *kept_of(const struct xread_args *a, const struct source *src, size_t what) {
     return src->kept + what * a->n;
 }
@@ -80,6 +81,7 @@ static void before_last_of_log(struct client *c, struct source *src, struct entr
         *known = false;
     else if (last != NULL)
         *out = event_log_id(last);
+    src->only_last = last != NULL;
     entry_id_previous(out);
 }
 
@@ -167,7 +169,7 @@ static bool read_virtual(struct client *c, const struct xread_args *a, struct so
     src->looked = MAX(head, start);
     if (start >= head) return true;
     struct entry_range range = {.start = start,
-                                .most = a->count,
+                                .most = src->only_last ? MIN(a->count, UINT64_C(1)) : a->count,
                                 .view = c->view,
                                 .selector = src->selector,
                                 .pauses = src->kept != NULL || looked_in_exec != NULL,
@@ -282,6 +284,7 @@ static void take_up(struct client *c, const struct xread_args *a, struct source 
         *looked = MAX(*looked, blocking_looked(c, i));
         src->search.at = kept_of(a, src, LAST);
         src->search.found = kept_of(a, src, LAST_FOUND);
+        src->search.head = kept_of(a, src, LAST_HEAD);
     }
 }
 
