@@ -80,6 +80,7 @@ with_server {} {
             type-missing        {DELETE FROM types WHERE number = 1}
             type-block-missing  {DELETE FROM type_blocks WHERE type = 1}
             type-block-stray    {INSERT INTO type_blocks VALUES (77, 0)}
+            category-block-missing {DELETE FROM category_blocks}
             hole-stray          {INSERT INTO holes VALUES (4000, 1, 2)}
             version-gap         {DELETE FROM holes}
             version-gap         {DELETE FROM events WHERE sequence = 2}

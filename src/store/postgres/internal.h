@@ -22,6 +22,12 @@
 #define VERSION_MAX       ((UINT64_C(1) << 32) - 1)
 #define LOOK_EVERY_MS     1000 /* whether the store is still ours, when nothing is written */
 
+/* A row of category_blocks: a group of blocks, the category, the block in the group. */
+static inline uint64_t category_key(uint64_t block, uint32_t category) {
+    return block >> GROUP_BITS << (CATEGORY_BITS + GROUP_BITS) | (uint64_t)category << GROUP_BITS |
+           (block & ((1u << GROUP_BITS) - 1));
+}
+
 /* --- url.c: where the store is ----------------------------------------------------- */
 
 struct postgres_host {

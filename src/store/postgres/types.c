@@ -202,10 +202,8 @@ static int add_category_blocks(struct backend_conn *c, struct err *err) {
     struct array *a = ARRAYS(c, ARRAY_INT8);
     for (size_t i = 0; i < w->row_count; i++) {
         uint64_t block = w->rows[i].event->sequence >> BLOCK_BITS;
-        uint64_t category = w->rows[i].category;
-        if (category == CATEGORY_NONE) continue;
-        uint64_t key = block >> GROUP_BITS << (CATEGORY_BITS + GROUP_BITS) |
-                       category << GROUP_BITS | (block & ((1u << GROUP_BITS) - 1));
+        if (w->rows[i].category == CATEGORY_NONE) continue;
+        uint64_t key = category_key(block, w->rows[i].category);
         if (is_new(w->category_blocks, key)) array_u64(&a[0], key);
     }
     return postgres_queue_arrays(c, SQL_ADD_CATEGORY_BLOCKS, 1, err);

@@ -1,6 +1,7 @@
 /* Whether the tables agree with each other, and each event is found by what it is looked up by:
  * each statement's answer is damages, in words. How the indexes are built is PostgreSQL's to check
  * (amcheck). */
+#include "base/alloc.h"
 #include "store/postgres/internal.h"
 
 #define NO_STREAM(column)                                                                          \
@@ -100,6 +101,60 @@ static int check(struct backend_conn *c, struct verify *v, const char *kind, con
     return rc;
 }
 
+/* --- categories ---
+ * The number of a category is a hash, which PostgreSQL does not know: the beginnings of names come
+ * here, once for each block in which they have an event. What was renamed is looked for otherwise
+ * (moved_streams). */
+
+static int by_key(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t *sorted_keys(const PGresult *r, size_t *n) {
+    *n = (size_t)PQntuples(r);
+    uint64_t *keys = xcalloc(*n + 1, sizeof *keys);
+    for (size_t i = 0; i < *n; i++) keys[i] = strtoull(PQgetvalue(r, (int)i, 0), NULL, 10);
+    qsort(keys, *n, sizeof *keys, by_key);
+    return keys;
+}
+
+static void check_blocks(struct verify *v, const PGresult *wanted, const uint64_t *keys, size_t n) {
+    for (int i = 0; i < PQntuples(wanted); i++) {
+        const char *hex = PQgetvalue(wanted, i, 0);
+        size_t len = 0;
+        unsigned char *name = PQunescapeBytea((const unsigned char *)hex, &len);
+        if (name == NULL) abort();
+        uint64_t block = strtoull(PQgetvalue(wanted, i, 1), NULL, 10);
+        uint64_t key = category_key(block, category_number(str_of((char *)name, len)));
+        if (bsearch(&key, keys, n, sizeof *keys, by_key) == NULL)
+            verify_damage(v, "category-block-missing", "category_blocks lacks %.*s in block %llu",
+                          (int)MIN(len - 1, (size_t)100), (char *)name, (unsigned long long)block);
+        PQfreemem(name);
+    }
+}
+
+static int check_categories(struct backend_conn *c, struct verify *v, struct err *err) {
+    static const char have[] = "SELECT key FROM @category_blocks";
+    static const char want[] =
+        "SELECT DISTINCT substring(s.name FROM 1 FOR position('\\x2d'::bytea IN s.name)),"
+        " e.sequence >> 10 FROM @events e JOIN @streams s ON s.number = e.stream"
+        " WHERE position('\\x2d'::bytea IN s.name) > 0 AND e.version >= s.first_version"
+        " AND NOT EXISTS (SELECT 1 FROM @moved_streams m WHERE m.stream = s.number)";
+    PGresult *blocks = NULL, *wanted = NULL;
+    int rc = postgres_exec(c, have, &blocks, err);
+    if (rc == 0) rc = postgres_exec(c, want, &wanted, err);
+    if (rc == 0) {
+        size_t n = 0;
+        uint64_t *keys = sorted_keys(blocks, &n);
+        check_blocks(v, wanted, keys, n);
+        free(keys);
+    }
+    PQclear(blocks);
+    PQclear(wanted);
+    return rc;
+}
+
 /* These read whole tables, which elsewhere no statement of ours may. */
 static int let_scan(struct backend_conn *c, bool scan, struct err *err) {
     char sql[160];
@@ -125,6 +180,7 @@ int postgres_verify(struct backend_conn *c, struct verify *v, struct err *err) {
     assert(c->pinned);
     int rc = let_scan(c, true, err);
     if (rc == 0) rc = check_all(c, v, "rows of tables", checks, ARRAY_LEN(checks), err);
+    if (rc == 0) rc = check_categories(c, v, err);
     if (rc == 0) rc = let_scan(c, false, err);
     if (rc == 0) rc = check_all(c, v, "indexes of events", lookups, ARRAY_LEN(lookups), err);
     return rc;
