@@ -319,6 +319,12 @@ static void out_sent(struct client *c, size_t n) {
     }
 }
 
+/* By client-output-buffer-limit; who was is looked at by output_limits_cron. */
+static bool is_limited(const struct client *c) {
+    const struct output_limit *normal = &c->srv->config.output_limits[OUTPUT_NORMAL];
+    return c->listening != NULL || (normal->hard | normal->soft) != 0;
+}
+
 void client_flush(struct client *c) {
     if (c->closing) return;
     if (c->push != NULL) client_merge_pushes(c);
@@ -350,7 +356,7 @@ void client_flush(struct client *c) {
     share_count(c);
     if (UNLIKELY(c->long_reply != NULL)) long_reply_flushed(c);
     if (c->subscriber != NULL) subscriptions_flushed(c);
-    if (UNLIKELY(output_limit_breached(c))) {
+    if (UNLIKELY(is_limited(c)) && output_limit_breached(c)) {
         output_limit_close(c);
         return;
     }

@@ -21,7 +21,7 @@ static struct batch *batch_of_frame(struct model *m, uint64_t frame) {
     return NULL;
 }
 
-static void gate_push(struct client *c, struct gate gate) {
+static inline void gate_push(struct client *c, struct gate gate) {
     if (c->gate_count == c->gate_cap) {
         uint32_t cap = c->gate_cap == 0 ? 4 : c->gate_cap * 2;
         struct gate *gates = xmalloc(cap * sizeof *gates);
