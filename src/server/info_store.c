@@ -64,7 +64,7 @@ void info_store(struct server *srv, struct buf *out) {
     info_put_u64(out, "pages_read_ahead", srv->aheads.begun);
     info_put_u64(out, "pages_read_ahead_used", srv->aheads.used);
     info_put_u64(out, "read_ahead_bytes", srv->aheads.bytes);
-    info_put_u64(out, "disk_free_bytes", st.disk_free);
+    if (st.disk_free > 0) info_put_u64(out, "disk_free_bytes", st.disk_free); /* it is known */
     info_put_u64(out, "backup_in_progress", st.backup_running);
     info_put_u64(out, "backup_done", st.backup_done);
     info_put_u64(out, "backup_total", st.backup_total);

@@ -32,8 +32,8 @@ static int check_source(const struct migration_side *s, struct err *err) {
     if (!s->state.journal_open && !left_with_journal(s->state.left)) return 0;
     return err_set(err, ERR_REFUSED,
                    "its journal is open, and may hold what the store lacks: run "
-                   "cairn-server --store %s --apply-only",
-                   s->store.shown);
+                   "cairn-server --store %s%s --apply-only",
+                   strchr(s->store.shown, ':') == NULL ? "sqlite:" : "", s->store.shown);
 }
 
 /* What is no file has a lock of its own, which its writer takes. */

@@ -1,5 +1,6 @@
 #include "tool/tool.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -118,7 +119,12 @@ int tool_main(int argc, char **argv) {
         return EXIT_GOOD;
     }
     const struct tool *t = find(argv[1]);
-    if (t != NULL) return run(t, argc - 2, argv + 2);
+    if (t != NULL) {
+        int status = run(t, argc - 2, argv + 2);
+        if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+        fprintf(stderr, "cairn: the output cannot be written: %s\n", strerror(errno));
+        return EXIT_NOT_RUN;
+    }
     fprintf(stderr, "cairn: unknown subcommand '%s'; see cairn --help\n", argv[1]);
     return EXIT_NOT_RUN;
 }

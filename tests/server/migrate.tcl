@@ -81,7 +81,7 @@ with_server {} {
         srv kill9
         lassign [cairn migrate [srv db] $to] status out err
         assert_equal 2 $status
-        assert_match "*its journal is open*--apply-only*" $err
+        assert_match "*its journal is open*--store sqlite:*--apply-only*" $err
         assert {![file exists $to]}
         srv start
         srv stop

@@ -78,6 +78,10 @@ with_server {} {
         r EAPPEND order-1 more
         r ESYNC
     }
+    test "A report that cannot be written is no good end" {
+        set status [catch {exec -ignorestderr [file join $::top src cairn] verify [srv db] >/dev/full 2>/dev/null} _ how]
+        assert_equal 2 [lindex [dict get $how -errorcode] 2]
+    }
     test "Each kind of damage is named" {
         srv stop
         set dir [file join $::work_dir damaged]

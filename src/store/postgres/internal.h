@@ -201,6 +201,8 @@ const struct uuid *row_uuid(const PGresult *r, int row, int column); /* NULL: NU
 struct backend_conn *postgres_conn_create(const struct postgres_place *place);
 void postgres_close_conn(struct backend_conn *c);
 int postgres_open_snapshot(struct backend_conn **out, const char *path, struct err *err);
+/* Whether it follows another one, and takes no writes. */
+int postgres_is_replica(struct backend_conn *c, bool *out, struct err *err);
 int postgres_check_free(struct backend_conn *snapshot, struct err *err);
 int postgres_list_versions(struct backend_conn *snapshot, uint64_t stream, uint64_t from,
                            size_t count_max, struct version_list *out, struct err *err);

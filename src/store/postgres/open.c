@@ -184,7 +184,14 @@ static int try_lock(struct backend_conn *c, bool *locked, struct err *err) {
 
 int postgres_check_free(struct backend_conn *c, struct err *err) {
     char who[128];
-    int pid = 0, rc = find_holder(c, &pid, who, sizeof who, err);
+    bool replica = false;
+    int pid = 0, rc = postgres_is_replica(c, &replica, err);
+    if (rc == 0 && replica)
+        return err_set(err, ERR_REFUSED,
+                       "it is a replica, which may lack something, and does not "
+                       "know whether a server has the store open: name the "
+                       "primary");
+    if (rc == 0) rc = find_holder(c, &pid, who, sizeof who, err);
     if (rc != 0 || pid == 0) return rc;
     return err_set(err, ERR_REFUSED, "a server has it open (%s): stop it", who);
 }

@@ -79,14 +79,20 @@ int postgres_replaced(struct backend_conn *c, struct err *err) {
         c->place->shown, (unsigned long long)now.s.applied, (unsigned long long)before->applied);
 }
 
-/* A replica may be behind, which is no proof that anything is lost: it has to be promoted first. */
-static int check_writable(struct backend_conn *c, struct err *err) {
+int postgres_is_replica(struct backend_conn *c, bool *out, struct err *err) {
     PGresult *r = NULL;
     int rc = postgres_exec(c, "SELECT pg_is_in_recovery()", &r, err);
     if (rc != 0) return rc;
-    bool replica = PQgetvalue(r, 0, 0)[0] == 't';
+    *out = PQgetvalue(r, 0, 0)[0] == 't';
     PQclear(r);
-    if (!replica) return 0;
+    return 0;
+}
+
+/* A replica may be behind, which is no proof that anything is lost: it has to be promoted first. */
+static int check_writable(struct backend_conn *c, struct err *err) {
+    bool replica = false;
+    int rc = postgres_is_replica(c, &replica, err);
+    if (rc != 0 || !replica) return rc;
     return err_set(err, ERR_BUSY, "%s: this is a replica, which takes no writes", c->place->shown);
 }
 
