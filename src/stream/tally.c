@@ -260,7 +260,7 @@ void tallies_note(struct model *m, const struct stream_name *name, int64_t event
 void tallies_undo(struct model *m) {
     LIST_FOR_EACH (it, &m->tallies.used) {
         struct tally *t = at(it);
-        t->missed = false;
+        if (t->since == m->decided) t->missed = false; /* else that frame was decided */
         while (t->count > 0 && t->changes[t->count - 1].frame > m->decided) t->count--;
     }
 }

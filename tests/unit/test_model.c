@@ -1357,6 +1357,26 @@ TEST(a_rename_that_is_taken_back_leaves_the_names_as_they_were) {
     stop();
 }
 
+/* A count that begins within a frame begins behind it once that is decided, also when the next one
+ * is taken back before anybody asks. */
+TEST(a_count_that_begins_within_a_frame_begins_behind_it) {
+    start_with_names();
+    load_stream(STR("order-5"));
+    struct selector *selector = selector_of(&orders);
+    uint64_t before = m->decided;
+    model_begin(m);
+    append(load_stream(STR("order-5")));
+    CHECK_INT(tally_of(m, selector)->since, before);
+    model_end(m);
+    model_begin(m);
+    append(load_stream(STR("order-5")));
+    model_undo(m);
+    CHECK_INT(m->decided, before + 1);
+    CHECK_INT(tally_of(m, selector)->since, before + 1);
+    selector_unref(selector);
+    stop();
+}
+
 TEST(what_readers_of_the_log_need_to_know_of_renames_is_forgotten_while_more_goes_on) {
     hash_seed();
     start(0);
