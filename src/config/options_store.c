@@ -33,7 +33,7 @@ const struct option store_options[] = {
      .flags = OPTION_SETTABLE,
      .help = "When an append is acknowledged. journal: it is in the journal, synced. backend: its "
              "transaction has been committed in the store, synced (the default with PostgreSQL; "
-             "the others need journal-dir there). interval MS: at once, the journal is synced "
+             "where journal-dir is needed for the others). interval MS: at once, the journal is synced "
              "every MS milliseconds, and a crash may lose what was acknowledged since. At run time "
              "only the MS of interval can be changed; the mode cannot be."},
     {.name = "journal-dir",

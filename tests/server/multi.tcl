@@ -416,6 +416,7 @@ with_faulty_server {} {
 proc client_field {c name} { regexp " $name=(\\S*)" " [$c CLIENT INFO]" all value; return $value }
 proc log_count {text} { regexp -all -- $text [read_file [[set ::srv] log_file]] }
 set outside {
+    "client caching" {CLIENT CACHING YES} OK {}
     "client kill" {CLIENT KILL ID $id} 1 {$c EXISTS none; llength [split [string trim [r CLIENT LIST]] \n]}
     "client no-evict" {CLIENT NO-EVICT ON} OK {string match *e* [client_field $c flags]}
     "client no-touch" {CLIENT NO-TOUCH ON} OK {string match *T* [client_field $c flags]}
@@ -423,6 +424,7 @@ set outside {
     "client reply" {CLIENT REPLY ON} OK {}
     "client setinfo" {CLIENT SETINFO LIB-NAME once} OK {client_field $c lib-name}
     "client setname" {CLIENT SETNAME once} OK {client_field $c name}
+    "client tracking" {CLIENT TRACKING ON BCAST} OK {string match *t* [client_field $c flags]}
     "client unblock" {CLIENT UNBLOCK $id} 1 {info_field r blocked_clients clients}
     "client unpause" {CLIENT UNPAUSE} OK {info_field r paused_reason clients}
     "auth" {AUTH wrong} {*} {}
@@ -432,6 +434,7 @@ set outside {
     "config rewrite" {CONFIG REWRITE} OK {string match *slowlog-max-len* [read_file [srv conf_file]]}
     "config set" {CONFIG SET slowlog-max-len 77} OK {lindex [r CONFIG GET slowlog-max-len] 1}
     "debug" {DEBUG LOG once-and-no-more} OK {log_count once-and-no-more}
+    "latency reset" {LATENCY RESET} 0 {}
     "slowlog reset" {SLOWLOG RESET} OK {expr {[r SLOWLOG LEN] > 5}}
     "monitor" {MONITOR} {} {string match *O* [client_field $c flags]}
 }
@@ -459,7 +462,7 @@ with_server {enable-debug-command yes slowlog-log-slower-than 0} {
     }
     test "A command that acts beside the model runs once when EXEC has to load, and not at all when it fails" {
         set n 0
-        for {set i 0} {$i < 40} {incr i} { append_events [srv default_client] cold-$i 20 }
+        for {set i 0} {$i < 60} {incr i} { append_events [srv default_client] cold-$i 20 }
         srv restart
         foreach {name command reply probe} $outside {
             foreach {ending before queue pattern} $endings {
@@ -473,6 +476,7 @@ with_server {enable-debug-command yes slowlog-log-slower-than 0} {
                         wait_for "it waits" {[info_field r blocked_clients clients] == 1}
                     }
                     if {$name eq "client unpause"} { r CLIENT PAUSE 3600000 WRITE }
+                    if {$name eq "client caching"} { $c CLIENT TRACKING ON OPTIN }
                     if {$name eq "config rewrite"} { r CONFIG SET slowlog-max-len 101; write_file [srv conf_file] [regsub -all -line {^slowlog-max.*\n} [read_file [srv conf_file]] ""] }
                     if {$name eq "slowlog reset"} { for {set i 0} {$i < 10} {incr i} { r PING } }
                     if {$name eq "config set"} { r CONFIG SET slowlog-max-len 100 }

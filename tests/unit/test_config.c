@@ -387,7 +387,9 @@ TEST(the_sample_file_in_the_tree_is_what_the_table_makes) {
     CHECK(fclose(plain) == 0);
     struct config c;
     struct err err;
-    CHECK_INT(load(&c, &err, "plain", NULL, NULL), OK);
+    int rc = load(&c, &err, "plain", NULL, NULL);
+    if (rc != OK) fprintf(stderr, "  %s\n", err.text);
+    CHECK_INT(rc, OK);
     free(made);
     config_free(&c);
 }
