@@ -31,11 +31,12 @@ const struct option store_options[] = {
      .offset = FIELD(durability),
      .initial = "journal",
      .flags = OPTION_SETTABLE,
-     .help = "When an append is acknowledged. journal: it is in the journal, synced. backend: its "
-             "transaction has been committed in the store, synced (the default with PostgreSQL; "
-             "where journal-dir is needed for the others). interval MS: at once, the journal is synced "
-             "every MS milliseconds, and a crash may lose what was acknowledged since. At run time "
-             "only the MS of interval can be changed; the mode cannot be."},
+     .help =
+         "When an append is acknowledged. journal: it is in the journal, synced. backend: its "
+         "transaction has been committed in the store, synced (the default with PostgreSQL; "
+         "where journal-dir is needed for the others). interval MS: at once, the journal is synced "
+         "every MS milliseconds, and a crash may lose what was acknowledged since. At run time "
+         "only the MS of interval can be changed; the mode cannot be."},
     {.name = "journal-dir",
      .type = OPTION_STRING,
      .offset = FIELD(journal_dir),

@@ -7,7 +7,7 @@
  *
  * Events of a page get names that only this page shares: reference counts are plain integers and
  * the page goes to another thread. */
-#include <unistd.h>
+#include <poll.h>
 
 #include "base/alloc.h"
 #include "record/fields.h"
@@ -44,8 +44,9 @@ static void note_flushes(struct postgres_reader *r, uint64_t flushes) {
     type_set_forget(&r->type_set);
 }
 
-#define CONFIRM_TRIES    2000
-#define CONFIRM_PAUSE_US 500
+/* A commit is visible before its answer is sent: one that emptied tables has their files to remove
+ * in between. */
+#define CONFIRM_MS 5000
 
 /* A snapshot may show a commit that nobody has promised: the writer was not told how it went, or it
  * is not on the replicas that are to have it. What is read of it would count as durable: so it is
@@ -61,9 +62,10 @@ static int judge(struct backend_conn *c, const struct snapshot *s, struct err *e
                        c->place->shown, (unsigned long long)applied,
                        (unsigned long long)s->at_least);
     }
-    for (int i = 0; i < CONFIRM_TRIES; i++) {
+    struct pollfd stop = {.fd = c->stop_fd, .events = POLLIN};
+    for (uint64_t deadline = clock_mono_ms() + CONFIRM_MS;;) {
         if (atomic_load(&w->known) >= applied) return 0;
-        usleep(CONFIRM_PAUSE_US);
+        if (clock_mono_ms() >= deadline || poll(&stop, 1, 1) > 0) break;
     }
     return err_set(err, ERR_BUSY, "%s: frame %llu is there, and not known to be committed",
                    c->place->shown, (unsigned long long)applied);
