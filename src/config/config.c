@@ -3,6 +3,7 @@
  * parsed first, and what has been parsed can be assigned without failing. Error texts are Redis',
  * since tools show them. */
 #include "config/internal.h"
+#include "config/notify_flags.h"
 
 #include "base/alloc.h"
 #include "store/backend.h"
@@ -225,6 +226,11 @@ int option_parse(const struct option *o, struct str text, struct option_value *o
         if (text.len > 4096) return err_set(err, ERR_FAILED, "argument is longer than 4096 bytes");
         out->text = o->type == OPTION_WORDS ? squeeze(text) : str_dup(text);
         break;
+    case OPTION_EVENTS:
+        if (!notify_flags_parse(text, &out->number))
+            status =
+                err_set(err, ERR_FAILED, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        break;
     case OPTION_LIMITS:
         status = parse_limits(text, &limits, err);
         if (status == OK) out->text = squeeze(text);
@@ -266,6 +272,7 @@ void option_assign(const struct option *o, struct config *c, struct option_value
     case OPTION_BYTES:
     case OPTION_OCTAL:
     case OPTION_ENUM:
+    case OPTION_EVENTS:
         *(uint64_t *)field = v->number;
         break;
     }
@@ -293,6 +300,9 @@ void option_print(const struct option *o, const struct config *c, struct buf *ou
     case OPTION_STRING:
     case OPTION_WORDS:
         buf_put_str(out, str_c(*(char *const *)field));
+        break;
+    case OPTION_EVENTS:
+        notify_flags_print(*(const uint64_t *)field, out);
         break;
     case OPTION_LIMITS:
         print_limits(c, out);

@@ -37,6 +37,7 @@ struct config {
     uint64_t proto_max_bulk_len, max_args, default_resp;
     char *redis_version;              /* that clients are told */
     uint64_t tracking_table_max_keys; /* 0: no limit */
+    uint64_t notify_events;           /* of enum notify_flag */
     uint64_t client_output_bytes_max; /* above it a connection's commands wait until it reads */
     struct output_limit output_limits[OUTPUT_CLASSES];
     uint64_t clients_bytes_max;       /* what all connections hold; 0: no limit */

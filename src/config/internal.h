@@ -14,6 +14,7 @@ enum option_type {
     OPTION_ENUM,       /* uint64_t: index into `names` */
     OPTION_STRING,     /* char * */
     OPTION_WORDS,      /* char *: words, one blank between them */
+    OPTION_EVENTS,     /* uint64_t of enum notify_flag, one letter each */
     OPTION_LIMITS,     /* struct output_limit[]: those classes that are named */
     OPTION_DURABILITY, /* uint64_t mode and, beside it, config.durability_interval_ms */
 };

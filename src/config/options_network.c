@@ -107,6 +107,15 @@ const struct option network_options[] = {
      .help = "The version of Redis that INFO and HELLO tell. Some clients use a command only from "
              "some version on: with 8.4.0 those that know XACKDEL, XDELEX or CLAIM use them. "
              "DUMP stays as it is."},
+    {.name = "notify-keyspace-events",
+     .type = OPTION_EVENTS,
+     .offset = FIELD(notify_events),
+     .initial = "",
+     .flags = OPTION_SETTABLE,
+     .help =
+         "Changes of keys that are messages of pub/sub, as letters: K on __keyspace@0__:<key>, E "
+         "on __keyevent@0__:<event>; of g commands on all keys, $ strings, t streams, x what "
+         "expires, n new keys; A all but n. l s h z e d m are accepted. Empty: none."},
     {.name = "tracking-table-max-keys",
      .type = OPTION_INT,
      .offset = FIELD(tracking_table_max_keys),

@@ -28,7 +28,6 @@ const struct option_fixed option_fixed_table[] = {
     {"replica-read-only", "yes"},
     {"maxmemory", "0"},
     {"maxmemory-policy", "noeviction"},
-    {"notify-keyspace-events", ""},
     {"io-threads", "1"},
     {"cluster-enabled", "no"},
     {"lua-time-limit", "5000"},

@@ -20,6 +20,7 @@
 #include "server/cron.h"
 #include "server/descriptors.h"
 #include "server/listener.h"
+#include "server/pubsub/notifications.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 
@@ -54,6 +55,7 @@ static void on_applied(uint64_t frame, void *arg) {
 void server_resume_throttled(struct server *srv) {
     if (list_empty(&srv->throttled)) return;
     if (server_pinned_bytes(srv) <= server_pinned_max(srv) / 8 * 7 &&
+        srv->pubsub.notifications.bytes <= NOTES_BYTES_MAX / 8 * 7 &&
         store_journal_bytes(srv->store) <= srv->config.journal_bytes_max)
         server_resume_all(&srv->throttled);
 }
@@ -90,6 +92,7 @@ static void on_voided(const char *why, void *arg) {
     subscriptions_voided(srv, was_told);
     event_channels_voided(srv);
     tracking_voided(srv);
+    notifications_voided(srv);
     LIST_FOR_EACH (it, &srv->clients) {
         struct client *c = LIST_ENTRY(it, struct client, all);
         c->last_frame = MIN(c->last_frame, durable);
@@ -251,6 +254,7 @@ static void after_turn(struct server *srv) {
     run_resumed(srv);
     commit_hand_over(srv);
     if (UNLIKELY(tracking_pending(srv))) tracking_run(srv);
+    if (UNLIKELY(notifications_pending(srv))) notifications_run(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     flush_all(srv);
     if (UNLIKELY(event_channels_run(srv))) flush_all(srv);
@@ -270,7 +274,7 @@ static uint64_t turn_wait_us(struct server *srv) {
     if (model_is_installing(&srv->model)) return 0;
     if (UNLIKELY(key_walks_pending(&srv->key_walks))) return 0;
     if (UNLIKELY(!list_empty(&srv->long_replies))) return 0;
-    if (UNLIKELY(pubsub_pending(srv))) return 0;
+    if (UNLIKELY(pubsub_pending(srv)) || UNLIKELY(notifications_pending(srv))) return 0;
     uint64_t blocking = blocking_due(srv);
     if (blocking == 0 || subscriptions_pending(srv) || tracking_pending(srv)) return 0;
     uint64_t wait_ms =

@@ -1,6 +1,7 @@
 /* EAPPEND and EMAPPEND. */
 #include "base/alloc.h"
 #include "stream/append.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/need.h"
 #include "commands/event/args.h"
@@ -242,6 +243,16 @@ static bool resolve(struct client *c, struct append *appends, size_t n) {
     return all;
 }
 
+/* As XADD. */
+static void note_appended(struct server *srv, const struct append *appends, size_t n,
+                          uint64_t frame) {
+    for (size_t i = 0; i < n; i++) {
+        struct str name = appends[i].stream_name;
+        if (appends[i].event->rec.version == 0) notify_at(srv, NOTIFY_NEW, frame, "new", name);
+        notify_at(srv, NOTIFY_STREAM, frame, "xadd", name);
+    }
+}
+
 /* false: refused (and replied to). */
 static bool append_or_reply(struct client *c, struct append *appends, size_t n,
                             const struct uuid *key) {
@@ -260,6 +271,7 @@ static bool append_or_reply(struct client *c, struct append *appends, size_t n,
     if (result.status == APPEND_OK) {
         srv->stats.events_appended += n;
         c->last_frame = result.frame;
+        if (UNLIKELY(srv->config.notify_events != 0)) note_appended(srv, appends, n, result.frame);
     } else {
         srv->stats.appends_repeated += n;
     }

@@ -2,6 +2,7 @@
 #include "record/entry_id.h"
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -87,6 +88,7 @@ enum outcome cmd_etruncate(struct client *c, const struct request *r) {
         if (t.kind == BEFORE_ENTRY && !need_entry(c, s, t.entry, &first)) return PARKED;
         if (t.kind == BEFORE_TIME && !need_time(c, s, t.number, &first)) return PARKED;
         removed = model_trim(&c->srv->model, s, first);
+        if (removed > 0) notify(c->srv, NOTIFY_STREAM, "xtrim", r->argv[1]);
     }
     client_commit(c);
     reply_int(c, (int64_t)removed);
@@ -143,7 +145,10 @@ enum outcome cmd_edelete(struct client *c, const struct request *r) {
         return REPLIED;
     }
     bool there = s->state == STREAM_LIVE;
-    if (there) blocking_delete_key(c->srv, s);
+    if (there) {
+        blocking_delete_key(c->srv, s);
+        notify(c->srv, NOTIFY_GENERIC, "del", r->argv[1]);
+    }
     client_commit(c);
     reply_int(c, there);
     return REPLIED;

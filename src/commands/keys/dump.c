@@ -4,6 +4,7 @@
 #include "stream/dump/rdb.h"
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -98,12 +99,14 @@ static bool fits_or_reply(struct client *c, const struct dump *d, size_t name_le
 
 /* Puts what the dump says in the place of s, LIVE or ABSENT. It fits. expires: ms; 0: never. */
 static void put(struct client *c, struct stream *s, struct str name, const struct dump *d,
-                uint64_t expires) {
+                uint64_t expires, const char *event) {
     struct model *m = &c->srv->model;
     if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
     dump_restore(m, s, d);
     if (expires != 0) model_set_expires(m, s, expires);
     c->srv->stats.events_appended += d->event_count;
+    notify(c->srv, NOTIFY_NEW, "new", name);
+    notify(c->srv, NOTIFY_GENERIC, event, name);
     client_commit(c);
     blocking_key_changed(c->srv, name);
 }
@@ -188,10 +191,13 @@ static void restore(struct client *c, const struct request *r, const struct rest
     buf_init(&bytes, store_frame_max(c->srv->store));
     if (parse_payload(c, r->argv[3], &bytes, &d) && fits_or_reply(c, &d, name.len)) {
         if (a->ttl != 0 && a->ttl <= (int64_t)c->srv->model.wall) { /* it has expired already */
-            if (s->state == STREAM_LIVE) blocking_delete_key(c->srv, s);
+            if (s->state == STREAM_LIVE) {
+                blocking_delete_key(c->srv, s);
+                notify(c->srv, NOTIFY_GENERIC, "del", name);
+            }
             client_commit(c);
         } else {
-            put(c, s, name, &d, (uint64_t)a->ttl);
+            put(c, s, name, &d, (uint64_t)a->ttl, "restore");
         }
         reply_ok(c);
     }
@@ -256,7 +262,7 @@ static enum outcome copy(struct client *c, struct stream *from, struct stream *t
         if (!dump_parse(buf_str(&out), &d)) {
             reply_error(c, "ERR the stream has something that cannot be copied"); /* never seen */
         } else if (fits_or_reply(c, &d, name.len)) {
-            put(c, to, name, &d, expires);
+            put(c, to, name, &d, expires, "copy_to");
             reply_int(c, 1);
         }
         buf_clear(&out);

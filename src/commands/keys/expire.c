@@ -3,6 +3,7 @@
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
 #include "server/command/virtual.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -78,11 +79,14 @@ static enum outcome expire(struct client *c, const struct request *r, bool secon
         reply_int(c, 0);
         return REPLIED;
     }
-    if (when <= (int64_t)m->wall) {
+    bool gone = when <= (int64_t)m->wall;
+    if (gone) {
+        notify(c->srv, NOTIFY_EXPIRED, "expired", r->argv[1]);
         c->srv->stats.expired_keys++;
         blocking_delete_key(c->srv, s);
     } else {
         model_set_expires(m, s, (uint64_t)when);
+        notify(c->srv, NOTIFY_GENERIC, "expire", r->argv[1]);
     }
     client_commit(c);
     reply_int(c, 1);
@@ -148,7 +152,10 @@ enum outcome cmd_persist(struct client *c, const struct request *r) {
     struct stream *s;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     bool expires = s->state == STREAM_LIVE && s->extra != NULL && s->extra->expires != 0;
-    if (expires) model_set_expires(&c->srv->model, s, 0);
+    if (expires) {
+        model_set_expires(&c->srv->model, s, 0);
+        notify(c->srv, NOTIFY_GENERIC, "persist", r->argv[1]);
+    }
     client_commit(c);
     reply_int(c, expires);
     return REPLIED;

@@ -5,6 +5,7 @@
 #include "server/client/long_reply.h"
 #include "server/command/protect.h"
 #include "server/command/virtual.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/applied.h"
 #include "server/wait/blocking.h"
@@ -51,6 +52,7 @@ enum outcome cmd_del(struct client *c, const struct request *r) {
         need_stream(c, names[i], &s);
         if (s->state != STREAM_LIVE) continue;
         blocking_delete_key(c->srv, s);
+        notify(c->srv, NOTIFY_GENERIC, "del", names[i]);
         deleted++;
     }
     client_commit(c);
@@ -157,6 +159,9 @@ static enum outcome rename_key(struct client *c, const struct request *r, bool o
     }
     if (to->state == STREAM_LIVE) blocking_delete_key(c->srv, to);
     model_rename(m, from, to);
+    notify(c->srv, NOTIFY_NEW, "new", r->argv[2]);
+    notify(c->srv, NOTIFY_GENERIC, "rename_from", r->argv[1]);
+    notify(c->srv, NOTIFY_GENERIC, "rename_to", r->argv[2]);
     client_commit(c);
     blocking_key_changed(c->srv, r->argv[1]);
     blocking_key_changed(c->srv, r->argv[2]);

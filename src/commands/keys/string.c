@@ -4,6 +4,7 @@
 
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -53,11 +54,14 @@ bool string_fits_or_reply(struct client *c, struct str name, uint64_t len) {
     return false;
 }
 
-void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires) {
-    bool was_string = stream_is_string(s);
+void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires,
+                const char *event) {
+    bool was_string = stream_is_string(s), is_new = s->state != STREAM_LIVE;
     if (s->state == STREAM_LIVE && !was_string) blocking_delete_key(c->srv, s);
     model_set_string(&c->srv->model, s, value, expires);
     if (!was_string) blocking_key_changed(c->srv, stream_name_str(s->name));
+    if (is_new) notify(c->srv, NOTIFY_NEW, "new", stream_name_str(s->name));
+    notify(c->srv, NOTIFY_STRING, event, stream_name_str(s->name));
 }
 
 static bool is_relative(struct str word) {

@@ -18,8 +18,9 @@ bool string_name_or_reply(struct client *c, struct str name);
 /* Whether a value may be so long: within the limit for values, and within a frame with its name. */
 bool string_fits_or_reply(struct client *c, struct str name, uint64_t len);
 /* Makes s, whatever it is, a string with a deadline (ms since 1970; 0: none), in the frame being
- * built. Who waits for the key as a stream hears of it. */
-void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires);
+ * built. Who waits for the key as a stream hears of it; `event` is what is told of it. */
+void string_set(struct client *c, struct stream *s, struct str value, uint64_t expires,
+                const char *event);
 
 /* When a string expires: EX, PX, EXAT, PXAT and the word behind it. */
 struct string_expiry {

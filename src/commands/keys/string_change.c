@@ -13,8 +13,8 @@
 
 #define FLOAT_TEXT_MAX (5 * 1024) /* the longest long double has 4,933 digits before the point */
 
-static void change(struct client *c, struct stream *s, struct str value) {
-    string_set(c, s, value, string_deadline(s));
+static void change(struct client *c, struct stream *s, struct str value, const char *event) {
+    string_set(c, s, value, string_deadline(s), event);
     client_commit(c);
 }
 
@@ -32,7 +32,7 @@ static enum outcome add(struct client *c, const struct request *r, int64_t n) {
         return REPLIED;
     }
     char text[20];
-    change(c, s, str_of(text, i64_to_dec(value, text)));
+    change(c, s, str_of(text, i64_to_dec(value, text)), "incrby");
     reply_int(c, value);
     return REPLIED;
 }
@@ -102,7 +102,7 @@ enum outcome cmd_incrbyfloat(struct client *c, const struct request *r) {
     }
     char text[FLOAT_TEXT_MAX];
     struct str to = float_text(value, text, sizeof text);
-    change(c, s, to);
+    change(c, s, to, "incrbyfloat");
     reply_bulk(c, to);
     return REPLIED;
 }
@@ -110,7 +110,8 @@ enum outcome cmd_incrbyfloat(struct client *c, const struct request *r) {
 /* ---- bytes ---- */
 
 /* The value with `bytes` from `at` on, and zeros before them where there was nothing. */
-static enum outcome put_at(struct client *c, struct stream *s, uint64_t at, struct str bytes) {
+static enum outcome put_at(struct client *c, struct stream *s, uint64_t at, struct str bytes,
+                           const char *event) {
     struct str was = string_value(s);
     uint64_t len = MAX(at + bytes.len, (uint64_t)was.len);
     if (!string_fits_or_reply(c, stream_name_str(s->name), len)) return REPLIED;
@@ -120,7 +121,7 @@ static enum outcome put_at(struct client *c, struct stream *s, uint64_t at, stru
     if (was.len > 0) memcpy(to, was.ptr, was.len);
     memset(to + was.len, 0, len - was.len);
     if (bytes.len > 0) memcpy(to + at, bytes.ptr, bytes.len);
-    change(c, s, str_of(to, len));
+    change(c, s, str_of(to, len), event);
     buf_clear(&value);
     reply_int(c, (int64_t)len);
     return REPLIED;
@@ -132,7 +133,7 @@ enum outcome cmd_append(struct client *c, const struct request *r) {
     if (!string_name_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!string_or_reply(c, s)) return REPLIED;
-    return put_at(c, s, string_value(s).len, r->argv[2]);
+    return put_at(c, s, string_value(s).len, r->argv[2], "append");
 }
 
 /* SETRANGE key offset value: its length then. To write nothing makes no key, and changes none. */
@@ -147,7 +148,7 @@ enum outcome cmd_setrange(struct client *c, const struct request *r) {
     if (!string_name_or_reply(c, r->argv[1])) return REPLIED;
     if (!need_stream(c, r->argv[1], &s)) return PARKED;
     if (!string_or_reply(c, s)) return REPLIED;
-    if (r->argv[3].len > 0) return put_at(c, s, (uint64_t)at, r->argv[3]);
+    if (r->argv[3].len > 0) return put_at(c, s, (uint64_t)at, r->argv[3], "setrange");
     reply_int(c, (int64_t)string_value(s).len);
     return REPLIED;
 }

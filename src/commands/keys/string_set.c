@@ -1,6 +1,7 @@
 /* Strings that get a value, or lose it: SET SETNX SETEX PSETEX GETSET MSET MSETNX, GETDEL GETEX. */
 #include "stream/gone/remove.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -8,12 +9,17 @@
 #include "commands/keys/family.h"
 #include "commands/keys/string.h"
 
-/* Gives it the value, unless its deadline is over already: then it is gone. */
-static void set_until(struct client *c, struct stream *s, struct str value, uint64_t expires) {
-    if (expires == 0 || expires > c->srv->model.wall)
-        string_set(c, s, value, expires);
-    else if (s->state == STREAM_LIVE)
+/* Gives it the value, unless its deadline is over already: then it is gone. until_is_new: it is not
+ * the deadline that the key had. */
+static void set_until(struct client *c, struct stream *s, struct str value, uint64_t expires,
+                      bool until_is_new) {
+    if (expires == 0 || expires > c->srv->model.wall) {
+        string_set(c, s, value, expires, "set");
+        if (until_is_new) notify(c->srv, NOTIFY_GENERIC, "expire", stream_name_str(s->name));
+    } else if (s->state == STREAM_LIVE) {
         blocking_delete_key(c->srv, s);
+        notify(c->srv, NOTIFY_GENERIC, "del", stream_name_str(s->name));
+    }
     client_commit(c);
 }
 
@@ -76,7 +82,7 @@ enum outcome cmd_set(struct client *c, const struct request *r) {
         reply_ok(c);
     else
         reply_null(c);
-    if (holds) set_until(c, s, r->argv[2], a.keep_ttl ? string_deadline(s) : expires);
+    if (holds) set_until(c, s, r->argv[2], a.keep_ttl ? string_deadline(s) : expires, expires != 0);
     return REPLIED;
 }
 
@@ -88,7 +94,7 @@ enum outcome cmd_setnx(struct client *c, const struct request *r) {
         return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
     bool made = s->state != STREAM_LIVE;
-    if (made) set_until(c, s, r->argv[2], 0);
+    if (made) set_until(c, s, r->argv[2], 0, false);
     reply_int(c, made);
     return REPLIED;
 }
@@ -101,7 +107,7 @@ static enum outcome set_for(struct client *c, const struct request *r, struct st
     if (!string_expiry_or_reply(c, r, &expiry, &expires)) return REPLIED;
     if (!string_name_or_reply(c, name) || !string_fits_or_reply(c, name, value.len)) return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
-    set_until(c, s, value, expires);
+    set_until(c, s, value, expires, true);
     reply_ok(c);
     return REPLIED;
 }
@@ -123,7 +129,7 @@ enum outcome cmd_getset(struct client *c, const struct request *r) {
         return REPLIED;
     if (!need_stream(c, name, &s)) return PARKED;
     string_reply(c, s);
-    if (s->state != STREAM_LIVE || stream_is_string(s)) set_until(c, s, r->argv[2], 0);
+    if (s->state != STREAM_LIVE || stream_is_string(s)) set_until(c, s, r->argv[2], 0, false);
     return REPLIED;
 }
 
@@ -138,7 +144,7 @@ static bool set_all(struct client *c, const struct request *r, bool if_none) {
     }
     for (size_t i = 1; i < r->argc; i += 2) {
         need_stream(c, r->argv[i], &s);
-        string_set(c, s, r->argv[i + 1], 0);
+        string_set(c, s, r->argv[i + 1], 0, "set");
     }
     client_commit(c);
     return true;
@@ -194,6 +200,7 @@ enum outcome cmd_getdel(struct client *c, const struct request *r) {
     string_reply(c, s);
     if (!stream_is_string(s)) return REPLIED;
     blocking_delete_key(c->srv, s);
+    notify(c->srv, NOTIFY_GENERIC, "del", r->argv[1]);
     client_commit(c);
     return REPLIED;
 }
@@ -230,7 +237,10 @@ enum outcome cmd_getex(struct client *c, const struct request *r) {
         return REPLIED;
     string_reply(c, s);
     if (!changes || !stream_is_string(s)) return REPLIED;
-    if (expires != 0 && expires <= c->srv->model.wall)
+    bool gone = expires != 0 && expires <= c->srv->model.wall;
+    if (gone || expires != 0 || string_deadline(s) != 0)
+        notify(c->srv, NOTIFY_GENERIC, gone ? "del" : a.persist ? "persist" : "expire", r->argv[1]);
+    if (gone)
         blocking_delete_key(c->srv, s);
     else
         model_set_expires(&c->srv->model, s, expires);

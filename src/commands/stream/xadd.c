@@ -4,6 +4,7 @@
 #include "stream/group/cgroup.h"
 #include "stream/ids/idempotent.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/command/virtual.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
@@ -128,6 +129,7 @@ static enum outcome add(struct client *c, struct stream *s, const struct xadd_ar
     if (UNLIKELY(a->trim.refs == REFS_DELETE) && entry_id_is_beyond(s, &entry) &&
         trims_many(c, s, a, trim))
         return trim_take_some(c, trim);
+    bool is_new = s->state != STREAM_LIVE;
     enum entry_status status = model_add_entry(m, s, &entry);
     if (status != ENTRY_OK) {
         reply_add_status(c, status);
@@ -135,7 +137,11 @@ static enum outcome add(struct client *c, struct stream *s, const struct xadd_ar
     }
     struct entry_id id = event_entry_id(entry.event); /* trimming may take the event away */
     if (a->producer.ptr != NULL) model_idempotent_add(m, s, msg.producer, msg.id, msg.max, id);
-    if (a->trim.kind != TRIM_NONE) trim_apply(c, trim);
+    struct str name = stream_name_str(s->name);
+    if (is_new) notify(c->srv, NOTIFY_NEW, "new", name);
+    notify(c->srv, NOTIFY_STREAM, "xadd", name);
+    if (a->trim.kind != TRIM_NONE && trim_apply(c, trim) > 0)
+        notify(c->srv, NOTIFY_STREAM, "xtrim", name);
     c->srv->stats.events_appended++;
     client_commit(c);
     reply_entry_id(c, id);
@@ -228,7 +234,9 @@ enum outcome cmd_xtrim(struct client *c, const struct request *r) {
     } else if (trim_takes_many(c, &trim, 0)) {
         outcome = trim_take_some(c, &trim);
     } else {
-        uint64_t gone = c->wait.so_far + trim_apply(c, &trim);
+        uint64_t now = trim_apply(c, &trim), gone = c->wait.so_far + now;
+        uint64_t frame = c->srv->model.decided + (now > 0);
+        if (gone > 0) notify_at(c->srv, NOTIFY_STREAM, frame, "xtrim", r->argv[1]);
         client_commit(c);
         reply_int(c, (int64_t)gone);
     }
@@ -302,6 +310,7 @@ enum outcome cmd_xsetid(struct client *c, const struct request *r) {
     model_set_last_id(&c->srv->model, s, a.id, a.added >= 0 ? (uint64_t)a.added : UINT64_MAX,
                       deleted ? &a.deleted : NULL);
     forget_cursors(s);
+    notify(c->srv, NOTIFY_STREAM, "xsetid", r->argv[1]);
     client_commit(c);
     reply_ok(c);
     return REPLIED;

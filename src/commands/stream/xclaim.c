@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "server/client/long_reply.h"
 #include "server/client/share.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
@@ -70,9 +71,14 @@ static bool need_events(struct client *c, const struct claim *claim, struct cand
 /* ---- deciding ---- */
 
 /* The consumer comes to be even when there is nothing for it. */
-static struct consumer *claimer(struct model *m, const struct claim *claim) {
+static struct consumer *claimer(struct client *c, const struct claim *claim) {
+    struct model *m = &c->srv->model;
     struct consumer *consumer = cgroup_consumer(claim->group, claim->consumer);
-    if (consumer == NULL) consumer = cgroup_add_consumer(m, claim->group, claim->consumer);
+    if (consumer == NULL) {
+        consumer = cgroup_add_consumer(m, claim->group, claim->consumer);
+        notify(c->srv, NOTIFY_STREAM, "xgroup-createconsumer",
+               stream_name_str(claim->group->stream->name));
+    }
     consumer_seen(m, consumer, false);
     return consumer;
 }
@@ -223,7 +229,7 @@ static void claim_all(struct client *c, const struct claim *claim, struct candid
     size_t count = 0;
     if (entry_id_cmp(claim->last, g->last) > 0)
         cgroup_set_position(m, g, claim->last, g->entries_read);
-    struct consumer *consumer = claimer(m, claim);
+    struct consumer *consumer = claimer(c, claim);
     for (size_t i = 0; i < n; i++) {
         if (list[i].gone) {
             cgroup_ack(m, g, list[i].id);
@@ -352,7 +358,7 @@ static void reply_scan(struct client *c, const struct claim *claim, const struct
 
 static void autoclaim(struct client *c, const struct claim *claim, const struct scan *scan) {
     struct model *m = &c->srv->model;
-    struct consumer *consumer = claimer(m, claim);
+    struct consumer *consumer = claimer(c, claim);
     for (size_t i = 0; i < scan->n; i++) {
         if (scan->list[i].gone)
             cgroup_ack(m, claim->group, scan->list[i].id);

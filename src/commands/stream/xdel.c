@@ -1,6 +1,7 @@
 /* XDEL, XDELEX: removing single entries by id. */
 #include "base/alloc.h"
 #include "server/command/protect.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "commands/stream/entry_read.h"
 #include "commands/stream/family.h"
@@ -65,6 +66,7 @@ enum outcome cmd_xdel(struct client *c, const struct request *r) {
         if (first[i] != i) events[i] = NULL;
     free(first);
     size_t found = entries_remove(&c->srv->model, s, events, n);
+    if (found > 0) notify(c->srv, NOTIFY_STREAM, "xdel", r->argv[1]);
     client_commit(c);
     reply_int(c, (int64_t)found);
 out:
@@ -98,7 +100,8 @@ static void delete_and_reply(struct client *c, struct stream *s, const struct en
     int *results = xmalloc(n * sizeof *results);
     if (s->state == STREAM_LIVE) {
         decide(c, s, ids, events, results, n, refs);
-        entries_remove(&c->srv->model, s, events, n);
+        if (entries_remove(&c->srv->model, s, events, n) > 0)
+            notify(c->srv, NOTIFY_STREAM, "xdel", stream_name_str(s->name));
         if (refs != REFS_KEEP) stream_note_unreferenced(&c->srv->model, s);
     }
     client_commit(c);

@@ -2,6 +2,7 @@
 #include "stream/entry.h"
 #include "server/server.h"
 #include "server/command/virtual.h"
+#include "server/pubsub/notifications.h"
 #include "server/wait/blocking.h"
 #include "server/wait/need.h"
 #include "commands/stream/args.h"
@@ -113,12 +114,14 @@ static bool create_or_reply(struct client *c, const struct request *r, struct st
         return false;
     }
     if (!may_create_or_reply(c, r->argv[2])) return false;
-    if (s->state == STREAM_ABSENT &&
-        (is_virtual ? model_create_virtual : model_create_stream)(m, s) != ENTRY_OK) {
+    bool is_new = s->state == STREAM_ABSENT;
+    if (is_new && (is_virtual ? model_create_virtual : model_create_stream)(m, s) != ENTRY_OK) {
         reply_error(c, "TOOLARGE a store holds at most 2147483647 streams");
         return false;
     }
     cgroup_add(m, s, name, a->id, is_virtual ? -1 : a->entries_read);
+    if (is_new && !is_virtual) notify(c->srv, NOTIFY_NEW, "new", r->argv[2]);
+    notify(c->srv, NOTIFY_STREAM, "xgroup-create", r->argv[2]);
     client_commit(c);
     return true;
 }
@@ -184,6 +187,7 @@ enum outcome cmd_xgroup_setid(struct client *c, const struct request *r) {
     if (!known) return PARKED;
     bool is_virtual = stream_is_virtual(g->stream);
     cgroup_move(&c->srv->model, g, a.id, is_virtual ? -1 : a.entries_read);
+    notify(c->srv, NOTIFY_STREAM, "xgroup-setid", r->argv[2]);
     client_commit(c);
     blocking_key_changed(c->srv, r->argv[2]); /* there may be something to read again */
     reply_ok(c);
@@ -202,6 +206,7 @@ enum outcome cmd_xgroup_destroy(struct client *c, const struct request *r) {
     struct cgroup *g = cgroup_find(s, r->argv[3]);
     if (g != NULL) {
         cgroup_drop(m, g);
+        notify(c->srv, NOTIFY_STREAM, "xgroup-destroy", r->argv[2]);
         /* It is there for the sake of its groups. */
         if (stream_is_virtual(s) && s->extra->group_count == 0) blocking_delete_key(c->srv, s);
         client_commit(c);
@@ -220,7 +225,10 @@ enum outcome cmd_xgroup_createconsumer(struct client *c, const struct request *r
     if (!group_or_reply(c, r, &g, &outcome)) return outcome;
     if (!xname_or_reply(c, r->argv[4], "consumer")) return REPLIED;
     bool is_new = cgroup_consumer(g, r->argv[4]) == NULL;
-    if (is_new) cgroup_add_consumer(&c->srv->model, g, r->argv[4]);
+    if (is_new) {
+        cgroup_add_consumer(&c->srv->model, g, r->argv[4]);
+        notify(c->srv, NOTIFY_STREAM, "xgroup-createconsumer", r->argv[2]);
+    }
     client_commit(c);
     reply_int(c, is_new);
     return REPLIED;
@@ -246,6 +254,7 @@ static void drop_consumer(struct client *c, struct cgroup *g, struct consumer *c
     struct model *m = &c->srv->model;
     if (release) take_some(m, g, consumer, true, pending);
     cgroup_drop_consumer(m, g, consumer);
+    notify(c->srv, NOTIFY_STREAM, "xgroup-delconsumer", stream_name_str(g->stream->name));
     client_commit(c);
 }
 

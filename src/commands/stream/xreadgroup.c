@@ -2,6 +2,7 @@
  * then it is delivered at once: what became pending and how far the group got are one frame. The
  * reply does not wait for that frame: were it lost, the entries would be delivered again. */
 #include "base/alloc.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/command/virtual.h"
 #include "server/wait/blocking.h"
@@ -316,7 +317,10 @@ static void deliver(struct client *c, const struct xread_args *a, struct group_s
     for (size_t i = 0; i < a->n; i++) {
         struct group_source *src = &sources[i];
         struct consumer *consumer = cgroup_consumer(src->group, a->consumer);
-        if (consumer == NULL) consumer = cgroup_add_consumer(m, src->group, a->consumer);
+        if (consumer == NULL) {
+            consumer = cgroup_add_consumer(m, src->group, a->consumer);
+            notify(c->srv, NOTIFY_STREAM, "xgroup-createconsumer", a->keys[i]);
+        }
         bool claimed = !src->history && src->again_count > 0;
         bool active = claimed || (!a->noack && src->list.count > 0);
         consumer_seen(m, consumer, active);

@@ -165,6 +165,7 @@ static void reply_unknown_command(struct client *c, const struct request *r) {
 
 static bool must_wait_for_applier(struct server *srv) {
     return server_pinned_bytes(srv) + srv->model.open->bytes > server_pinned_max(srv) ||
+           srv->pubsub.notifications.bytes > NOTES_BYTES_MAX ||
            store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
 }
 

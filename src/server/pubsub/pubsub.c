@@ -2,6 +2,7 @@
 #include "server/pubsub/internal.h"
 
 #include "base/alloc.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 
 #define LEAVING_A_TURN 1000 /* names that are taken off connections which are gone */
@@ -15,6 +16,7 @@ void pubsub_init(struct server *srv) {
     list_init(&ps->queue);
     list_init(&ps->leaving);
     event_channels_init(&ps->events);
+    list_init(&ps->notifications.list);
 }
 
 /* ---- channels ---- */
@@ -223,6 +225,7 @@ void pubsub_clear(struct server *srv) {
     hash_clear(&ps->ears);
     patterns_clear(&ps->patterns);
     event_channels_clear(&ps->events);
+    notifications_clear(srv);
     for (size_t i = 0; i < ARRAY_LEN(ps->message); i++) buf_clear(&ps->message[i]);
     free(ps->found.list);
 }

@@ -69,6 +69,13 @@ struct event_channels {
     uint64_t told; /* events that somebody listened to */
 };
 
+#define NOTES_BYTES_MAX ((size_t)64 << 20)
+
+struct notifications { /* notifications.h */
+    struct list list;
+    size_t bytes;
+};
+
 struct pubsub { /* the server's */
     struct hash_table channels[CHANNEL_KINDS], ears;
     size_t active[CHANNEL_KINDS]; /* channels that somebody listens to */
@@ -81,6 +88,7 @@ struct pubsub { /* the server's */
     struct list leaving;   /* listenings of connections that are gone */
     size_t work;           /* that is left of this turn */
     struct event_channels events;
+    struct notifications notifications;
     uint64_t clients, numbers;
     uint64_t published, delivered;
 };

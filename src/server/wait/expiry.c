@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "server/pubsub/notifications.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 
@@ -14,6 +15,7 @@
 static void before_delete(struct stream *s, void *arg) {
     struct server *srv = arg;
     srv->stats.expired_keys++;
+    notify(srv, NOTIFY_EXPIRED, "expired", stream_name_str(s->name));
     blocking_key_changed(srv, stream_name_str(s->name));
 }
 
@@ -90,7 +92,8 @@ static bool disk_is_due(const struct server *srv) {
 /* Deletions are frames: they wait for the applier as all writes do. */
 static bool may_delete(const struct server *srv) {
     return store_writable(srv->store) && srv->model.flushed.frame == 0 &&
-           server_pinned_bytes(srv) <= server_pinned_max(srv);
+           server_pinned_bytes(srv) <= server_pinned_max(srv) &&
+           srv->pubsub.notifications.bytes <= NOTES_BYTES_MAX;
 }
 
 void expiry_run(struct server *srv) {
