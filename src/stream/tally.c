@@ -50,6 +50,7 @@ static void fold(struct model *m, struct tally *t) {
     size_t first = 0;
     while (first + 1 < t->count && t->changes[first + 1].frame <= settled) first++;
     t->count -= first;
+    if (first == 0) return;
     memmove(t->changes, t->changes + first, t->count * sizeof *t->changes);
 }
 

@@ -75,6 +75,7 @@ set ::view_readings [each_key {
     {settled {OBJECT IDLETIME @x}} {settled {OBJECT FREQ @s}} {settled {OBJECT REFCOUNT @n}}
     {settled {GET @*}}
     {settled {MGET @e @x @s @t @p @n}}
+    {settled {STRLEN @*}} {settled {GETRANGE @s 0 -1}} {settled {SUBSTR @t 0 -1}} {settled {LCS @s @t}}
 
     {settled {GET @s} {XLEN @x} {EXISTS @n @s} {XRANGE @x - +} {ESVER @e} {ESCAN @e - +} {EPSEQ 0}}
     {newest {GET @s} {XINFO STREAM @x} {ESCAN @e - +}}
@@ -186,7 +187,12 @@ set ::view_changes {
     {"INCR" {{INCR @s}}}
     {"INCR of a new key" {{INCR @n}}}
     {"INCR of a key with a deadline" {{INCR @t}}}
+    {"INCRBY, DECR, DECRBY, INCRBYFLOAT" {{INCRBY @s 4} {DECR @s} {DECRBY @t 2} {INCRBYFLOAT @n 1.5}}}
+    {"APPEND, SETRANGE" {{APPEND @s 1} {SETRANGE @t 2 x} {APPEND @n new}}}
+    {"GETDEL, GETSET, GETEX" {{GETDEL @s} {GETSET @t new} {GETEX @t PXAT 5000000000000}}}
+    {"SETNX, SETEX, PSETEX" {{SETNX @n new} {SETEX @s 100000 new} {PSETEX @x 100000000 new}}}
     {"MSET" {{MSET @s 1 @t 2 @n 3}}}
+    {"MSETNX" {{MSETNX @n 1}}}
 
     {"DEL of a stream of events" {{DEL @e}}}
     {"DEL of a stream with a group" {{DEL @x}}}

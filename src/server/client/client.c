@@ -403,7 +403,7 @@ size_t client_memory(const struct client *c) {
 
 uint64_t client_total_memory(const struct client *c) {
     return client_memory(c) + need_held_bytes(c) + c->ahead_bytes + long_reply_bytes(c) +
-           blocking_bytes(c) + subscriptions_bytes(c) + pubsub_bytes(c);
+           long_reply_shared(c) + blocking_bytes(c) + subscriptions_bytes(c) + pubsub_bytes(c);
 }
 
 uint64_t client_holds_more(const struct client *c) {
