@@ -23,6 +23,8 @@ with_faulty_server $options {
     append_events [srv default_client] filling 100 t METADATA [string repeat m 30000]
     r ESYNC
     foreach change [some_changes 0 3] {
+        # Beside a FLUSHALL all reading waits for the disk, also what fills the cache here.
+        if {[string match *FLUSHALL* $change]} continue
         # The change has filled the cache: what it left behind is not evicted before it is durable.
         test "In a small cache, beside an undurable [lindex $change 0]" {
             views_round $::view_setup $change $::view_readings {meanwhile {scan_all [srv default_client] filling}}
