@@ -33,6 +33,14 @@ MUST_CHECK bool str_to_i64(struct str s, int64_t *out);
 /* "10", "64kb", "1mb", "2gb", "512b" (powers of 1024, as Redis' config). */
 MUST_CHECK bool str_to_bytes(struct str s, uint64_t *out);
 
+/* The value of a hexadecimal digit; -1: it is none. */
+static inline int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
 /* Writes v in decimal to out (at most 20 bytes, no NUL), returns the length. */
 size_t u64_to_dec(uint64_t v, char out[20]);
 size_t i64_to_dec(int64_t v, char out[20]);

@@ -22,13 +22,6 @@ static bool is_blank(char ch) {
     return ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n';
 }
 
-static int hex_digit(char ch) {
-    if (ch >= '0' && ch <= '9') return ch - '0';
-    if (ch >= 'a' && ch <= 'f') return ch - 'a' + 10;
-    if (ch >= 'A' && ch <= 'F') return ch - 'A' + 10;
-    return -1;
-}
-
 /* Appends the character that the escape at p (behind the backslash) stands for; its length. */
 static size_t unescape(const char *p, size_t left, struct buf *out) {
     static const char from[] = "nrtba", to[] = "\n\r\t\b\a";

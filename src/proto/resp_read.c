@@ -214,13 +214,6 @@ static inline bool is_space(char c) {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* The byte that the escape at p (behind the backslash) stands for; *p moves behind it. */
 static char unescape(const char **p, const char *end) {
     const char *at = *p;

@@ -39,6 +39,7 @@ bool utf8_valid(struct str text) {
 /* ---- whether it is JSON ---- */
 
 struct look {
+    const struct json_limits *limits;
     const byte *p, *end;
     size_t depth;
     uint64_t is_object[JSON_DEPTH_MAX / 64];
@@ -61,18 +62,28 @@ static bool take_word(struct look *k, struct str word) {
     return true;
 }
 
-static bool is_hex(byte b) {
-    return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F');
+/* -1: they are no four digits. */
+static int take_hex4(struct look *k) {
+    int code = 0;
+    if (k->end - k->p < 4) return -1;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_digit((char)*k->p++);
+        if (digit < 0) return -1;
+        code = code << 4 | digit;
+    }
+    return code;
 }
 
 static bool take_escape(struct look *k) {
     if (k->p == k->end) return false;
     byte what = *k->p++;
     if (what != 'u') return what != '\0' && strchr("\"\\/bfnrt", what) != NULL;
-    if (k->end - k->p < 4) return false;
-    for (int i = 0; i < 4; i++)
-        if (!is_hex(*k->p++)) return false;
-    return true;
+    int code = take_hex4(k);
+    if (!k->limits->unicode || code < 0) return code >= 0;
+    if (code < 0xd800 || code > 0xdfff) return code != 0;
+    if (code > 0xdbff || !take_word(k, STR("\\u"))) return false;
+    code = take_hex4(k);
+    return code >= 0xdc00 && code <= 0xdfff;
 }
 
 static bool take_string(struct look *k) {
@@ -94,25 +105,33 @@ static bool take_string(struct look *k) {
     return false;
 }
 
-static bool take_digits(struct look *k) {
+/* Returns how many. */
+static size_t take_digits(struct look *k) {
     const byte *from = k->p;
     while (k->p < k->end && *k->p >= '0' && *k->p <= '9') k->p++;
-    return k->p > from;
+    return (size_t)(k->p - from);
 }
 
 static bool take_number(struct look *k) {
+    bool bounded = k->limits->digits != SIZE_MAX;
     take(k, '-');
-    if (!take(k, '0') && !take_digits(k)) return false;
-    if (take(k, '.') && !take_digits(k)) return false;
+    size_t n = take(k, '0') ? 1 : take_digits(k);
+    if (n == 0) return false;
+    if (take(k, '.')) {
+        size_t behind = take_digits(k);
+        if (behind == 0) return false;
+        n += behind;
+    }
     if (take(k, 'e') || take(k, 'E')) {
         if (!take(k, '+')) take(k, '-');
-        return take_digits(k);
+        size_t of_exponent = take_digits(k);
+        if (of_exponent == 0 || (bounded && of_exponent > 3)) return false;
     }
-    return true;
+    return n <= k->limits->digits;
 }
 
 static bool open_level(struct look *k, bool object) {
-    if (k->depth == JSON_DEPTH_MAX) return false;
+    if (k->depth == k->limits->depth) return false;
     uint64_t bit = UINT64_C(1) << k->depth % 64, *word = &k->is_object[k->depth / 64];
     *word = object ? *word | bit : *word & ~bit;
     k->depth++;
@@ -176,15 +195,22 @@ static bool go_on(struct look *k) {
     return true;
 }
 
-bool json_valid(struct str text) {
-    struct look k = {.p = (const byte *)text.ptr, .end = (const byte *)text.ptr + text.len};
+bool json_fits(struct str text, const struct json_limits *limits) {
+    const byte *from = (const byte *)text.ptr;
+    struct look k = {.limits = limits, .p = from, .end = from + text.len};
     bool opened;
+    assert(limits->depth <= JSON_DEPTH_MAX);
     do {
         if (!take_value(&k, &opened)) return false;
         if (!opened && !go_on(&k)) return false;
     } while (opened || k.depth > 0);
     skip_white(&k);
     return k.p == k.end;
+}
+
+bool json_valid(struct str text) {
+    static const struct json_limits none = {.depth = JSON_DEPTH_MAX, .digits = SIZE_MAX};
+    return json_fits(text, &none);
 }
 
 /* ---- an event ---- */

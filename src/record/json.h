@@ -12,6 +12,13 @@
  * space, arrays and objects at most JSON_DEPTH_MAX deep. */
 bool json_valid(struct str text);
 bool utf8_valid(struct str text);
+/* What a reader cannot hold of such a text. */
+struct json_limits {
+    size_t depth;  /* at most JSON_DEPTH_MAX */
+    size_t digits; /* of a number, but for its exponent, which then has at most three */
+    bool unicode;  /* \u0000 and a surrogate that is none of a pair are refused, too */
+};
+bool json_fits(struct str text, const struct json_limits *limits);
 /* Appends the string with its quotes. Bytes that are no UTF-8 are escaped as record/fields.h says.
  */
 void json_put_string(struct buf *out, struct str s);

@@ -110,20 +110,15 @@ static char *copy_until(char *at, char *limit, const char *from, const char *end
     return at + n;
 }
 
-static int hex(char c) {
-    const char *digits = "0123456789abcdef";
-    const char *at = c != '\0' ? strchr(digits, c | 0x20) : NULL;
-    return at != NULL ? (int)(at - digits) : -1;
-}
-
 /* Whether the parameter's name says that its value is secret: password, sslpassword, also with
  * letters written as %XX. */
 static bool is_secret(const char *name, const char *end) {
     char plain[64];
     size_t n = 0;
     for (; name < end && n < sizeof plain - 1; name++) {
-        bool coded = *name == '%' && end - name > 2 && hex(name[1]) >= 0 && hex(name[2]) >= 0;
-        plain[n++] = (char)(coded ? hex(name[1]) << 4 | hex(name[2]) : *name);
+        bool coded =
+            *name == '%' && end - name > 2 && hex_digit(name[1]) >= 0 && hex_digit(name[2]) >= 0;
+        plain[n++] = (char)(coded ? hex_digit(name[1]) << 4 | hex_digit(name[2]) : *name);
         if (coded) name += 2;
     }
     plain[n] = '\0';

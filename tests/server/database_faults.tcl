@@ -2,6 +2,7 @@
 # acknowledged. The cluster is this file's own; its disk is the shim's, its network lib/proxy.tcl's.
 source [file join $::top tests lib faults.tcl]
 source [file join $::top tests lib database.tcl]
+source [file join $::top tests lib tool.tcl]
 
 set missing [postgres_missing]
 if {$missing ne ""} {
@@ -566,6 +567,9 @@ test "A replica that is promoted and has everything takes over: no restart" {
             $net drop
             assert_error "IOERR outcome unknown*" { r EAPPEND s t PAYLOAD 2 }
             wait_for "the replica to be met" {[string match "*this is a replica, which takes no writes*" [store_info apply_error]]}
+            lassign [cairn migrate [$replica uri $schema] [file join [srv dir] copy.db]] status out err
+            assert_match "2 *it is a replica*name the primary*" [list $status $err]
+            assert {![file exists [file join [srv dir] copy.db]]}
             assert_equal {0 1} [payloads [srv default_client] s]
             $replica promote
             wait_writable

@@ -108,6 +108,8 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
             set port [lindex [fconfigure $silent -sockname] 2]
             psql app "CREATE SCHEMA others AUTHORIZATION cairn"
             with_server [list store "postgres://cairn@/app?host=127.0.0.1,$::cluster&port=$port,[cluster_port]&schema=others"] {
+                assert_match "*: a new store was made*" [srv new_log]
+                assert_equal "" [info_field [srv default_client] disk_free_bytes store]
                 add_events order-1 0 5
                 psql app "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cairn'"
                 add_events order-1 5 9
@@ -172,6 +174,16 @@ with_cluster "[conf_of "Sizing and settings" shared_buffers]\n[conf_of "A point 
                 assert_equal $new [timeline]
             }
             assert_equal $old [timeline]
+        }
+        test "docs/postgres.md: a schema is emptied, and begins anew" {
+            psql app "CREATE SCHEMA anew AUTHORIZATION cairn"
+            set store "postgres://cairn@/app?host=$::cluster&port=[cluster_port]&schema=anew"
+            with_server [list store $store] { add_events order-1 0 5 }
+            psql app [string map {"SCHEMA cairn" "SCHEMA anew"} [lindex [blocks_of "Backups and restored databases" DROP] 0]]
+            with_server [list store $store] {
+                add_events order-1 0 2
+                assert_equal 2 [events_of order-1]
+            }
         }
         test "docs/postgres.md: a moment is restored, with a timeline of its own" {
             set old [timeline]

@@ -129,6 +129,22 @@ with_server {} {
             }
         }
     }
+    test "docs/pubsub.md: a refused append does not hold back the PUBLISH behind it, but in MULTI" {
+        with_clients {c to} {
+            listen $to SUBSCRIBE orders
+            $c send EAPPEND refused-1 t EXPECTED_VERSION 77
+            $c send PUBLISH orders 1
+            assert_error "WRONGVER*" {$c read}
+            assert_equal 1 [$c read]
+            assert_equal {message orders 1} [$to next_value]
+            $c MULTI
+            $c EAPPEND refused-1 t EXPECTED_VERSION 77
+            $c PUBLISH orders 2
+            assert_error "WRONGVER*" {$c EXEC}
+            r PUBLISH orders 3
+            assert_equal {message orders 3} [$to next_value]
+        }
+    }
     test "RESET and the end of a connection leave nothing behind" {
         with_clients {a b} {
             listen $a SUBSCRIBE x y

@@ -77,6 +77,24 @@ static void check_event(struct event_fields f, const char *expected) {
     "\"stream\":\"s\",\"version\":\"9007199254740993\",\"sequence\":\"18446744073709551614\","     \
     "\"entryid\":\"5-6\""
 
+TEST(who_reads_json_may_hold_less) {
+    static const struct json_limits few = {.depth = 2, .digits = 3, .unicode = true};
+    static const char *const good[] = {
+        "[[1]]", "123", "-1.23", "1e999", "\"\\u0001\"", "\"\\ud83d\\ude00\"", "\"\\uD7FF\"",
+    };
+    static const char *const bad[] = {
+        "[[[1]]]",      "1234",        "12.34",       "1e1000",
+        "\"\\u0000\"",  "\"\\udcff\"", "\"\\ud83d\"", "\"\\ud83d\\u0041\"",
+        "\"\\ud83dx\"",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) CHECK(json_fits(str_c(good[i]), &few));
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        CHECK(json_valid(str_c(bad[i])));
+        CHECK(!json_fits(str_c(bad[i]), &few));
+    }
+    CHECK(!json_fits(str_c("01"), &few));
+}
+
 TEST(an_event_has_the_names_of_cloudevents) {
     struct event_fields f = {.sequence = UINT64_MAX - 1,
                              .version = (UINT64_C(1) << 53) + 1,

@@ -62,15 +62,16 @@ bool postgres_fenced(const struct backend_conn *c) {
 /* A row that is there already is another writer's, or damage: when the constraint is one of ours.
  * People may have their own on our tables. */
 static bool is_our_key(const PGresult *r, const char *schema) {
-    static const char *const unique[] = {"streams_name",  "types_name",       "events_version",
-                                         "idempotent_id", "checkpoints_name", "named_name"};
     const char *name = PQresultErrorField(r, PG_DIAG_CONSTRAINT_NAME);
     const char *in = PQresultErrorField(r, PG_DIAG_SCHEMA_NAME);
-    size_t len = name != NULL ? strlen(name) : 0;
-    if (in == NULL || strcmp(in, schema) != 0) return false;
-    if (len > 5 && strcmp(name + len - 5, "_pkey") == 0) return true;
-    for (size_t i = 0; len > 0 && i < ARRAY_LEN(unique); i++)
-        if (strcmp(name, unique[i]) == 0) return true;
+    char made[96];
+    if (name == NULL || in == NULL || strcmp(in, schema) != 0) return false;
+    size_t len = strlen(name);
+    bool primary = len > 5 && strcmp(name + len - 5, "_pkey") == 0;
+    snprintf(made, sizeof made, primary ? "CREATE TABLE @%.*s (" : "CREATE UNIQUE INDEX %.*s ON",
+             (int)(primary ? len - 5 : len), name);
+    for (size_t i = 0; i < POSTGRES_SCHEMA_VERSION; i++)
+        if (strstr(postgres_schema_steps[i], made) != NULL) return true;
     return false;
 }
 

@@ -6,24 +6,17 @@
 #define SCHEMA_DEFAULT "cairn"
 #define SCHEMA_MAX     63 /* PostgreSQL cuts longer names */
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
 /* With %XX undone; NULL: it is no such text. */
 static char *decoded(struct str s) {
     char *out = xmalloc(s.len + 1), *at = out;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.ptr[i];
         if (c == '%') {
-            if (i + 2 >= s.len || hex(s.ptr[i + 1]) < 0 || hex(s.ptr[i + 2]) < 0) {
+            if (i + 2 >= s.len || hex_digit(s.ptr[i + 1]) < 0 || hex_digit(s.ptr[i + 2]) < 0) {
                 free(out);
                 return NULL;
             }
-            c = (char)(hex(s.ptr[i + 1]) << 4 | hex(s.ptr[i + 2]));
+            c = (char)(hex_digit(s.ptr[i + 1]) << 4 | hex_digit(s.ptr[i + 2]));
             i += 2;
         }
         *at++ = c;
