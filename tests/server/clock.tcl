@@ -142,7 +142,7 @@ with_moved_clock {} {
     }
     test "Who waits for what is idle gets what is delivered after a step back" {
         r DEL g
-        clock_ahead $hour
+        clock_stands $hour
         deliver_one g
         with_clients {c} {
             $c send XREADGROUP GROUP g d BLOCK 0 CLAIM 50 STREAMS g >
@@ -157,7 +157,7 @@ with_moved_clock {} {
     }
     test "Who waits already gets what others are delivered after a step back" {
         r DEL g
-        clock_ahead $hour
+        clock_stands $hour
         deliver_one g
         with_clients {c} {
             $c send XREADGROUP GROUP g d BLOCK 0 CLAIM 50 STREAMS g >
