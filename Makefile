@@ -131,6 +131,7 @@ check: check-clang
 	sh utils/check-layers.sh
 	sh utils/check-docs.sh
 	sh utils/check-names.sh
+	sh utils/check-frameworks.sh
 	sh utils/check-format.sh
 	+@$(MAKE) -s -j2 WERROR=1 BUILD=build-check SERVER=build-check/cairn-server build-check/cairn-server build-check/cairn
 
@@ -182,7 +183,8 @@ soak: all
 
 # All run, whatever the first ones say.
 redis-compat: all
-	tests/run shells; shells=$$?; redis-compat/suite; suite=$$?; redis-compat/clients/run && exit $$((shells + suite))
+	tests/run shells; shells=$$?; redis-compat/suite; suite=$$?; redis-compat/clients/run; clients=$$?; \
+	redis-compat/frameworks/run && exit $$((shells + suite + clients))
 
 bench: all
 	bench/compare

@@ -1,0 +1,1 @@
+python_program broadcaster broadcaster/requirements.txt broadcaster/program.py
