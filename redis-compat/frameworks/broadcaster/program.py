@@ -2,16 +2,7 @@
 import asyncio
 
 from broadcaster import Broadcast
-from day import URL, Publisher, check, crash_between, say, until, versions
-from redis.asyncio.retry import Retry
-from redis.backoff import ConstantBackoff
-from redis.exceptions import ConnectionError, TimeoutError
-
-
-def patient(client):
-    """As broadcaster makes its connections they try nothing a second time, and a lost one ends its listener without a word."""
-    errors = (ConnectionError, TimeoutError, OSError)  # the last is what a server that is not there yet is
-    client.set_retry(Retry(ConstantBackoff(0.1), -1, supported_errors=errors))
+from day import URL, Publisher, check, crash_between, done, patience, say, until, versions
 
 
 async def listen(broadcast, channel, seen):
@@ -20,9 +11,15 @@ async def listen(broadcast, channel, seen):
             seen.append(int(event.message))
 
 
+async def end(task):
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def streams():
     broadcast = Broadcast(URL.replace("redis:", "redis-stream:"))
-    patient(broadcast._backend._consumer)
+    # As broadcaster makes it, it tries nothing a second time, and the first lost connection ends the listening without a word.
+    broadcast._backend._consumer.set_retry(patience())
     async with broadcast:
         seen = []
         listener = asyncio.create_task(listen(broadcast, "chat", seen))
@@ -32,38 +29,40 @@ async def streams():
         await until("all are seen", lambda: set(publisher.answered) <= set(seen))
         check(seen == sorted(seen), "out of order", seen)
         check(publisher.again >= {n for n in seen if seen.count(n) > 1}, "twice", seen, publisher.again)
-        listener.cancel()
+        await end(listener)
     say("tried: `redis-stream://`: every message comes, in order")
 
 
 async def channels():
-    broadcast = Broadcast(URL)
-    patient(broadcast._backend._conn)
-    async with broadcast:
-        seen = []
+    seen = []
+    async with Broadcast(URL) as broadcast:
         listener = asyncio.create_task(listen(broadcast, "chat-now", seen))
         await until("it listens", lambda: broadcast._subscribers)
         publisher = Publisher(lambda n: broadcast.publish("chat-now", str(n)))
         await crash_between(publisher, seen, after=0)
+        await end(listener)
+    async with Broadcast(URL) as broadcast:
+        listener = asyncio.create_task(listen(broadcast, "chat-now", seen))
+        await until("it listens again", lambda: broadcast._subscribers)
         n = publisher.answered[-1]
-        while seen[-1] <= publisher.answered[-1]:  # until the subscription is back
+        while seen[-1] <= publisher.answered[-1]:  # it has said SUBSCRIBE; until the server has heard that
             n += 1
             await broadcast.publish("chat-now", str(n))
             await asyncio.sleep(0.05)
         check(seen == sorted(set(seen)), "out of order, or twice", seen)
-        listener.cancel()
-    say("tried: `redis://`: its subscription comes back by itself")
+        await end(listener)
+    say("tried: `redis://`, after a lost connection with a new `Broadcast`")
 
 
 async def main():
     versions("broadcaster", "redis")
     await streams()
     await channels()
-    say("care: give its clients (`_backend._consumer`, `_backend._conn`) a redis-py `Retry` for `OSError`, too: "
-        "else a lost connection ends its listening without a word")
+    say("care: a lost connection ends its listening without a word: with `redis-stream://`, give its `_backend._consumer` "
+        "a redis-py `Retry`, for `OSError`, too; with `redis://`, make a new `Broadcast`")
     say("care: with redis-py 8, `redis://` never hears anything, from Redis neither: pin an older one")
     say("care: with `redis://`, what is published while nobody listens is gone")
-    say("done")
+    done()
 
 
 asyncio.run(main())

@@ -25,6 +25,36 @@ def check(good, *shown):
         os._exit(1)
 
 
+def done():
+    """The last word. What is still waiting somewhere is not waited for."""
+    say("done")
+    os._exit(0)
+
+
+def attempt(what, call):
+    """What Cairn may lack: works, or is refused by the server as one of Redis' commands that are not there."""
+    try:
+        call()
+    except Exception as error:
+        refused(what, error)
+    else:
+        say("tried:", what)
+
+
+async def attempt_async(what, call):
+    try:
+        await call()
+    except Exception as error:
+        refused(what, error)
+    else:
+        say("tried:", what)
+
+
+def refused(what, error):
+    check("is a command of Redis that Cairn does not have" in str(error), what, repr(error))
+    say("missing:", what)
+
+
 def crash():
     """Has the server killed, and returns when it is back."""
     say("crash")
@@ -74,6 +104,16 @@ class Publisher:
         """Some more, and no others."""
         self.left = more
         await self.task
+
+
+def patience():
+    """For redis-py: try again, for as long as the server is away. What has none of it ends with the first lost connection."""
+    from redis.asyncio.retry import Retry
+    from redis.backoff import ConstantBackoff
+    from redis.exceptions import ConnectionError, TimeoutError
+
+    # OSError: what a server is that is not there yet.
+    return Retry(ConstantBackoff(0.1), -1, supported_errors=(ConnectionError, TimeoutError, OSError))
 
 
 async def crash_between(publisher, seen, before=60, after=50):

@@ -1,0 +1,1 @@
+python_program faststream faststream/requirements.txt faststream/program.py

@@ -1,0 +1,1 @@
+python_program litestar litestar/requirements.txt litestar/program.py

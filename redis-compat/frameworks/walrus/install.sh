@@ -1,0 +1,1 @@
+python_program walrus walrus/requirements.txt walrus/program.py
