@@ -99,7 +99,8 @@ java_program() {
     needs java javac mvn || return 1
     if ! fresh "$to" "$pom"; then
         rm -rf "$to"
-        try mvn -B -q -f "$pom" -Dmaven.repo.local="$installed/maven" dependency:copy-dependencies -DoutputDirectory="$to" || return 1
+        try mvn -B -q -f "$pom" -Dmaven.repo.local="$installed/maven" dependency:copy-dependencies -DoutputDirectory="$to" ||
+            return 1
         made "$to" "$pom"
     fi
     try javac -d "$to" -cp "$to/*" "${sources[@]/#/$here/$2/}" || { broken=$why; cat "$dir/install.log"; }

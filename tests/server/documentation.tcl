@@ -194,6 +194,54 @@ with_server {} {
         }
         assert_equal "order-heard 0 order.created {'total': 42}\norder-heard 1 order.paid {'type': 'order.paid', 'by': 'card'}\n" [read_file $printed]
     }
+    test "docs/clients.md: redis-py's lock, with the class of the page" {
+        set python [python_with_redis]
+        set ::page docs/clients.md
+        set code [page_program "## Locks" python]
+        set ::page docs/commands.md
+        write_program lock.py "$code
+with store.lock('lock:report', timeout=30, lock_class=IfMine) as lock:
+    other = store.lock('lock:report', timeout=30, lock_class=IfMine)
+    print('another takes it:', other.acquire(blocking=False))
+    lock.extend(600)
+    print('longer:', store.pttl('lock:report') > 600000)
+    lock.reacquire()
+    print('as before:', store.pttl('lock:report') <= 30000)
+print('again:', other.acquire(blocking_timeout=60))
+store.set('lock:report', 'somebody else')
+for call in (lambda: other.extend(1), other.reacquire, other.release):
+    try:
+        print(call())
+    except LockNotOwnedError:
+        print('not owned')
+print(store.get('lock:report'))"
+        assert_equal "at work, with the lock: True
+another takes it: False
+longer: True
+as before: True
+again: True
+not owned
+not owned
+not owned
+b'somebody else'" [exec $python -B [file join [srv dir] lock.py] 2>@1]
+    }
+    test "docs/clients.md: so many calls, and no more" {
+        set python [python_with_redis]
+        set ::page docs/clients.md
+        set code [page_program "## Limits" python]
+        set ::page docs/commands.md
+        write_program limit.py $code
+        regexp -line {^# prints: (.*)$} $code -> printed
+        assert_equal $printed [exec $python -B [file join [srv dir] limit.py] 2>@1]
+    }
+    test "docs/clients.md: what a job library is told" {
+        set ::page docs/clients.md
+        foreach {line block} [page_blocks [page_text]] {
+            if {[shows_session $block]} { run_block $block; incr shown }
+        }
+        set ::page docs/commands.md
+        assert_equal 1 $shown
+    }
     test "docs/commands.md: the program that erases a person's data erases all of it, and nothing else" {
         set python [python_with_redis]
         for {set i 0} {$i < 250} {incr i} { r EAPPEND customers bought PAYLOAD $i AGGREGATE [expr {$i % 2 ? "bob" : "ann"}] }

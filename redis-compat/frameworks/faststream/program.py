@@ -64,7 +64,7 @@ async def double_by_stream(n: int):
 
 
 async def heard(n):
-    """Message n arrives by each of the three ways of pub/sub: it is sent until it does, since a subscription may not be back yet."""
+    """Message n arrives by each way of pub/sub. It is sent until it does, since a subscription may not be back yet."""
     while n not in news or n not in alarms:
         try:
             await broker.publish(n, channel="news")

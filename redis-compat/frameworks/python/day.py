@@ -63,7 +63,7 @@ def crash():
 
 
 async def until(what, condition):
-    """Waits until the condition holds; ../run says when that took too long. Without an end of its own, so nothing depends on time."""
+    """Waits until the condition holds, for as long as ../run lets the program live."""
     told = asyncio.create_task(_tell(what))
     while not condition():
         await asyncio.sleep(0.02)

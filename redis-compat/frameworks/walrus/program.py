@@ -1,4 +1,5 @@
-"""walrus: streams, groups, time series, counters, caches, listeners to channels. The server is killed while all of them are used."""
+"""walrus: streams, groups, time series, counters, caches, listeners to channels. The server is killed while they are
+used."""
 import datetime
 import threading
 import time
@@ -60,8 +61,8 @@ def price(of):
 
 
 def consume(group, other):
-    """Takes jobs, acknowledges most, leaves some to another consumer; the server is killed after some. Each job is done at least
-    once, for the first time in order, and never again when its acknowledgement was answered."""
+    """Takes jobs, acknowledges most, leaves some to another consumer; the server is killed after some. Each job is done at
+    least once, for the first time in order, and never again when its acknowledgement was answered."""
     entries, done, unclear, firsts = {}, set(), set(), []
     asked = back = False
     mine, others = group.jobs, other.jobs

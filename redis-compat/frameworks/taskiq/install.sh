@@ -1,0 +1,1 @@
+python_program taskiq taskiq/requirements.txt taskiq/program.py
