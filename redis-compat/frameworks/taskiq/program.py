@@ -23,14 +23,14 @@ class StreamBroker(RedisStreamBroker):
         async with Redis(connection_pool=self.connection_pool) as redis:
             who = self.consumer_group_name, self.consumer_name
             while True:
+                before = set(acknowledged)
                 taken = await redis.xreadgroup(*who, {self.queue_name: ">"}, count=self.count, block=self.block)
                 left = await redis.xautoclaim(self.queue_name, *who, self.idle_timeout, count=self.unacknowledged_batch_size)
-                for entry, fields in [*(taken[0][1] if taken else []), *left[1]]:
-                    yield self.message(entry, fields)
-
-    def message(self, entry, fields):
-        check(entry not in acknowledged, "again, but acknowledged:", entry)
-        return AckableMessage(data=fields[b"data"], ack=self._ack_generator(entry, self.queue_name))
+                messages = [*(taken[0][1] if taken else []), *left[1]]
+                again = before & {entry for entry, _ in messages}
+                check(not again, "again, but acknowledged:", again)
+                for entry, fields in messages:
+                    yield AckableMessage(data=fields[b"data"], ack=self._ack_generator(entry, self.queue_name))
 
     def _ack_generator(self, entry, queue):
         ack = super()._ack_generator(entry, queue)
