@@ -232,6 +232,44 @@ with_server {enable-flush yes} {
         wait_for "the table to be empty" {[info_field [srv default_client] tracking_total_keys stats] == 0}
     }
 
+    # In turns: more than one of them tells.
+    test "A table that is too large since CONFIG SET tells of what is too much at once" {
+        with_clients {c} {
+            track $c
+            set made 0
+            set names [lmap i [split [string repeat x 2500] ""] {string cat too-many- [incr made]}]
+            $c MGET {*}$names
+            assert_equal 2500 [info_field [srv default_client] tracking_total_keys stats]
+            r CONFIG SET tracking-table-max-keys 2
+            set told {}
+            while {[llength $told] < 2498} { lappend told [lindex [invalidates $c] 0] }
+            assert_equal [lsort [lrange $names 0 end-2]] [lsort $told]
+            assert [$c silent]
+            assert_equal {2 2} [list [info_field [srv default_client] tracking_total_keys stats] [info_field [srv default_client] tracking_total_items stats]]
+            r CONFIG SET tracking-table-max-keys 1000000
+            r SET [lindex $names end] v
+            assert_equal [lindex $names end] [invalidates $c]
+        }
+    }
+
+    test "After FLUSHALL the table counts nothing, and makes room without telling" {
+        with_clients {c} {
+            track $c
+            set made 0
+            set names [lmap i [split [string repeat x 3000] ""] {string cat flushed- [incr made]}]
+            $c MGET {*}$names
+            r FLUSHALL ASYNC
+            assert_equal {0 0} [list [info_field [srv default_client] tracking_total_keys stats] [info_field [srv default_client] tracking_total_items stats]]
+            assert_equal {invalidate {}} [$c push]
+            r CONFIG SET tracking-table-max-keys 1
+            $c GET flushed-1
+            $c GET flushed-2
+            assert_equal flushed-1 [invalidates $c]
+            assert [$c silent]
+            r CONFIG SET tracking-table-max-keys 1000000
+        }
+    }
+
     test "Many connections hear of one key" {
         set all {}
         for {set i 0} {$i < 60} {incr i} { lappend all many-$i }

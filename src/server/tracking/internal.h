@@ -63,7 +63,11 @@ void tracked_key_drop(struct tracking *t, struct tracked_key *key);
 void tracked_key_free(struct tracking *t, struct tracked_key *key);
 /* Its connections are told, some in each turn; it is in the table no more. */
 void tracked_key_going(struct tracking *t, struct tracked_key *key, uint64_t by);
-/* The same by name, if anybody has read it. */
+/* There is one too many: the one that is known longest is going, or is of before a FLUSHALL. */
+void tracked_evict(struct tracking *t);
+/* What is in the table counts no more. */
+void tracked_new_generation(struct tracking *t);
+/* The same as tracked_key_going by name, if anybody has read it. */
 void tracking_invalidate(struct server *srv, struct str name, uint64_t by);
 /* The model's on_change. */
 void tracking_changed(void *srv, const struct stream_name *name, uint64_t frame);

@@ -37,13 +37,19 @@ static bool pair_exists(const struct tracking *t, const struct tracked_key *key,
 }
 
 void tracked_pair_drop(struct tracking *t, struct tracked_pair *pair) {
+    if (pair->key->generation == t->generation) t->live_pairs--;
     hash_remove(&t->pairs, &pair->node);
     list_remove(&pair->of_key);
     free(pair);
 }
 
-void tracked_key_going(struct tracking *t, struct tracked_key *key, uint64_t by) {
+static void take_out(struct tracking *t, struct tracked_key *key) {
+    if (key->generation == t->generation) t->live_keys--;
     hash_remove(&t->keys, &key->node);
+}
+
+void tracked_key_going(struct tracking *t, struct tracked_key *key, uint64_t by) {
+    take_out(t, key);
     list_remove(&key->order);
     key->by = by;
     list_append(&t->going, &key->order);
@@ -54,13 +60,20 @@ void tracking_invalidate(struct server *srv, struct str name, uint64_t by) {
     if (key != NULL) tracked_key_going(&srv->tracking, key, by);
 }
 
+void tracked_evict(struct tracking *t) {
+    struct tracked_key *key = LIST_ENTRY(t->order.next, struct tracked_key, order);
+    if (key->generation == t->generation)
+        tracked_key_going(t, key, 0);
+    else
+        tracked_key_drop(t, key); /* everybody has been told of it */
+}
+
 static struct tracked_key *key_get(struct server *srv, struct str name) {
     struct tracking *t = &srv->tracking;
     struct tracked_key *key = key_find(t, name);
     if (key != NULL) return key;
     uint64_t max = srv->config.tracking_table_max_keys;
-    if (max > 0 && t->keys.count >= max) /* the one that is known longest */
-        tracked_key_going(t, LIST_ENTRY(t->order.next, struct tracked_key, order), 0);
+    if (max > 0 && t->keys.count >= max) tracked_evict(t);
     key = xcalloc(1, sizeof *key + name.len);
     key->generation = t->generation;
     key->name_len = name.len;
@@ -68,6 +81,7 @@ static struct tracked_key *key_get(struct server *srv, struct str name) {
     list_init(&key->pairs);
     list_append(&t->order, &key->order);
     hash_insert(&t->keys, &key->node, name_hash(name));
+    t->live_keys++;
     return key;
 }
 
@@ -81,6 +95,7 @@ static void remember(struct client *c, struct str name) {
     pair->id = c->id;
     list_append(&key->pairs, &pair->of_key);
     hash_insert(&t->pairs, &pair->node, pair_hash(key, c->id));
+    t->live_pairs++;
 }
 
 void tracking_remember(struct client *c, const struct command *cmd, const struct request *r) {
@@ -192,7 +207,7 @@ void tracking_end(struct client *c) {
     c->tracker = NULL;
     if (--srv->tracking.clients > 0) return;
     srv->model.on_change = NULL;
-    srv->tracking.generation++; /* nobody is to hear of what is in the table */
+    tracked_new_generation(&srv->tracking); /* nobody is to hear of what is in the table */
 }
 
 void tracking_before(struct client *c) {
@@ -212,8 +227,8 @@ void tracking_after(struct client *c, const struct command *cmd, const struct re
 }
 
 void tracking_count(const struct server *srv, uint64_t *keys, uint64_t *items, uint64_t *prefixes) {
-    *keys = srv->tracking.keys.count;
-    *items = srv->tracking.pairs.count;
+    *keys = srv->tracking.live_keys;
+    *items = srv->tracking.live_pairs;
     *prefixes = srv->tracking.prefixes.count;
 }
 
@@ -231,8 +246,13 @@ void tracking_init(struct server *srv) {
     t->prefix_lengths = xcalloc(STREAM_NAME_MAX + 1, sizeof *t->prefix_lengths);
 }
 
+void tracked_new_generation(struct tracking *t) {
+    t->generation++;
+    t->live_keys = t->live_pairs = 0;
+}
+
 void tracked_key_drop(struct tracking *t, struct tracked_key *key) {
-    hash_remove(&t->keys, &key->node);
+    take_out(t, key);
     tracked_key_free(t, key);
 }
 

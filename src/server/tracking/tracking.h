@@ -47,11 +47,12 @@ struct tracking { /* the server's */
     uint64_t by; /* the connection whose command runs; 0: nobody's */
     struct hash_table keys, pairs, prefixes, changed;
     struct list trackers;
-    uint64_t generation;  /* a FLUSHALL begins a new one: keys of before count no more */
-    struct list order;    /* struct tracked_key, the longest known first */
-    struct list changes;  /* struct tracked_change, by frame */
-    struct list going;    /* struct tracked_key whose connections are being told */
-    struct list told;     /* struct tracked_prefix with keys to tell */
+    uint64_t generation;          /* a FLUSHALL begins a new one: keys of before count no more */
+    size_t live_keys, live_pairs; /* those of this generation, without those of `going` */
+    struct list order;            /* struct tracked_key, the longest known first */
+    struct list changes;          /* struct tracked_change, by frame */
+    struct list going;            /* struct tracked_key whose connections are being told */
+    struct list told;             /* struct tracked_prefix with keys to tell */
     struct tracked_full { /* connections that do not read: closed at the end of the telling */
         uint64_t *ids;
         size_t count, cap;

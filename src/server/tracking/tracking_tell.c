@@ -232,7 +232,7 @@ static void look_at(struct server *srv, struct tracked_change *change, uint64_t 
     uint64_t by = change->first_by;
     if (all && !one && by != change->rest_by) by = 0;
     if (name.len == 0) {
-        t->generation++;
+        tracked_new_generation(t);
     } else {
         tracking_invalidate(srv, name, by);
         find_prefixes(t, name, by);
@@ -254,11 +254,18 @@ static struct tracked_change *first_settled(const struct server *srv) {
     return change->first <= model_settled(&srv->model) ? change : NULL;
 }
 
+/* CONFIG SET has lowered it. */
+static bool above_max(const struct server *srv) {
+    uint64_t max = srv->config.tracking_table_max_keys;
+    return max > 0 && srv->tracking.keys.count > max;
+}
+
 void tracking_run(struct server *srv) {
     struct tracking *t = &srv->tracking;
     struct tracked_change *change;
     size_t left = TOLD_A_TURN;
-    for (; left > 0 && (change = first_settled(srv)) != NULL; left--)
+    for (; left > 0 && above_max(srv); left--) tracked_evict(t);
+    for (left = TOLD_A_TURN; left > 0 && (change = first_settled(srv)) != NULL; left--)
         look_at(srv, change, model_settled(&srv->model));
     tell_of_prefixes(t);
     for (left = TOLD_A_TURN; left > 0 && !list_empty(&t->going);)
@@ -269,5 +276,6 @@ void tracking_run(struct server *srv) {
 
 bool tracking_pending(const struct server *srv) {
     const struct tracking *t = &srv->tracking;
-    return !list_empty(&t->going) || flush_goes_on(t) || first_settled(srv) != NULL;
+    return !list_empty(&t->going) || flush_goes_on(t) || above_max(srv) ||
+           first_settled(srv) != NULL;
 }
