@@ -223,6 +223,29 @@ with_server {requirepass {"secret word"}} {
         assert_equal "ERR Protocol error: invalid multibulk length" [answer "*2147483648\r\n"]
         assert_equal "ERR Protocol error: invalid bulk length" [answer "*1\r\n\$x\r\n"]
     }
+    test "Before the password a connection that does not read leaves few replies with the server" {
+        set many 600000
+        set replies [expr {$many * [string length "-NOAUTH Authentication required.\r\n"]}]
+        set requests [file join [srv dir] requests]
+        write_file $requests [string repeat [resp_command GET x] $many]
+        with_clients d {
+            $d AUTH "secret word"
+            # Reads when it is told to.
+            set other [open [list |bash -c "exec 3<>/dev/tcp/127.0.0.1/[srv port]; cat $requests >&3 & read; head -c $replies <&3 | wc -c"] r+]
+            proc held {d} {
+                if {![regexp -line { omem=(\d+) .* cmd=NULL .* tot-net-in=(\d+)} [$d CLIENT LIST] -> out in]} { return {0 0} }
+                return [list $out $in]
+            }
+            wait_for "the replies to be held back" {[lindex [held $d] 0] > 16384}
+            set before ""
+            while {[set now [held $d]] ne $before} { set before $now; after 20 }
+            assert_range 16384 65536 [lindex $now 0]
+            puts $other go
+            flush $other
+            assert_equal $replies [string trim [gets $other]]
+            close $other
+        }
+    }
     test "The password can be changed at run time" {
         with_clients {c d} {
             $c AUTH "secret word"

@@ -30,6 +30,8 @@
 #define IDLE_OUT_KEEP  4096
 #define OUT_KEEP       (256u * 1024) /* of a busy connection; an idle one keeps IDLE_OUT_KEEP */
 #define WRITE_MAX      (1u << 20)    /* one write; the rest waits for others' turn */
+/* What a connection that has given no password leaves unread is not to be a burden. */
+#define UNKNOWN_OUT_MAX (16u * 1024)
 
 static void on_io(void *arg, int what);
 
@@ -147,7 +149,9 @@ void client_unhold(struct client *c) {
 
 /* Who listens to channels is held to client-output-buffer-limit instead. */
 bool client_output_full(const struct client *c) {
-    return client_out_pending(c) > c->srv->config.client_output_bytes_max && c->listening == NULL;
+    uint64_t max = c->srv->config.client_output_bytes_max;
+    if (UNLIKELY(!c->authenticated)) max = MIN(max, (uint64_t)UNKNOWN_OUT_MAX);
+    return client_out_pending(c) > max && c->listening == NULL;
 }
 
 /* ---- input ---- */
