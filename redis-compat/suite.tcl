@@ -5,7 +5,9 @@
 # test that says nothing for a while is known by name, and the server can be a fresh one for each file.
 #
 # --singledb: the numbered databases are one store, so what needs several is left out. --ignore-encoding: how values of other types are
-# encoded is not asked.
+# encoded is not asked. --no-latency: nor how quick the machine is.
+# In external mode the suite talks to a server of ours. In spawn mode (files in ::spawned) it starts its own, with options that it
+# writes: spawned-server stands in place of the original's program.
 # A test during which the server dies or nothing moves for SUITE_IDLE seconds (300) has failed; the file is run again, on
 # a fresh server, without it.
 
@@ -15,9 +17,14 @@ foreach part {test resp server} { source [file join $top tests lib $part.tcl] }
 proc emit {args} {}     ;# there is no tests/run to tell
 
 set all_files {unit/type/stream unit/type/stream-cgroups unit/type/string unit/type/incr unit/multi unit/keyspace unit/quit unit/info-command unit/protocol
-    unit/introspection unit/introspection-2 unit/scan unit/expire unit/slowlog unit/pubsub unit/pubsubshard}
+    unit/introspection unit/introspection-2 unit/scan unit/expire unit/other unit/slowlog unit/latency-monitor unit/pubsub unit/pubsubshard unit/tracking
+    unit/auth unit/limits unit/networking}
+# Their tests, or all that is of use in them, are left out in external mode.
+set spawned {unit/pubsubshard unit/auth unit/limits unit/networking}
 # What these tags stand for is not in the server: they ask for DEBUG's parts, replicas, RDB and AOF files, the keys' memory.
-set denied {-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory}
+set denied {-needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory}
+# Of DEBUG there are SLEEP and little else: these files need no more.
+set with_debug {unit/multi unit/slowlog unit/latency-monitor}
 set idle [expr {[info exists env(SUITE_IDLE)] ? $env(SUITE_IDLE) : 300}]
 set attempts 8
 set suites {}; set files {}; set skipped 0; set quick 0; set try 0
@@ -50,7 +57,7 @@ proc read_not_applicable {path} {
 proc server_options {} {
     switch -glob [file tail [server_binary]] {
         valkey-server - redis-server { return {save {""}} }
-        default { return {enable-flush yes} }
+        default { return {enable-flush yes enable-debug-command yes} }
     }
 }
 
@@ -98,12 +105,14 @@ proc hear {channel} {
             lappend ::now(rows) [list failed $name $why]
             set ::now(test) ""
         }
+        server-spawned { lappend ::now(pids) [lindex $data 0] }
+        server-killed { set ::now(pids) [lsearch -all -inline -not -exact $::now(pids) $data] }
         exception { set ::now(end) "exception: [join [lrange [split $data \n] 0 3] { }]" }
         done { set ::now(end) done }
     }
 }
 proc watch {server} {
-    if {![$server alive]} {
+    if {$server ne "" && ![$server alive]} {
         # What the helper heard of it comes first.
         after 500 {set ::now(end) crash}
     } elseif {[clock seconds] - $::now(heard) > $::idle} {
@@ -116,7 +125,7 @@ proc watch {server} {
 # Runs file of the suite in folder without the tests in without. Returns how it ended; rows are in now(rows).
 proc attempt {folder file without} {
     array unset ::now
-    array set ::now [list file $file test "" rows {} end "" heard [clock seconds]]
+    array set ::now [list file $file test "" rows {} end "" heard [clock seconds] pids {}]
     set work [file join $::work_dir suite]
     file delete -force $work
     file mkdir [file join $work src]
@@ -142,25 +151,40 @@ proc attempt {folder file without} {
     puts -nonewline $out [join $without \n]
     close $out
 
-    set server [[Server new [server_options]] start]
+    set server ""
+    set tags $::denied
+    if {$file ni $::with_debug} { lappend tags -needs:debug }
+    if {$file in $::spawned} {
+        free_port     ;# claims a stretch of ports
+        set where [list --baseport [expr {$::port_first + 1}] --portcount [expr {$::port_count - 2}]]
+        foreach name {valkey-server redis-server} { put_server $work/src/$name }
+    } else {
+        set server [[Server new [server_options]] start]
+        set where [list --host 127.0.0.1 --port [$server port]]
+    }
     set listener [socket -server accept_helper -myaddr 127.0.0.1 0]
     set port [lindex [fconfigure $listener -sockname] 2]
     set before [pwd]
     cd $work
-    set helper [exec [info nameofexecutable] tests/test_helper.tcl --host 127.0.0.1 --port [$server port] --client $port \
-                    --single $file --durable --singledb --ignore-encoding --tags $::denied --skipfile $list </dev/null >>$work/log 2>@1 &]
+    set helper [exec [info nameofexecutable] tests/test_helper.tcl {*}$where --client $port \
+                    --single $file --durable --singledb --ignore-encoding --no-latency --tags $tags --skipfile $list </dev/null >>$work/log 2>@1 &]
     cd $before
     set timer [after 200 [list watch $server]]
     while {$::now(end) eq ""} { vwait ::now(end) }
     set end $::now(end)
     if {$end eq "hang" && $::now(test) eq ""} { set end "nothing moved for $::idle s" }
-    if {[regexp {^(the suite's|nothing moved)} $end] && [$server alive]} {
+    if {[regexp {^(the suite's|nothing moved)} $end] && ($server eq "" || [$server alive])} {
         append end ": [string range [read_file $work/log] end-300 end]"
     }
     foreach id [after info] { after cancel $id }
     catch {exec kill -9 $helper}
     catch {close $::now(channel)}
     close $listener
+    if {$server eq ""} {
+        foreach pid $::now(pids) { catch {exec kill -9 $pid} }
+        set ::now(trouble) [trouble_of_spawned $work]
+        return $end
+    }
     # A server that is dying writes its report.
     if {![$server alive]} { set end crash; after 300 }
     set ::now(trouble) [$server trouble]
@@ -169,6 +193,24 @@ proc attempt {folder file without} {
     $server destroy
     file delete -force $dir
     return $end
+}
+
+# What the suite starts in spawn mode: the original itself, or Cairn by spawned-server.
+proc put_server {path} {
+    if {[file tail [server_binary]] eq "cairn-server"} {
+        write_file $path "#!/bin/sh\nexec env CAIRN_SERVER=[server_binary] $::here/spawned-server \"\$@\"\n"
+        file attributes $path -permissions 0755
+    } else {
+        file link -symbolic $path [exec sh -c {command -v "$1"} sh [server_binary]]
+    }
+}
+
+# "", or the line of a log that tells of a crash.
+proc trouble_of_spawned {work} {
+    foreach log [glob -nocomplain $work/tests/tmp/*/stdout $work/tests/tmp/*/stderr] {
+        if {[regexp -line {^.*(Sanitizer|runtime error:|[Aa]ssertion|ASSERT).*$} [read_file $log] hit]} { return "the log says: $hit" }
+    }
+    return ""
 }
 
 # All of file: attempts until one goes through. Returns rows {outcome name reason}.
@@ -271,6 +313,7 @@ proc results_page {results} {
     set page "# What Valkey's and Redis' own test suites say
 
 Written by `redis-compat/suite`; do not edit. The suites run in external mode, each file on a fresh server.
+In spawn mode, where the suite starts servers with options of its own: [join $::spawned {, }].
 *Not applicable*: named, with the reason, in `not-applicable.txt`. *By tag*: tests and whole blocks that the suite itself leaves
 out for a server that it has not started, or that ask for DEBUG, replicas, RDB and AOF files or `maxmemory`.
 
