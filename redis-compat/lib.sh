@@ -68,9 +68,10 @@ python_program() {
     fi
     command=(env PYTHONPATH="$to:$here/python" PYTHONDONTWRITEBYTECODE=1 python3 "$here/$3")
 }
-# node_program NAME FOLDER SCRIPT: with what the folder's package.json and package-lock.json name.
+# node_program NAME FOLDER SCRIPT [FILE...]: with what the folder's package.json and package-lock.json name; the script finds
+# the files beside itself. All are given as seen from the folder.
 node_program() {
-    local list=("$here/$2/package.json" "$here/$2/package-lock.json") to=$installed/$1
+    local list=("$here/$2/package.json" "$here/$2/package-lock.json") to=$installed/$1 file
     needs node npm || return 1
     if ! fresh "$to" "${list[@]}"; then
         rm -rf "$to"
@@ -79,7 +80,7 @@ node_program() {
         try npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund || return 1
         made "$to" "${list[@]}"
     fi
-    cp "$here/$2/$3" "$to"
+    for file in "${@:3}"; do cp "$here/$2/$file" "$to"; done
     command=(node "$to/${3##*/}")
 }
 # go_program FOLDER MOD PROGRAM SOURCE: a program of ours, with the modules of a go.mod.

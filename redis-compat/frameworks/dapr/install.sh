@@ -1,0 +1,1 @@
+go_program dapr go.mod dapr .

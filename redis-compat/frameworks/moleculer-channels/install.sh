@@ -1,0 +1,1 @@
+node_program moleculer-channels moleculer-channels channels.mjs ../node/day.mjs
