@@ -191,6 +191,10 @@ func main() {
 		equal(len(must(r.XInfoConsumers(ctx, virtual, "saga").Result())), 4)
 	}
 
+	stringsDay(r)
+	ears := listen(r, appended)
+	ears.all()
+
 	// The server is restarted.
 	fmt.Println("restart")
 	equal(must(bufio.NewReader(os.Stdin).ReadString('\n')), "restarted\n")
@@ -210,5 +214,8 @@ func main() {
 	if appended {
 		equal(plain(saga("w4", "0", 10)), plain(events))
 	}
+	ears.wait()
+	ears.all()
+	ears.end()
 	fmt.Println("done")
 }

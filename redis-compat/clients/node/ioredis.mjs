@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import readline from 'node:readline';
+import { listen, strings } from './ioredis-channels.mjs';
 
 const [port, name] = process.argv.slice(2);
 const require = createRequire(import.meta.url);
@@ -116,6 +117,10 @@ if (appended) {
   assert.equal(field(await r.call('ECHECKPOINT', 'GET', 'carts'), 'position'), page.next);
 }
 
+await strings(r);
+const listener = await listen(r, appended);
+await listener.all();
+
 // The server is restarted.
 const input = readline.createInterface({ input: process.stdin });
 console.log('restart');
@@ -139,5 +144,6 @@ if (appended) {
   await fill(4);
   assert.deepEqual((await eread(r, 'FROM', 'CHECKPOINT', 'carts')).events, [['cart-4', '4']]);
 }
+await listener.again();
 console.log('done');
 process.exit(0);
