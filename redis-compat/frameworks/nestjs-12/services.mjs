@@ -15,7 +15,7 @@ const port = Number(process.argv[2]);
 const patternsAnswer = Number(version.split('.')[0]) >= 12;
 Logger.overrideLogger(false);
 
-// It gives up at the first lost connection unless it is told how often to try again.
+console.log('care: give `retryAttempts`: without it the first connection that is lost is the last');
 const options = { host: '127.0.0.1', port, retryAttempts: 1000, retryDelay: 50 };
 
 // startService HANDLERS: a microservice. handlers: name -> [decorator, function]; this is what decorators are in JavaScript.

@@ -11,7 +11,14 @@ import { io } from 'socket.io-client';
 import { again, done, server, tried, until, versions } from './day.mjs';
 
 const [port, library] = process.argv.slice(2);
-versions('@socket.io/redis-streams-adapter', 'socket.io', library);
+const [version] = versions('@socket.io/redis-streams-adapter', 'socket.io', library);
+if (!version.startsWith('0.2.')) {
+  const ends = {
+    redis: 'handle `unhandledRejection`: else what is published on a channel while the connection breaks ends the process',
+    ioredis: 'connect with `maxRetriesPerRequest: null`: else a server that is away for twenty attempts ends the process',
+  };
+  console.log(`care: ${ends[library]}, with Redis, too`);
+}
 
 async function connect() {
   if (library === 'ioredis') {

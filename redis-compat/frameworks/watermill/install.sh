@@ -1,0 +1,1 @@
+go_program watermill go.mod watermill .
