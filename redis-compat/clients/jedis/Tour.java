@@ -7,12 +7,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import redis.clients.jedis.AbstractTransaction;
 import redis.clients.jedis.Connection;
 import redis.clients.jedis.DefaultJedisClientConfig;
 import redis.clients.jedis.HostAndPort;
+import redis.clients.jedis.JedisPubSub;
 import redis.clients.jedis.Protocol;
 import redis.clients.jedis.RedisProtocol;
 import redis.clients.jedis.StreamEntryID;
@@ -20,6 +23,7 @@ import redis.clients.jedis.UnifiedJedis;
 import redis.clients.jedis.commands.ProtocolCommand;
 import redis.clients.jedis.exceptions.JedisConnectionException;
 import redis.clients.jedis.exceptions.JedisDataException;
+import redis.clients.jedis.params.SetParams;
 import redis.clients.jedis.params.XAutoClaimParams;
 import redis.clients.jedis.params.XClaimParams;
 import redis.clients.jedis.params.XPendingParams;
@@ -106,6 +110,47 @@ class Tour {
             }
             return events;
         }
+    }
+
+    /** What is heard on channels, and on patterns. */
+    static class Heard extends JedisPubSub {
+        final BlockingQueue<String> messages = new LinkedBlockingQueue<>();
+
+        @Override public void onMessage(String channel, String message) { messages.add(channel + " " + message); }
+        @Override public void onPMessage(String pattern, String channel, String message) { messages.add(channel + " " + message); }
+
+        String next(String channel) throws InterruptedException {
+            for (;;) {
+                String message = messages.poll(20, TimeUnit.SECONDS);
+                if (message == null || message.startsWith(channel + " ")) return message;
+            }
+        }
+    }
+
+    /** Two threads listen, each with a connection of its own; appended: events are messages, too. */
+    static void channels(boolean appended) throws Exception {
+        Heard news = new Heard(), more = new Heard();
+        Thread[] listening = {new Thread(() -> r.subscribe(news, "news")), new Thread(() -> r.psubscribe(more, "ne?s", "__event__:sale-*"))};
+        for (var thread : listening) thread.start();
+        while (r.publish("news", "hello") < 2) Thread.sleep(10);
+        equal(news.next("news"), "news hello");
+        equal(more.next("news"), "news hello");
+        r.xadd("sale-1", StreamEntryID.NEW_ENTRY, Map.of("total", "42"));
+        if (appended) equal(more.next("__event__:sale-1").contains("\"data\":{\"total\":\"42\"}"), true);
+        news.unsubscribe();
+        more.punsubscribe();
+        for (var thread : listening) thread.join();
+    }
+
+    static void strings() {
+        equal(r.set("text", "three", SetParams.setParams().nx().ex(3600)), "OK");
+        equal(r.set("text", "other", SetParams.setParams().nx()), null);
+        equal(List.of(r.append("text", " blind"), r.setrange("text", 6, "mice "), r.strlen("text")), List.of(11L, 11L, 11L));
+        equal(List.of(r.getrange("text", 0, 4), r.setGet("text", "four"), r.getDel("text")), List.of("three", "three mice ", "four"));
+        equal(List.of(r.incrBy("n", 42), r.decr("n"), r.incrByFloat("n", 0.5)), List.of(42L, 41L, 41.5));
+        equal(List.of(r.mset("a", "1", "b", "2"), r.msetnx("b", "3", "c", "4")), List.of("OK", 0L));
+        equal(r.mget("a", "b", "c"), Arrays.asList("1", "2", null));
+        equal(r.del("a", "b", "n"), 3L);
     }
 
     public static void main(String[] args) throws Exception {
@@ -235,6 +280,10 @@ class Tour {
             for (int i = 0; i < 4; i++) four.add(List.of("cart-" + i, "" + i));
             equal(pushed(Integer.parseInt(args[0]), 4), four);
         }
+
+        // Channels and strings.
+        channels(appended);
+        strings();
 
         // The server is restarted.
         System.out.println("restart");

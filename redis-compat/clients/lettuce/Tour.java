@@ -7,6 +7,7 @@ import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisException;
 import io.lettuce.core.RedisURI;
+import io.lettuce.core.SetArgs;
 import io.lettuce.core.StreamMessage;
 import io.lettuce.core.TransactionResult;
 import io.lettuce.core.XAddArgs;
@@ -22,6 +23,8 @@ import io.lettuce.core.output.StatusOutput;
 import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.ProtocolKeyword;
 import io.lettuce.core.protocol.ProtocolVersion;
+import io.lettuce.core.pubsub.RedisPubSubAdapter;
+import io.lettuce.core.pubsub.StatefulRedisPubSubConnection;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.time.Duration;
@@ -30,6 +33,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -120,6 +124,45 @@ class Tour {
             }
             return events;
         }
+    }
+
+    /** A connection for messages alone; it subscribes again by itself. */
+    static StatefulRedisPubSubConnection<String, String> listening;
+    static final BlockingQueue<String> heard = new LinkedBlockingQueue<>();
+
+    static String next(String channel) throws InterruptedException {
+        for (;;) {
+            String message = heard.poll(20, TimeUnit.SECONDS);
+            if (message == null || message.startsWith(channel + " ")) return message;
+        }
+    }
+
+    static void channels(RedisClient client, boolean appended) throws Exception {
+        if (listening == null) {
+            listening = client.connectPubSub();
+            listening.addListener(new RedisPubSubAdapter<>() {
+                @Override public void message(String channel, String message) { heard.add(channel + " " + message); }
+                @Override public void message(String pattern, String channel, String message) { heard.add(pattern + " " + message); }
+            });
+            listening.sync().subscribe("news");
+            listening.sync().psubscribe("ne?s", "__event__:sale-*");
+        }
+        while (r.publish("news", "hello") < 2) Thread.sleep(10);
+        equal(next("news"), "news hello");
+        equal(next("ne?s"), "ne?s hello");
+        r.xadd("sale-1", Map.of("total", "42"));
+        if (appended) equal(next("__event__:sale-*").contains("\"data\":{\"total\":\"42\"}"), true);
+    }
+
+    static void strings() {
+        equal(r.set("text", "three", SetArgs.Builder.nx().ex(3600)), "OK");
+        equal(r.set("text", "other", SetArgs.Builder.nx()), null);
+        equal(List.of(r.append("text", " blind"), r.setrange("text", 6, "mice "), r.strlen("text")), List.of(11L, 11L, 11L));
+        equal(List.of(r.getrange("text", 0, 4), r.getset("text", "four"), r.getdel("text")), List.of("three", "three mice ", "four"));
+        equal(List.of(r.incrby("n", 42), r.decr("n"), r.incrbyfloat("n", 0.5)), List.of(42L, 41L, 41.5));
+        equal(List.of(r.mset(Map.of("a", "1", "b", "2")), r.msetnx(Map.of("b", "3", "c", "4"))), List.of("OK", false));
+        equal(r.mget("a", "b", "c").stream().map(pair -> pair.getValueOrElse("none")).toList(), List.of("1", "2", "none"));
+        equal(r.del("a", "b", "n"), 3L);
     }
 
     public static void main(String[] args) throws Exception {
@@ -252,6 +295,10 @@ class Tour {
             if (pushes) equal(pushed(client, 4), four);
         }
 
+        // Channels and strings.
+        channels(client, appended);
+        strings();
+
         // The server is restarted.
         System.out.println("restart");
         equal(new BufferedReader(new InputStreamReader(System.in)).readLine(), "restarted");
@@ -276,6 +323,7 @@ class Tour {
             equal(eread(r, "FROM", "CHECKPOINT", "carts").get("events"), List.of(List.of("cart-4", "4")));
             if (pushes) equal(pushed(client, 1), List.of(List.of("cart-4", "4")));
         }
+        channels(client, appended);
         System.out.println("done");
         System.exit(0);
     }
