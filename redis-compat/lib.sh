@@ -36,6 +36,9 @@ trap 'exit 2' INT TERM
 # is_original: the server is no Cairn, but what it follows.
 is_original() { [[ ${server##*/} =~ ^(valkey|redis)-server$ ]]; }
 
+# wants_cairn: for programs about what only one of both has: messages of events, or errors where Cairn lacks a command.
+wants_cairn() { ! is_original || { why="it is about what ${server##*/} does otherwise"; return 1; }; }
+
 # --- installing: below $installed, from lists of pinned versions, once for each state of these lists. Folders and files are
 # given as seen from $here.
 
@@ -116,6 +119,21 @@ rust_program() {
     try cargo build -q --offline --locked || { broken=$why; cat "$dir/install.log"; }
     unset CARGO_TARGET_DIR
     command=(env RUST_BACKTRACE=0 "$installed/$1/debug/$3")
+}
+
+# debian_packages NAME PACKAGE...: those of the machine's Debian, unpacked below $installed/NAME/root; nothing is installed, and
+# nobody has to be root. apt checks them against Debian's signature.
+debian_packages() {
+    local to=$installed/$1 package
+    needs apt-get dpkg-deb || return 1
+    if [ "$(cat "$to/packages" 2>/dev/null)" != "${*:2}" ]; then
+        rm -rf "$to"
+        mkdir -p "$to"
+        cd "$to" && try apt-get download "${@:2}" || return 1
+        for package in *.deb; do try dpkg-deb -x "$package" root || return 1; done
+        rm -f ./*.deb
+        echo "${*:2}" >packages
+    fi
 }
 
 # --- the server

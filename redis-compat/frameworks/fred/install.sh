@@ -1,0 +1,2 @@
+wants_cairn || return 1
+rust_program fred fred framework-fred

@@ -1,0 +1,2 @@
+wants_cairn || return 1
+rust_program redis-rs redis-rs framework-redis-rs
