@@ -160,24 +160,30 @@ proc run_p12 {name what target rows connections arguments delayed} {
 
 # ---- P3: with a journal, beside SQLite
 
+# The journal of a store in PostgreSQL is on the same disk, in a directory of its own.
+proc p3_conf {name} {
+    return [list durability journal store "[lindex [pg_cluster 0] 1]&schema=$name" journal-dir [fresh_dir journal]]
+}
 proc p3_one {measured warm side} {
     set conf {durability journal}
     if {$side eq "postgres"} {
         set name [pg_fresh 0]
-        lappend conf store "[lindex [pg_cluster 0] 1]&schema=$name"
+        set conf [p3_conf $name]
     }
     set server [start_cairn -conf $conf]
     set r [pg_bench 0 $server --mode append -P 16 -t $measured --warmup $warm --timeout 120]
     discard $server
-    if {$side eq "postgres"} { pg_drop 0 $name }
+    if {$side eq "postgres"} {
+        pg_drop 0 $name
+        file delete -force [dict get $conf journal-dir]
+    }
     return $r
 }
 # Why not, or "": a store in PostgreSQL may have no journal in this build.
 proc journal_refused {} {
     set name [pg_fresh 0]
-    set conf [list durability journal store "[lindex [pg_cluster 0] 1]&schema=$name"]
     set why ""
-    if {[catch {discard [start_cairn -conf $conf]} message]} { set why [lindex [split $message \n] end] }
+    if {[catch {discard [start_cairn -conf [p3_conf $name]]} message]} { set why [lindex [split $message \n] end] }
     pg_drop 0 $name
     return $why
 }
