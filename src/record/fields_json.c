@@ -13,34 +13,29 @@
  * Both directions copy runs of plain bytes a word at a time, and everything else by character. */
 #include "record/fields.h"
 #include "record/json.h"
+#include "record/plain.h"
 
-#define ONES     (UINT64_MAX / 0xff) /* 0x0101...01 */
-#define HEAD_MAX 24                  /* a type byte, 20 digits, CR LF; rounded up */
+#define HEAD_MAX 24 /* a type byte, 20 digits, CR LF; rounded up */
 
 typedef unsigned char byte;
 
-/* Copies bytes that stand for themselves in a JSON string, up to the first that may not: below
- * 0x20, '"', '\' or above 0x7f. Moves *at and returns where it stopped. At *at there must be room
- * for what is left, and 8 bytes. */
+/* Copies bytes that stand for themselves in a JSON string, up to the first that may not. Moves *at
+ * and returns where it stopped. At *at there must be room for what is left, and 8 bytes. */
 static inline const byte *copy_plain(char **at, const byte *p, const byte *end) {
     char *to = *at;
     while (end - p >= 8) {
         uint64_t w;
         memcpy(&w, p, 8);
         memcpy(to, &w, 8);
-        uint64_t quote = w ^ ONES * '"', backslash = w ^ ONES * '\\';
-        /* The top bit of each byte tells. A borrow may set more of them, but only above one that is
-         * right, and the lowest is all that counts. */
-        uint64_t stop = ((w - ONES * 0x20) | (quote - ONES) | (backslash - ONES) | w) & ONES * 0x80;
-        if (stop != 0) {
-            size_t n = (size_t)__builtin_ctzll(stop) / 8;
+        size_t n = plain_len(w);
+        if (n < 8) {
             *at = to + n;
             return p + n;
         }
         p += 8;
         to += 8;
     }
-    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\') *to++ = (char)*p++;
+    while (p < end && is_plain(*p)) *to++ = (char)*p++;
     *at = to;
     return p;
 }

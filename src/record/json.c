@@ -2,9 +2,8 @@
  * whether it is an object. */
 #include "record/json.h"
 
-#include <time.h>
-
 #include "record/fields.h"
+#include "record/plain.h"
 
 typedef unsigned char byte;
 
@@ -28,7 +27,7 @@ static size_t character_len(const byte *p, const byte *end) {
 
 bool utf8_valid(struct str text) {
     const byte *p = (const byte *)text.ptr, *end = p + text.len;
-    while (p < end) {
+    while ((p = skip_plain(p, end)) < end) {
         size_t n = character_len(p, end);
         if (n == 0) return false;
         p += n;
@@ -88,7 +87,7 @@ static bool take_escape(struct look *k) {
 
 static bool take_string(struct look *k) {
     if (!take(k, '"')) return false;
-    while (k->p < k->end) {
+    while ((k->p = skip_plain(k->p, k->end)) < k->end) {
         if (*k->p == '"') {
             k->p++;
             return true;
@@ -227,76 +226,139 @@ static void put_base64(struct buf *out, struct str s) {
     out->len = (size_t)(at - out->data);
 }
 
-static void put_raw(struct buf *out, const char *text) {
-    buf_put(out, text, strlen(text));
-}
+/* A literal. */
+#define PUT(out, text) buf_put(out, text, sizeof(text) - 1)
 
-static void put_text(struct buf *out, const char *name, struct str value) {
-    put_raw(out, name);
-    json_put_string(out, value);
-}
-
-static void put_uuid(struct buf *out, const char *name, const struct uuid *id) {
-    char text[UUID_TEXT_LEN];
-    if (id == NULL) return;
-    uuid_format(id, text);
-    put_text(out, name, str_of(text, UUID_TEXT_LEN));
+static void put_uuid(struct buf *out, const struct uuid *id) {
+    char *at = buf_reserve(out, UUID_TEXT_LEN + 2);
+    *at++ = '"';
+    uuid_format(id, at);
+    at[UUID_TEXT_LEN] = '"';
+    out->len += UUID_TEXT_LEN + 2;
 }
 
 /* As text: JavaScript's numbers end at 2^53. */
-static void put_number(struct buf *out, const char *name, uint64_t n) {
-    char digits[20];
-    put_text(out, name, str_of(digits, u64_to_dec(n, digits)));
+static void put_number(struct buf *out, uint64_t n) {
+    char *at = buf_reserve(out, 22);
+    *at++ = '"';
+    size_t len = u64_to_dec(n, at);
+    at[len] = '"';
+    out->len += len + 2;
+}
+
+static void put_entry_id(struct buf *out, uint64_t ms, uint64_t seq) {
+    char *at = buf_reserve(out, 44), *from = at;
+    *at++ = '"';
+    at += u64_to_dec(ms, at);
+    *at++ = '-';
+    at += u64_to_dec(seq, at);
+    *at++ = '"';
+    out->len += (size_t)(at - from);
+}
+
+/* n digits of v at `at`; behind them. */
+static char *put_digits(char *at, unsigned n, unsigned v) {
+    for (unsigned i = n; i > 0; i--, v /= 10) at[i - 1] = (char)('0' + v % 10);
+    return at + n;
+}
+
+struct date {
+    unsigned year, month, day;
+};
+
+/* Days since 1970. Years begin in March here, so that the day which some have more is their last:
+ * the months before it have 31, 30, 31, 30, 31 days, again and again. 400 years are 146,097 days.
+ */
+static struct date date_of(uint64_t days) {
+    uint64_t since = days + 719468; /* 1 March of the year 0 */
+    unsigned eras = (unsigned)(since / 146097), day = (unsigned)(since % 146097);
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= year * 365 + year / 4 - year / 100;
+    unsigned month = (5 * day + 2) / 153; /* 0: March */
+    struct date d = {.year = eras * 400 + year + (month >= 10),
+                     .month = month < 10 ? month + 3 : month - 9,
+                     .day = day - (153 * month + 2) / 5 + 1};
+    return d;
 }
 
 /* RFC 3339, which knows no year of five digits. */
 static void put_time(struct buf *out, uint64_t ms) {
-    time_t s = (time_t)(ms / 1000);
-    struct tm tm;
-    if (ms / 1000 > INT64_MAX || gmtime_r(&s, &tm) == NULL || tm.tm_year > 9999 - 1900) return;
-    buf_printf(out, ",\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", tm.tm_year + 1900,
-               tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+    if (ms > UINT64_C(253402300799999)) return; /* the last ms of 9999 */
+    unsigned of_day = (unsigned)(ms % 86400000), s = of_day / 1000;
+    struct date d = date_of(ms / 86400000);
+    PUT(out, ",\"time\":\"");
+    char *at = buf_reserve(out, 25), *from = at;
+    at = put_digits(at, 4, d.year);
+    *at++ = '-';
+    at = put_digits(at, 2, d.month);
+    *at++ = '-';
+    at = put_digits(at, 2, d.day);
+    *at++ = 'T';
+    at = put_digits(at, 2, s / 3600);
+    *at++ = ':';
+    at = put_digits(at, 2, s / 60 % 60);
+    *at++ = ':';
+    at = put_digits(at, 2, s % 60);
+    *at++ = '.';
+    at = put_digits(at, 3, of_day % 1000);
+    *at++ = 'Z';
+    *at++ = '"';
+    out->len += (size_t)(at - from);
 }
 
 static void put_data(struct buf *out, const struct event_record *r, struct str payload) {
     bool fields = r->flags & EVENT_FIELDS;
     if (payload.len == 0) return;
     if (fields || json_valid(payload)) {
-        put_raw(out, ",\"datacontenttype\":\"application/json\",\"data\":");
+        PUT(out, ",\"datacontenttype\":\"application/json\",\"data\":");
         if (fields)
             fields_to_json(payload, out);
         else
             buf_put_str(out, payload);
     } else if (utf8_valid(payload)) {
-        put_text(out, ",\"data\":", payload);
+        PUT(out, ",\"data\":");
+        json_put_string(out, payload);
     } else {
-        put_raw(out, ",\"data_base64\":\"");
+        PUT(out, ",\"data_base64\":\"");
         put_base64(out, payload);
-        put_raw(out, "\"");
+        PUT(out, "\"");
     }
 }
 
 void event_to_json(struct buf *out, const struct event_record *r, struct str stream,
                    struct str source) {
     struct event_view v;
-    char entry[44];
-    size_t n;
+    assert(out->max == 0);
     event_view(r, &v);
-    put_raw(out, "{\"specversion\":\"1.0\"");
-    put_uuid(out, ",\"id\":", &r->event_id);
-    put_text(out, ",\"source\":", source);
-    put_text(out, ",\"type\":", v.type.len > 0 ? v.type : STR("cairn.entry"));
-    put_text(out, ",\"subject\":", stream);
+    PUT(out, "{\"specversion\":\"1.0\",\"id\":");
+    put_uuid(out, &r->event_id);
+    PUT(out, ",\"source\":");
+    json_put_string(out, source);
+    PUT(out, ",\"type\":");
+    json_put_string(out, v.type.len > 0 ? v.type : STR("cairn.entry"));
+    PUT(out, ",\"subject\":");
+    json_put_string(out, stream);
     put_time(out, r->timestamp);
-    put_text(out, ",\"stream\":", stream);
-    put_number(out, ",\"version\":", r->version);
-    put_number(out, ",\"sequence\":", r->sequence);
-    n = (size_t)snprintf(entry, sizeof entry, "%llu-%llu", (unsigned long long)r->entry_ms,
-                         (unsigned long long)r->entry_seq);
-    put_text(out, ",\"entryid\":", str_of(entry, n));
-    put_uuid(out, ",\"correlationid\":", v.correlation);
-    put_uuid(out, ",\"causationid\":", v.causation);
-    if (v.aggregate.len > 0) put_text(out, ",\"aggregateid\":", v.aggregate);
+    PUT(out, ",\"stream\":");
+    json_put_string(out, stream);
+    PUT(out, ",\"version\":");
+    put_number(out, r->version);
+    PUT(out, ",\"sequence\":");
+    put_number(out, r->sequence);
+    PUT(out, ",\"entryid\":");
+    put_entry_id(out, r->entry_ms, r->entry_seq);
+    if (v.correlation != NULL) {
+        PUT(out, ",\"correlationid\":");
+        put_uuid(out, v.correlation);
+    }
+    if (v.causation != NULL) {
+        PUT(out, ",\"causationid\":");
+        put_uuid(out, v.causation);
+    }
+    if (v.aggregate.len > 0) {
+        PUT(out, ",\"aggregateid\":");
+        json_put_string(out, v.aggregate);
+    }
     put_data(out, r, v.payload);
-    put_raw(out, "}");
+    PUT(out, "}");
 }

@@ -23,7 +23,7 @@ bool json_fits(struct str text, const struct json_limits *limits);
  */
 void json_put_string(struct buf *out, struct str s);
 /* Appends the event of the stream as a JSON object with the names of CloudEvents 1.0
- * (docs/pubsub.md). source: of all events of the store. */
+ * (docs/pubsub.md). source: of all events of the store. out must have no limit. */
 void event_to_json(struct buf *out, const struct event_record *r, struct str stream,
                    struct str source);
 

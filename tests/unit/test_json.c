@@ -1,6 +1,8 @@
 /* Whether a text is JSON, and an event as a CloudEvents object. */
 #include "unit.h"
 
+#include <time.h>
+
 #include "base/alloc.h"
 #include "record/fields.h"
 #include "record/json.h"
@@ -132,4 +134,59 @@ TEST(what_was_not_given_is_not_there) {
                         ",\"correlationid\":\"11000000-0000-0000-0000-000000000000\""
                         ",\"causationid\":\"11000000-0000-0000-0000-000000000000\""
                         ",\"aggregateid\":\"a\\udcff\"}");
+}
+
+/* Wherever in a word the byte stands that ends a run of plain ones. */
+TEST(strings_are_looked_at_byte_for_byte) {
+    static const struct {
+        const char *bytes;
+        bool valid;
+    } parts[] = {{"\x7f", true},  {" ", true},
+                 {"\\n", true},   {"\\x", false},
+                 {"\x1f", false}, {"\xc3\xa4", true},
+                 {"\x80", false}, {"\xc3", false},
+                 {"\"", false},   {"\xf0\x9f\x98\x80", true}};
+    for (size_t before = 0; before < 20; before++) {
+        for (size_t behind = 0; behind < 20; behind++) {
+            for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+                char text[64] = "\"";
+                size_t n = strlen(parts[i].bytes), len = 1;
+                memset(text + len, 'x', before);
+                memcpy(text + (len += before), parts[i].bytes, n);
+                memset(text + (len += n), 'y', behind);
+                text[len += behind] = '"';
+                CHECK_INT(json_valid(str_of(text, len + 1)), parts[i].valid);
+                bool is_text = parts[i].valid || (unsigned char)parts[i].bytes[0] < 0x80;
+                CHECK_INT(utf8_valid(str_of(text, len + 1)), is_text);
+            }
+        }
+    }
+}
+
+static void check_time(struct stream_name *name, uint64_t ms) {
+    char wanted[80];
+    struct event_fields f = {.timestamp = ms};
+    struct event *e = event_create(&f, name);
+    struct buf out;
+    struct tm tm;
+    time_t s = (time_t)(ms / 1000);
+    gmtime_r(&s, &tm);
+    snprintf(wanted, sizeof wanted, ",\"time\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03uZ\",",
+             tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+             (unsigned)(ms % 1000));
+    buf_init(&out, 0);
+    event_to_json(&out, &e->rec, STR("s"), STR("/cairn/x"));
+    buf_put(&out, "", 1);
+    CHECK(strstr(out.data, wanted) != NULL);
+    buf_clear(&out);
+    event_unref(e);
+}
+
+TEST(time_is_that_of_the_calendar) {
+    const uint64_t day = 86400000, days = 2932897; /* those until the end of 9999 */
+    struct stream_name *name = stream_name_create(1, 0, STR("s"));
+    for (uint64_t d = 0; d < days; d += d < 60000 ? 1 : 61) check_time(name, d * day + d % day);
+    for (uint64_t year = 1; year <= 8029; year++) check_time(name, year * 146097 / 400 * day - 1);
+    check_time(name, days * day - 1);
+    stream_name_unref(name);
 }
