@@ -105,13 +105,14 @@ static int find_position(const struct load *l, struct talk_spec *talk) {
 /* The connections of a talking mode, of which there is at most one role. */
 static int prepare_talk(const struct options *o, struct role *role) {
     static char first[256];
-    const bool many = o->mode->talk == TALK_PUSH && o->spec.streams > 1;
+    const bool listen = o->mode->talk == TALK_LISTEN;
+    const bool many = (o->mode->talk == TALK_PUSH || listen) && o->spec.streams > 1;
 
-    snprintf(first, sizeof first, "%s0", o->spec.prefix);
+    snprintf(first, sizeof first, "%s%s%s", o->mode->events ? "__event__:" : "",
+             many && !listen ? "" : o->spec.prefix, many ? "*" : "0");
     role->talk = (struct talk_spec){.kind = o->mode->talk,
-                                    .stream = o->stream != NULL ? o->stream
-                                              : many            ? "*"
-                                                                : first,
+                                    .stream = o->stream != NULL ? o->stream : first,
+                                    .json = o->mode->events,
                                     .group = o->group,
                                     .count = o->spec.count,
                                     .keep = o->no_ack};
@@ -123,6 +124,7 @@ static int prepare_talk(const struct options *o, struct role *role) {
     role->event_limit = o->requests * role->connections;
     role->talk.payload = request_payload(o->spec.payload_bytes);
     role->talk.payload_len = o->spec.payload_bytes;
+    if (listen) return 0;
     return o->mode->talk == TALK_PUSH ? find_position(&o->load, &role->talk)
                                       : find_start(&o->load, &role->talk);
 }

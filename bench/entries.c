@@ -201,6 +201,10 @@ static bool take_event(struct cursor *c, struct pushed *m) {
     return skip_values(c, fields - 1) && take_bulk(c, &m->payload, &m->payload_len);
 }
 
+static bool is_word(const char *bytes, size_t len, const char *word) {
+    return len == strlen(word) && memcmp(bytes, word, len) == 0;
+}
+
 /* A message is its kind, whose it is, and what the kind has. */
 static bool take_pushed(struct cursor *c, struct pushed *m) {
     const char *kind = NULL;
@@ -215,11 +219,15 @@ static bool take_pushed(struct cursor *c, struct pushed *m) {
     if (!take_number(c, "*>%", &type, &n)) return false;
     if (n < 1) return stop(c, -1);
     if (!take_word(c, &kind, &len)) return false;
-    if (type != '%' && n == 4 && len == 5 && memcmp(kind, "event", 5) == 0) {
+    if (type != '%' && n == 4 && is_word(kind, len, "event")) {
         m->kind = PUSHED_EVENT;
         return take_event(c, m);
     }
-    if (type != '%' && n == 3 && len == 3 && memcmp(kind, "end", 3) == 0) {
+    if (type != '%' && (n == 4 ? is_word(kind, len, "pmessage") : is_word(kind, len, "message"))) {
+        m->kind = PUSHED_MESSAGE;
+        return skip_values(c, n - 2) && take_bulk(c, &m->payload, &m->payload_len);
+    }
+    if (type != '%' && n == 3 && is_word(kind, len, "end")) {
         m->kind = PUSHED_END;
         return skip_values(c, 1) && take_word(c, &m->text, &m->text_len);
     }

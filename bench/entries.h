@@ -39,15 +39,16 @@ ssize_t entries_read(struct entries *e, const char *p, size_t n);
 /* What comes to a subscriber. */
 enum pushed_kind {
     PUSHED_EVENT,
-    PUSHED_OTHER, /* the reply to ESUBSCRIBE, and notices */
-    PUSHED_END,   /* no more comes: an error, or the message `end`; `text` says why */
+    PUSHED_MESSAGE, /* of a channel, also by a pattern */
+    PUSHED_OTHER,   /* the reply to ESUBSCRIBE, and notices */
+    PUSHED_END,     /* no more comes: an error, or the message `end`; `text` says why */
 };
 
 /* The pointers lead into the bytes that were read. */
 struct pushed {
     enum pushed_kind kind;
     int64_t cursor;
-    const char *payload; /* the event's last field */
+    const char *payload; /* the event's last field; the message */
     size_t payload_len;
     const char *text;
     size_t text_len;

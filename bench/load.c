@@ -43,6 +43,7 @@ struct loop {
     struct load *load;
     struct conn *conns;
     unsigned conn_count;
+    unsigned deaf; /* connections that listen, and have not been answered yet */
     int epoll;
     uint64_t begin_ns, end_ns, tick_ns, last_reply_ns, warm_ns;
     double cpu_begin;
@@ -148,22 +149,35 @@ static void send_talk(struct loop *loop, struct conn *c) {
     flush(loop, c);
 }
 
-static void begin(struct loop *loop, struct conn *c, uint64_t now) {
-    if (c->talk == NULL) {
-        next_batch(loop, c, now);
-        return;
-    }
+static void begin_talk(struct loop *loop, struct conn *c, uint64_t now) {
     talk_begin(c->talk, c->role, now);
+    if (c->role->talk.kind == TALK_LISTEN) loop->deaf++;
     send_talk(loop, c);
+}
+
+/* Who publishes begins when all who listen do: they would miss what comes first. */
+static void begin_others(struct loop *loop, uint64_t now) {
+    for (unsigned i = 0; i < loop->conn_count; i++)
+        if (loop->conns[i].talk == NULL) next_batch(loop, &loop->conns[i], now);
+}
+
+static void begin_all(struct loop *loop, uint64_t now) {
+    for (unsigned i = 0; i < loop->conn_count; i++)
+        if (loop->conns[i].talk != NULL) begin_talk(loop, &loop->conns[i], now);
+    if (loop->deaf == 0) begin_others(loop, now);
 }
 
 /* Input of a connection that makes its requests from the replies. */
 static void take_talk(struct loop *loop, struct conn *c, size_t n, uint64_t now) {
+    bool heard = c->talk->hears;
+
     loop->last_reply_ns = now;
-    if (talk_take(c->talk, c->role, loop->input, n, now) != 0)
+    if (talk_take(c->talk, c->role, loop->input, n, now) != 0) {
         fail(loop, c->role->sum.first_error);
-    else
-        send_talk(loop, c);
+        return;
+    }
+    send_talk(loop, c);
+    if (!heard && c->talk->hears && --loop->deaf == 0) begin_others(loop, now);
 }
 
 /* Counts `done` more replies of the batch. */
@@ -376,7 +390,7 @@ int load_run(struct load *l) {
     loop.end_ns = l->seconds > 0 ? now + (uint64_t)((l->warmup + l->seconds) * 1e9) : UINT64_MAX;
     if (l->warmup > 0) loop.warm_ns = now + (uint64_t)(l->warmup * 1e9);
     for (unsigned i = 0; i < l->role_count; i++) l->roles[i].due_ns = now;
-    for (unsigned i = 0; i < loop.conn_count; i++) begin(&loop, &loop.conns[i], now);
+    begin_all(&loop, now);
     turn(&loop);
     if (loop.warm_ns != 0 && loop.rc == 0 && ran_empty(l))
         fail(&loop,

@@ -18,6 +18,8 @@ static const struct mode modes[] = {
     {.name = "xgroup", .kind = REQUEST_XADD, .x = true, .talk = TALK_GROUP},
     {.name = "xfanout", .kind = REQUEST_XADD, .x = true, .mixed = true, .talk = TALK_FOLLOW},
     {.name = "push", .kind = REQUEST_APPEND, .mixed = true, .talk = TALK_PUSH},
+    {.name = "publish", .kind = REQUEST_PUBLISH, .mixed = true, .talk = TALK_LISTEN},
+    {.name = "events", .kind = REQUEST_APPEND, .mixed = true, .talk = TALK_LISTEN, .events = true},
     {.name = "scan", .kind = REQUEST_SCAN, .read = true},
     {.name = "follow", .kind = REQUEST_FOLLOW, .read = true},
     {.name = "ping", .kind = REQUEST_PING},
@@ -35,13 +37,16 @@ static const char usage[] =
     "                     follow (EREAD of all, with FIELDS: as many events as COUNT divides),\n"
     "                     xgroup (XREADGROUP, XACK), xfanout (XADD to --readers that XREAD "
     "BLOCK),\n"
-    "                     push (EAPPEND to --readers that ESUBSCRIBE), or\n"
+    "                     push (EAPPEND to --readers that ESUBSCRIBE), publish (PUBLISH to\n"
+    "                     --readers that SUBSCRIBE), events (EAPPEND to --readers of the channels\n"
+    "                     of events), or\n"
     "                     --mode raw 'COMMAND with {stream} {payload} {n} {uuid}'\n"
     "  --batch N          events of one EMAPPEND or MULTI (100)   --spread  over many streams\n"
     "  --in-turn          streams one after the other instead of at random\n"
     "  --count N          COUNT of reads (100)\n"
-    "  --readers N        mixed, xfanout, push: how many of the connections read (1)\n"
-    "  --stream NAME      xgroup: a virtual stream, too (the first one); push: a pattern (*)\n"
+    "  --readers N        mixed, xfanout, push, publish, events: how many of -c read (1)\n"
+    "  --stream NAME      xgroup: a virtual stream, too (the first one); push, publish, events:\n"
+    "                     a pattern (all; of one stream: that)\n"
     "  --group NAME       xgroup (bench): made at 0 unless it is there; ends when nothing is left\n"
     "  --no-ack           xgroup: leave everything pending\n"
     "  --read-streams N   reads: pick only from the first N streams\n"
@@ -267,9 +272,9 @@ void options_parse(struct options *o, int argc, char **argv) {
     if (o->load.warmup > 0 && o->load.seconds <= 0) die("--warmup needs -t", "");
     o->spec.kind = o->mode->kind;
     if (o->mode->talk == TALK_GROUP || o->mode->talk == TALK_FOLLOW) o->spec.streams = 1;
-    o->spec.stamped = o->mode->talk == TALK_FOLLOW || o->mode->talk == TALK_PUSH;
+    o->spec.stamped = o->mode->talk != TALK_NONE && o->mode->talk != TALK_GROUP;
     if (o->spec.stamped && o->spec.payload_bytes < REQUEST_STAMP)
-        die("--mode xfanout and push need payloads of 32 bytes or more", "");
+        die("--mode xfanout, push, publish and events need payloads of 32 bytes or more", "");
     bool ends = o->mode->kind == REQUEST_SCAN || o->mode->kind == REQUEST_FOLLOW ||
                 o->mode->talk == TALK_GROUP;
     if (o->requests == 0 && o->load.seconds <= 0 && !ends) o->load.seconds = 5;

@@ -10,6 +10,7 @@ struct mode {
     bool read;           /* reads */
     bool mixed;          /* some of the connections read while the others write */
     enum talk_kind talk; /* of those that read; one stream then */
+    bool events;         /* TALK_LISTEN: to channels of events */
 };
 
 /* The command line. */

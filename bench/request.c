@@ -228,6 +228,12 @@ static int build(struct request *r, struct piece *p, const char *payload) {
     case REQUEST_FOLLOW:
         build_follow(r, p);
         break;
+    case REQUEST_PUBLISH:
+        piece_header(p, '*', 3);
+        piece_arg(p, "PUBLISH");
+        add_stream(r, p);
+        add_payload(r, p, payload);
+        break;
     case REQUEST_PING:
         piece_header(p, '*', 1);
         piece_arg(p, "PING");

@@ -21,8 +21,9 @@ enum request_kind {
     REQUEST_XADD_MULTI,
     REQUEST_READ,
     REQUEST_XRANGE,
-    REQUEST_SCAN,   /* EPSCAN page after page */
-    REQUEST_FOLLOW, /* the same with EREAD and FIELDS */
+    REQUEST_SCAN,    /* EPSCAN page after page */
+    REQUEST_FOLLOW,  /* the same with EREAD and FIELDS */
+    REQUEST_PUBLISH, /* to the channel that is named as the stream would be */
     REQUEST_PING,
     REQUEST_RAW,
 };

@@ -32,6 +32,9 @@ void role_expect(struct role *role, bool full_parse) {
         s->list_nested = role->spec.kind != REQUEST_XRANGE;
         role->until_empty = role->spec.kind == REQUEST_SCAN || role->spec.kind == REQUEST_FOLLOW;
         break;
+    case REQUEST_PUBLISH:
+        s->expect = ":";
+        break;
     case REQUEST_PING:
         s->expect = "+";
         break;

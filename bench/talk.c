@@ -1,4 +1,4 @@
-/* Consumers of groups, followers of a stream, and subscribers; see talk.h.
+/* Consumers of groups, followers of a stream, subscribers and listeners; see talk.h.
  *
  * A consumer's request, for the figures, is one page: read and acknowledged, and its latency runs
  * from the XREADGROUP to the reply to the XACK. A follower's and a subscriber's latency is an
@@ -132,11 +132,35 @@ static void subscribe(struct talk *t) {
     piece_arg(&t->out, "stream_id,event_name,payload");
 }
 
+static void listen(struct talk *t) {
+    piece_header(&t->out, '*', 2);
+    piece_arg(&t->out, strchr(t->spec->stream, '*') != NULL ? "PSUBSCRIBE" : "SUBSCRIBE");
+    piece_arg(&t->out, t->spec->stream);
+}
+
+/* Behind ,"data":" and in front of "}: our payloads have nothing that is escaped. */
+static int take_published(struct talk *t, struct role *role, const struct pushed *m,
+                          uint64_t now_ns) {
+    static const char name[] = ",\"data\":\"";
+    size_t len = t->spec->payload_len, around = sizeof name - 1 + 2;
+    role->requests++;
+    if (!t->spec->json) return take_stamped(t, role, m->payload, m->payload_len, now_ns);
+    const char *data = m->payload + m->payload_len - 2 - len;
+    if (m->payload_len < len + around || memcmp(data + len, "\"}", 2) != 0 ||
+        memcmp(data - (sizeof name - 1), name, sizeof name - 1) != 0)
+        return give_up(role, "an event without its payload: ", m->payload, m->payload_len);
+    return take_stamped(t, role, data, len, now_ns);
+}
+
 static int take_message(struct talk *t, struct role *role, const struct pushed *m,
                         uint64_t now_ns) {
-    if (m->kind == PUSHED_OTHER) return 0;
+    if (m->kind == PUSHED_OTHER) {
+        t->hears = true;
+        return 0;
+    }
     if (m->kind == PUSHED_END)
         return give_up(role, "the subscription ended: ", m->text, m->text_len);
+    if (m->kind == PUSHED_MESSAGE) return take_published(t, role, m, now_ns);
     if (m->cursor <= t->cursor) return give_up(role, "a cursor that is not above the last", "", 0);
     t->cursor = m->cursor;
     role->requests++;
@@ -227,6 +251,8 @@ void talk_begin(struct talk *t, struct role *role, uint64_t now_ns) {
         ask_page(t, role, now_ns);
     else if (t->spec->kind == TALK_FOLLOW)
         ask_after_last(t);
+    else if (t->spec->kind == TALK_LISTEN)
+        listen(t);
     else
         subscribe(t);
 }
@@ -245,7 +271,8 @@ static int take_reply(struct talk *t, struct role *role, uint64_t now_ns) {
 }
 
 int talk_take(struct talk *t, struct role *role, const char *p, size_t n, uint64_t now_ns) {
-    if (t->spec->kind == TALK_PUSH) return take_pushes(t, role, p, n, now_ns);
+    if (t->spec->kind == TALK_PUSH || t->spec->kind == TALK_LISTEN)
+        return take_pushes(t, role, p, n, now_ns);
     bool carried = t->in.len > 0;
 
     t->out.len = 0;

@@ -8,9 +8,9 @@
 
 /* Connections that need what the last reply said to make their next request: consumers of a group,
  * which acknowledge the ids that they got, and followers, which ask for what comes after the
- * last one. One request is in flight at a time. Subscribers ask once. Followers and subscribers
- * check that they get each stamped event, once, and whole. No sockets here: load.c sends and
- * receives. */
+ * last one. One request is in flight at a time. Subscribers and listeners ask once. They and
+ * followers check that they get each stamped event, once, and whole. No sockets here: load.c sends
+ * and receives. */
 
 struct role;
 
@@ -19,15 +19,17 @@ enum talk_kind {
     TALK_GROUP,  /* XREADGROUP ... >, then XACK of all that came */
     TALK_FOLLOW, /* XREAD BLOCK 0 after the last entry; entries are stamped (request.h) */
     TALK_PUSH,   /* ESUBSCRIBE; events are stamped */
+    TALK_LISTEN, /* SUBSCRIBE or PSUBSCRIBE; what is published is stamped */
 };
 
 /* What all connections of a role have in common. */
 struct talk_spec {
     enum talk_kind kind;
-    const char *stream;
+    const char *stream; /* TALK_LISTEN: a channel, or a pattern if there is a star in it */
     const char *group;
     unsigned count;
     bool keep;           /* TALK_GROUP: acknowledge nothing */
+    bool json;           /* TALK_LISTEN: messages are events, as JSON, `data` at their end */
     char after[48];      /* TALK_FOLLOW: the entry after which all begin; TALK_PUSH: the position */
     const char *payload; /* of each event, but for its stamp; NULL: it is not looked at */
     size_t payload_len;
@@ -39,6 +41,7 @@ struct talk_spec {
 struct talk {
     const struct talk_spec *spec;
     struct piece out; /* the request to be sent now; empty when there is none */
+    bool hears; /* TALK_LISTEN: it has been answered, and gets what is published from now on */
     /* private */
     struct piece in;      /* a reply of which something is missing */
     struct piece read;    /* the prepared XREADGROUP */

@@ -312,3 +312,56 @@ TEST(a_subscriber_hears_of_very_many_events) {
     CHECK_INT(t.next, 3 * TALK_AHEAD);
     talk_clear(&t);
 }
+
+/* ---- listeners */
+
+#define AT_TIME(n)         "00000000000000001000" NUMBERED(n)
+#define DATA(number, rest) "{\"a\":1,\"data\":\"" AT_TIME(number) rest "\"}"
+
+/* What a listener makes of these bytes in pieces of `step`; `hears` when it has been answered. */
+static int listened(struct role **role, const char *stream, bool json, const char *text,
+                    size_t step) {
+    struct talk t;
+    struct talk_spec spec = push;
+    char asks[64];
+    spec.kind = TALK_LISTEN;
+    spec.stream = stream;
+    spec.json = json;
+    *role = new_role();
+    talk_init(&t, &spec, 0);
+    talk_begin(&t, *role, 0);
+    bool pattern = strchr(stream, '*') != NULL;
+    snprintf(asks, sizeof asks, "*2\r\n$%d\r\n%sSUBSCRIBE\r\n$%zu\r\n%s\r\n", pattern ? 10 : 9,
+             pattern ? "P" : "", strlen(stream), stream);
+    CHECK(says(&t, asks));
+    CHECK(!t.hears);
+    int rc = hear(&t, *role, text, step, 3000);
+    CHECK(t.hears);
+    talk_clear(&t);
+    return rc;
+}
+
+static void check_listened(const char *stream, bool json, const char *text, int rc, size_t events) {
+    struct role *role;
+    for (size_t step = 1; step <= strlen(text); step++) {
+        CHECK_INT(listened(&role, stream, json, text, step), rc);
+        CHECK_INT(role->sum.events, events);
+    }
+}
+
+TEST(a_listener_counts_each_message_once) {
+#define ANSWER  "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"
+#define PANSWER ">3\r\n$10\r\npsubscribe\r\n$2\r\nc*\r\n:1\r\n"
+#define MESSAGE "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n"
+    const char *one = MESSAGE "$36\r\n" AT_TIME("1") "rest\r\n";
+    char text[512];
+    snprintf(text, sizeof text, ANSWER "%s" MESSAGE "$36\r\n" AT_TIME("0") "rest\r\n", one);
+    check_listened("c", false, text, 0, 2);
+    snprintf(text, sizeof text, ANSWER "%s%s", one, one);
+    check_listened("c", false, text, -1, 1);
+    check_listened(
+        "c*", true,
+        PANSWER ">4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$1\r\nc\r\n$53\r\n" DATA("0", "rest") "\r\n",
+        0, 1);
+    check_listened("c", true, ANSWER MESSAGE "$36\r\n" AT_TIME("0") "rest\r\n", -1, 0);
+}
