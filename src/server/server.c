@@ -256,8 +256,12 @@ static void after_turn(struct server *srv) {
     if (UNLIKELY(tracking_pending(srv))) tracking_run(srv);
     if (UNLIKELY(notifications_pending(srv))) notifications_run(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
+    pubsub_tell(srv);
     flush_all(srv);
-    if (UNLIKELY(event_channels_run(srv))) flush_all(srv);
+    if (UNLIKELY(event_channels_run(srv))) {
+        pubsub_tell(srv);
+        flush_all(srv);
+    }
     share_run(srv);
     model_pack(&srv->model);
     model_evict(&srv->model);

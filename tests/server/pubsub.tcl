@@ -329,6 +329,29 @@ with_server {} {
             }
         }
     }
+    # More than a turn sends to. The load generator fails when a message is missing, doubled or changed.
+    set ::bench [list [file join $::top bench cairn-bench] -p [srv port] --readers 1500 -c 1510 --streams 1 --warmup 0]
+    foreach {mode payload} {publish 100 publish 20000 events 100} {
+        test "What is published comes to each of very many: $mode, $payload bytes" {
+            exec {*}$::bench --mode $mode -d $payload -P 4 -n 80 2>@1
+        }
+    }
+    # Above what may wait to be sent nothing is published: so what goes with them must not count any more.
+    test "Connections that go while messages for them wait to be sent" {
+        for {set i 0} {$i < 3} {incr i} {
+            set pid [exec {*}$::bench --mode publish --rate 0.01 -t 300 >/dev/null 2>/dev/null &]
+            wait_for "them to listen" {[info_field r pubsub_clients clients] == 1500}
+            r write [resp_command PUBLISH s:0 [string repeat x 20000]][resp_command CLIENT KILL TYPE pubsub]
+            assert_equal 1500 [r read]
+            assert_range 1 1500 [r read] ;# the generator ends at once when it gets what it has not sent
+            wait_for "the generator to end" {![file exists /proc/$pid/fd/0]}
+        }
+        with_clients c {
+            listen $c SUBSCRIBE other
+            assert_equal 1 [r PUBLISH other after]
+            assert_equal {message other after} [$c read]
+        }
+    }
     test "Nobody publishes to the channels of events" {
         assert_match "ERR channels that begin with __event__: *" [r err PUBLISH __event__:x y]
         assert_equal 0 [r SPUBLISH __event__:x y]

@@ -50,6 +50,7 @@ struct client *client_create(struct server *srv, int fd, bool is_unix) {
     c->out.recycles = true; /* command.c sets the limit */
     resp_reader_init(&c->reader);
     list_init(&c->flush);
+    list_init(&c->untold);
     list_init(&c->resume);
     list_init(&c->parked);
     list_init(&c->gated);
@@ -206,9 +207,17 @@ static void after_input(struct client *c, bool more) {
         share_count(c);
 }
 
+/* What its next commands reply stands behind what was published for it before. */
+static void order_messages(struct client *c) {
+    if (LIKELY(!list_linked(&c->untold))) return;
+    client_merge_messages(c);
+    pubsub_tell_now(c);
+}
+
 void client_process(struct client *c) {
     bool more = false;
     if (c->closing) return;
+    order_messages(c);
     if (c->in.len > c->in_at) {
         c->in_at += input_run(c, c->in.data + c->in_at, c->in.len - c->in_at, &more);
         drop_consumed(c);
@@ -331,6 +340,7 @@ static bool is_limited(const struct client *c) {
 
 void client_flush(struct client *c) {
     if (c->closing) return;
+    pubsub_told(c);
     if (c->push != NULL) client_merge_pushes(c);
     if (c->messages != NULL) client_merge_messages(c);
     size_t limit = sendable(c);
@@ -374,6 +384,7 @@ static void on_io(void *arg, int what) {
     if (what & LOOP_ENDED) note_end(c);
     if (what & LOOP_WRITE) client_flush(c);
     if ((what & LOOP_READ) && !c->closing) {
+        order_messages(c);
         client_read(c);
         commit_between_clients(c->srv);
     }

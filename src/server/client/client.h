@@ -146,6 +146,8 @@ struct client {
     struct tracker *tracker;         /* server/tracking's; NULL: it does not track */
     struct subscriber *subscriber;   /* server/subscription's; NULL: it has no subscription */
     struct listening *listening;     /* server/pubsub's; NULL: it listens to no channel */
+    struct list untold;              /* pubsub.untold */
+    size_t untold_bytes;             /* of messages, since it is on that */
     struct list over;                /* output_limit.c's: server.over_output */
     uint64_t over_since_ms;          /* monotonic, while it is on that */
 };

@@ -142,7 +142,7 @@ bool event_channels_run(struct server *srv) {
     struct pubsub *ps = &srv->pubsub;
     struct event_channels *ev = &ps->events;
     ev->waits = event_channels_pending(srv) && !list_empty(&ps->queue);
-    if (LIKELY(ev->ears == 0) || ev->waits) return false;
+    if (LIKELY(ev->ears == 0) || ev->waits || publish_is_behind(ps)) return false;
     if (UNLIKELY(ev->sequence < srv->model.log.first)) {
         disconnect_all(srv);
         return true;

@@ -54,6 +54,8 @@ bool event_channels_pending(const struct server *srv);
 void publish_to_found(struct server *srv, enum channel_kind kind, struct str channel,
                       struct str payload);
 void publish_worked(struct pubsub *ps, size_t work);
+/* So much waits to be sent that nothing may be published. */
+bool publish_is_behind(const struct pubsub *ps);
 /* The ear goes: whoever was about to write to it goes on behind it. */
 void publish_skips(struct pubsub *ps, struct ear *e);
 void publish_run(struct server *srv); /* once a turn: what is not finished goes on */

@@ -7,11 +7,14 @@
 #include "server/client/share.h"
 #include "server/server.h"
 
-/* What a turn of the loop may do. To write to one more connection costs a system call, when that is
- * flushed; one more message for it little, beside its bytes. So these are 1,000 connections. */
-#define WORK_A_TURN     10000
-#define WORK_CONNECTION 10
-#define BYTES_OF_WORK   1024
+/* What a turn of the loop may do: so many messages, each for one connection, or as many KiB. To
+ * send them is a system call for a connection, and costs more than ten messages do. So a turn sends
+ * to no more than so many connections; the others are told in the next ones, together with what is
+ * published for them until then. */
+#define WORK_A_TURN        10000
+#define BYTES_OF_WORK      1024
+#define CONNECTIONS_A_TURN 1000
+#define UNTOLD_MAX         ((size_t)16 << 20) /* bytes: above it nothing is published */
 
 struct publication {
     struct list node; /* pubsub.queue */
@@ -54,15 +57,41 @@ static struct str written(struct pubsub *ps, int resp, const struct channel *ch,
 
 /* ---- sending ---- */
 
+/* Who is flushed in this turn anyway gets it then. */
+static void note_untold(struct pubsub *ps, struct client *c, size_t bytes) {
+    if (list_linked(&c->flush)) return;
+    if (!list_linked(&c->untold)) list_append(&ps->untold, &c->untold);
+    c->untold_bytes += bytes;
+    ps->untold_bytes += bytes;
+}
+
+void pubsub_told(struct client *c) {
+    if (LIKELY(!list_linked(&c->untold))) return;
+    list_remove(&c->untold);
+    c->srv->pubsub.untold_bytes -= c->untold_bytes;
+    c->untold_bytes = 0;
+}
+
+void pubsub_tell_now(struct client *c) {
+    if (LIKELY(!list_linked(&c->untold))) return;
+    pubsub_told(c);
+    client_wrote(c);
+}
+
+void pubsub_tell(struct server *srv) {
+    struct pubsub *ps = &srv->pubsub;
+    for (; ps->connections > 0 && !list_empty(&ps->untold); ps->connections--)
+        pubsub_tell_now(LIST_ENTRY(ps->untold.next, struct client, untold));
+}
+
 static void send_to(struct pubsub *ps, const struct ear *e, const struct publication *p) {
     struct client *c = e->listening->client;
     if (UNLIKELY(c == NULL)) return; /* it is gone */
     struct str message = written(ps, c->resp, e->channel, p);
-    size_t work = (list_linked(&c->flush) ? 1 : WORK_CONNECTION) + message.len / BYTES_OF_WORK;
-    ps->work -= MIN(ps->work, work);
+    publish_worked(ps, 1 + message.len / BYTES_OF_WORK);
     ps->delivered++;
     buf_put_str(client_message(c), message);
-    client_wrote(c);
+    note_untold(ps, c, message.len);
 }
 
 /* false: that was enough for this turn; *next is who gets it next. */
@@ -161,9 +190,14 @@ void publish_clear(struct server *srv) {
     ps->next = NULL;
 }
 
+bool publish_is_behind(const struct pubsub *ps) {
+    return ps->untold_bytes > UNTOLD_MAX;
+}
+
 void publish_run(struct server *srv) {
     struct pubsub *ps = &srv->pubsub;
-    ps->work = WORK_A_TURN;
+    ps->work = publish_is_behind(ps) ? 0 : WORK_A_TURN;
+    ps->connections = CONNECTIONS_A_TURN;
     while (UNLIKELY(!list_empty(&ps->queue))) {
         struct publication *p = LIST_ENTRY(ps->queue.next, struct publication, node);
         if (!go_on(ps, p, &ps->next)) return;

@@ -15,6 +15,7 @@ void pubsub_init(struct server *srv) {
     for (size_t i = 0; i < ARRAY_LEN(ps->message); i++) buf_init(&ps->message[i], 0);
     list_init(&ps->queue);
     list_init(&ps->leaving);
+    list_init(&ps->untold);
     event_channels_init(&ps->events);
     list_init(&ps->notifications.list);
 }
@@ -182,6 +183,7 @@ void pubsub_drop(struct client *c) {
     struct listening *l = c->listening;
     struct pubsub *ps = &c->srv->pubsub;
     size_t most = LEAVING_A_TURN;
+    pubsub_tell_now(c);
     if (l == NULL) return;
     c->listening = NULL;
     ps->clients--;
@@ -213,7 +215,8 @@ void pubsub_run(struct server *srv) {
 
 bool pubsub_pending(const struct server *srv) {
     const struct pubsub *ps = &srv->pubsub;
-    return !list_empty(&ps->queue) || !list_empty(&ps->leaving) || event_channels_pending(srv);
+    return !list_empty(&ps->queue) || !list_empty(&ps->untold) || !list_empty(&ps->leaving) ||
+           event_channels_pending(srv);
 }
 
 void pubsub_clear(struct server *srv) {

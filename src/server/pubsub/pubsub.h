@@ -4,10 +4,11 @@
  * later has missed it.
  *
  * A message is written for a connection behind its replies so far (client/push.h). A turn of the
- * loop writes to about a thousand connections: a message for more goes on in the next turns, to
- * those who listened when it was published, in their order; what is published meanwhile follows
- * behind it. Patterns stand under their literal beginnings, so that a message is compared with
- * those few that begin as its channel does. Loop thread. */
+ * loop writes ten thousand of them: a message for more goes on in the next turns, to those who
+ * listened when it was published, in their order; what is published meanwhile follows behind it.
+ * And it sends to a thousand connections: others wait for their turn, and then get at once all that
+ * was written for them. Patterns stand under their literal beginnings, so that a message is
+ * compared with those few that begin as its channel does. Loop thread. */
 #ifndef SERVER_PUBSUB_PUBSUB_H
 #define SERVER_PUBSUB_PUBSUB_H
 
@@ -87,6 +88,9 @@ struct pubsub { /* the server's */
     struct ear *next;      /* of the first of them: who gets it next */
     struct list leaving;   /* listenings of connections that are gone */
     size_t work;           /* that is left of this turn */
+    struct list untold;    /* clients for whom messages were written, longest ago first */
+    size_t untold_bytes;   /* those messages */
+    size_t connections;    /* of them, to whom this turn may still send */
     struct event_channels events;
     struct notifications notifications;
     uint64_t clients, numbers;
@@ -99,6 +103,11 @@ void pubsub_clear(struct server *srv); /* no connection is left */
 void pubsub_run(struct server *srv);
 /* Whether there is something to do without anything happening. */
 bool pubsub_pending(const struct server *srv);
+/* Before connections are flushed: as many of those for whom there are messages as a turn may. */
+void pubsub_tell(struct server *srv);
+/* The connection's messages leave in this turn. */
+void pubsub_tell_now(struct client *c);
+void pubsub_told(struct client *c); /* they leave now */
 /* The connection goes, or is reset. */
 void pubsub_drop(struct client *c);
 
