@@ -167,6 +167,11 @@ run "--pipe of inline commands" sh -c "yes 'EAPPEND piped t PAYLOAD \"a b\"' | h
 has '^errors: 0, replies: 500$'
 name="all of them are there" out="$before to $(sequence)" status=0
 if [ "$(sequence)" -eq $((before + 1500)) ]; then good "$name"; else bad "$name"; fi
+run "--rdb has nothing to give" redis-cli -p "$port" --rdb dump.rdb; has 'SYNC|PSYNC|ERR' 1
+run "--latency-history" timeout -s INT 2 redis-cli -p "$port" --latency-history -i 1 </dev/null
+status=0 # it goes on until it is ended
+hasnt '[Ee]rror|ERR'
+run "--intrinsic-latency" redis-cli --intrinsic-latency 1; has 'total runs'
 run "--latency" redis-cli -p "$port" --latency --raw -i 0.2; has '^[0-9]+ [0-9]+ [0-9.]+ [0-9]+$'
 watch "--stat" '^[0-9]+ +[0-9.]+[KMG]? +[0-9]+ +[0-9]+ +[0-9]+ \(\+[0-9]+\) +[0-9]+' stdbuf -oL redis-cli -p "$port" --stat -i 1
 is_watching() { redis-cli -p "$port" CLIENT LIST | grep -q ' flags=O'; }
@@ -208,6 +213,25 @@ for how in "" "-P 16" "-3" "-3 -P 16"; do
     if [ "$(sequence)" -eq $((before + 4000)) ]; then good "$name"; else bad "$name"; fi
 done
 bench "-t set,get,incr" -t set,get,incr -n 3000 -r 100; has '^"INCR","[0-9.]+"'
+bench "-t mset" -t mset -n 1000 -r 100; has '^"MSET \(10 keys\)","[0-9.]+"'
+# Those of the tests that are commands of Cairn's, of which -t knows no names.
+while read -r command; do
+    # shellcheck disable=SC2086
+    bench "redis-benchmark $command" -n 1000 -r 100 -P 4 $command; hasnt '[Ee]rror'
+done <<'END'
+APPEND text:__rand_int__ x
+STRLEN text:__rand_int__
+SETRANGE text:__rand_int__ 5 y
+GETRANGE text:__rand_int__ 0 3
+GETSET text:__rand_int__ z
+DECRBY count:__rand_int__ 3
+INCRBYFLOAT float:__rand_int__ 0.5
+EXPIRE text:__rand_int__ 100
+EXISTS text:__rand_int__ count:__rand_int__
+PUBLISH channel:__rand_int__ text
+XRANGE xbench:__rand_int__ - + COUNT 10
+XLEN xbench:__rand_int__
+END
 for how in "" "-P 16" "-3"; do
     before=$(sequence)
     # shellcheck disable=SC2086
