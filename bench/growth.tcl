@@ -423,6 +423,63 @@ proc run_G30 {} {
         talk_each 0 2000 100 { list XADD s ACKED MAXLEN 10 * v x }
     }
 }
+# Names of one length, as they are the same number of bytes then.
+proc name_of {kind i} { return [format %s-%08d $kind $i] }
+# Listens on a connection that nothing is sent to afterwards; its replies are read by the way.
+proc listen_to {command n} {
+    set ::ears [talk_open]
+    lappend ::crowd $::ears
+    for {set i 0} {$i < $n} {incr i 1000} {
+        set names {}
+        for {set k $i} {$k < $i + 1000} {incr k} { lappend names [eval $command] }
+        puts -nonewline $::ears [request {*}[lindex $names 0 0] {*}[lmap name $names {lindex $name 1}]]
+        flush $::ears
+        for {set k 0} {$k < 1000} {incr k} { for {set line 0} {$line < 6} {incr line} { gets $::ears } }
+    }
+}
+set ears_conf {standing-bytes-max 4gb clients-bytes-max 4gb}
+proc run_G31 {} {
+    growth G31 "PUBLISH to a channel with one listener, by channels" -conf $::ears_conf -prepare {
+        listen_to { list SUBSCRIBE [name_of c $k] } $n
+    } -operate {
+        talk_each 0 20000 100 { list PUBLISH [name_of c [dice $n]] x }
+    }
+}
+proc run_G32 {} {
+    growth G32 "PUBLISH that no pattern fits, by patterns" -conf $::ears_conf -prepare {
+        listen_to { list PSUBSCRIBE [name_of c $k]:* } $n
+    } -operate {
+        talk_each 0 20000 100 { list PUBLISH [name_of c [dice $n]] x }
+    }
+}
+# One at a time, so that each is sent by itself.
+proc run_G33 {} {
+    growth G33 "PUBLISH to one channel, a delivery, by its listeners" -sizes $::crowds -conf {maxclients 5000} -prepare {
+        crowd $n { list SUBSCRIBE x }
+    } -operate {
+        set times [expr {200000 / $n}]
+        talk_each 0 $times 1 { list PUBLISH x x }
+        # The last one who began to listen has got all of them.
+        set all [request subscribe x]:1\r\n[string repeat [request message x x] $times]
+        read [lindex $::crowd end] [string length $all]
+        return [expr {$times * $n}]
+    }
+}
+proc run_G34 {} {
+    growth G34 "SET of a tracked key and GET again, by tracked keys" -conf {tracking-table-max-keys 2000000} -prepare {
+        talk_each 0 $n 2000 { list SET [name_of k $i] v }
+        set ::ears [talk_open]
+        lappend ::crowd $::ears
+        puts -nonewline $::ears [request CLIENT ID]
+        flush $::ears
+        talk [request CLIENT TRACKING ON REDIRECT [string trim [gets $::ears] ":\r"]]
+        talk_each 0 $n 2000 { list GET [name_of k $i] }
+    } -operate {
+        talk_each 0 10000 50 { set key [name_of k [dice $n]]; list SET $key v }
+        talk_each 0 10000 50 { list GET [name_of k [dice $n]] }
+        return 20000
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]
