@@ -480,6 +480,22 @@ proc run_G34 {} {
         return 20000
     }
 }
+# The group is not in memory, and stays away.
+proc run_G35 {} {
+    growth G35 "EVIEW DEL without FORCE, by pending entries of the view's group" -prepare {
+        entries $n
+        talk [request EVIEW SET v STREAM s][request XGROUP CREATE @view:v g 0]
+        for {set i 0} {$i < $n} {incr i 10000} { talk [request XREADGROUP GROUP g c COUNT 10000 STREAMS @view:v >] }
+    } -operate {
+        close $::s
+        stop_server $::server TERM
+        serve -dir [dict get $::server dir]
+        set ::begin [loop_ns]
+        set ::remark [format " (others waited %.1f ms at most)" [longest_wait [request EVIEW DEL v]]]
+        gets $::s
+        return [talk_each 0 2000 100 { list EVIEW DEL v } INUSE]
+    }
+}
 proc growth_rows {} {
     set rows [lmap p [info procs run_G*] {string range $p 4 end}]
     return [lsort -dictionary $rows]

@@ -268,6 +268,10 @@ struct backend {
     /* Readers. */
     int (*read_head)(struct backend_conn *r, struct str name, struct stream_head *out,
                      uint64_t *applied, struct err *err);
+    /* How many groups the virtual stream of that name has, without reading what they have: 0 when
+     * there is none. */
+    int (*count_groups)(struct backend_conn *r, struct str name, uint64_t *count, uint64_t *applied,
+                        struct err *err);
     /* Events that were removed are not among them; erased ones are (EVENT_ERASED). */
     int (*read_events)(struct backend_conn *r, const struct read_range *range, struct page *out,
                        struct err *err);

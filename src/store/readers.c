@@ -62,6 +62,8 @@ static int serve(struct store *s, struct backend_conn *c, struct store_request *
     switch (r->kind) {
     case STORE_READ_HEAD:
         return read_head(c, b, r);
+    case STORE_COUNT_GROUPS:
+        return b->count_groups(c, r->name, &r->groups, &r->applied, err);
     case STORE_READ_EVENTS:
         page_init(&r->page);
         rc = b->read_events(c, &r->range, &r->page, err);
@@ -176,6 +178,7 @@ static bool is_short(const struct store_request *r) {
     if (r->one_of_many) return false;
     switch (r->kind) {
     case STORE_READ_HEAD:
+    case STORE_COUNT_GROUPS:
     case STORE_READ_ID:
     case STORE_FIND_ENTRY:
     case STORE_READ_NAMED:

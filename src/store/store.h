@@ -141,6 +141,7 @@ void store_set_interval(struct store *s, uint64_t ms);
 enum store_request_kind {
     STORE_READ_HEAD, /* what groups have pending: first what has an owner, then the rest, as it was
                         handed back */
+    STORE_COUNT_GROUPS,
     STORE_READ_EVENTS,
     STORE_COUNT_STREAMS,
     STORE_READ_ID,
@@ -159,8 +160,8 @@ struct store_request {
     enum store_request_kind kind;
     bool one_of_many;             /* of one asker: short ones of others go first */
     bool late;                    /* all others' go first, nearly: its asker may be gone */
-    struct str name;              /* HEAD: stream; BACKUP: a name in backup-dir, terminated;
-                                     READ_NAMED */
+    struct str name;              /* HEAD, COUNT_GROUPS: stream; BACKUP: a name in backup-dir,
+                                     terminated; READ_NAMED */
     enum named_class class;       /* *_NAMED */
     struct read_range range;      /* EVENTS; COUNT_STREAMS: start, examined_max, selector;
                                      LIST_STREAMS: start, count_max, examined_max,
@@ -176,6 +177,7 @@ struct store_request {
     uint64_t applied;        /* of the snapshot */
     struct stream_head head; /* the asker clears it */
     uint64_t version;        /* FIND_ENTRY */
+    uint64_t groups;         /* COUNT_GROUPS */
     struct page page;        /* the asker clears it */
     struct event *event;     /* ID: one reference or NULL */
     struct stream_list list; /* the asker clears it */

@@ -235,6 +235,46 @@ with_server {enable-flush yes} {
     }
 }
 
+with_server {enable-flush yes} {
+    test "Whether a view has groups is told without loading what they have" {
+        proc dataset {} { return [info_field [srv default_client] used_memory_dataset] }
+        pipeline r [lrepeat 5000 {XADD order-1 * f x}]
+        r EVIEW SET v CATEGORY order
+        r EVIEW SET other CATEGORY order
+        foreach g {g h} {
+            r XGROUP CREATE @view:v $g 0
+            r XREADGROUP GROUP $g w COUNT 5000 STREAMS @view:v >
+        }
+        srv restart
+        set before [dataset]
+        assert_match "INUSE *0 subscriptions*2 groups*" [r err EVIEW DEL v]
+        assert_match "INUSE *2 groups*" [r err EVIEW SET v CATEGORY cart]
+        assert_equal OK [r EVIEW SET v CATEGORY order]
+        assert_equal {OK 1} [list [r EVIEW SET other CATEGORY cart] [r EVIEW DEL other]]
+        r MULTI
+        r EVIEW SET v CATEGORY cart FORCE
+        r EVIEW DEL v
+        assert_match {array {{simple OK} {error {INUSE *2 groups*}}}} [r typed EXEC]
+        assert_range -100000 50000 [expr {[dataset] - $before}]
+        assert_equal 5000 [lindex [r XPENDING @view:v g] 0]
+        assert_range 200000 100000000 [expr {[dataset] - $before}]
+        assert_match "INUSE *2 groups*" [r err EVIEW DEL v]
+        assert_equal 1 [r EVIEW DEL v FORCE]
+        r EVIEW SET v CATEGORY order
+        assert_equal {} [r XINFO GROUPS @view:v]
+    }
+
+    test "A FLUSHALL that is not applied yet is known to whoever asks for groups" {
+        r XGROUP CREATE @view:v g 0
+        srv restart
+        set held [hold_database [srv db]]
+        r FLUSHALL
+        assert_equal OK [r EVIEW SET v CATEGORY cart]
+        assert_equal 1 [r EVIEW DEL v]
+        release_database $held
+    }
+}
+
 with_server {} {
     test "Groups on views count among the thousand of virtual streams, and go with their view" {
         r EVIEW SET v CATEGORY order

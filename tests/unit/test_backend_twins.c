@@ -574,6 +574,11 @@ static void compare_heads(struct twins *t) {
             uint64_t applied = 0;
             TWINS_OK(backends[i]->read_head(t->r[i], str_of(text, len), &h[i], &applied, &err));
             CHECK_INT(applied, t->next_frame - 1);
+            uint64_t groups = 0, there = h[i].detail != NULL ? h[i].detail->group_count : 0;
+            TWINS_OK(
+                backends[i]->count_groups(t->r[i], str_of(text, len), &groups, &applied, &err));
+            CHECK_INT(groups, h[i].kind == KIND_VIRTUAL ? there : 0);
+            CHECK_INT(applied, t->next_frame - 1);
         }
         CHECK(h[0].exists == (t->named[name] != 0));
         CHECK(h[1].exists == h[0].exists);

@@ -82,13 +82,15 @@ static bool room_or_reply(struct client *c, const struct used_by *u, struct str 
 static enum outcome set(struct client *c, struct str name, struct str text, bool force) {
     struct model *m = &c->srv->model;
     struct used_by u;
-    /* Groups that are not in memory go on from their position as it is. */
-    if (!need_used_by(c, name, force, &u)) return PARKED;
+    if (!need_used_by(c, name, &u)) return PARKED;
     if (u.exists && str_eq(u.text, text)) {
         reply_ok(c);
         return REPLIED;
     }
-    if (!unused_or_reply(c, &u, force) || !room_or_reply(c, &u, text)) return REPLIED;
+    if (!unused_or_reply(c, &u, force)) return REPLIED;
+    /* Groups that are not in memory go on from their position as it is. */
+    if (!need_used_groups(c, &u, true)) return PARKED;
+    if (!room_or_reply(c, &u, text)) return REPLIED;
     if (!used_by_begin_anew(c, &u)) return PARKED;
     named_set(m, named_view(m, name), text);
     client_commit(c);
@@ -122,8 +124,9 @@ enum outcome cmd_eview_del(struct client *c, const struct request *r) {
         return REPLIED;
     }
     if (!name_or_reply(c, r->argv[2])) return REPLIED;
-    if (!need_used_by(c, r->argv[2], false, &u)) return PARKED;
+    if (!need_used_by(c, r->argv[2], &u)) return PARKED;
     if (!unused_or_reply(c, &u, force)) return REPLIED;
+    if (!need_used_groups(c, &u, false)) return PARKED;
     if (u.exists) {
         named_set(&c->srv->model, u.view, (struct str){0});
         used_by_drop(c, &u);

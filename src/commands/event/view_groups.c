@@ -9,24 +9,26 @@
 
 #define POSITION_BYTES 64 /* at most, of one in a frame */
 
-bool need_used_by(struct client *c, struct str name, bool only_in_memory, struct used_by *u) {
+bool need_used_by(struct client *c, struct str name, struct used_by *u) {
     *u = (struct used_by){0};
     u->name = virtual_view_key(&u->key, name);
     need_named(c, NAMED_VIEW, name, &u->view);
     u->exists = u->view != NULL && named_value(&c->srv->model, u->view, VIEW_NEWEST, &u->text);
-    if (only_in_memory && model_in_memory(&c->srv->model, u->name) == NULL) return true;
-    return !u->exists || need_stream(c, u->name, &u->stream);
+    return !u->exists || need_group_count(c, u->name, &u->group_count);
 }
 
-/* (A stream of before may have the name: see virtual_init.) */
+bool need_used_groups(struct client *c, struct used_by *u, bool only_in_memory) {
+    if (u->group_count == 0) return true;
+    if (only_in_memory && model_in_memory(&c->srv->model, u->name) == NULL) return true;
+    return need_stream(c, u->name, &u->stream);
+}
+
 static uint32_t count_groups(const struct used_by *u) {
-    const struct stream *s = u->stream;
-    bool any = s != NULL && stream_is_virtual(s) && s->extra != NULL;
-    return any ? s->extra->group_count : 0;
+    return u->stream != NULL ? virtual_group_count(u->stream) : 0;
 }
 
 bool unused_or_reply(struct client *c, const struct used_by *u, bool force) {
-    unsigned groups = count_groups(u), subscriptions = u->exists ? u->view->users : 0;
+    unsigned subscriptions = u->exists ? u->view->users : 0, groups = (unsigned)u->group_count;
     if (force || (groups == 0 && subscriptions == 0)) return true;
     reply_error(c,
                 "INUSE view '" STR_FMT "' is in use by %u subscription%s (ESUBS LIST) and %u "

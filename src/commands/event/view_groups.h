@@ -8,17 +8,22 @@
 #include "server/command/virtual.h"
 
 struct used_by {
-    bool exists;           /* the view does, as of the newest: */
-    struct named *view;    /* ... */
-    struct str text;       /* ... and says that */
-    struct stream *stream; /* what has its groups; NULL, ABSENT: there are none */
+    bool exists;        /* the view does, as of the newest: */
+    struct named *view; /* ... */
+    struct str text;    /* ... and says that */
+    uint64_t group_count;
+    struct stream *stream; /* what has its groups, once they are needed; NULL, ABSENT: there are
+                              none, or nothing is wanted of them */
     struct str name;       /* of that, in the key */
     struct view_key key;
 };
 
-/* false: something has to be loaded. only_in_memory: of groups that are not in memory nothing is
- * wanted. */
-bool need_used_by(struct client *c, struct str name, bool only_in_memory, struct used_by *u);
+/* Whether there is such a view, and how many groups it has: what they have is not loaded. false:
+ * something has to be loaded. */
+bool need_used_by(struct client *c, struct str name, struct used_by *u);
+/* The same of its groups, with all that they have, for what follows. only_in_memory: of groups that
+ * are not in memory nothing is wanted. */
+bool need_used_groups(struct client *c, struct used_by *u, bool only_in_memory);
 /* false: somebody uses it, which was replied (-INUSE). */
 bool unused_or_reply(struct client *c, const struct used_by *u, bool force);
 /* What used_by_begin_anew adds to a frame, at most. */

@@ -27,6 +27,7 @@ enum item_kind {
     ITEM_LIST,
     ITEM_KEYS,
     ITEM_NAMED_LIST,
+    ITEM_GROUPS,
     ITEM_GATHERED,
     ITEM_BACKUP
 };
@@ -68,7 +69,7 @@ struct need_item {
     struct item_count count;   /* COUNT */
     void *gathered;            /* GATHERED: the command's own */
     void (*drop)(void *gathered);
-    char *text;            /* BACKUP: name; LIST, KEYS: pattern and category */
+    char *text;            /* BACKUP, GROUPS: name; LIST, KEYS: pattern and category */
     struct key_walk *walk; /* KEYS, once the list is there; NULL: it is not */
 };
 

@@ -20,6 +20,9 @@ bool need_stream(struct client *c, struct str name, struct stream **out);
  * say. *view is what the second is of; VIEW_NEWEST: both are the same. */
 bool need_stream_twice(struct client *c, struct str name, struct stream **newest,
                        struct stream **settled, uint64_t *view);
+/* How many groups a virtual stream has, on the newest view. What they have is not loaded for it.
+ * true: known. */
+bool need_group_count(struct client *c, struct str name, uint64_t *count);
 /* A checkpoint or a view; ask named_value for what it is as of c->view. true: *out is in memory, at
  * least until the command has replied. NULL: nothing has that name, or can have it. */
 bool need_named(struct client *c, enum named_class class, struct str name, struct named **out);

@@ -1,9 +1,11 @@
-/* Counting events of the log. A selection that goes by names alone has a tally (stream/tally.h),
- * which is exact. Of another one the backend's events are counted by a reader thread, in portions,
- * and what it has not got here, in slices, which go up to the head as of the last one. See need.h.
+/* Counting groups, and events of the log. A selection that goes by names alone has a tally
+ * (stream/tally.h), which is exact. Of another one the backend's events are counted by a reader
+ * thread, in portions, and what it has not got here, in slices, which go up to the head as of the
+ * last one. See need.h.
  */
 #include "base/alloc.h"
 #include "stream/gone/remove.h"
+#include "stream/group/cgroup.h"
 #include "server/server.h"
 #include "server/wait/blocking.h"
 #include "server/wait/item.h"
@@ -184,4 +186,44 @@ bool need_count(struct client *c, struct selector *selector, uint64_t *count, bo
 
 bool need_is_counting(const struct client *c, const struct selector *selector) {
     return find(c, selector, STORE_READ_EVENTS) != NULL;
+}
+
+/* ---- groups ---- */
+
+static struct need_item *find_groups(const struct client *c, struct str name) {
+    if (c->need == NULL) return NULL;
+    LIST_FOR_EACH (it, &c->need->items) {
+        struct need_item *item = LIST_ENTRY(it, struct need_item, node);
+        if (item->kind == ITEM_GROUPS && str_eq(item->request.name, name)) return item;
+    }
+    return NULL;
+}
+
+static void ask_groups(struct client *c, struct str name) {
+    struct need_item *item = item_create(c, ITEM_GROUPS);
+    item->text = str_dup(name);
+    item->request.name = str_of(item->text, name.len);
+    item_ask(item, STORE_COUNT_GROUPS, 0);
+}
+
+/* While the stream is not in memory nothing is newer than what the backend says; and what became of
+ * it since it was asked for is in memory until the request is released. */
+bool need_group_count(struct client *c, struct str name, uint64_t *count) {
+    struct model *m = &c->srv->model;
+    struct stream *s;
+    *count = 0;
+    if (!stream_name_valid(name)) return true;
+    if (model_stream(m, name) != NULL || m->replay != NULL) {
+        if (!need_stream(c, name, &s)) return false;
+        *count = virtual_group_count(s);
+        return true;
+    }
+    struct need_item *item = find_groups(c, name);
+    if (item == NULL) ask_groups(c, name);
+    if (item == NULL || !item->done) return false;
+    const struct store_request *r = &item->request;
+    bool flushed = m->flushed.frame != 0 &&
+                   (item->generation != m->generation || r->applied < m->flushed.frame);
+    *count = flushed ? 0 : r->groups;
+    return true;
 }

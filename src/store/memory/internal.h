@@ -143,6 +143,8 @@ int memory_read_id(struct backend_conn *c, const struct uuid *id, struct event *
 int memory_list_streams(struct backend_conn *c, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
+int memory_count_groups(struct backend_conn *c, struct str name, uint64_t *count, uint64_t *applied,
+                        struct err *err);
 int memory_count_streams(struct backend_conn *c, uint64_t from, const struct selector *selector,
                          size_t examined_max, struct page *out, struct err *err);
 

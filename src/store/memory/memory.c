@@ -402,6 +402,7 @@ const struct backend backend_memory = {
     .list_ids = memory_list_ids,
     .read_id = memory_read_id,
     .list_streams = memory_list_streams,
+    .count_groups = memory_count_groups,
     .count_streams = memory_count_streams,
     .read_named = memory_read_named,
     .list_named = memory_list_named,

@@ -103,6 +103,18 @@ int memory_read_head(struct backend_conn *c, struct str name, struct stream_head
     return 0;
 }
 
+int memory_count_groups(struct backend_conn *c, struct str name, uint64_t *count, uint64_t *applied,
+                        struct err *err) {
+    struct memory_store *m = c->store;
+    UNUSED(err);
+    pthread_mutex_lock(&m->mutex);
+    *applied = m->state.applied;
+    const struct memory_stream *s = memory_find_stream(m, name);
+    *count = s != NULL && s->name->rec.kind == KIND_VIRTUAL ? s->group_count : 0;
+    pthread_mutex_unlock(&m->mutex);
+    return 0;
+}
+
 static bool page_full(const struct page *p, const struct read_range *range, size_t examined) {
     return p->count >= MAX(range->count_max, (size_t)1) ||
            examined >= MAX(range->examined_max, (size_t)1) ||

@@ -246,6 +246,20 @@ int postgres_read_head(struct backend_conn *c, struct str name, struct stream_he
     return rc;
 }
 
+int postgres_count_groups(struct backend_conn *c, struct str name, uint64_t *count,
+                          uint64_t *applied, struct err *err) {
+    struct snapshot s;
+    struct params p = {0};
+    PGresult *r = NULL;
+    int rc = postgres_snapshot_begin(c, &s, err);
+    param_str(&p, name);
+    if (rc == 0) rc = postgres_query_last(c, &s, SQL_COUNT_GROUPS, &p, &r, err);
+    if (rc == 0) *applied = s.state.s.applied;
+    if (rc == 0) *count = row_u64(r, 0, 0);
+    postgres_snapshot_end(c);
+    return rc;
+}
+
 /* --- entries by their id
  * ------------------------------------------------------------------------------ */
 

@@ -341,6 +341,8 @@ int postgres_read_id(struct backend_conn *r, const struct uuid *id, struct event
                      uint64_t *applied, struct err *err);
 int postgres_list_ids(struct backend_conn *r, const struct uuid *from, size_t count_max,
                       struct id_list *out, struct err *err);
+int postgres_count_groups(struct backend_conn *r, struct str name, uint64_t *count,
+                          uint64_t *applied, struct err *err);
 int postgres_count_streams(struct backend_conn *r, uint64_t from, const struct selector *selector,
                            size_t examined_max, struct page *out, struct err *err);
 int postgres_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,

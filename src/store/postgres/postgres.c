@@ -160,6 +160,7 @@ const struct backend backend_postgres = {
     .list_reserved = postgres_list_reserved,
     .list_ids = postgres_list_ids,
     .list_streams = postgres_list_streams,
+    .count_groups = postgres_count_groups,
     .count_streams = postgres_count_streams,
     .read_named = postgres_read_named,
     .list_named = postgres_list_named,

@@ -346,6 +346,8 @@ const char *const postgres_sql[SQL_COUNT] = {
     [SQL_VALUE] = "SELECT value FROM @strings WHERE stream = $1::int4",
     [SQL_GROUPS] = "SELECT number, name, created, last_ms, last_seq, entries_read FROM " GROUPS_NOW
                    " g WHERE stream = $1::int4 ORDER BY number",
+    [SQL_COUNT_GROUPS] = "SELECT count(*) FROM @streams s JOIN @groups g ON g.stream = s.number"
+                         " WHERE s.name = $1::bytea AND s.is_string = 2",
     [SQL_CONSUMERS] = "SELECT c.grp, c.number, c.name, coalesce(m.seen, c.seen), CASE WHEN m.frame"
                       " IS NULL THEN c.active ELSE m.active END FROM @groups g"
                       " JOIN @consumers c ON c.grp = g.number LEFT JOIN LATERAL (SELECT * FROM"

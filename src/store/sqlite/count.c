@@ -1,4 +1,4 @@
-/* Counting events by what is known of their streams, without looking at the events. */
+/* Counting events by what is known of their streams, without looking at the events; and groups. */
 #include "store/sqlite/internal.h"
 
 /* Of the versions from `first` on, those that are gone. */
@@ -50,4 +50,19 @@ int sqlite_count_streams(struct backend_conn *c, uint64_t from, const struct sel
     out->done = rc == 0 && row == 0;
     sqlite_snapshot_end(c, &s);
     return rc < 0 ? rc : MIN(row, 0);
+}
+
+int sqlite_count_groups(struct backend_conn *c, struct str name, uint64_t *count, uint64_t *applied,
+                        struct err *err) {
+    struct snapshot s;
+    int rc = sqlite_snapshot_begin(c, true, &s, err);
+    if (rc != 0) return rc;
+    *applied = s.state.s.applied;
+    sqlite3_stmt *stmt = c->stmts[SQL_COUNT_GROUPS];
+    sqlite3_bind_text(stmt, 1, name.ptr, (int)name.len, SQLITE_STATIC);
+    rc = sqlite_step(c, stmt, err);
+    *count = rc == 1 ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
+    sqlite3_reset(stmt);
+    sqlite_snapshot_end(c, &s);
+    return MIN(rc, 0);
 }

@@ -416,6 +416,8 @@ int sqlite_list_expiring(struct backend_conn *r, uint64_t until, size_t count_ma
 int sqlite_list_streams(struct backend_conn *r, uint64_t from, struct str pattern,
                         struct str category, size_t count_max, size_t examined_max,
                         struct stream_list *out, struct err *err);
+int sqlite_count_groups(struct backend_conn *r, struct str name, uint64_t *count, uint64_t *applied,
+                        struct err *err);
 int sqlite_count_streams(struct backend_conn *r, uint64_t from, const struct selector *selector,
                          size_t examined_max, struct page *out, struct err *err);
 struct sqlite_reader *sqlite_reader_create(void);

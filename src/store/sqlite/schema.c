@@ -462,6 +462,8 @@ const char *const sqlite_sql[SQL_COUNT] = {
     [SQL_VIRTUAL_GROUPS] = "SELECT count(*) FROM streams s CROSS JOIN groups g"
                            " ON g.stream = s.number"
                            " WHERE s.name >= '@' AND s.name < 'A' AND s.is_string = 2",
+    [SQL_COUNT_GROUPS] = "SELECT count(*) FROM streams s CROSS JOIN groups g"
+                         " ON g.stream = s.number WHERE s.name = ?1 AND s.is_string = 2",
     [SQL_STREAM_EXTENT] = "SELECT first_version, next_version FROM streams WHERE number = ?1",
     [SQL_ANY_HIDDEN] = "SELECT EXISTS (SELECT 1 FROM deleted_streams) OR EXISTS (SELECT 1 FROM"
                        " streams INDEXED BY streams_trimmed WHERE purged < first_version)",

@@ -438,6 +438,7 @@ const struct backend backend_sqlite = {
     .list_reserved = sqlite_list_reserved,
     .list_ids = sqlite_list_ids,
     .list_streams = sqlite_list_streams,
+    .count_groups = sqlite_count_groups,
     .count_streams = sqlite_count_streams,
     .read_named = sqlite_read_named,
     .list_named = sqlite_list_named,

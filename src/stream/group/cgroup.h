@@ -49,6 +49,10 @@ struct cgroup {
 
 /* How many groups the virtual streams of a store have, together. */
 #define VIRTUAL_GROUPS_MAX 1000
+/* Those of one. (A stream of before may have its name: see virtual_init.) */
+static inline uint32_t virtual_group_count(const struct stream *s) {
+    return stream_is_virtual(s) && s->extra != NULL ? s->extra->group_count : 0;
+}
 
 /* entries_read, of all of these, ends at what was ever added to the stream. */
 
