@@ -166,6 +166,10 @@ size_t i64_to_dec(int64_t v, char out[20]) {
 
 /* Globs */
 
+/* Of str_match_glob_steps. */
+#define STEPS_OF_SEARCH 8 /* to begin it */
+#define BYTES_OF_STEP   8 /* that are searched in the time of one */
+
 /* Matches c against the class that starts behind '[' at pattern[i]. Moves *next behind the class.
  * Redis' rules to the letter: ']' closes wherever it stands (so "[]" matches nothing), a range
  * may be reversed and its end may be any byte, also ']' or '\'; a class that is not closed ends
@@ -210,34 +214,71 @@ static bool element_match(struct str pattern, size_t i, unsigned char c, bool no
     return nocase ? ascii_lower(p) == ascii_lower(c) : p == c;
 }
 
+/* Where a comparison is: the pattern's element, the byte of the text; and since the last star. */
+struct glob_place {
+    size_t i, k;
+    size_t star;    /* behind it; SIZE_MAX: there was none */
+    size_t start;   /* where in the text its rest began */
+    size_t literal; /* bytes behind it that stand for themselves, and are searched */
+};
+
+/* Behind the last star, for a rest that begins at at->start or later: goes to the first place where
+ * the literal bytes are, and behind them. false: there is none. When the pattern ends with them
+ * only the text's end will do. */
+static bool glob_seek(struct str pattern, struct str s, struct glob_place *at, uint64_t *steps) {
+    struct str literal = str_of(pattern.ptr + at->star, at->literal);
+    size_t left = s.len - at->start;
+    const char *found = s.ptr + at->start;
+    *steps += STEPS_OF_SEARCH + literal.len;
+    if (left < literal.len) return false;
+    if (at->star + literal.len == pattern.len) {
+        found = s.ptr + s.len - literal.len;
+        if (memcmp(found, literal.ptr, literal.len) != 0) return false;
+    } else {
+        found = memmem(found, left, literal.ptr, literal.len);
+        size_t searched = found != NULL ? (size_t)(found - s.ptr) - at->start : left;
+        *steps += searched / BYTES_OF_STEP;
+        if (found == NULL) return false;
+    }
+    at->start = (size_t)(found - s.ptr);
+    at->k = at->start + literal.len;
+    at->i = at->star + literal.len;
+    return true;
+}
+
 /* Every element but the star takes exactly one byte, so only the last star met can be worth
- * giving another byte: what an earlier one could take, the last one can take as well. That makes
- * the time at most pattern times text, and needs no recursion. One difference to Redis' function:
- * stars alone match the empty text here; Redis' callers look for "*" before they call. */
+ * giving another byte: what an earlier one could take, the last one can take as well. So no
+ * recursion is needed. Between stars with nothing but literal bytes the time is that of pattern and
+ * text together, else at most pattern times text. One difference to Redis' function: stars alone
+ * match the empty text here; Redis' callers look for "*" before they call. */
 static inline bool match_glob(struct str pattern, struct str s, bool nocase, uint64_t *steps) {
-    size_t i = 0, k = 0;                    /* places in pattern and text */
-    size_t star = SIZE_MAX, star_start = 0; /* behind the last star; where its rest began */
-    while (k < s.len) {
+    struct glob_place at = {.star = SIZE_MAX};
+    while (at.k < s.len) {
         size_t next;
-        if (i < pattern.len && pattern.ptr[i] == '*') {
-            star = ++i;
-            star_start = k;
-            if (i == pattern.len) return true;
-        } else if (i < pattern.len &&
-                   element_match(pattern, i, (unsigned char)s.ptr[k], nocase, &next)) {
-            *steps += next - i;
-            i = next;
-            k++;
-        } else if (star != SIZE_MAX) {
-            *steps += i < pattern.len ? next - i : 1;
-            i = star;
-            k = ++star_start;
+        if (at.i < pattern.len && pattern.ptr[at.i] == '*') {
+            at.star = ++at.i;
+            at.start = at.k;
+            if (at.i == pattern.len) return true;
+            struct str rest = str_of(pattern.ptr + at.i, pattern.len - at.i);
+            at.literal = nocase ? 0 : str_glob_prefix(rest);
+            if (at.literal > 0 && !glob_seek(pattern, s, &at, steps)) return false;
+        } else if (at.i < pattern.len &&
+                   element_match(pattern, at.i, (unsigned char)s.ptr[at.k], nocase, &next)) {
+            *steps += next - at.i;
+            at.i = next;
+            at.k++;
+        } else if (at.star != SIZE_MAX) {
+            *steps += at.i < pattern.len ? next - at.i : 1;
+            at.start++;
+            at.i = at.star;
+            at.k = at.start;
+            if (at.literal > 0 && !glob_seek(pattern, s, &at, steps)) return false;
         } else {
             return false;
         }
     }
-    while (i < pattern.len && pattern.ptr[i] == '*') i++;
-    return i == pattern.len;
+    while (at.i < pattern.len && pattern.ptr[at.i] == '*') at.i++;
+    return at.i == pattern.len;
 }
 
 bool str_match_glob(struct str pattern, struct str s, bool nocase) {
@@ -247,6 +288,17 @@ bool str_match_glob(struct str pattern, struct str s, bool nocase) {
 
 bool str_match_glob_steps(struct str pattern, struct str s, bool nocase, uint64_t *steps) {
     return match_glob(pattern, s, nocase, steps);
+}
+
+size_t str_glob_least(struct str pattern) {
+    size_t n = 0, next;
+    for (size_t i = 0; i < pattern.len; i = next) {
+        next = i + 1;
+        if (pattern.ptr[i] == '*') continue;
+        element_match(pattern, i, 0, false, &next);
+        n++;
+    }
+    return n;
 }
 
 size_t str_glob_prefix(struct str pattern) {

@@ -48,12 +48,14 @@ size_t i64_to_dec(int64_t v, char out[20]);
 size_t u64_dec_len(uint64_t v);
 size_t i64_dec_len(int64_t v);
 
-/* Redis' glob: * ? [abc] [^a] [a-z] and \ to quote. Byte-wise. Work is bounded:
- * patterns with many stars never take exponential time. */
+/* Redis' glob: * ? [abc] [^a] [a-z] and \ to quote. Byte-wise. Its time is that of pattern and text
+ * together while nothing but literal bytes stands between stars, else at most their product. */
 bool str_match_glob(struct str pattern, struct str s, bool nocase);
-/* The same, and adds to *steps how many of the pattern's bytes were compared, again and again: that
- * is its time. */
+/* The same, and adds to *steps about how many of the pattern's bytes were compared, again and
+ * again: that is its time. */
 bool str_match_glob_steps(struct str pattern, struct str s, bool nocase, uint64_t *steps);
+/* The least number of bytes that a text has which matches. */
+size_t str_glob_least(struct str pattern);
 /* The literal prefix length before the first special character. */
 size_t str_glob_prefix(struct str pattern);
 

@@ -304,10 +304,51 @@ static uint64_t steps_of(const char *pattern, const char *text) {
 TEST(globs_count_their_steps) {
     CHECK_INT(steps_of("abc", "abc"), 3);
     CHECK_INT(steps_of("a*", "abc"), 1);
-    CHECK_INT(steps_of("*c", "abc"), 3);
-    CHECK_INT(steps_of("*aab", "aaaaaa"), 3 * 4 + 2);
+    CHECK_INT(steps_of("*c", "abc"), 8 + 1); /* to begin a search, and for its bytes */
+    CHECK_INT(steps_of("*b*", "aaaaaaaaaaaaaaaab"), 8 + 1 + 16 / 8);
+    CHECK_INT(steps_of("*?aab", "aaaaaa"), 3 * 4 + 3);
     CHECK_INT(steps_of("*[xyz]", "aaaa"), 4 * 5); /* a class is all of its bytes */
-    CHECK_INT(steps_of("*a", "aaaa"), 4 + 3);
+}
+
+/* Text by bytes, and with case ignored, are two ways to the same answer. */
+TEST(globs_that_search_find_what_those_find_that_do_not) {
+    static const char *const parts[] = {"*",  "*",   "?",    "a",    "b",
+                                        "ab", "aab", "[ab]", "[^a]", "\\a"};
+    for (int round = 0; round < 200000; round++) {
+        char pattern[64] = "", text[16];
+        for (uint64_t n = draw(8); n > 0; n--) strcat(pattern, parts[draw(ARRAY_LEN(parts))]);
+        size_t len = draw(sizeof text);
+        for (size_t i = 0; i < len; i++) text[i] = "aab"[draw(3)];
+        bool match = str_match_glob(str_c(pattern), str_of(text, len), true);
+        if (str_match_glob(str_c(pattern), str_of(text, len), false) != match)
+            printf("  glob '%s' '%.*s'\n", pattern, (int)len, text);
+        CHECK(str_match_glob(str_c(pattern), str_of(text, len), false) == match);
+        CHECK(!match || len >= str_glob_least(str_c(pattern)));
+    }
+}
+
+TEST(the_least_text_of_a_glob_has_a_byte_for_each_element) {
+    CHECK_INT(str_glob_least(STR("")), 0);
+    CHECK_INT(str_glob_least(STR("**")), 0);
+    CHECK_INT(str_glob_least(STR("a*?[xyz]\\*b")), 5);
+    CHECK_INT(str_glob_least(STR("[ab")), 1);
+    CHECK_INT(str_glob_least(STR("*\\")), 1);
+}
+
+/* Twice as much of both takes about twice the steps, not four times. */
+TEST(globs_of_literal_bytes_between_stars_take_the_time_of_pattern_and_text) {
+    static char text[2048], pattern[1024];
+    uint64_t steps[2] = {0};
+    memset(text, 'a', sizeof text);
+    for (int twice = 0; twice < 2; twice++) {
+        size_t len = sizeof pattern >> (1 - twice);
+        memset(pattern, 'a', len);
+        pattern[0] = pattern[len - 1] = '*';
+        pattern[len - 2] = 'b';
+        struct str s = str_of(text, sizeof text >> (1 - twice));
+        CHECK(!str_match_glob_steps(str_of(pattern, len), s, false, &steps[twice]));
+    }
+    CHECK(steps[1] < 3 * steps[0]);
 }
 
 TEST(globs_with_many_stars_take_bounded_time) {

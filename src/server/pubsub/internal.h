@@ -13,6 +13,7 @@ struct channel {
     unsigned refs;         /* of publications that are not finished */
     struct list of_prefix; /* patterns: prefix.patterns */
     struct prefix *prefix;
+    size_t least;    /* patterns: what fits has so many bytes at least */
     struct str name; /* behind the struct */
 };
 

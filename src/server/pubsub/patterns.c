@@ -58,6 +58,7 @@ void patterns_add(struct patterns *p, struct channel *ch) {
     size_t len = MIN(str_glob_prefix(ch->name), (size_t)PATTERN_PREFIX_MAX);
     struct str bytes = str_of(ch->name.ptr, len);
     struct prefix *prefix = find_prefix(p, bytes);
+    ch->least = str_glob_least(ch->name);
     ch->prefix = prefix != NULL ? prefix : create_prefix(p, bytes);
     list_append(&ch->prefix->patterns, &ch->of_prefix);
 }
@@ -82,7 +83,8 @@ static uint64_t find_under(const struct prefix *prefix, struct str channel,
     LIST_FOR_EACH (it, &prefix->patterns) {
         struct channel *ch = LIST_ENTRY(it, struct channel, of_prefix);
         steps += STEPS_OF_PATTERN;
-        if (ch->count > 0 && str_match_glob_steps(ch->name, channel, false, &steps))
+        if (ch->count > 0 && channel.len >= ch->least &&
+            str_match_glob_steps(ch->name, channel, false, &steps))
             channels_add(found, ch);
     }
     return steps;
