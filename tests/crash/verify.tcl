@@ -50,6 +50,7 @@ proc verify_event {e} {
     set tag [tag_of $payload]
     if {[info exists event_at($tag)] || [info exists trim_at($tag)]} { fail "$tag is there twice, the second time at sequence $seq in $stream" }
     set place [list $seq $stream [field $e stream_version] [field $e event_id] [field $e entry_id] [field $e timestamp] [field $e transaction_id]]
+    set ::at_sequence($seq) [list $stream [field $e entry_id]]
     if {[is_trimmed $stream]} { set trim_at($tag) $place } else { set event_at($tag) $place }
     if {$stream in $::entry_streams} { lappend ::new_entries $stream [field $e entry_id] @category:x [field $e recorded]-$seq }
     note_projected $seq $stream $payload
@@ -164,6 +165,8 @@ proc verify {c} {
     verify_groups $c
     verify_projection $c
     verify_subscriber $c
+    verify_strings $c
+    verify_told $c
     set n [expr {[llength $acked] / 2}]
     incr ::total_acked $n
     set acked {}

@@ -157,17 +157,19 @@ with_server {} {
             }
         }
     }
-    test "Who does not read is disconnected, and others are not held up" {
-        r CONFIG SET client-output-buffer-limit "pubsub 1mb 0 0"
-        with_clients {lazy quick} {
-            $quick HELLO 3
-            listen $lazy SUBSCRIBE __event__:big
-            listen $quick SUBSCRIBE __event__:small
-            set text [string repeat x 100000]
-            wait_for "it to be closed" {[r EAPPEND big t PAYLOAD $text] ne "" && [r PUBSUB NUMSUB __event__:big] eq {__event__:big 0}}
-            assert [$lazy closed]
-            r EAPPEND small t
-            assert_equal {{small 0}} [told $quick 1]
+    foreach {command channel stream} {SUBSCRIBE __event__:big small PSUBSCRIBE __event__:* other} {
+        test "Who does not read is disconnected, and others are not held up: $command $channel" {
+            r CONFIG SET client-output-buffer-limit "pubsub 1mb 0 0"
+            with_clients {lazy quick} {
+                $quick HELLO 3
+                listen $lazy $command $channel
+                listen $quick SUBSCRIBE __event__:$stream
+                set text [string repeat x 100000]
+                wait_for "it to be closed" {[r EAPPEND big t PAYLOAD $text] ne "" && [info_field r pubsub_clients clients] == 1}
+                assert [$lazy closed]
+                r EAPPEND $stream t
+                assert_equal [list [list $stream 0]] [told $quick 1]
+            }
         }
     }
 }
