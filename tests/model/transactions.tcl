@@ -101,7 +101,8 @@ proc versions_before {commands n} {
             XADD { dict set versions $stream [expr {[lindex $words 2] eq "*" ? $next : "?"}] }
             EDELETE { dict set versions $stream "" }
             DEL { foreach name [lrange $words 1 end] { dict set versions $name "" } }
-            SET - PEXPIREAT - EXPIREAT { dict set versions $stream "?" }
+            SET - SETNX - GETDEL - GETEX - PEXPIREAT - EXPIREAT { dict set versions $stream "?" }
+            MSET - MSETNX { foreach {name value} [lrange $words 1 end] { dict set versions $name "?" } }
             RENAME - RENAMENX { foreach name [lrange $words 1 end] { dict set versions $name "?" } }
         }
     }
