@@ -234,7 +234,7 @@ static bool glob_seek(struct str pattern, struct str s, struct glob_place *at, u
     if (at->star + literal.len == pattern.len) {
         found = s.ptr + s.len - literal.len;
         if (memcmp(found, literal.ptr, literal.len) != 0) return false;
-    } else {
+    } else if (memcmp(found, literal.ptr, literal.len) != 0) {
         found = memmem(found, left, literal.ptr, literal.len);
         size_t searched = found != NULL ? (size_t)(found - s.ptr) - at->start : left;
         *steps += searched / BYTES_OF_STEP;
@@ -299,6 +299,25 @@ size_t str_glob_least(struct str pattern) {
         n++;
     }
     return n;
+}
+
+size_t str_glob_slow(struct str pattern) {
+    size_t slow = 0, n = 0, next;
+    bool behind_star = false, literal = true;
+    for (size_t i = 0; i <= pattern.len; i = next) {
+        next = i + 1;
+        if (i == pattern.len || pattern.ptr[i] == '*') {
+            if (behind_star && !literal) slow += n;
+            behind_star = literal = true;
+            n = 0;
+            continue;
+        }
+        char c = pattern.ptr[i];
+        if (c == '?' || c == '[' || c == '\\') literal = false;
+        element_match(pattern, i, 0, false, &next);
+        n++;
+    }
+    return slow;
 }
 
 size_t str_glob_prefix(struct str pattern) {

@@ -56,6 +56,9 @@ bool str_match_glob(struct str pattern, struct str s, bool nocase);
 bool str_match_glob_steps(struct str pattern, struct str s, bool nocase, uint64_t *steps);
 /* The least number of bytes that a text has which matches. */
 size_t str_glob_least(struct str pattern);
+/* How many elements stand behind stars and are not searched, since not all of them, up to the next
+ * star, are literal bytes: to match may take so many steps for each byte of the text. */
+size_t str_glob_slow(struct str pattern);
 /* The literal prefix length before the first special character. */
 size_t str_glob_prefix(struct str pattern);
 

@@ -312,6 +312,26 @@ with_server {} {
             assert_equal 5 [llength [lindex $replies 1 1]]
         }
     }
+    test "Patterns that take long to compare have a bound, all together" {
+        set tail "?[string repeat a 1023]"
+        set many {}
+        for {set i 0} {$i < 128} {incr i} { lappend many $i*$tail* }
+        with_clients {c d} {
+            $c HELLO 3
+            $d HELLO 3
+            listen $c PSUBSCRIBE {*}$many
+            assert_match "TOOLARGE patterns with more than letters behind a star *" [$d err PSUBSCRIBE a*?b]
+            # One that is there takes no more, nor do those of letters and stars, or with others before the first star.
+            listen $d PSUBSCRIBE [lindex $many 7] a?\[bc\]*d*
+            assert_equal 129 [r PUBSUB NUMPAT]
+            $c send PUNSUBSCRIBE [lindex $many 3]
+            $c push
+            listen $d PSUBSCRIBE a*?b
+            assert_equal 1 [r PUBLISH axxb x]
+            assert_equal {pmessage a*?b axxb x} [$d push]
+        }
+        wait_for "both to be gone" {[r PUBSUB NUMPAT] == 0}
+    }
     # Under a sanitizer these show what is looked at when it is gone.
     foreach {how what} {"CLIENT KILL" {r send CLIENT KILL ID $id} "its end" {$c close; set c [new_client]} "RESET" {$c send RESET}} {
         test "A connection that goes while a message is on its way to it: $how" {

@@ -335,6 +335,15 @@ TEST(the_least_text_of_a_glob_has_a_byte_for_each_element) {
     CHECK_INT(str_glob_least(STR("*\\")), 1);
 }
 
+TEST(what_is_slow_of_a_glob_stands_behind_a_star_with_more_than_literal_bytes) {
+    CHECK_INT(str_glob_slow(STR("")), 0);
+    CHECK_INT(str_glob_slow(STR("a?[bc]*")), 0);
+    CHECK_INT(str_glob_slow(STR("a?*bcd*ef")), 0);
+    CHECK_INT(str_glob_slow(STR("*ab?*cd*[ef]")), 4);
+    CHECK_INT(str_glob_slow(STR("*\\*x")), 2);
+    CHECK_INT(str_glob_slow(STR("*[ab")), 1);
+}
+
 /* Twice as much of both takes about twice the steps, not four times. */
 TEST(globs_of_literal_bytes_between_stars_take_the_time_of_pattern_and_text) {
     static char text[2048], pattern[1024];

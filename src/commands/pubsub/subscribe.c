@@ -58,6 +58,13 @@ static bool may_listen_or_reply(struct client *c, const struct request *r, enum 
         if (!pubsub_name_or_reply(c, r->argv[i], what)) return false;
         bytes += pubsub_bytes_of(r->argv[i]);
     }
+    if (kind == CHANNEL_PATTERN && !pubsub_may_compare(c->srv, r->argv + 1, r->argc - 1)) {
+        reply_error(c,
+                    "TOOLARGE patterns with more than letters behind a star take long to compare: "
+                    "%zu elements of that kind are allowed, of all patterns together",
+                    PATTERNS_SLOW_MAX);
+        return false;
+    }
     return standing_allows_or_reply(c, bytes);
 }
 

@@ -59,11 +59,13 @@ void patterns_add(struct patterns *p, struct channel *ch) {
     struct str bytes = str_of(ch->name.ptr, len);
     struct prefix *prefix = find_prefix(p, bytes);
     ch->least = str_glob_least(ch->name);
+    p->slow += str_glob_slow(ch->name);
     ch->prefix = prefix != NULL ? prefix : create_prefix(p, bytes);
     list_append(&ch->prefix->patterns, &ch->of_prefix);
 }
 
 void patterns_remove(struct patterns *p, struct channel *ch) {
+    p->slow -= str_glob_slow(ch->name);
     list_remove(&ch->of_prefix);
     if (list_empty(&ch->prefix->patterns)) destroy_prefix(p, ch->prefix);
 }

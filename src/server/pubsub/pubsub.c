@@ -74,6 +74,15 @@ static struct ear *ear_find(const struct pubsub *ps, const struct listening *l,
     return NULL;
 }
 
+bool pubsub_may_compare(const struct server *srv, const struct str *patterns, size_t n) {
+    const struct pubsub *ps = &srv->pubsub;
+    size_t slow = 0;
+    for (size_t i = 0; i < n; i++)
+        if (channel_find(ps, CHANNEL_PATTERN, patterns[i]) == NULL)
+            slow += str_glob_slow(patterns[i]);
+    return slow == 0 || ps->patterns.slow + slow <= PATTERNS_SLOW_MAX;
+}
+
 size_t pubsub_bytes_of(struct str name) {
     return sizeof(struct ear) + sizeof(struct channel) + name.len;
 }

@@ -31,6 +31,9 @@ enum channel_kind { CHANNEL_PLAIN, CHANNEL_PATTERN, CHANNEL_SHARD, CHANNEL_KINDS
 /* Bytes of a channel's name and of a pattern: so to compare the two takes some microseconds, or,
  * when more than literal bytes stands between a pattern's stars, some milliseconds at the most. */
 #define PUBSUB_NAME_MAX 2048
+/* Elements (str_glob_slow) of all such patterns together: so that one message is compared with all
+ * of them in some tenths of a second at the most. */
+#define PATTERNS_SLOW_MAX ((size_t)1 << 17)
 
 #define PATTERN_PREFIX_MAX 64
 
@@ -38,6 +41,7 @@ struct patterns {
     struct hash_table prefixes;
     uint32_t lengths[PATTERN_PREFIX_MAX + 1]; /* prefixes of each length */
     size_t shortest, longest;                 /* in use */
+    size_t slow;                              /* str_glob_slow of all */
 };
 
 /* What a connection listens to. It has one from its first channel to its last. */
@@ -113,6 +117,8 @@ void pubsub_drop(struct client *c);
 
 /* ---- listening ---- */
 
+/* Whether these may be listened to beside all others: PATTERNS_SLOW_MAX. */
+bool pubsub_may_compare(const struct server *srv, const struct str *patterns, size_t n);
 /* false: it does already. */
 bool pubsub_listen(struct client *c, enum channel_kind kind, struct str name);
 /* false: it does not. */
