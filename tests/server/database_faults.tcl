@@ -313,6 +313,26 @@ test "A stop does not wait for a database that hangs, and what it gives up is an
     }
 }
 
+test "A stop does not wait until the database hears that a statement is to be cancelled" {
+    with_network {loglevel debug lease-ms 2000} {
+        assert_equal 0 [field [r EAPPEND s t PAYLOAD 0] stream_version]
+        # Its question is also what those who read prepare last.
+        set asks "state = 'idle' AND query LIKE 'SELECT s.epoch, s.store_id, (SELECT last_frame %'"
+        wait_for "the lease's question" {[$db value "SELECT count(*) FROM pg_stat_activity WHERE $asks"] == 3}
+        $net hang
+        # Who asks whether the store is still this server's gives his session up, and his statement is cancelled: on a
+        # connection that is taken, and hears nothing.
+        srv wait_log "no answer in 5 s"
+        pause 1500
+        srv drop_client
+        srv expect_end
+        srv signal TERM
+        assert_equal "exit 1" [srv wait_end]
+        $net pass
+        srv start
+    }
+}
+
 test "A stop while readers prepare their sessions is a stop" {
     with_network {} {
         for {set i 0} {$i < 5} {incr i} {

@@ -5,10 +5,10 @@
  * depend on what somebody has set for the role or the database (settings).
  *
  * A session whose answer is late is given up as if it had been lost, and its statement cancelled
- * (house.c). When the store is closed, nobody waits for long any more either (stop_fd). A statement
- * that was not cancelled goes on at the server until that looks whether somebody is still there
- * (client_connection_check_interval), or until the session is ended by the one that comes after it
- * (postgres_lock).
+ * (cancel.c). When the store is closed, nobody waits for long any more either (stop_fd). A
+ * statement that was not cancelled goes on at the server until that looks whether somebody is still
+ * there (client_connection_check_interval), or until the session is ended by the one that comes
+ * after it (postgres_lock).
  *
  * A session that is lost is closed at once (c->pg is NULL) and the caller gets ERR_BUSY; whether
  * what was under way has happened is for him to find out. */
@@ -119,7 +119,7 @@ static int lost(struct backend_conn *c, const char *what, struct err *err) {
 }
 
 /* The statement is to end at the server as well, whoever holds what it waits for. Asking for that
- * takes a connection, and libpq waits for it: house.c does. */
+ * takes a connection, and libpq waits for it: cancel.c does. */
 static int late(struct backend_conn *c, const char *what, struct err *err) {
     if (PQstatus(c->pg) == CONNECTION_OK) postgres_give_up(c->writer, PQgetCancel(c->pg));
     return lost(c, what, err);
@@ -147,6 +147,7 @@ static void on_notice(void *arg, const PGresult *r) {
     const char *words = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     if (severity == NULL || strcmp(severity, "WARNING") != 0) return;
     log_verbose("%s: %s", c->place->shown, words != NULL ? words : "a warning");
+    c->warnings++;
     /* Of all warnings one says that a commit may be lost: it no longer waits for the replica. The
      * words are in the language of the database; who says them is not. */
     const char *from = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);

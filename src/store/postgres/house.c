@@ -6,21 +6,22 @@
  * away. No role may ask for that of others, so a row is made and deleted in a table that has
  * nothing else: when a VACUUM of that one leaves no page, nobody's snapshot is older than its
  * deletion, and so than the erasures that were committed before. Then `events` is vacuumed,
- * asynchronously, as slowly as autovacuum would. What these write is nobody's state, so there is no
- * fence; that erasures are forgotten is the writer's (maintain.c).
+ * asynchronously, as slowly as autovacuum would.
  *
- * Cancelling: a session that gave no answer in time was given up, and its statement is not to go on
- * at the server. libpq waits for a connection to say so, with its own limits (tcp_user_timeout). */
-#include <poll.h>
-
+ * Which erasures are due stands in a table, so they outlast a restart, and are forgotten only when
+ * a VACUUM has been everywhere. One that leaves something out is a success to PostgreSQL: of a
+ * table that it may not vacuum it says so with a warning, and a page that somebody reads at that
+ * moment it passes over in silence, unless it freezes, for which it waits. What these write is
+ * nobody's state, so there is no fence; that erasures are forgotten is the writer's (maintain.c).
+ */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "store/postgres/internal.h"
 
 #define VACUUM_INTERVAL_MS 600000
 #define LOOK_INTERVAL_MS   60000 /* when it could not begin, or failed */
-#define HORIZON_TRIES      5     /* calls: transactions that are under way end meanwhile */
-#define GIVEN_UP_MAX       16
+#define TELL_INTERVAL_MS   86400000
+#define HORIZON_TRIES      5 /* calls: transactions that are under way end meanwhile */
 
 enum phase { PHASE_IDLE, PHASE_HORIZON, PHASE_VACUUM };
 
@@ -33,70 +34,23 @@ struct postgres_house {
     uint64_t frame; /* erasures up to it are in the file until the VACUUM that is under way ends */
     unsigned tries;
     uint64_t interval_ms, look_ms;
-
-    pthread_mutex_t lock;
-    PGcancel *given_up[GIVEN_UP_MAX];
-    size_t given_up_count;
-    uint64_t cancelled;
 };
 
 struct postgres_house *postgres_house_create(void) {
     struct postgres_house *h = xcalloc(1, sizeof *h);
     h->interval_ms = VACUUM_INTERVAL_MS;
     h->look_ms = LOOK_INTERVAL_MS;
-    pthread_mutex_init(&h->lock, NULL);
     return h;
 }
 
 void postgres_house_free(struct postgres_house *h) {
     postgres_disconnect(&h->c);
-    for (size_t i = 0; i < h->given_up_count; i++) PQfreeCancel(h->given_up[i]);
-    pthread_mutex_destroy(&h->lock);
     free(h);
 }
 
 void postgres_set_vacuum(struct backend_conn *w, uint64_t interval_ms, uint64_t look_ms) {
     w->w->house->interval_ms = interval_ms;
     w->w->house->look_ms = look_ms;
-}
-
-/* --- cancelling ------------------------------------------------------------------------------- */
-
-void postgres_give_up(struct backend_conn *w, PGcancel *cancel) {
-    if (cancel == NULL) return;
-    struct postgres_house *h = w->w->house;
-    pthread_mutex_lock(&h->lock);
-    if (h->given_up_count < GIVEN_UP_MAX) {
-        h->given_up[h->given_up_count++] = cancel;
-        cancel = NULL;
-    }
-    pthread_mutex_unlock(&h->lock);
-    if (cancel != NULL) PQfreeCancel(cancel);
-}
-
-uint64_t postgres_cancelled(const struct backend_conn *w) {
-    return w->w->house->cancelled;
-}
-
-static bool store_stops(const struct backend_conn *w) {
-    struct pollfd p = {.fd = w->w->readers_stop_fd, .events = POLLIN};
-    return poll(&p, 1, 0) > 0;
-}
-
-static void cancel_given_up(struct backend_conn *w) {
-    struct postgres_house *h = w->w->house;
-    while (!store_stops(w)) {
-        char why[256];
-        pthread_mutex_lock(&h->lock);
-        PGcancel *cancel = h->given_up_count > 0 ? h->given_up[--h->given_up_count] : NULL;
-        pthread_mutex_unlock(&h->lock);
-        if (cancel == NULL) return;
-        if (PQcancel(cancel, why, sizeof why) == 1)
-            h->cancelled++;
-        else
-            log_verbose("%s: cancelling a statement: %s", w->place->shown, why);
-        PQfreeCancel(cancel);
-    }
 }
 
 /* --- vacuum ----------------------------------------------------------------------------------- */
@@ -150,7 +104,8 @@ static int begin(struct backend_conn *w, struct err *err) {
 }
 
 static int start_vacuum(struct postgres_house *h, struct err *err) {
-    int rc = postgres_send(&h->c, "VACUUM @events", err);
+    h->c.warnings = 0;
+    int rc = postgres_send(&h->c, "VACUUM (FREEZE) @events", err);
     if (rc == 0) h->phase = PHASE_VACUUM;
     return rc;
 }
@@ -177,6 +132,14 @@ static int look_at_vacuum(struct backend_conn *w, struct err *err) {
     bool over = false;
     int rc = postgres_answered(&h->c, &over, err);
     if (rc != 0 || !over) return rc;
+    if (h->c.warnings > 0) {
+        rc = err_set(err, ERR_FAILED,
+                     "%s: the VACUUM after an erasure has left something out (PostgreSQL's log "
+                     "says what), and will be tried again",
+                     w->place->shown);
+        log_warning_seldom(TELL_INTERVAL_MS, "%s", err->text);
+        return rc;
+    }
     h->looked = false; /* there may be some that came meanwhile */
     atomic_store(&w->w->vacuumed, h->frame);
     rest(h, h->interval_ms);
@@ -186,7 +149,6 @@ static int look_at_vacuum(struct backend_conn *w, struct err *err) {
 int postgres_keep_house(struct backend_conn *w, struct err *err) {
     struct postgres_house *h = w->w->house;
     int rc = 0;
-    cancel_given_up(w);
     switch (h->phase) {
     case PHASE_IDLE:
         rc = begin(w, err);

@@ -120,6 +120,7 @@ struct postgres_writer {
         next_walk; /* of streams that have idempotent ids; ms of the store's clock */
 
     struct postgres_house *house;
+    struct postgres_canceller *canceller;
     _Atomic uint64_t erasing;  /* applies that erased something, and were committed */
     _Atomic uint64_t vacuumed; /* erasures up to this number are vacuumed, and may be forgotten */
     bool erases;               /* the apply under way does */
@@ -154,6 +155,7 @@ struct backend_conn {
     bool pinned;        /* of open_snapshot: has both, is in one transaction that reads, and
                            w has the state of that only */
     bool hasty;         /* an answer that takes long is worth nothing */
+    unsigned warnings;  /* that the server has sent; for who wants to know of one */
     PGresult **results; /* of the last pipeline, in order */
     size_t result_count, result_cap, sent;
 };
@@ -298,8 +300,15 @@ int postgres_maintain(struct backend_conn *w, bool all, bool *more, struct err *
 struct postgres_house *postgres_house_create(void);
 void postgres_house_free(struct postgres_house *h);
 int postgres_keep_house(struct backend_conn *w, struct err *err);
-/* The statement of a session that is given up is to be cancelled. Any thread; it takes `cancel`
- * (NULL: nothing). */
+
+/* --- cancel.c: statements of sessions that were given up ---------------------------------------
+ */
+
+struct postgres_canceller *postgres_canceller_create(void);
+/* Does not wait for what is under way, which ends by itself. */
+void postgres_canceller_let_go(struct postgres_canceller *c);
+/* The statement of a session that is given up is to be cancelled. Any thread, and none waits; it
+ * takes `cancel` (NULL: nothing). */
 void postgres_give_up(struct backend_conn *w, PGcancel *cancel);
 
 /* --- read.c, scan.c, heads.c: reading ----------------------------------------------------------

@@ -8,7 +8,7 @@
  *   open.c      schema, lock, epoch          heads.c   heads of streams, images of groups
  *   state.c     where the store stands       lists.c   lists of streams and ids
  *   text.c      what views can show          maintain.c   deferred work
- *                                            house.c   VACUUM, cancelling
+ *                                            house.c   VACUUM; cancel.c cancelling
  *
  * What can go wrong between this server and the database is met in three places: conn.c has a
  * deadline for every wait, the fence (schema.c, SQL_FENCE) keeps a writer that was replaced from
@@ -28,6 +28,7 @@ void postgres_close_conn(struct backend_conn *c) {
     if (c->w != NULL) {
         postgres_apply_free(c->w);
         postgres_house_free(c->w->house);
+        postgres_canceller_let_go(c->w->canceller);
         close(c->stop_fd);
         close(c->w->readers_stop_fd);
         postgres_place_free((struct postgres_place *)(uintptr_t)c->place);
@@ -68,6 +69,7 @@ struct backend_conn *postgres_conn_create(const struct postgres_place *place) {
     c->stop_fd = make_stop();
     c->w->readers_stop_fd = make_stop();
     c->w->house = postgres_house_create();
+    c->w->canceller = postgres_canceller_create();
     return c;
 }
 
