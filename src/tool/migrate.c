@@ -147,7 +147,7 @@ static int finish(struct migration *m, struct err *err) {
         .id = timelines_draw(&m->timelines),
         .reason = TIMELINE_MIGRATED,
     };
-    int rc = check_unchanged(m, err);
+    int rc = migration_of_source(m, check_unchanged(m, err));
     if (rc != 0) return rc;
     m->to.b->close(m->to.reader);
     m->to.reader = NULL;
@@ -183,7 +183,7 @@ static int run(struct migration *m) {
     if (rc == 0) rc = settle(m, &err);
     if (rc == 0) rc = finish(m, &err);
     if (rc != 0) {
-        refuse(m, m->to.store.url, &err);
+        refuse(m, m->source_failed ? m->from.store.url : m->to.store.url, &err);
         return rc == ERR_CORRUPT ? EXIT_BAD : EXIT_NOT_RUN;
     }
     progress_wipe(&m->progress);

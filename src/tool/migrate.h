@@ -44,8 +44,15 @@ struct migration {
     uint64_t next_frame;
     struct progress progress;
     uint64_t events;
-    uint64_t hash; /* of all events, in order */
+    uint64_t hash;      /* of all events, in order */
+    bool source_failed; /* what has failed is the source's, and not the target's */
 };
+
+/* rc is of something that was asked of the source. Returns it. */
+static inline int migration_of_source(struct migration *m, int rc) {
+    if (rc != 0) m->source_failed = true;
+    return rc;
+}
 
 /* --- migrate_put.c: what goes into the target ------------------------------------------------ */
 

@@ -67,7 +67,7 @@ static int compare_next(struct migration *m, struct log_cursor *from, struct log
                         struct err *err) {
     const struct event *a = NULL, *b = NULL;
     int left = cursor_next(from, &a, err);
-    if (left < 0) return left;
+    if (left < 0) return migration_of_source(m, left);
     int right = cursor_next(to, &b, err);
     if (right < 0) return right;
     if (left == 0 && right == 0) return 0;
@@ -173,6 +173,7 @@ static int compare_stream(struct migration *m, const struct stream_name *name, u
     buf_init(&left, 0);
     buf_init(&right, 0);
     int rc = m->from.b->read_head(m->from.reader, stream_name_str(name), &a, &applied, err);
+    migration_of_source(m, rc);
     if (rc == 0) rc = m->to.b->read_head(m->to.reader, stream_name_str(name), &b, &applied, err);
     if (rc == 0 && !same_head(&a, &b, &left, &right, m->from.state.recorded))
         rc = err_set(err, ERR_CORRUPT, "the target differs from the source in stream " STR_FMT,
@@ -225,7 +226,7 @@ static int sum_names(const struct migration_side *side, enum named_class class, 
 
 static int compare_class(struct migration *m, enum named_class class, struct err *err) {
     struct set_sum from = {0}, to = {0};
-    int rc = sum_names(&m->from, class, &from, err);
+    int rc = migration_of_source(m, sum_names(&m->from, class, &from, err));
     if (rc == 0) rc = sum_names(&m->to, class, &to, err);
     if (rc != 0 || set_sum_eq(&from, &to)) return rc;
     return err_set(err, ERR_CORRUPT, "the target differs from the source in its %s",

@@ -29,6 +29,7 @@ int migration_each_stream(struct migration *m, const char *step, migration_strea
         page.bytes_max = PAGE_BYTES;
         rc = from->b->list_streams(from->reader, m->note.next, STR(""), STR(""), PAGE_STREAMS,
                                    PAGE_STREAMS, &page, err);
+        migration_of_source(m, rc);
         for (size_t i = 0; rc == 0 && i < page.count; i++) {
             uint64_t number = page.names[i]->rec.number;
             if (number != m->note.next) m->note.part = 0;
@@ -66,7 +67,7 @@ static int copy_page(struct migration *m, uint64_t end, struct err *err) {
                                .bytes_max = PAGE_BYTES,
                                .examined_max = SIZE_MAX};
     page_init(&page);
-    int rc = from->b->read_events(from->reader, &range, &page, err);
+    int rc = migration_of_source(m, from->b->read_events(from->reader, &range, &page, err));
     for (size_t i = 0; rc == 0 && i < page.count; i++) {
         const struct event *e = page.events[i];
         size_t len = event_record_len(&e->rec);
@@ -97,6 +98,7 @@ static int copy_class(struct migration *m, enum named_class class, struct err *e
     int rc = 0;
     while (rc == 0 && !done) {
         rc = from->b->list_named(from->reader, class, m->note.next, PAGE_NAMES, &page, err);
+        migration_of_source(m, rc);
         for (size_t i = 0; rc == 0 && i < page.count; i++) {
             const struct named_item *n = &page.items[i];
             struct named_record *r =

@@ -117,6 +117,7 @@ static int copy_detail(struct migration *m, const struct stream_name *name, uint
     uint64_t applied;
     UNUSED(expires);
     int rc = m->from.b->read_head(m->from.reader, stream_name_str(name), &h, &applied, err);
+    migration_of_source(m, rc);
     if (rc == 0 && h.exists && h.detail != NULL) rc = put_detail(m, &h, err);
     stream_head_clear(&h);
     return rc;

@@ -127,6 +127,21 @@ with_server {} {
         lassign [cairn migrate [srv db] [srv db]] status out err
         assert_match "2 *the source itself*" [list $status $err]
     }
+    test "What cannot be read in the source is said of the source" {
+        foreach change {
+            {UPDATE streams SET partition_key = x'00' WHERE name = 'entries'}
+            {UPDATE events SET event_id = x'00' WHERE sequence = 9}
+        } {
+            set dir [file join $::work_dir unreadable[incr ::damaged]]
+            file mkdir $dir
+            set copy [file join $dir from.db]
+            file copy [srv db] $copy
+            exec sqlite3 -bail $copy $change
+            lassign [cairn migrate $copy [file join $dir to.db]] status out err
+            assert_equal 1 $status $change
+            assert_match "cairn: $copy: *" $err $change
+        }
+    }
     test "Killed at any moment it goes on, and no server opens what is not complete" {
         set ::control [file join $::work_dir migrate.control]
         set ::shim_stats [file join $::work_dir migrate.stats]
