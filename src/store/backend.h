@@ -332,6 +332,11 @@ struct backend {
      * what is in out. */
     int (*list_versions)(struct backend_conn *s, uint64_t stream, uint64_t from, size_t count_max,
                          struct version_list *out, struct err *err);
+    /* Of a snapshot: of these streams, in this order, read_head will be asked for, and then
+     * list_versions from first_version on: so that it need not wait for each. NULL: it is quick
+     * anyway. */
+    int (*expect_streams)(struct backend_conn *s, const struct stream_list *streams,
+                          struct err *err);
     /* Of a snapshot: whether what only the backend knows of agrees (indexes, counters, rows that
      * nothing leads to). Tells v. */
     int (*verify)(struct backend_conn *s, struct verify *v, struct err *err);

@@ -255,6 +255,7 @@ int look_at_streams(struct look *k, struct err *err) {
         page.bytes_max = PAGE_BYTES;
         rc = k->b->list_streams(k->c, from, STR(""), STR(""), PAGE_STREAMS, PAGE_STREAMS, &page,
                                 err);
+        if (rc == 0 && k->b->expect_streams != NULL) rc = k->b->expect_streams(k->c, &page, err);
         for (size_t i = 0; rc == 0 && i < page.count; i++)
             rc = look_at_stream(k, page.names[i], err);
         from = page.next;

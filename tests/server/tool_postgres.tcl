@@ -133,3 +133,23 @@ with_server {} {
         $other destroy
     }
 }
+
+# The first 64 versions of a stream are asked for together with those of others.
+test "Streams of one page or of several are looked at whole" {
+    with_server {} {
+        foreach n {1 63 64 65 200} { append_events [srv default_client] s-$n $n }
+        append_events [srv default_client] trimmed 300
+        r XTRIM trimmed MAXLEN 70
+        r ESYNC
+        assert_clean [$::srv store]
+        srv stop
+        foreach {stream version} {s-63 61 s-63 1 s-64 62 s-65 63 s-200 63 s-200 64 s-200 150 trimmed 240 trimmed 294 trimmed 298} {
+            sql_change [srv db] "CREATE TABLE kept AS SELECT e.* FROM events e JOIN streams s ON s.number = e.stream
+                    WHERE s.label = '$stream' AND version = $version;
+                DELETE FROM events WHERE sequence = (SELECT sequence FROM kept);"
+            if {"version-gap" ni [damages [$::srv store]]} { fail "version $version of $stream is missed by nobody" }
+            sql_change [srv db] "INSERT INTO events SELECT * FROM kept; DROP TABLE kept;"
+        }
+        assert_clean [$::srv store]
+    }
+}

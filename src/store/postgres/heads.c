@@ -215,9 +215,12 @@ static void head_of_row(const PGresult *r, struct stream_head *h, struct stream_
 static int head_of(struct backend_conn *c, struct snapshot *s, struct str name,
                    struct stream_head *h, struct err *err) {
     struct params p = {0};
-    PGresult *r = NULL;
+    PGresult *asked = NULL;
+    const PGresult *r = postgres_ahead_head(c, name);
+    int rc = 0;
     param_str(&p, name);
-    int rc = postgres_query(c, s, SQL_STREAM_BY_NAME, &p, &r, err);
+    if (r == NULL) rc = postgres_query(c, s, SQL_STREAM_BY_NAME, &p, &asked, err);
+    if (r == NULL) r = asked;
     if (rc != 0 || PQntuples(r) == 0) return rc;
     struct stream_detail *d = h->detail = xcalloc(1, sizeof *d);
     bool state = !row_null(r, 0, HEAD_NEXT_VERSION), holes = !row_null(r, 0, HEAD_HOLE);

@@ -152,11 +152,12 @@ struct backend_conn {
     struct postgres_reader *r;   /* NULL: the writer */
     int stop_fd;                 /* readable: nobody waits any more; a reader's is the writer's */
     bool patient;                /* what is under way may take long: it goes through whole tables */
-    bool pinned;        /* of open_snapshot: has both, is in one transaction that reads, and
-                           w has the state of that only */
-    bool hasty;         /* an answer that takes long is worth nothing */
-    unsigned warnings;  /* that the server has sent; for who wants to know of one */
-    PGresult **results; /* of the last pipeline, in order */
+    bool pinned; /* of open_snapshot: has both, is in one transaction that reads, and
+                    w has the state of that only */
+    struct postgres_ahead *ahead; /* of a snapshot; NULL: nothing was asked for ahead */
+    bool hasty;                   /* an answer that takes long is worth nothing */
+    unsigned warnings;            /* that the server has sent; for who wants to know of one */
+    PGresult **results;           /* of the last pipeline, in order */
     size_t result_count, result_cap, sent;
 };
 
@@ -208,9 +209,19 @@ int postgres_is_replica(struct backend_conn *c, bool *out, struct err *err);
 int postgres_check_free(struct backend_conn *snapshot, struct err *err);
 int postgres_list_versions(struct backend_conn *snapshot, uint64_t stream, uint64_t from,
                            size_t count_max, struct version_list *out, struct err *err);
+int postgres_expect_streams(struct backend_conn *snapshot, const struct stream_list *streams,
+                            struct err *err);
 int postgres_verify(struct backend_conn *snapshot, struct verify *v, struct err *err);
 int postgres_finish_import(struct backend_conn *w, const struct store_state *state,
                            const struct timelines *timelines, struct err *err);
+
+/* --- ahead.c: answers that are here before they are asked for ------------------------------- */
+
+/* What SQL_STREAM_BY_NAME says; NULL: it has to be asked for. Valid until streams are expected. */
+const PGresult *postgres_ahead_head(struct backend_conn *c, struct str name);
+/* The first versions that were not trimmed, with their sequences; *all: there are no more. */
+const PGresult *postgres_ahead_versions(struct backend_conn *c, uint64_t stream, bool *all);
+void postgres_ahead_forget(struct backend_conn *c);
 
 /* --- open.c: creating, migrating, taking over --------------------------------------------- */
 

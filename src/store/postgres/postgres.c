@@ -9,6 +9,7 @@
  *   state.c     where the store stands       lists.c   lists of streams and ids
  *   text.c      what views can show          maintain.c   deferred work
  *                                            house.c   VACUUM; cancel.c cancelling
+ *                                            ahead.c   answers before they are asked for
  *
  * What can go wrong between this server and the database is met in three places: conn.c has a
  * deadline for every wait, the fence (schema.c, SQL_FENCE) keeps a writer that was replaced from
@@ -23,6 +24,7 @@
 
 void postgres_close_conn(struct backend_conn *c) {
     postgres_disconnect(c);
+    postgres_ahead_forget(c);
     for (size_t i = 0; i < c->result_count; i++) PQclear(c->results[i]);
     free(c->results);
     if (c->w != NULL) {
@@ -170,6 +172,7 @@ const struct backend backend_postgres = {
     .open_snapshot = postgres_open_snapshot,
     .check_free = postgres_check_free,
     .list_versions = postgres_list_versions,
+    .expect_streams = postgres_expect_streams,
     .verify = postgres_verify,
     .finish_import = postgres_finish_import,
 };

@@ -326,6 +326,9 @@ const char *const postgres_sql[SQL_COUNT] = {
         " FROM @streams s LEFT JOIN LATERAL (SELECT e.version, e.entry_ms, e.entry_seq, e.recorded"
         "  FROM @events e WHERE e.stream = s.number AND e.version >= s.first_version"
         "  ORDER BY e.version DESC LIMIT 1) l ON true WHERE s.name = $1::bytea",
+    [SQL_FIRST_VERSIONS] =
+        "SELECT version, sequence FROM @events WHERE stream = $1::int4 AND version >= (SELECT"
+        " first_version FROM @streams WHERE number = $1::int4) ORDER BY version LIMIT $2::int8",
     [SQL_STREAM_EXTENT] = "SELECT s.first_version, " STREAM_NEXT
                           " FROM @streams s WHERE s.number = $1::int4",
     /* Ids of a stream ascend with its versions: halving, among the events that exist. The row at

@@ -62,6 +62,11 @@ int postgres_list_versions(struct backend_conn *c, uint64_t stream, uint64_t fro
     out->count = 0;
     out->done = true;
     if (from > VERSION_MAX) return 0;
+    const PGresult *ahead = postgres_ahead_versions(c, stream, &out->done);
+    for (int i = 0; ahead != NULL && i < PQntuples(ahead); i++)
+        if (row_u64(ahead, i, 0) >= from)
+            add_version(out, row_u64(ahead, i, 0), row_u64(ahead, i, 1));
+    if (ahead != NULL) return 0;
     snprintf(sql, sizeof sql,
              "SELECT version, sequence FROM @events WHERE stream = %llu AND version >= %llu"
              " ORDER BY version LIMIT %zu",
