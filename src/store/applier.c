@@ -73,8 +73,12 @@ static void apply_failed(struct store *s, const struct err *err, uint64_t attemp
  * SQLite has no word for void: a commit that was written, and whose sync failed, stands in the WAL
  * until the probe writes over it. */
 static void backend_fail(struct store *s, const struct err *why) {
+    char pause[48] = "";
     pthread_mutex_lock(&s->lock);
-    log_warning("store: %s; writes are refused until it works again", why->text);
+    if (s->fail_pause_ms > 0)
+        snprintf(pause, sizeof pause, ", for %llu ms at least",
+                 (unsigned long long)s->fail_pause_ms);
+    log_warning("store: %s; writes are refused until it works again%s", why->text, pause);
     if (!s->backend->remote)
         store_warn_void("store", "the commit that failed may stand in the WAL");
     store_fail(s, &s->applier_wake, why);

@@ -457,6 +457,55 @@ test "A transaction that is refused for good is void: the only one that is" {
     }
 }
 
+test "What is refused for good again and again is tried less and less often, until something is taken" {
+    with_database {outage-reply-ms 0} {
+        $db sql "ALTER TABLE $schema.events ADD CONSTRAINT small CHECK (length(payload) < 10)"
+        foreach what {large large large small large large} {
+            if {$what eq "small"} {
+                assert_equal 0 [field [r EAPPEND s t PAYLOAD 0] stream_version]
+                continue
+            }
+            assert_error "IOERR outcome unknown*" { r EAPPEND s t PAYLOAD [string repeat x 10] }
+            wait_writable
+        }
+        set said [regexp -all -inline -line {writes are refused until it works again.*$} [srv new_log]]
+        assert_equal {{} 200 400 {} 200} [lmap line $said { regexp -inline {\d+} $line }]
+        assert_equal {0} [payloads [srv default_client] s]
+    }
+}
+
+# Older rows that somebody loaded into the tables: the newest commit is gone.
+proc go_back {} {
+    $::db sql "BEGIN; DELETE FROM $::schema.commits WHERE last_frame = (SELECT max(last_frame) FROM $::schema.commits);
+        DELETE FROM $::schema.events WHERE sequence = (SELECT max(sequence) FROM $::schema.events); COMMIT"
+}
+test "A server that finds the store older than it left it notes that, for the next one; or says that it could not" {
+    foreach note {yes no} {
+        with_database {outage-reply-ms 0} {
+            append_events [srv default_client] s 3
+            set timeline [store_info timeline]
+            # Its session ends in the middle of it.
+            if {!$note} {
+                $db sql "CREATE FUNCTION $schema.end_session() RETURNS trigger LANGUAGE plpgsql AS
+                    'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+                    CREATE TRIGGER ends BEFORE UPDATE ON $schema.store FOR EACH ROW EXECUTE FUNCTION $schema.end_session();"
+            }
+            srv expect_end
+            go_back
+            catch {r EAPPEND s t PAYLOAD 3}
+            assert_equal "exit 3" [srv wait_end]
+            srv drop_client
+            set log [srv new_log]
+            assert_match "*the store is not as this server left it*" $log
+            assert_equal [string is true $note] [expr {![string match "*it could not be noted that it lacks what was committed: start the next server with --new-timeline: *" $log]}]
+            if {!$note} { $db sql "DROP TRIGGER ends ON $schema.store" }
+            assert_equal [expr {$note ? "backup" : "backend"}] [$db value "SELECT left_as FROM $schema.store"]
+            srv start
+            assert_equal [string is true $note] [expr {[store_info timeline] ne $timeline}]
+        }
+    }
+}
+
 # What each table counted, of all sessions that have ended: {table updates ...}, without those of the store's own row.
 proc updates {} {
     return [concat {*}[$::db sql "SELECT relname, n_tup_upd FROM pg_stat_all_tables WHERE schemaname = '$::schema'
