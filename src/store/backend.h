@@ -218,6 +218,9 @@ struct backend {
     /* Opens (and creates or migrates) the store for writing: the applier's connection. Raises
      * the epoch in the same transaction that reads it. ERR_REFUSED: newer schema; ERR_CORRUPT. */
     int (*open_writer)(struct backend_conn **out, const char *path, struct err *err);
+    /* The start is refused, and the writer closed next: what open_writer did is taken back, so that
+     * a server that has only lost its connection can go on. NULL: nobody can. */
+    void (*give_back)(struct backend_conn *w);
     /* A reading connection to the same store. Call from the thread that will use it.
      * The writer outlives its readers. */
     int (*open_reader)(struct backend_conn **out, struct backend_conn *writer, struct err *err);

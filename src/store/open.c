@@ -184,6 +184,7 @@ int store_open(struct store **out, const struct store_config *config, struct err
     *out = s;
     return 0;
 fail:
+    if (s->writer != NULL && s->backend->give_back != NULL) s->backend->give_back(s->writer);
     close_backend(s);
     if (made && !s->backend->remote) remove_database(s->path);
     store_free(s);

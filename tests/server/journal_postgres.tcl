@@ -371,6 +371,28 @@ test "A server that was replaced says what is in its journal only, and nothing o
     }
 }
 
+test "A start that is refused does not take over from a server that was cut off for a moment" {
+    with_journal_network {outage-reply-ms 0} {
+        append_numbers 0 9
+        assert_equal OK [r ESYNC]
+        set epoch [$db value "SELECT epoch FROM $schema.store"]
+        $net hang
+        append_numbers 10 19
+        $db value "SELECT pg_terminate_backend([$db writer])"
+        set other [file join $::work_dir none[incr ::journals]]
+        assert_match "*Say with journal-dir where it is*" [refused]
+        assert_match "*is missing, and the store says*" [refused durability journal journal-dir $other]
+        file mkdir $other
+        assert_match "*holds no segment of this store*" [refused durability journal journal-dir $other]
+        assert_equal $epoch [$db value "SELECT epoch FROM $schema.store"]
+        $net drop
+        append_numbers 20 29
+        wait_for "it to be applied" {![catch {r ESYNC}]}
+        assert_equal 30 [in_database]
+        assert_equal [numbers 0 29] [payloads [srv default_client] s]
+    }
+}
+
 test "A replica that is promoted and lacks what was acknowledged gets it from the journal" {
     with_journal_network {outage-reply-ms 0} {
         append_numbers 0 9

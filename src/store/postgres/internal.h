@@ -232,6 +232,9 @@ int postgres_look(struct backend_conn *c, bool *schema_there, int *version, stru
 int postgres_migrate(struct backend_conn *w, struct err *err);
 int postgres_lock(struct backend_conn *w, struct err *err);
 int postgres_take_over(struct backend_conn *w, struct err *err);
+/* A start that is refused takes that back, with the lock still held, unless it has committed
+ * anything: a server whose session was lost for a moment goes on as if nobody had been there. */
+void postgres_give_back(struct backend_conn *w);
 
 /* --- state.c: what the writer says of itself ------------------------------------------------ */
 

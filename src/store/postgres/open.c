@@ -296,3 +296,17 @@ int postgres_take_over(struct backend_conn *c, struct err *err) {
     warn_of_settings(c);
     return 0;
 }
+
+void postgres_give_back(struct backend_conn *c) {
+    struct err err;
+    char sql[256];
+    unsigned long long epoch = c->w->opened.epoch;
+    if (c->pg == NULL || epoch == 0) return;
+    postgres_rollback(c);
+    if (c->pg == NULL) return;
+    snprintf(sql, sizeof sql,
+             "UPDATE @store SET epoch = epoch - 1 WHERE epoch = %llu AND NOT EXISTS (SELECT 1 FROM"
+             " @commits c WHERE c.epoch = %llu)",
+             epoch, epoch);
+    if (postgres_exec(c, sql, NULL, &err) != 0) log_verbose("giving the store back: %s", err.text);
+}

@@ -141,6 +141,7 @@ const struct backend backend_postgres = {
     .remote = true,
     .check_path = postgres_check_path,
     .open_writer = open_writer,
+    .give_back = postgres_give_back,
     .open_reader = open_reader,
     .close = postgres_close_conn,
     .load_state = postgres_load_state,
