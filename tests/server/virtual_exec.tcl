@@ -36,6 +36,8 @@ with_server {cache-bytes 256mb apply-delay-ms 60000} {
             assert_equal [list $alone PONG] [exec_values [srv default_client] $command PING] $command
             # (A pattern counts for more than one event.)
             set took [expr {[runs] - $before}]
+            # What is in the database is counted there, in one look.
+            if {![in_journal] && [lindex $command 0] in {XLEN XINFO}} { set turns 1 }
             if {$took < $turns} { fail "$command took $took turns" }
         }
         assert_equal {rare-1 rare-2} [stream_names [lindex [exec_values [srv default_client] {XRANGE @type:rare - +}] 0]]
