@@ -91,6 +91,9 @@ static inline size_t server_pinned_bytes(const struct server *srv) {
 }
 /* Whether a write (a command with these flags) may be decided now; otherwise replies the error. */
 bool server_writable_or_reply(struct client *c, unsigned flags);
+/* Whether what would be decided has to wait until the applier has caught up: the journal, or the
+ * memory for what is not applied, is full. */
+bool server_must_wait(const struct server *srv);
 /* NULL, or why nothing more can be written now: the journal is full, and the database away. Valid
  * until the next call. */
 const char *server_full(struct server *srv);

@@ -164,6 +164,25 @@ foreach {what options} {
     }
 }
 
+test "The journal is full and the database is away: deadlines that pass wait, too" {
+    with_journal {outage-reply-ms 200 journal-segment-bytes 256kb journal-bytes-max 512kb} {
+        set at [expr {[clock milliseconds] + 10000}]
+        for {set i 0} {$i < 200} {incr i} { r SET k$i v PXAT $at }
+        assert_equal OK [r ESYNC]
+        $db stop
+        set text [string repeat x 10000]
+        for {set n 0} {$n < 1000 && ![catch {r EAPPEND s t PAYLOAD $text}]} {incr n} {}
+        assert_range 10 200 $n
+        assert_equal 0 [info_field [srv default_client] expired_keys stats] "it was full before they had passed"
+        wait_for "the deadlines" {[clock milliseconds] > $at + 300}
+        assert_equal 0 [info_field [srv default_client] expired_keys stats]
+        $db start
+        wait_for "what has expired to be deleted" {[info_field [srv default_client] expired_keys stats] == 200}
+        wait_for "it to be applied" {![catch {r ESYNC}]}
+        assert_equal s [r KEYS *]
+    }
+}
+
 test "Connections that break, and a network that is silent, cost nothing" {
     with_journal_network {outage-reply-ms 200} {
         for {set i 0} {$i < 10} {incr i} {

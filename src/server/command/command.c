@@ -163,7 +163,7 @@ static void reply_unknown_command(struct client *c, const struct request *r) {
 
 /* ---- checks ---- */
 
-static bool must_wait_for_applier(struct server *srv) {
+bool server_must_wait(const struct server *srv) {
     return server_pinned_bytes(srv) + srv->model.open->bytes > server_pinned_max(srv) ||
            srv->pubsub.notifications.bytes > NOTES_BYTES_MAX ||
            store_journal_bytes(srv->store) > srv->config.journal_bytes_max;
@@ -171,7 +171,7 @@ static bool must_wait_for_applier(struct server *srv) {
 
 const char *server_full(struct server *srv) {
     const char *why = store_away(srv->store);
-    if (LIKELY(why == NULL) || !must_wait_for_applier(srv)) return NULL;
+    if (LIKELY(why == NULL) || !server_must_wait(srv)) return NULL;
     snprintf(srv->full_why, sizeof srv->full_why, "the journal is full, and %s", why);
     return srv->full_why;
 }
@@ -192,7 +192,7 @@ static enum outcome park(struct client *c, enum park why, struct list *on) {
 bool command_may_write(struct client *c) {
     struct server *srv = c->srv;
     bool is_paused = command_is_paused(srv, CMD_WRITE);
-    if (!is_paused && !must_wait_for_applier(srv)) return true;
+    if (!is_paused && !server_must_wait(srv)) return true;
     c->wait.goes_on = true; /* MONITOR has shown it */
     if (is_paused) {
         park(c, PARK_PAUSE, &srv->paused);
@@ -489,7 +489,7 @@ enum outcome command_run(struct client *c, const struct request *r) {
         return park(c, PARK_PAUSE, &srv->paused);
     } else if (UNLIKELY(transaction_open(c)) && !(cmd->flags & CMD_UNQUEUED)) {
         queue_or_reply(c, cmd, r);
-    } else if ((flags_of(c, cmd) & CMD_WRITE) && must_wait_for_applier(srv)) {
+    } else if ((flags_of(c, cmd) & CMD_WRITE) && server_must_wait(srv)) {
         srv->stats.throttled++;
         return park(c, PARK_THROTTLE, &srv->throttled);
     } else if (run(c, cmd, r) == PARKED) {

@@ -91,9 +91,7 @@ static bool disk_is_due(const struct server *srv) {
 
 /* Deletions are frames: they wait for the applier as all writes do. */
 static bool may_delete(const struct server *srv) {
-    return store_writable(srv->store) && srv->model.flushed.frame == 0 &&
-           server_pinned_bytes(srv) <= server_pinned_max(srv) &&
-           srv->pubsub.notifications.bytes <= NOTES_BYTES_MAX;
+    return store_writable(srv->store) && srv->model.flushed.frame == 0 && !server_must_wait(srv);
 }
 
 void expiry_run(struct server *srv) {
