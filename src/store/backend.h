@@ -262,6 +262,19 @@ struct backend {
      * finds out.
      * What is removed is hidden at once; its rows go in maintain(). */
     int (*apply)(struct backend_conn *w, struct batch *const batches[], size_t n, struct err *err);
+    /* The same without waiting, so that the next ones are on their way while the first are
+     * committed. Each is applied in a transaction of its own, or not at all, and only if all that
+     * were begun before it are. *begun is false, and nothing has happened, when these cannot be
+     * begun, or not now: they are for apply, when the others are over. NULL: the backend has one
+     * apply at a time. */
+    int (*apply_begin)(struct backend_conn *w, struct batch *const batches[], size_t n, bool *begun,
+                       struct err *err);
+    /* Waits until the oldest that was begun is applied (*over), or wake_fd (-1: none) is readable.
+     * When this, or apply_begin, fails, nothing is under way any more: apply each of those that
+     * were begun and are not over, in their order, with apply, which finds out what became of them.
+     * ERR_UNKNOWN, ERR_BUSY and so on as of apply. But for these three nothing of the writer's may
+     * be called while something is under way. */
+    int (*apply_end)(struct backend_conn *w, int wake_fd, bool *over, struct err *err);
     /* One bounded slice (some 10 ms) of deferred work (bulk index merge, freeing, checkpoints).
      * all: finish everything that is pending regardless of thresholds (clean shutdown, idle).
      * *more: there is more to do. Called between applies. */

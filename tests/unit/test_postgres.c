@@ -7,6 +7,9 @@
 
 #include <libpq-fe.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "begun.h"
 
 static PGconn *admin_session(void) {
     static PGconn *pg;
@@ -160,6 +163,203 @@ TEST(a_session_that_ends_within_a_commit_loses_nothing_and_doubles_nothing) {
     CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), frames);
     CHECK_INT(atoi(ask("SELECT count(*) FROM %s.cairn_events")), frames);
     CHECK_INT(atoi(ask("SELECT count(*) FROM %s.commits")), frames + 1);
+    world_close(&x);
+}
+
+/* --- several under way ---------------------------------------------------------------------------
+ */
+
+static void run_in_schema(const char *format) {
+    char sql[512];
+    const char *at = strstr(format, "%s");
+    snprintf(sql, sizeof sql, "%.*s%s%s", (int)(at - format), format, schema(), at + 2);
+    run(sql);
+}
+
+/* A store with a stream and a type, and two batches of an event each that are under way; the first
+ * one waits if `statement` makes it. */
+static void begin_two(struct world *x, const char *statement) {
+    world_open(x, &backend_postgres, postgres_path());
+    for (int i = 0; i < 2; i++) { /* by the second time all is known that would be asked for */
+        world_append(x, "s-1", "t", "before");
+        world_append(x, "s-2", "t", "before");
+        world_apply(x);
+    }
+    if (statement != NULL) run_in_schema(statement);
+    for (int i = 0; i < 2; i++) {
+        bool begun = false;
+        world_append(x, i == 0 ? "s-1" : "s-2", "t", i == 0 ? "first" : "second");
+        world_batch(x);
+        WORLD_OK(x, x->b->apply_begin(x->w, &x->batches[i], 1, &begun, &err));
+        CHECK(begun);
+    }
+}
+
+static void end_one(struct world *x) {
+    bool over = false;
+    WORLD_OK(x, x->b->apply_end(x->w, -1, &over, &err));
+    CHECK(over);
+}
+
+/* What is under way fails; the first one's reason. */
+static int end_badly(struct world *x, const char *words) {
+    struct err err;
+    bool over;
+    int rc = x->b->apply_end(x->w, -1, &over, &err);
+    CHECK(rc != 0);
+    CHECK(strstr(err.text, words) != NULL);
+    return rc;
+}
+
+static void apply_one(struct world *x, size_t i) {
+    WORLD_OK(x, apply_until(x->b, x->w, &x->batches[i], 1, &err));
+}
+
+/* Nothing is under way any more: each by itself, as the applier does. */
+static void apply_each(struct world *x) {
+    for (size_t i = 0; i < x->batch_count; i++) apply_one(x, i);
+}
+
+/* All that the naive copy has is there, once, and each batch was a transaction: one for the schema,
+ * two for begin_two. */
+static void check_all(struct world *x, int events, int transactions) {
+    world_applied(x);
+    CHECK_INT(world_check_range(x, range_of(0, 0, UINT64_MAX)), events);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.events")), events);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.commits")), 3 + transactions);
+}
+
+TEST(two_applies_are_under_way_and_a_third_waits) {
+    struct world x;
+    bool begun = true, over = true;
+    int wake = eventfd(1, 0);
+    begin_two(&x, "BEGIN; LOCK TABLE %s.events IN ACCESS EXCLUSIVE MODE");
+    world_append(&x, "s-1", "t", "third");
+    world_batch(&x);
+    WORLD_OK(&x, x.b->apply_begin(x.w, &x.batches[2], 1, &begun, &err));
+    CHECK(!begun);
+    WORLD_OK(&x, x.b->apply_end(x.w, wake, &over, &err));
+    CHECK(!over); /* somebody wants something */
+    run("COMMIT");
+    end_one(&x);
+    WORLD_OK(&x, x.b->apply_begin(x.w, &x.batches[2], 1, &begun, &err));
+    CHECK(begun);
+    end_one(&x);
+    end_one(&x);
+    check_all(&x, 7, 3);
+    close(wake);
+    world_close(&x);
+}
+
+TEST(what_has_to_ask_is_not_begun) {
+    struct world x;
+    bool begun = true;
+    begin_two(&x, NULL);
+    end_one(&x);
+    world_append(&x, "s-1", "another type", "third");
+    world_batch(&x);
+    WORLD_OK(&x, x.b->apply_begin(x.w, &x.batches[2], 1, &begun, &err));
+    CHECK(!begun);
+    end_one(&x);
+    begun = true;
+    WORLD_OK(&x, x.b->apply_begin(x.w, &x.batches[2], 1, &begun, &err));
+    CHECK(!begun);
+    WORLD_OK(&x, x.b->apply(x.w, &x.batches[2], 1, &err));
+    check_all(&x, 7, 3);
+    CHECK(strcmp(ask("SELECT count(*) FROM %s.types"), "2") == 0);
+    world_close(&x);
+}
+
+TEST(what_is_under_way_behind_one_that_fails_comes_to_nothing) {
+    struct world x;
+    struct err err;
+    begin_two(&x, "ALTER TABLE %s.events ADD CONSTRAINT no CHECK (sequence <> 4) NOT VALID");
+    CHECK_INT(end_badly(&x, "constraint"), ERR_FAILED);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.events")), 4);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.commits")), 3);
+    CHECK_INT(x.b->apply(x.w, &x.batches[0], 1, &err), ERR_FAILED);
+    run_in_schema("ALTER TABLE %s.events DROP CONSTRAINT no");
+    apply_each(&x);
+    check_all(&x, 6, 2);
+    world_close(&x);
+}
+
+TEST(one_that_fails_takes_nothing_from_the_one_before) {
+    struct world x;
+    begin_two(&x, "ALTER TABLE %s.events ADD CONSTRAINT no CHECK (sequence <> 5) NOT VALID");
+    end_one(&x);
+    CHECK_INT(end_badly(&x, "constraint"), ERR_FAILED);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.events")), 5);
+    run_in_schema("ALTER TABLE %s.events DROP CONSTRAINT no");
+    apply_one(&x, 1);
+    check_all(&x, 6, 2);
+    world_close(&x);
+}
+
+TEST(another_writer_stops_all_that_is_under_way) {
+    struct world x;
+    struct err err;
+    begin_two(&x, "BEGIN; UPDATE %s.store SET epoch = epoch + 1");
+    run("COMMIT");
+    CHECK_INT(end_badly(&x, "another server has taken over"), ERR_REFUSED);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.events")), 4);
+    CHECK_INT(x.b->apply(x.w, &x.batches[0], 1, &err), ERR_REFUSED);
+    CHECK_INT(x.b->apply(x.w, &x.batches[1], 1, &err), ERR_REFUSED);
+    world_applied(&x);
+    world_close(&x);
+}
+
+/* Both are committed, or the first one, and the session is lost before anybody has heard of it. */
+static void lose_answers(const char *statement, int committed) {
+    struct world x;
+    unsigned patience = postgres_answer_ms;
+    begin_two(&x, statement);
+    while (atoi(ask("SELECT count(*) FROM %s.commits")) < 3 + committed) usleep(1000);
+    postgres_answer_ms = 0;
+    CHECK_INT(end_badly(&x, "no answer"), ERR_UNKNOWN);
+    postgres_answer_ms = patience;
+    apply_one(&x, 0);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.commits")), 3 + committed); /* it was found */
+    if (statement != NULL) run("ROLLBACK; RESET search_path");
+    apply_one(&x, 1);
+    check_all(&x, 6, 2);
+    world_append(&x, "s-1", "t", "behind them");
+    world_apply(&x);
+    check_all(&x, 7, 3);
+    world_close(&x);
+}
+TEST(two_commits_that_nobody_heard_of_are_found) {
+    lose_answers(NULL, 2);
+}
+TEST(a_commit_that_nobody_heard_of_is_found_and_the_one_behind_it_is_done) {
+    /* The second one waits for a row of ours that may or may not come to be. */
+    lose_answers("SET search_path = %s; BEGIN; INSERT INTO events (sequence, version, timestamp,"
+                 " recorded, entry_ms, entry_seq, stream, type, shown, event_id, payload)"
+                 " SELECT 5, 77, timestamp, recorded, entry_ms, entry_seq, stream, type, shown,"
+                 " event_id, payload FROM events WHERE sequence = 0",
+                 1);
+}
+
+TEST(sessions_that_end_with_several_under_way_lose_nothing_and_double_nothing) {
+    struct world x;
+    _Atomic bool over = false;
+    int frames = 0;
+    unsigned behind = 0;
+    pthread_t thread;
+    world_open(&x, &backend_postgres, postgres_path());
+    pthread_create(&thread, NULL, end_often, &over);
+    while (!atomic_load(&over)) {
+        for (int n = 1 + (int)draw(6); n > 0; n--, frames++) {
+            world_append(&x, frames % 2 ? "a-1" : "b-1", "t", "payload");
+            world_batch(&x);
+        }
+        WORLD_OK(&x, apply_begun(x.b, x.w, x.batches, x.batch_count, &behind, &err));
+        world_applied(&x);
+    }
+    pthread_join(thread, NULL);
+    CHECK(behind > 0);
+    CHECK_INT(world_check_range(&x, range_of(0, 0, UINT64_MAX)), frames);
+    CHECK_INT(atoi(ask("SELECT count(*) FROM %s.cairn_events")), frames);
     world_close(&x);
 }
 

@@ -6,7 +6,12 @@
  * are not known are asked for, which is the only question, and everything goes out together: the
  * fence with a row of `commits`, one statement with an array for each kind of change, COMMIT.
  *
- * A session that is lost leaves open whether the COMMIT happened. The next apply, which has the
+ * The next apply may be sent while one is on its way (postgres_apply_begin). Its fence asks for the
+ * last frame of the one before, so that it comes to nothing unless that was committed; the session
+ * runs them one after the other. What has to ask before it can be sent (for the number of a type; a
+ * flush) waits until nothing is under way.
+ *
+ * A session that is lost leaves open whether the COMMITs happened. The next apply, which has the
  * same frames, looks: the newest row of `commits` says so. Until then the answer is ERR_UNKNOWN.
  *
  * A flush in the middle is sent when it is met: it empties the tables, and what was collected
@@ -140,6 +145,7 @@ static int empty_tables(struct backend_conn *c, struct err *err) {
 
 static int flush(struct backend_conn *c, struct postgres_state *state, struct err *err) {
     struct postgres_writer *w = c->w;
+    if (!w->asks) return LATER;
     int rc = begin_once(c, err);
     if (rc == 0) rc = postgres_write_named(c, err); /* some of it stays */
     if (rc == 0) rc = postgres_sync(c, NULL, err);
@@ -269,7 +275,7 @@ static int write_commit(struct backend_conn *c, const struct postgres_state *sta
         postgres_param_ours(c, &p);
     }
     param_u64(&p, state->s.applied);
-    param_u64(&p, c->w->state.s.applied + 1);
+    param_u64(&p, postgres_frame(c->w));
     param_u64(&p, state->s.epoch);
     param_u64(&p, state->s.next_sequence);
     param_u64(&p, state->s.next_stream);
@@ -285,6 +291,7 @@ static int write_commit(struct backend_conn *c, const struct postgres_state *sta
     return rc == 0 ? postgres_queue(c, first ? SQL_FENCE_COMMIT : SQL_ADD_COMMIT, &p, err) : rc;
 }
 
+/* LATER: it would have to ask, and may not; nothing is queued. */
 static int write_batches(struct backend_conn *c, struct batch *const batches[], size_t n,
                          struct postgres_state *state, struct err *err) {
     struct postgres_writer *w = c->w;
@@ -310,15 +317,16 @@ static int write_batches(struct backend_conn *c, struct batch *const batches[], 
     return rc == 0 ? postgres_queue(c, SQL_COMMIT, NULL, err) : rc;
 }
 
-/* Why the transaction failed, and what that means. */
-static int apply_failed(struct backend_conn *c, int rc, bool committing, bool fenced,
+/* Why the transaction failed, and what that means. committing: the last frame that a COMMIT was
+ * sent for; 0: there is none. */
+static int apply_failed(struct backend_conn *c, int rc, uint64_t committing, bool fenced,
                         struct err *err) {
     struct postgres_writer *w = c->w;
     w->stale = true;
     postgres_apply_forget(w);
     if (c->pg == NULL) {
-        w->unsure = w->unsure || committing;
-        return w->unsure ? ERR_UNKNOWN : rc;
+        w->unsure = MAX(w->unsure, committing);
+        return w->unsure > 0 ? ERR_UNKNOWN : rc;
     }
     postgres_rollback(c);
     return fenced ? postgres_replaced(c, err) : rc;
@@ -326,7 +334,7 @@ static int apply_failed(struct backend_conn *c, int rc, bool committing, bool fe
 
 /* A warning at the commit: it was not waited for the replica that was to have it. So a later commit
  * has to be, before anything is said. */
-static int confirm(struct backend_conn *c, struct err *err) {
+static int confirm(struct backend_conn *c, uint64_t last, struct err *err) {
     c->w->warned = false;
     int rc = postgres_probe(c, err);
     if (rc == 0 && c->w->warned) {
@@ -334,7 +342,7 @@ static int confirm(struct backend_conn *c, struct err *err) {
                      c->place->shown);
         postgres_disconnect(c);
     }
-    if (rc == 0) c->w->unsure = false;
+    if (rc == 0 && c->w->unsure == last) c->w->unsure = 0;
     if (rc == 0) atomic_store(&c->w->known, c->w->state.s.applied);
     return rc == ERR_BUSY ? ERR_UNKNOWN : rc;
 }
@@ -343,39 +351,48 @@ static int confirm(struct backend_conn *c, struct err *err) {
 static int look_back(struct backend_conn *c, struct batch *const batches[], size_t n,
                      struct err *err) {
     struct postgres_writer *w = c->w;
-    bool unsure = w->unsure;
     uint64_t last = batch_last_frame(batches[n - 1]);
+    bool unsure = w->unsure >= last;
     int rc = postgres_refresh(c, err);
     if (rc != 0) return rc == ERR_BUSY && unsure ? ERR_UNKNOWN : rc;
-    if (unsure && w->state.s.applied == last) {
-        rc = confirm(c, err);
+    if (unsure && w->state.s.applied >= last) { /* more: what was sent behind it happened, too */
+        rc = confirm(c, last, err);
         return rc == 0 ? 1 : rc;
     }
-    w->unsure = false;
+    w->unsure = 0;
     return 0;
+}
+
+static int unknown_for_warning(struct backend_conn *c, struct err *err) {
+    int rc = err_set(err, ERR_UNKNOWN, "%s: a warning came with the commit", c->place->shown);
+    postgres_disconnect(c);
+    return rc;
+}
+
+static void committed(struct postgres_writer *w, const struct postgres_state *after, bool erases) {
+    w->state = *after;
+    if (erases) atomic_fetch_add(&w->erasing, 1);
+    w->next_look = clock_mono_ms() + LOOK_EVERY_MS;
+    atomic_store(&w->stat_sequence, after->s.next_sequence);
+    atomic_store(&w->known, after->s.applied);
 }
 
 static int transact(struct backend_conn *c, struct batch *const batches[], size_t n,
                     struct err *err) {
     struct postgres_writer *w = c->w;
     struct postgres_state state = w->state;
-    bool committing = false;
+    uint64_t committing = 0;
     w->warned = false;
+    w->asks = true;
     int rc = write_batches(c, batches, n, &state, err);
+    w->asks = false;
     if (rc == 0) {
-        committing = true;
+        committing = state.s.applied;
         rc = postgres_sync(c, NULL, err);
     }
-    if (rc == 0 && w->warned) {
-        rc = err_set(err, ERR_UNKNOWN, "%s: a warning came with the commit", c->place->shown);
-        postgres_disconnect(c);
-    }
+    if (rc == 0 && w->warned) rc = unknown_for_warning(c, err);
     if (rc == 0) {
-        w->state = state;
-        if (w->erases) atomic_fetch_add(&w->erasing, 1);
-        w->next_look = clock_mono_ms() + LOOK_EVERY_MS;
-        atomic_store(&w->stat_sequence, state.s.next_sequence);
-        atomic_store(&w->known, state.s.applied);
+        committed(w, &state, w->erases);
         return 0;
     }
     return apply_failed(c, rc, committing, c->pg != NULL && postgres_fenced(c), err);
@@ -390,4 +407,58 @@ int postgres_apply(struct backend_conn *c, struct batch *const batches[], size_t
     rc = transact(c, batches, n, err);
     collected_reset(c->w);
     return rc;
+}
+
+/* --- several under way -------------------------------------------------------------------------
+ */
+
+int postgres_apply_begin(struct backend_conn *c, struct batch *const batches[], size_t n,
+                         bool *begun, struct err *err) {
+    struct postgres_writer *w = c->w;
+    assert(n > 0);
+    *begun = false;
+    if (w->flight_count == POSTGRES_FLIGHTS || c->pg == NULL || w->stale || w->unsure > 0) return 0;
+    struct postgres_state state = *postgres_last(w);
+    if (w->flight_count == 0) w->warned = false;
+    int rc = write_batches(c, batches, n, &state, err);
+    bool erases = w->erases;
+    collected_reset(w);
+    if (rc == 0) rc = postgres_dispatch(c, err);
+    if (rc == 0) {
+        w->flights[w->flight_count++] = (struct flight){state, erases};
+        *begun = true;
+        return 0;
+    }
+    /* It has to ask, or can never be applied: apply says so, in its turn. */
+    if (c->pg != NULL && c->sent == 0) return 0;
+    uint64_t committing = batch_last_frame(batches[n - 1]);
+    w->flight_count = 0;
+    postgres_disconnect(c);
+    return apply_failed(c, rc, committing, false, err);
+}
+
+/* What is under way behind one that failed comes to nothing, too, by its fence. */
+static void await_others(struct backend_conn *c) {
+    struct err ignored;
+    bool over;
+    while (c->pg != NULL && c->under_way > 0) postgres_await(c, -1, &over, NULL, &ignored);
+}
+
+int postgres_apply_end(struct backend_conn *c, int wake_fd, bool *over, struct err *err) {
+    struct postgres_writer *w = c->w;
+    assert(w->flight_count > 0);
+    int rc = postgres_await(c, wake_fd, over, NULL, err);
+    if (rc == 0 && !*over) return 0;
+    if (rc == 0 && w->warned) rc = unknown_for_warning(c, err);
+    if (rc == 0) {
+        committed(w, &w->flights[0].after, w->flights[0].erases);
+        memmove(&w->flights[0], &w->flights[1], --w->flight_count * sizeof w->flights[0]);
+        return 0;
+    }
+    bool fenced = c->pg != NULL && postgres_fenced(c);
+    uint64_t committing = postgres_last(w)->s.applied;
+    await_others(c);
+    w->flight_count = 0;
+    *over = false;
+    return apply_failed(c, rc, committing, fenced, err);
 }

@@ -23,6 +23,7 @@
 #define HOST_MS    4000    /* the same, to each of several machines */
 #define HASTY_MS   5000    /* of an answer, of who asks again and again */
 #define LOOK_MS    3600000 /* of a statement that goes through whole tables */
+#define WOKEN      1       /* there is no result yet, and something else to do */
 
 unsigned postgres_answer_ms = 30000;
 
@@ -157,40 +158,49 @@ static void on_notice(void *arg, const PGresult *r) {
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-/* Until something happens on the socket: *what. Negative: that takes too long, or the store is
- * being closed; then the session is lost. */
-static int wait_on_socket(struct backend_conn *c, int events, uint64_t deadline, const char *why,
-                          int *what, struct err *err) {
+/* Until something happens on the socket: *what; or, with 0 there, on wake_fd (-1: none). Negative:
+ * that takes too long, or the store is being closed; then the session is lost. */
+static int wait_on_socket(struct backend_conn *c, int events, int wake_fd, uint64_t deadline,
+                          const char *why, int *what, struct err *err) {
     for (;;) {
         uint64_t now = clock_mono_ms();
         struct pollfd p[] = {{.fd = PQsocket(c->pg), .events = (short)events},
-                             {.fd = c->stop_fd, .events = POLLIN}};
+                             {.fd = c->stop_fd, .events = POLLIN},
+                             {.fd = wake_fd, .events = POLLIN}};
         if (now >= deadline) return late(c, why, err);
         if (poll(p, ARRAY_LEN(p), (int)MIN(deadline - now, (uint64_t)INT_MAX)) <= 0) continue;
         *what = p[0].revents;
-        if (p[0].revents != 0) return 0;
+        if (p[0].revents != 0 || (p[1].revents == 0 && p[2].revents != 0)) return 0;
         return lost(c, "the server stops, and waits no longer", err);
     }
 }
 
-/* Until the next result can be taken without blocking. What is still moving is not late: a large
- * group of events on a slow line. */
-static int wait_for_result(struct backend_conn *c, struct err *err) {
+/* Until the next result can be taken without blocking: 0; or until wake_fd (-1: none) is readable:
+ * WOKEN. What is still moving is not late: a large group of events on a slow line. */
+static int wait_for_result_or(struct backend_conn *c, int wake_fd, struct err *err) {
     uint64_t answer_ms = c->pinned || c->patient ? LOOK_MS
                          : c->hasty              ? HASTY_MS
                                                  : postgres_answer_ms;
-    uint64_t deadline = clock_mono_ms() + answer_ms;
+    if (c->deadline == 0) c->deadline = clock_mono_ms() + answer_ms;
     for (;;) {
         int unsent = PQflush(c->pg), what = 0;
         if (unsent < 0) return lost(c, "the connection is lost", err);
-        if (unsent == 0 && !PQisBusy(c->pg)) return 0;
-        int rc = wait_on_socket(c, POLLIN | (unsent > 0 ? POLLOUT : 0), deadline,
+        if (unsent == 0 && !PQisBusy(c->pg)) {
+            c->deadline = 0;
+            return 0;
+        }
+        int rc = wait_on_socket(c, POLLIN | (unsent > 0 ? POLLOUT : 0), wake_fd, c->deadline,
                                 c->hasty ? "no answer in 5 s" : "no answer in 30 s", &what, err);
         if (rc != 0) return rc;
-        deadline = clock_mono_ms() + answer_ms;
+        if (what == 0) return WOKEN;
+        c->deadline = clock_mono_ms() + answer_ms;
         if ((what & ~POLLOUT) != 0 && PQconsumeInput(c->pg) == 0)
             return lost(c, "the connection is lost", err);
     }
+}
+
+static int wait_for_result(struct backend_conn *c, struct err *err) {
+    return wait_for_result_or(c, -1, err);
 }
 
 static int wait_for_connection(struct backend_conn *c, bool others, struct err *err) {
@@ -198,7 +208,7 @@ static int wait_for_connection(struct backend_conn *c, bool others, struct err *
     const char *why = others ? "no connection in 4 s" : "no connection in 10 s";
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK) {
-        int what, rc = wait_on_socket(c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+        int what, rc = wait_on_socket(c, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, -1,
                                       deadline, why, &what, err);
         if (rc != 0) return rc;
         status = PQconnectPoll(c->pg);
@@ -212,13 +222,15 @@ static int wait_for_connection(struct backend_conn *c, bool others, struct err *
 static void forget_results(struct backend_conn *c) {
     for (size_t i = 0; i < c->result_count; i++) PQclear(c->results[i]);
     c->result_count = 0;
+    c->answered = false;
 }
 
 void postgres_disconnect(struct backend_conn *c) {
     if (c->pg == NULL) return;
     PQfinish(c->pg);
     c->pg = NULL;
-    c->sent = 0;
+    c->sent = c->under_way = 0;
+    c->deadline = 0;
 }
 
 static int check_encoding(struct backend_conn *c, struct err *err) {
@@ -308,6 +320,7 @@ static char *with_schema(const struct backend_conn *c, const char *sql) {
 }
 
 int postgres_exec(struct backend_conn *c, const char *sql, PGresult **out, struct err *err) {
+    assert(c->under_way == 0);
     char *text = with_schema(c, sql);
     int sent = PQsendQuery(c->pg, text), rc = 0;
     free(text);
@@ -360,7 +373,7 @@ int postgres_answered(struct backend_conn *c, bool *over, struct err *err) {
 
 static int begin_pipeline(struct backend_conn *c, struct err *err) {
     if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
-    if (c->sent > 0) return 0;
+    if (c->sent > 0 || c->under_way > 0) return 0;
     forget_results(c);
     return PQenterPipelineMode(c->pg) == 1 ? 0 : lost(c, "cannot send", err);
 }
@@ -388,15 +401,25 @@ static void keep_result(struct backend_conn *c, PGresult *r) {
     c->results[c->result_count++] = r;
 }
 
-int postgres_sync(struct backend_conn *c, size_t *at, struct err *err) {
+int postgres_dispatch(struct backend_conn *c, struct err *err) {
+    assert(c->pg != NULL);
+    assert(c->sent > 0);
+    if (PQpipelineSync(c->pg) != 1) return lost(c, "cannot send", err);
+    c->sent = 0;
+    c->under_way++;
+    return 0;
+}
+
+/* Of the oldest that was dispatched. at: which one failed first, or SIZE_MAX. */
+int postgres_await(struct backend_conn *c, int wake_fd, bool *over, size_t *at, struct err *err) {
     int rc = 0;
     size_t first_failed = SIZE_MAX;
-    if (at != NULL) *at = SIZE_MAX; /* also when none of them has answered */
-    if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
-    if (c->sent == 0) return 0;
-    if (PQpipelineSync(c->pg) != 1) return lost(c, "cannot send", err);
+    assert(c->under_way > 0);
+    if (c->answered) forget_results(c); /* of the one before */
+    *over = false;
     for (;;) {
-        int waited = wait_for_result(c, err);
+        int waited = wait_for_result_or(c, rc == 0 ? wake_fd : -1, err);
+        if (waited == WOKEN) return 0;
         if (waited != 0) return waited;
         PGresult *r = PQgetResult(c->pg);
         if (r == NULL) continue; /* between two statements */
@@ -413,14 +436,24 @@ int postgres_sync(struct backend_conn *c, size_t *at, struct err *err) {
         }
         if (PQstatus(c->pg) == CONNECTION_BAD) return lost(c, "the connection is lost", err);
     }
-    c->sent = 0;
+    *over = c->answered = true;
     if (at != NULL) *at = first_failed;
-    if (c->pg != NULL && PQexitPipelineMode(c->pg) != 1) {
+    if (c->pg != NULL && --c->under_way == 0 && c->sent == 0 && PQexitPipelineMode(c->pg) != 1) {
         struct err ignored;
         lost(c, "the pipeline does not end", rc == 0 ? err : &ignored);
         return rc == 0 ? ERR_BUSY : rc;
     }
     return rc;
+}
+
+int postgres_sync(struct backend_conn *c, size_t *at, struct err *err) {
+    bool over;
+    if (at != NULL) *at = SIZE_MAX; /* also when none of them has answered */
+    if (c->pg == NULL) return err_set(err, ERR_BUSY, "%s: not connected", c->place->shown);
+    assert(c->under_way == 0);
+    if (c->sent == 0) return 0;
+    int rc = postgres_dispatch(c, err);
+    return rc == 0 ? postgres_await(c, -1, &over, at, err) : rc;
 }
 
 int postgres_run(struct backend_conn *c, enum sql id, const struct params *p, PGresult **out,
@@ -434,7 +467,7 @@ int postgres_run(struct backend_conn *c, enum sql id, const struct params *p, PG
 void postgres_rollback(struct backend_conn *c) {
     struct err ignored;
     if (c->pg == NULL) return;
-    if (c->sent > 0) { /* queued, and never sent whole */
+    if (c->sent > 0 || c->under_way > 0) { /* queued, and never sent whole; or not answered */
         postgres_disconnect(c);
         return;
     }

@@ -80,22 +80,32 @@ struct event_row {
     bool skipped;      /* it is gone again at the end of the apply */
 };
 
-#define WRITE_ARRAYS 11 /* the most that a statement takes */
+#define WRITE_ARRAYS     11 /* the most that a statement takes */
+#define POSTGRES_FLIGHTS 2  /* applies under way */
 
 /* What only the writing connection has. */
 struct postgres_writer {
     struct postgres_state state; /* as committed, unless stale */
     bool stale;                  /* read it again before use: the last transaction failed */
-    bool unsure;                 /* and may have been committed */
+    uint64_t unsure;             /* and may have been committed, up to this frame; 0: it was not */
     bool warned;                 /* a warning came during this transaction */
     int lock_pid; /* of the last session that held the lock; when it was lost, it still may */
 
-    /* the apply under way */
+    /* Applies that were begun, oldest first. Each is a transaction of its own, whose fence fails
+     * unless the one before is committed. */
+    struct flight {
+        struct postgres_state after; /* where the store stands when it is committed */
+        bool erases;
+    } flights[POSTGRES_FLIGHTS];
+    unsigned flight_count;
+
+    /* the apply that is made */
     struct event_row *rows;
     size_t row_count, row_cap;
     struct changes changes;            /* everything else */
     struct timeline_record *timelines; /* to be added */
     size_t timeline_count, timeline_cap;
+    bool asks;  /* it may ask the database before it is sent */
     bool begun; /* the transaction: a flush sends it at once */
     struct array arrays[WRITE_ARRAYS];
     uint32_t row_type; /* the database's number of the type event_row; of this session */
@@ -158,7 +168,11 @@ struct backend_conn {
     bool hasty;                   /* an answer that takes long is worth nothing */
     unsigned warnings;            /* that the server has sent; for who wants to know of one */
     PGresult **results;           /* of the last pipeline, in order */
-    size_t result_count, result_cap, sent;
+    size_t result_count, result_cap;
+    bool answered;      /* they are all that their pipeline had */
+    size_t sent;        /* statements that are queued, and not dispatched */
+    unsigned under_way; /* pipelines that are dispatched, and not answered */
+    uint64_t deadline;  /* monotonic ms: of the answer that is waited for; 0: of none */
 };
 
 /* --- conn.c: sessions, statements, errors ------------------------------------------------ */
@@ -176,6 +190,11 @@ int postgres_queue(struct backend_conn *c, enum sql id, const struct params *p, 
 /* Waits for all of it. The results are the connection's until the next pipeline. When one failed:
  * its code, and *at (or NULL) which one. The session may be lost by then. */
 int postgres_sync(struct backend_conn *c, size_t *at, struct err *err);
+/* The same in two halves. More may be queued between them, and be dispatched as a pipeline of its
+ * own, which is answered later: *over is false when wake_fd (-1: none) became readable before the
+ * oldest one was answered; what has come of it is kept. */
+int postgres_dispatch(struct backend_conn *c, struct err *err);
+int postgres_await(struct backend_conn *c, int wake_fd, bool *over, size_t *at, struct err *err);
 /* One statement alone. */
 int postgres_run(struct backend_conn *c, enum sql id, const struct params *p, PGresult **out,
                  struct err *err);
@@ -265,11 +284,19 @@ int postgres_beat(struct backend_conn *r, struct err *err);
 
 int postgres_apply(struct backend_conn *w, struct batch *const batches[], size_t n,
                    struct err *err);
+int postgres_apply_begin(struct backend_conn *w, struct batch *const batches[], size_t n,
+                         bool *begun, struct err *err);
+int postgres_apply_end(struct backend_conn *w, int wake_fd, bool *over, struct err *err);
+/* Where the store stands when all that is under way is committed. */
+static inline const struct postgres_state *postgres_last(const struct postgres_writer *w) {
+    return w->flight_count > 0 ? &w->flights[w->flight_count - 1].after : &w->state;
+}
 void postgres_apply_forget(struct postgres_writer *w); /* caches that a failed transaction spoilt */
 void postgres_apply_free(struct postgres_writer *w);
 void postgres_types_forget(struct postgres_writer *w);
-/* Numbers for the types of the rows, categories for those that have none yet. May ask the database.
- */
+/* Numbers for the types of the rows, categories for those that have none yet. LATER: it would have
+ * to ask the database, and may not. */
+#define LATER 1
 int postgres_find_types(struct backend_conn *w, struct err *err);
 /* Queues what of these is new. */
 int postgres_write_types(struct backend_conn *w, struct err *err);
@@ -284,7 +311,7 @@ int postgres_prune(struct backend_conn *w, bool all, bool *more, struct err *err
 
 /* What rows of the apply under way are marked with: no other apply has it, and later ones more. */
 static inline uint64_t postgres_frame(const struct postgres_writer *w) {
-    return w->state.s.applied + 1;
+    return postgres_last(w)->s.applied + 1;
 }
 
 /* Arrays for the next statement; and the statement with n of them, if there is a row. */

@@ -232,7 +232,7 @@ int postgres_maintain(struct backend_conn *c, bool all, bool *more, struct err *
     struct postgres_writer *w = c->w;
     uint64_t until = clock_mono_us() + SLICE_US;
     *more = false;
-    if (w->unsure) return 0; /* the next apply looks first */
+    if (w->unsure > 0) return 0; /* the next apply looks first */
     int rc = postgres_refresh(c, err);
     for (size_t i = 0; rc == 0 && i < ARRAY_LEN(steps); i++) {
         int done = 1;

@@ -115,6 +115,7 @@ int postgres_refresh(struct backend_conn *c, struct err *err) {
     assert(c->w != NULL);
     struct postgres_state now;
     bool fresh = c->pg == NULL;
+    assert(c->w->flight_count == 0);
     if (c->pinned)
         return fresh ? err_set(err, ERR_IO, "%s: the session was lost", c->place->shown) : 0;
     int rc = reconnect(c, err);
@@ -128,7 +129,7 @@ int postgres_refresh(struct backend_conn *c, struct err *err) {
 }
 
 void postgres_param_ours(struct backend_conn *c, struct params *p) {
-    const struct store_state *s = &c->w->state.s;
+    const struct store_state *s = &postgres_last(c->w)->s;
     param_u64(p, s->epoch);
     param_uuid(p, &s->store_id);
     param_u64(p, s->applied);
@@ -247,7 +248,7 @@ int postgres_probe(struct backend_conn *c, struct err *err) {
  * on telling what another has changed. Whatever else fails is for the next transaction to say. */
 int postgres_check(struct backend_conn *c, struct err *err) {
     uint64_t now = clock_mono_ms();
-    if (now < c->w->next_look || c->w->unsure) return 0;
+    if (now < c->w->next_look || c->w->unsure > 0) return 0;
     c->w->next_look = now + LOOK_EVERY_MS;
     struct postgres_state seen;
     int rc = postgres_refresh(c, err);

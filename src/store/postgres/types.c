@@ -135,6 +135,10 @@ int postgres_find_types(struct backend_conn *c, struct err *err) {
         w->types_from = w->next_type != 0 ? w->next_type : UINT32_MAX;
         return 0;
     }
+    if (!w->asks) {
+        postgres_types_forget(w); /* of the new ones no number is known */
+        return LATER;
+    }
     struct params of_types = {0}, of_names = {0};
     int rc = 0;
     size_t at = 0;
