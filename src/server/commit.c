@@ -10,14 +10,23 @@
 #define HOLD_MAX_US       UINT64_C(2000) /* that an idle journal is held back */
 #define BATCH_BYTES_LARGE (256u * 1024)  /* handed over at once, even when the journal is busy */
 
+static bool takes_turns(const struct server *srv) {
+    return store_flights(srv->store) > 1;
+}
+
 static bool is_slow(const struct server *srv) {
     return srv->commit.sync_us >= SLOW_SYNC_US;
 }
 
-/* A slow disk is worth more than one sync under way, where there can be more than one: a database
- * has one transaction at a time. */
+/* A slow disk is worth more than one sync under way, where syncs go on beside each other. */
 static unsigned sync_slots(const struct server *srv) {
+    if (takes_turns(srv)) return trial_slots(&srv->commit.trial);
     return is_slow(srv) ? MIN(store_sync_slots(srv->store), SLOW_SYNC_SLOTS) : 1;
+}
+
+/* Whether a cohort is waited for: those who have just been answered would not be in it. */
+static bool waits_for_cohort(const struct server *srv) {
+    return is_slow(srv) || (takes_turns(srv) && sync_slots(srv) > 1);
 }
 
 /* Whether the open batch holds its share of the writers: with a slow disk they go in cohorts, one
@@ -34,7 +43,7 @@ static bool is_cohort(const struct server *srv, uint32_t percent) {
 static bool hold_back(struct server *srv) {
     uint64_t now = clock_mono_us();
     if (now >= srv->commit.hold_until_us || is_cohort(srv, 90)) return false;
-    if (!is_slow(srv)) {
+    if (!waits_for_cohort(srv)) {
         srv->commit.look_again = srv->commit.turn_callbacks > 0;
         return srv->commit.look_again;
     }
@@ -75,6 +84,7 @@ void commit_durable(struct server *srv, const struct batch *b, uint32_t released
     uint32_t all = p->in_flight + p->writers;
     p->population = MAX(all, p->population - p->population / 16);
     p->in_flight -= MIN(released, p->in_flight);
+    if (takes_turns(srv)) trial_note(&p->trial, b->frame_count, now_us, p->sync_us);
     p->hold_until_us = released > 0 ? now_us + MIN(p->sync_us / 2, HOLD_MAX_US) : 0;
 }
 

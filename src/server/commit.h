@@ -4,6 +4,7 @@
 #define SERVER_COMMIT_H
 
 #include "base/base.h"
+#include "server/trial.h"
 
 struct batch;
 struct server;
@@ -16,6 +17,7 @@ struct commit_pace {
     uint64_t hold_until_us;
     bool alarm_set, look_again;
     int turn_callbacks; /* of the last turn */
+    struct trial trial; /* of a store that takes batches in turn */
 };
 
 /* Starts the next write of the journal when that is idle; a large batch goes at once. Once a turn.

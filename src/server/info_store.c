@@ -52,6 +52,7 @@ void info_store(struct server *srv, struct buf *out) {
     info_put_text(out, "lease", store_lease_words(srv->store));
     info_put_u64(out, "applied_frame", store_applied(srv->store));
     info_put_u64(out, "apply_transactions", st.apply_count);
+    info_put_u64(out, "apply_under_way", st.applies);
     info_put_u64(out, "apply_usec", st.apply_us);
     info_put_u64(out, "apply_retries", st.apply_retries);
     info_put_u64(out, "apply_failing", st.apply_failing);

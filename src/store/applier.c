@@ -1,8 +1,17 @@
 /* The applier thread: collects for a moment (apply_delay_ms or apply_bytes), turns batches into
  * rows in one transaction, raises `applied`; uses what time is left for the backend's deferred
  * work. With durability `backend` it is also the stage that acknowledges. It decides nothing about
- * events and frees no batch. */
+ * events and frees no batch.
+ *
+ * A backend that takes the next apply while one is committed is given it (durability `backend`):
+ * each is then answered as soon as it is committed, and neither the backend nor the loop waits for
+ * the other. The applier waits in the backend, and hears there of new batches (applier_fd). When
+ * one fails, all that were under way are over, and are applied one after the other, as if they had
+ * never been sent. Deferred work is done when nothing is under way, which is seen to now and then
+ * (DEFERRED_AFTER). */
 #include "store/internal.h"
+
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -11,6 +20,7 @@
 #define APPLY_BATCHES_MAX 4096
 #define APPLY_BATCH_BYTES (24u << 20)
 #define IDLE_MAINTAIN_MS  1000
+#define DEFERRED_AFTER    128               /* applies without a pause */
 #define FAIL_PAUSE_MAX    ((uint64_t)10000) /* ms */
 
 bool applier_give(struct store *s, struct batch *b) {
@@ -21,17 +31,32 @@ bool applier_give(struct store *s, struct batch *b) {
            s->flush_frame > atomic_load(&s->applied) || s->stopping;
 }
 
-struct batch_vec {
+/* What is applied together. */
+struct group {
     struct batch **items;
     size_t count, cap;
+    uint64_t begun_us; /* monotonic */
 };
 
-static void batch_vec_add(struct batch_vec *v, struct batch *b) {
-    if (v->count == v->cap) {
-        v->cap = v->cap ? v->cap * 2 : 16;
-        v->items = xrealloc(v->items, v->cap * sizeof *v->items);
+struct applier {
+    struct store *store;
+    struct group groups[STORE_FLIGHTS + 1]; /* those under way, oldest first; then the one taken */
+    unsigned under_way;
+    bool taken;       /* there is one that is not begun */
+    uint64_t over_us; /* monotonic: when the last one was over */
+    uint64_t worked_ms;
+    unsigned in_a_row; /* begun since there was time for deferred work */
+    bool more;         /* deferred work is left */
+    bool background;   /* it gives way to others */
+    bool gave_up;      /* the store stops, and not everything is applied */
+};
+
+static void group_add(struct group *g, struct batch *b) {
+    if (g->count == g->cap) {
+        g->cap = g->cap ? g->cap * 2 : 16;
+        g->items = xrealloc(g->items, g->cap * sizeof *g->items);
     }
-    v->items[v->count++] = b;
+    g->items[g->count++] = b;
 }
 
 /* rc and err: of a look at the store's files. While they are not those that were opened, writes are
@@ -56,7 +81,8 @@ static void look_at_place(struct store *s) {
     note_place(s, rc, &err);
 }
 
-static void apply_failed(struct store *s, const struct err *err, uint64_t attempt) {
+static void apply_failed(struct store *s, int rc, const struct err *err, uint64_t attempt) {
+    if (rc == ERR_LOST) note_place(s, rc, err);
     if (!atomic_load(&s->apply_failing) && !atomic_load(&s->lost))
         log_warning("apply: %s; trying again", err->text);
     pthread_mutex_lock(&s->lock);
@@ -114,28 +140,44 @@ static bool stop_gives_up(const struct store *s, unsigned *attempts) {
     return ++*attempts >= STOP_TRIES;
 }
 
-/* Applies the batches; false: they are void, or the store stops with them unapplied. */
-static bool apply_batches(struct store *s, struct batch_vec *v) {
+static void note_applied(struct applier *a, const struct group *g) {
+    struct store *s = a->store;
+    uint64_t now = clock_mono_us(), last = batch_last_frame(g->items[g->count - 1]);
+    lease_held(s, g->begun_us);
+    atomic_fetch_add(&s->apply_count, 1);
+    atomic_fetch_add(&s->apply_us, now - MAX(g->begun_us, a->over_us));
+    a->over_us = now;
+    s->fail_pause_ms = 0;
+    if (atomic_exchange(&s->apply_failing, false)) log_notice("apply: works again");
+    if (s->config.durability == DURABILITY_BACKEND || !s->backend->durable)
+        atomic_store(&s->durable, last);
+    bool erases = false;
+    for (size_t i = 0; i < g->count; i++) erases = erases || g->items[i]->erases;
+    if (erases) atomic_fetch_add(&s->erasing_applies, 1);
+    atomic_store_explicit(&s->applied, last, memory_order_release);
+    store_notify(s);
+    if (s->journal_slot_count > 0) pthread_cond_signal(&s->journal_wake);
+}
+
+/* Applies a group that has been tried so often before; false: it is void, or the store stops with
+ * it unapplied. */
+static bool apply_group(struct applier *a, struct group *g, uint64_t tried) {
+    struct store *s = a->store;
     bool acknowledges = s->config.durability == DURABILITY_BACKEND;
     unsigned last_attempts = 0; /* a stop tries as often however long it has failed before */
-    for (uint64_t attempt = 1;; attempt++) {
+    for (uint64_t attempt = tried + 1;; attempt++) {
         struct err err;
-        uint64_t start = clock_mono_us();
-        int rc = s->backend->apply(s->writer, v->items, v->count, &err);
+        g->begun_us = clock_mono_us();
+        int rc = s->backend->apply(s->writer, g->items, g->count, &err);
         if (rc == 0) {
-            lease_held(s, start);
-            atomic_fetch_add(&s->apply_count, 1);
-            atomic_fetch_add(&s->apply_us, clock_mono_us() - start);
-            s->fail_pause_ms = 0;
-            if (atomic_exchange(&s->apply_failing, false)) log_notice("apply: works again");
+            note_applied(a, g);
             return true;
         }
         if (rc == ERR_REFUSED) {
             store_give_way(s, &err);
             return false;
         }
-        if (rc == ERR_LOST) note_place(s, rc, &err);
-        apply_failed(s, &err, attempt);
+        apply_failed(s, rc, &err, attempt);
         bool passes = rc == ERR_BUSY || rc == ERR_UNKNOWN; /* that never voids */
         if (acknowledges && !passes && (attempt >= 2 || rc == ERR_LOST)) {
             backend_fail(s, &err);
@@ -146,6 +188,90 @@ static bool apply_batches(struct store *s, struct batch_vec *v) {
         pthread_mutex_unlock(&s->lock);
         if (give_up) return false;
     }
+}
+
+static void note_under_way(struct applier *a, unsigned n) {
+    a->under_way = n;
+    atomic_store_explicit(&a->store->applies, n, memory_order_relaxed);
+}
+
+/* Applies the first groups in their order, the first of which has been tried so often before; drops
+ * them when they are void, or the store stops. */
+static void apply_in_turn(struct applier *a, unsigned count, uint64_t tried) {
+    bool applied = true;
+    note_under_way(a, 0);
+    a->taken = false;
+    for (unsigned i = 0; applied && i < count; i++)
+        applied = apply_group(a, &a->groups[i], i == 0 ? tried : 0);
+    if (applied) return;
+    pthread_mutex_lock(&a->store->lock);
+    a->gave_up = a->store->stopping;
+    pthread_mutex_unlock(&a->store->lock);
+}
+
+/* --- several under way ---------------------------------------------------------------------- */
+
+unsigned store_flights(const struct store *s) {
+    bool several = s->config.durability == DURABILITY_BACKEND && s->backend->apply_begin != NULL;
+    return several ? STORE_FLIGHTS : 1;
+}
+
+/* Nothing is under way any more, and what became of it is to be found out. */
+static void flights_failed(struct applier *a, int rc, const struct err *err) {
+    if (rc != ERR_REFUSED) {
+        apply_failed(a->store, rc, err, 1);
+        apply_in_turn(a, a->under_way + a->taken, 1);
+        return;
+    }
+    store_give_way(a->store, err);
+    a->gave_up = true;
+}
+
+/* Until the oldest is over; or until there are new batches, if we listen. */
+static void await_oldest(struct applier *a, bool listen) {
+    struct store *s = a->store;
+    struct err err;
+    bool over;
+    int rc = s->backend->apply_end(s->writer, listen ? s->applier_fd : -1, &over, &err);
+    if (rc != 0) {
+        flights_failed(a, rc, &err);
+        return;
+    }
+    if (!over) {
+        uint64_t count;
+        ssize_t n = read(s->applier_fd, &count, sizeof count);
+        UNUSED(n);
+        return;
+    }
+    struct group oldest = a->groups[0];
+    note_under_way(a, a->under_way - 1);
+    note_applied(a, &oldest);
+    memmove(&a->groups[0], &a->groups[1], STORE_FLIGHTS * sizeof oldest);
+    a->groups[STORE_FLIGHTS] = oldest;
+}
+
+/* What was taken is sent behind what is under way; or applied, when that is over. */
+static void begin_or_apply(struct applier *a) {
+    struct store *s = a->store;
+    struct group *g = &a->groups[a->under_way];
+    struct err err;
+    bool begun = false;
+    if (store_flights(s) > 1) {
+        g->begun_us = clock_mono_us();
+        int rc = s->backend->apply_begin(s->writer, g->items, g->count, &begun, &err);
+        if (rc != 0) {
+            flights_failed(a, rc, &err);
+            return;
+        }
+    }
+    if (begun) {
+        note_under_way(a, a->under_way + 1);
+        a->in_a_row++;
+        a->taken = false;
+        return;
+    }
+    while (a->under_way > 0 && !a->gave_up) await_oldest(a, false);
+    if (a->taken && !a->gave_up) apply_in_turn(a, 1, 0);
 }
 
 /* Waits for work. Called and returns with the lock held. false: idle for a while. */
@@ -170,58 +296,63 @@ static bool applier_wait(struct store *s, bool more_maintenance) {
     }
 }
 
+/* Takes what is queued, when it is time for it. *listen: there is nothing, and who hands over says
+ * so on applier_fd. false: the store stops, and everything is applied. */
+static bool take(struct applier *a, bool *listen) {
+    struct store *s = a->store;
+    struct group *g = &a->groups[a->under_way];
+    size_t bytes = 0;
+    g->count = 0;
+    bool due = a->more || a->in_a_row >= DEFERRED_AFTER;
+    bool room = a->under_way < store_flights(s) && !due;
+    pthread_mutex_lock(&s->lock);
+    s->applier_listens = false;
+    bool work = a->under_way > 0 ? room : applier_wait(s, a->more);
+    while (s->to_applier.head != NULL && work && bytes < APPLY_BATCH_BYTES &&
+           g->count < APPLY_BATCHES_MAX) {
+        struct batch *b = batch_queue_pop(&s->to_applier);
+        bytes += b->bytes;
+        group_add(g, b);
+    }
+    a->taken = g->count > 0;
+    *listen = s->applier_listens = a->under_way > 0 && room && !a->taken;
+    bool stop = s->journal_stopped && a->under_way == 0 && !a->taken;
+    bool patient = !s->stopping && s->config.durability != DURABILITY_BACKEND &&
+                   bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
+    pthread_mutex_unlock(&s->lock);
+    if (stop) return false;
+    if (patient != a->background) thread_set_background(a->background = patient);
+    if (work) a->worked_ms = clock_mono_ms();
+    return true;
+}
+
+/* Idle for a while: finish what is pending. Else a slice when the backend finds that it is time;
+ * `all` between two batches would merge a few entries at a time, for ever. */
+static void do_deferred(struct applier *a) {
+    struct store *s = a->store;
+    struct err err;
+    bool idle = clock_mono_ms() - a->worked_ms >= IDLE_MAINTAIN_MS;
+    a->in_a_row = 0;
+    if (s->backend->maintain(s->writer, idle, &a->more, &err) != 0) {
+        if (err.text[0] != '\0') log_verbose("maintain: %s", err.text);
+        a->more = false;
+    }
+    look_at_place(s);
+}
+
 void *applier_main(void *arg) {
     struct store *s = arg;
-    struct batch_vec taken = {0};
+    struct applier a = {.store = s, .more = true, .worked_ms = clock_mono_ms()};
+    bool listen = false;
     pthread_setname_np(pthread_self(), "applier");
-    bool more = true, gave_up = false, background = false;
-    uint64_t worked_ms = clock_mono_ms();
-    while (!gave_up) {
-        size_t bytes = 0;
-        taken.count = 0;
-        pthread_mutex_lock(&s->lock);
-        bool work = applier_wait(s, more);
-        while (s->to_applier.head != NULL && work && bytes < APPLY_BATCH_BYTES &&
-               taken.count < APPLY_BATCHES_MAX) {
-            struct batch *b = batch_queue_pop(&s->to_applier);
-            bytes += b->bytes;
-            batch_vec_add(&taken, b);
-        }
-        bool stop = s->journal_stopped && taken.count == 0;
-        bool patient = !s->stopping && s->config.durability != DURABILITY_BACKEND &&
-                       bytes + s->to_applier.bytes < s->config.apply_urgent_bytes;
-        pthread_mutex_unlock(&s->lock);
-        if (stop) break;
-        if (patient != background) thread_set_background(background = patient);
-        if (taken.count > 0) {
-            if (apply_batches(s, &taken)) {
-                uint64_t last = batch_last_frame(taken.items[taken.count - 1]);
-                if (s->config.durability == DURABILITY_BACKEND || !s->backend->durable)
-                    atomic_store(&s->durable, last);
-                bool erases = false;
-                for (size_t i = 0; i < taken.count; i++) erases = erases || taken.items[i]->erases;
-                if (erases) atomic_fetch_add(&s->erasing_applies, 1);
-                atomic_store_explicit(&s->applied, last, memory_order_release);
-                store_notify(s);
-                if (s->journal_slot_count > 0) pthread_cond_signal(&s->journal_wake);
-            } else {
-                pthread_mutex_lock(&s->lock);
-                gave_up = s->stopping;
-                pthread_mutex_unlock(&s->lock);
-            }
-        }
-        struct err err;
-        /* Idle for a while: finish what is pending. Else a slice when the backend finds that it is
-         * time; `all` between two batches would merge a few entries at a time, for ever. */
-        if (work) worked_ms = clock_mono_ms();
-        bool idle = clock_mono_ms() - worked_ms >= IDLE_MAINTAIN_MS;
-        if (s->backend->maintain(s->writer, idle, &more, &err) != 0) {
-            if (err.text[0] != '\0') log_verbose("maintain: %s", err.text);
-            more = false;
-        }
-        look_at_place(s);
+    while (!a.gave_up && take(&a, &listen)) {
+        if (a.taken)
+            begin_or_apply(&a);
+        else if (a.under_way > 0)
+            await_oldest(&a, listen);
+        if (a.under_way == 0) do_deferred(&a);
     }
-    free(taken.items);
+    for (size_t i = 0; i < ARRAY_LEN(a.groups); i++) free(a.groups[i].items);
     pthread_mutex_lock(&s->lock);
     s->applier_stopped = true;
     store_notify(s); /* whoever stops the store may be waiting */

@@ -52,7 +52,7 @@ struct store {
     enum timeline_reason timeline_reason; /* why one begins at this start; 0: none does */
     bool voided;                          /* frames were, in this run. The loop's */
     struct store_callbacks callbacks;
-    int lock_fd, dir_lock_fd, event_fd; /* -1: not (yet) */
+    int lock_fd, dir_lock_fd, event_fd, applier_fd; /* -1: not (yet) */
     bool started;
 
     /* The loop's alone. */
@@ -79,6 +79,7 @@ struct store {
     _Atomic uint64_t journal_syncs, journal_batches, journal_sync_us, journal_rewrites,
         journal_failures, apply_count, apply_retries, apply_us, reads, disk_free;
     _Atomic uint64_t erasing_applies; /* how many applies erased something */
+    _Atomic uint64_t applies;         /* under way, of those that the backend takes in turn */
     _Atomic uint64_t backup_done, backup_total;
     _Atomic bool backup_running, journal_busy, apply_failing, disk_low;
     _Atomic uint64_t
@@ -112,6 +113,7 @@ struct store {
     bool replaced; /* another server writes; failure says more, and does not change any more */
     bool journal_stopped; /* nothing comes to the applier any more */
     bool applier_stopped;
+    bool applier_listens; /* it waits in the backend: a new batch is told to applier_fd */
     uint64_t flush_frame; /* the applier must not wait to collect below this */
     char failure[512], apply_error[512], lost_why[512];
     /* end of: under lock */

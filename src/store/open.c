@@ -20,6 +20,7 @@ void store_free(struct store *s) {
     store_unlock(s);
     timelines_clear(&s->timelines);
     if (s->event_fd >= 0) close(s->event_fd);
+    if (s->applier_fd >= 0) close(s->applier_fd);
     pthread_cond_destroy(&s->journal_wake);
     pthread_cond_destroy(&s->applier_wake);
     pthread_cond_destroy(&s->helper_wake);
@@ -34,7 +35,7 @@ void store_free(struct store *s) {
 static struct store *store_create(const struct store_config *config) {
     struct store *s = xcalloc(1, sizeof *s);
     s->config = *config;
-    s->lock_fd = s->dir_lock_fd = s->event_fd = -1;
+    s->lock_fd = s->dir_lock_fd = s->event_fd = s->applier_fd = -1;
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -167,7 +168,8 @@ int store_open(struct store **out, const struct store_config *config, struct err
         snprintf(s->path, sizeof s->path, "%s", path);
     if ((rc = check_journal_dir(s, err)) != 0) goto fail;
     s->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (s->event_fd < 0) {
+    if (store_flights(s) > 1) s->applier_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (s->event_fd < 0 || (store_flights(s) > 1 && s->applier_fd < 0)) {
         rc = err_errno(err, "eventfd");
         goto fail;
     }

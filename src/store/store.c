@@ -44,10 +44,14 @@ int store_start(struct store *s, const struct store_callbacks *callbacks, struct
 
 /* ---- the loop's side ---- */
 
-void store_notify(struct store *s) {
+static void wake(int event_fd) {
     uint64_t one = 1;
-    ssize_t n = write(s->event_fd, &one, sizeof one);
-    UNUSED(n); /* full means that the loop will wake anyway */
+    ssize_t n = write(event_fd, &one, sizeof one);
+    UNUSED(n); /* full means that whoever listens will wake anyway */
+}
+
+void store_notify(struct store *s) {
+    wake(s->event_fd);
 }
 
 int store_fd(const struct store *s) {
@@ -72,13 +76,18 @@ void store_submit(struct store *s, struct batch *b) {
     } else {
         b->queued_us = clock_mono_us();
         batch_queue_push(&s->to_applier, b);
+        bool listens = s->applier_listens;
+        s->applier_listens = false;
         pthread_mutex_unlock(&s->lock);
-        pthread_cond_signal(&s->applier_wake);
+        if (listens)
+            wake(s->applier_fd);
+        else
+            pthread_cond_signal(&s->applier_wake);
     }
 }
 
 unsigned store_sync_slots(const struct store *s) {
-    return MAX(s->journal_slot_count, 1u);
+    return MAX(s->journal_slot_count, store_flights(s));
 }
 
 bool store_idle(const struct store *s, unsigned slots) {
@@ -331,6 +340,7 @@ void store_read_stats(struct store *s, struct store_stats *out) {
         .apply_count = s->apply_count,
         .apply_retries = s->apply_retries,
         .apply_us = s->apply_us,
+        .applies = s->applies,
         .reads = s->reads,
         .disk_free = s->disk_free,
         .backup_done = s->backup_done,

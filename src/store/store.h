@@ -87,11 +87,15 @@ void store_poll(struct store *s);
 
 /* Takes the batch (closed; at least one frame). */
 void store_submit(struct store *s, struct batch *b);
-/* Whether a batch handed over now is written at once. slots: how many syncs may be under way at a
- * time (1 or 2; only the journal makes use of a second one). */
+/* Whether a batch handed over now is written at once. slots: how many syncs, or transactions, may
+ * be under way at a time. */
 bool store_idle(const struct store *s, unsigned slots);
-/* How many there can be: the journal's threads, or one transaction of the backend. */
+/* How many there can be: the journal's threads, or transactions of the backend. */
 unsigned store_sync_slots(const struct store *s);
+/* How many transactions the backend takes, one after the other; 1: with a journal, too. Any thread.
+ */
+#define STORE_FLIGHTS 2
+unsigned store_flights(const struct store *s);
 /* Once in a while: an outage begins when something has waited for after_ms (0: never) and nothing
  * was committed meanwhile. now_us: monotonic. Reads wait as long for such a database. */
 void store_check_outage(struct store *s, uint64_t now_us, uint64_t after_ms);
@@ -218,6 +222,7 @@ struct store_stats {
     uint64_t journal_bytes, journal_segments, journal_syncs, journal_batches, journal_sync_us;
     unsigned journal_syncing; /* syncs under way */
     uint64_t journal_rewrites, journal_failures, apply_count, apply_retries, apply_us;
+    uint64_t applies; /* under way, of those that the backend takes in turn */
     uint64_t reads, disk_free;
     uint64_t backup_done, backup_total;
     bool backup_running, apply_failing;

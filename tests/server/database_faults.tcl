@@ -70,6 +70,106 @@ test "Sessions that were dropped while nothing happened are opened again, and no
     }
 }
 
+# --- two transactions under way -----------------------------------------------------------------------------------------
+
+# Two clients, each with an append in a transaction of its own, the second one sent behind the first, which waits for
+# what `statement` holds. $p is who holds it.
+proc with_two_under_way {statement body} {
+    with_database {outage-reply-ms 0} {
+        r EAPPEND s t PAYLOAD 0
+        with_clients {a b} {
+            uplevel 1 [list set a $a]
+            uplevel 1 [list set b $b]
+            set p [$::db holds [subst $statement]]
+            uplevel 1 [list set p $p]
+            try {
+                $a send EAPPEND s t PAYLOAD 1
+                wait_for "the first to be under way" {[store_info apply_under_way] == 1}
+                $b send EAPPEND s t PAYLOAD 2
+                wait_for "both to be under way" {[store_info apply_under_way] == 2}
+                uplevel 1 $body
+            } finally {
+                catch {close $p}
+            }
+        }
+    }
+}
+proc settle {p words} {
+    puts $p "$words;\n\\q"
+    catch {close $p}
+}
+
+foreach {what break} {
+    "the first is cancelled" {$db value "SELECT pg_cancel_backend([$db writer])"}
+    "their session ends" {$db value "SELECT pg_terminate_backend([$db writer])"}
+    "the database is killed" {$db kill9; catch {close $p}; $db start}
+} {
+    test "Two transactions are under way and $what: both are there, once and in order" {
+        with_two_under_way {LOCK TABLE $::schema.events IN ACCESS EXCLUSIVE MODE} {
+            eval $break
+            wait_for "the failure" {[store_info apply_retries] > 0}
+            if {$what ne "the database is killed"} { release $p }
+            assert_equal 1 [field [$a read] stream_version]
+            assert_equal 2 [field [$b read] stream_version]
+            assert_equal {0 1 2} [payloads [srv default_client] s]
+            srv crash
+            assert_equal {0 1 2} [payloads [srv default_client] s]
+        }
+    }
+}
+
+test "Two transactions are under way and the first is refused for good: both are void" {
+    with_two_under_way {LOCK TABLE $::schema.events IN ACCESS EXCLUSIVE MODE} {
+        settle $p "REVOKE INSERT ON $schema.events FROM cairn; COMMIT"
+        assert_error "IOERR outcome unknown*permission denied*" { $a read }
+        assert_error "IOERR outcome unknown*permission denied*" { $b read }
+        assert_equal 1 [info_field [srv default_client] voids stats]
+        $db sql "GRANT INSERT ON $schema.events TO cairn"
+        wait_writable
+        assert_equal 1 [field [r EAPPEND s t PAYLOAD 3] stream_version]
+        assert_equal {0 3} [payloads [srv default_client] s]
+        assert_equal 2 [$db value "SELECT count(*) FROM $schema.events"]
+    }
+}
+
+test "Two transactions are under way and the second is refused for good: the first is stored" {
+    with_two_under_way {LOCK TABLE $::schema.commits IN SHARE MODE} {
+        settle $p "ALTER TABLE $schema.events ADD CONSTRAINT no CHECK (version <> 2) NOT VALID; COMMIT"
+        assert_equal 1 [field [$a read] stream_version]
+        assert_error "IOERR outcome unknown*constraint*" { $b read }
+        $db sql "ALTER TABLE $schema.events DROP CONSTRAINT no"
+        wait_writable
+        assert_equal 2 [field [r EAPPEND s t PAYLOAD 3] stream_version]
+        assert_equal {0 1 3} [payloads [srv default_client] s]
+    }
+}
+
+test "Two transactions are under way when another server takes over: neither leaves anything" {
+    with_two_under_way {UPDATE $::schema.store SET epoch = epoch + 1} {
+        srv expect_end
+        settle $p COMMIT
+        assert_error "IOERR outcome unknown*" { $b read }
+        assert_replaced $a "another server has taken over"
+        srv start
+        assert_equal {0} [payloads [srv default_client] s]
+    }
+}
+
+test "Two transactions are under way and the server stops: they are waited for" {
+    with_two_under_way {LOCK TABLE $::schema.events IN ACCESS EXCLUSIVE MODE} {
+        srv drop_client
+        srv expect_end
+        srv signal TERM
+        srv wait_log "stopping"
+        release $p
+        assert_equal 1 [field [$a read] stream_version]
+        assert_equal 2 [field [$b read] stream_version]
+        assert_equal "exit 0" [srv wait_end]
+        srv start
+        assert_equal {0 1 2} [payloads [srv default_client] s]
+    }
+}
+
 # --- it does not come back soon --------------------------------------------------------------------------------------
 
 # A busy machine may take 200 ms for a commit itself: so soon nobody gives up but in an outage.
