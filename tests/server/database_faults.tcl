@@ -102,7 +102,7 @@ proc settle {p words} {
 foreach {what break} {
     "the first is cancelled" {$db value "SELECT pg_cancel_backend([$db writer])"}
     "their session ends" {$db value "SELECT pg_terminate_backend([$db writer])"}
-    "the database is killed" {$db kill9; catch {close $p}; $db start}
+    "the database is killed" {$db kill9; $db start; catch {close $p}}
 } {
     test "Two transactions are under way and $what: both are there, once and in order" {
         with_two_under_way {LOCK TABLE $::schema.events IN ACCESS EXCLUSIVE MODE} {
