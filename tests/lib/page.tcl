@@ -153,3 +153,15 @@ proc python_with_redis {} {
     }
     skip "no redis-py on this machine (Debian: python3-redis)"
 }
+# Lets programs in the server's directory import node-redis, from where redis-compat/clients/run or Debian put it.
+proc node_with_redis {} {
+    if {[catch {exec node --version}]} { skip "no node on this machine" }
+    set installed [file join $::top redis-compat/clients/installed/node/node_modules]
+    foreach at [list $installed/node-redis-6 $installed/node-redis-4 /usr/share/nodejs/redis] {
+        if {![file exists $at]} continue
+        file mkdir [file join [srv dir] node_modules]
+        file link -symbolic [file join [srv dir] node_modules redis] $at
+        return
+    }
+    skip "no node-redis on this machine (redis-compat/clients/run gets it; Debian: node-redis)"
+}

@@ -172,10 +172,33 @@ with_server {} {
             r PUBLISH orders {{"total":42}}
             r PUBLISH alarm-1 fire
             wait_for "both to be printed" { [string match "*fire*" [read_file $printed]] }
+            srv kill9
+            srv start
+            wait_for "it to listen again" { [r PUBSUB NUMSUB orders] eq {orders 1} && [r PUBSUB NUMPAT] == 1 }
+            r PUBLISH alarm-2 again
+            wait_for "that to be printed" { [string match "*again*" [read_file $printed]] }
         } finally {
             exec kill $program
         }
-        assert_equal "orders {\"total\":42}\nalarm-1 fire\n" [read_file $printed]
+        assert_equal "orders {\"total\":42}\nalarm-1 fire\nalarm-2 again\n" [read_file $printed]
+    }
+    test "docs/pubsub.md: a question is answered, and without somebody who answers is an error" {
+        set python [python_with_redis]
+        set ::page docs/pubsub.md
+        set asks [page_program "This one asks:" python]
+        write_program answers.py [page_program "## A question and its answer" python]
+        set ::page docs/commands.md
+        write_program asks.py $asks
+        regexp -line {^# prints: (.*)$} $asks -> printed
+        catch { exec $python -B [file join [srv dir] asks.py] 2>@1 } said
+        assert_match "*LookupError: nobody answers questions of price*" $said
+        set program [exec $python -B [file join [srv dir] answers.py] >[file join [srv dir] answers] 2>@1 &]
+        try {
+            wait_for "it to listen" { [r PUBSUB NUMSUB price] eq {price 1} }
+            assert_equal $printed [exec $python -B [file join [srv dir] asks.py] 2>@1]
+        } finally {
+            exec kill $program
+        }
     }
     test "docs/pubsub.md: the program that listens to events prints them" {
         set python [python_with_redis]
@@ -193,6 +216,25 @@ with_server {} {
             exec kill $program
         }
         assert_equal "order-heard 0 order.created {'total': 42}\norder-heard 1 order.paid {'type': 'order.paid', 'by': 'card'}\n" [read_file $printed]
+    }
+    test "docs/pubsub.md: the program in Node hears channels and events, and again after a crash" {
+        node_with_redis
+        set ::page docs/pubsub.md
+        write_program listens.mjs [page_program "## Events as messages" js]
+        set ::page docs/commands.md
+        set printed [file join [srv dir] heard_in_node]
+        set program [exec env NODE_PATH=/usr/share/nodejs node [file join [srv dir] listens.mjs] >$printed 2>/dev/null &]
+        try {
+            for {set run 0} {$run <= 1} {incr run} {
+                wait_for "it to listen" { [r PUBSUB NUMSUB orders] eq {orders 1} && [r PUBSUB NUMPAT] == 1 }
+                r PUBLISH orders $run
+                r EAPPEND order-node order.created PAYLOAD $run
+                wait_for "both to be printed" { [string match "*orders $run\norder-node $run order.created $run\n*" [read_file $printed]] }
+                if {$run == 0} { srv kill9; srv start }
+            }
+        } finally {
+            exec kill $program
+        }
     }
     test "docs/clients.md: redis-py's lock, with the class of the page" {
         set python [python_with_redis]

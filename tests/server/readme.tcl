@@ -78,17 +78,9 @@ with_server {} {
         assert_equal 0 [r ESVER order-2]
     }
     test "README.md: the program in Node prints what it says" {
-        if {[catch {exec node --version}]} { skip "no node on this machine" }
-        set installed [file join $::top redis-compat/clients/installed/node/node_modules]
-        set library ""
-        foreach at [list $installed/node-redis-6 $installed/node-redis-4 /usr/share/nodejs/redis] {
-            if {[file exists $at]} { set library $at; break }
-        }
-        if {$library eq ""} { skip "no node-redis on this machine (redis-compat/clients/run gets it; Debian: node-redis)" }
+        node_with_redis
         lassign [program js] code printed
         write_program program.mjs $code
-        file mkdir [file join [srv dir] node_modules]
-        file link -symbolic [file join [srv dir] node_modules redis] $library
         assert_equal $printed [exec env NODE_PATH=/usr/share/nodejs node [file join [srv dir] program.mjs] 2>@1]
         assert_equal 0 [r ESVER order-3]
     }
