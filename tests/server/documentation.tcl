@@ -276,6 +276,62 @@ b'somebody else'" [exec $python -B [file join [srv dir] lock.py] 2>@1]
         regexp -line {^# prints: (.*)$} $code -> printed
         assert_equal $printed [exec $python -B [file join [srv dir] limit.py] 2>@1]
     }
+    test "docs/clients.md: the bus answers a request, and parks what cannot be done" {
+        set packages [file join $::top redis-compat/frameworks/installed/faststream]
+        if {![file exists $packages]} { skip "no FastStream on this machine (redis-compat/frameworks/run faststream gets it)" }
+        set ::page docs/clients.md
+        set code [page_program "## An event bus" python]
+        set again [page_program "`dlq:orders`. When the cause is gone, this sends such orders again, as they are:" python]
+        set ::page docs/commands.md
+        assert {[string first "min_idle_time=30000" $code] >= 0}
+        write_program bus.py [string map {min_idle_time=30000 min_idle_time=30} $code]
+        set printed [file join [srv dir] bus]
+        set program [exec env PYTHONPATH=$packages python3 -B [file join [srv dir] bus.py] >$printed 2>@1 &]
+        try {
+            wait_for "all done or parked" {
+                [r XLEN dlq:orders] == 1 && [lindex [r XPENDING orders mailing] 0] == 0
+                && [string match "*an apple is 0.5\n*" [read_file $printed]]
+            }
+        } finally {
+            exec kill $program
+        }
+        assert_match "*sent to ann@example.org\n*" [read_file $printed]
+        set parked [lindex [r XRANGE dlq:orders - +] 0 1]
+        assert_match "*no address: nobody*" $parked
+        write_program again.py $again
+        exec [python_with_redis] -B [file join [srv dir] again.py] 2>@1
+        assert_equal 0 [r XLEN dlq:orders]
+        assert_equal 3 [r XLEN orders]
+        assert_equal $parked [lindex [r XREVRANGE orders + - COUNT 1] 0 1]
+    }
+    test "docs/clients.md: what Redis was sent and Cairn lacks is named, and what it has in streams and strings comes here" {
+        if {[catch {exec redis-server --version}]} { skip "no redis-server on this machine" }
+        set ::page docs/clients.md
+        set asks [page_program "## Moving from Redis" sh]
+        set moves [page_program "says more. Where Cairn has a password, add `AUTH` and it.)" sh]
+        set ::page docs/commands.md
+        set path [file join [srv dir] redis.sock]
+        set redis [exec redis-server --port 0 --unixsocket $path --save "" --dir [srv dir] >/dev/null 2>@1 &]
+        try {
+            wait_for "Redis to answer" { ![catch {exec redis-cli -s $path PING} pong] && $pong eq "PONG" }
+            foreach command {
+                {SET moved:string hello EX 1000} {XADD moved:stream 1-1 a b} {XGROUP CREATE moved:stream g 0} {LPUSH moved:list a}
+            } { exec redis-cli -s $path {*}$command }
+            foreach {name code} [list asks $asks moves $moves] {
+                write_program $name [string map [list "-p 6379" "-s $path"] $code]
+            }
+            assert_equal "lpush" [exec sh [file join [srv dir] asks] 2>@1]
+            set said [exec sh [file join [srv dir] moves] 2>@1]
+            assert_equal 2 [regexp -all -line {^OK$} $said] $said
+            assert_match "*Cairn has no lists*" $said
+        } finally {
+            exec kill $redis
+        }
+        assert_equal hello [r GET moved:string]
+        assert {[r TTL moved:string] > 0}
+        assert_equal {{1-1 {a b}}} [r XRANGE moved:stream - +]
+        assert_equal g [field [lindex [r XINFO GROUPS moved:stream] 0] name]
+    }
     test "docs/clients.md: what a job library is told" {
         set ::page docs/clients.md
         foreach {line block} [page_blocks [page_text]] {
