@@ -129,8 +129,8 @@ void loop_alarm(struct loop *l, uint64_t us) {
 
 int loop_turn(struct loop *l, uint64_t wait_us) {
     l->callbacks = 0;
-    if (wait_us == 0) {
-        event_base_loop(l->base, EVLOOP_NONBLOCK);
+    if (wait_us == 0) { /* without ONCE it would go on for as long as anybody sends */
+        event_base_loop(l->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         return l->callbacks;
     }
     struct timeval tv = {(time_t)(wait_us / 1000000), (suseconds_t)(wait_us % 1000000)};
