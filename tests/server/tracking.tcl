@@ -309,6 +309,93 @@ with_server {enable-flush yes} {
     }
 }
 
+with_server {} {
+    # They stay with a key until it changes.
+    test "Of connections that have read a key and are gone only a few are kept" {
+        with_clients {stays} {
+            track $stays
+            $stays GET same
+            for {set i 0} {$i < 50} {incr i} {
+                with_clients {c} {
+                    track $c
+                    $c MGET same other
+                }
+            }
+            assert {[info_field r tracking_total_items stats] < 15}
+            r SET same 1
+            assert_equal same [invalidates $stays]
+        }
+    }
+
+    test "Keys that have to make room are told as fast as others are read" {
+        r CONFIG SET tracking-table-max-keys 10
+        with_clients {c} {
+            track $c
+            set keys {}
+            for {set i 0} {$i < 20000} {incr i} { lappend keys key-$i }
+            $c MULTI
+            $c MGET {*}$keys
+            $c write "EXEC\r\nINFO stats\r\n" ;# in one turn
+            assert_equal 20000 [llength [lindex [$c read] 0]]
+            assert_match "*tracking_total_items:1?\r*" [$c read]
+            for {set i 0} {$i < 19990} {incr i} { assert_equal key-$i [invalidates $c] }
+        }
+    }
+
+    test "A table that may hold less than it does forgets what is too much" {
+        r CONFIG SET tracking-table-max-keys 1000
+        with_clients {c} {
+            track $c
+            for {set i 0} {$i < 1000} {incr i} { $c GET key-$i }
+            r CONFIG SET tracking-table-max-keys 10
+            for {set i 0} {$i < 1000} {incr i} { $c GET other-$i }
+            assert_equal 10 [info_field r tracking_total_keys stats]
+        }
+    }
+}
+
+with_server {} {
+    # A message for each is more than a turn writes.
+    test "Of many that track a prefix each hears of all, in order" {
+        set clients {}
+        set name [string repeat x 400]
+        for {set i 0} {$i < 40} {incr i} { lappend clients [new_client] }
+        foreach c $clients { track $c BCAST {*}[expr {$c eq [lindex $clients 0] ? "NOLOOP" : ""}] }
+        set keys {}
+        for {set i 0} {$i < 3000} {incr i} { lappend keys $name-$i v }
+        r MULTI
+        r MSET {*}$keys
+        r SET last 1
+        r EXEC
+        r SET behind 1
+        foreach c $clients {
+            set heard {}
+            while {[lindex $heard end] ne "behind"} { lappend heard {*}[invalidates $c] }
+            assert_equal [list {*}[dict keys $keys] last behind] $heard
+            $c close
+        }
+    }
+
+    test "While all hold more than clients-bytes-max, who does not read what has changed goes" {
+        r CONFIG SET clients-bytes-max 8mb
+        with_clients {good deaf} {
+            set id [$deaf CLIENT ID]
+            track $good BCAST
+            track $deaf BCAST
+            set name [string repeat x 500]
+            for {set i 0} {[r CLIENT LIST ID $id] ne ""} {incr i} {
+                set keys {}
+                for {set k 0} {$k < 1000} {incr k} { lappend keys $name-$i-$k v }
+                r MSET {*}$keys
+                set heard 0
+                while {$heard < 1000} { incr heard [llength [invalidates $good]] }
+            }
+            assert {$i < 60}
+        }
+        r CONFIG SET clients-bytes-max 1gb
+    }
+}
+
 with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
     # Who reads in between reads the old value, and would cache it for ever.
     test "A change is told when it is durable, to all who have read until then" {

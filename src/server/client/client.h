@@ -150,6 +150,7 @@ struct client {
     size_t untold_bytes;             /* of messages, since it is on that */
     struct list over;                /* output_limit.c's: server.over_output */
     uint64_t over_since_ms;          /* monotonic, while it is on that */
+    uint64_t told_unread;            /* bytes of tracking since it had read all */
 };
 
 struct client *client_create(struct server *srv, int fd, bool is_unix);

@@ -25,7 +25,8 @@ struct tracked_pair { /* a connection that has read a key */
 
 struct tracked_prefix {
     struct hash_node node;
-    struct list links;  /* of the connections that named it */
+    struct list links;  /* of the connections that named it; who is still to be told first */
+    uint64_t round;     /* of telling */
     struct list told;   /* tracking.told: it has keys */
     struct buf keys;    /* that have changed, as bulk strings ... */
     struct tracked_by { /* ... who changed each, and where it ends */
@@ -41,6 +42,7 @@ struct tracked_prefix_link {
     struct list of_prefix, of_client;
     struct client *client;
     struct tracked_prefix *prefix;
+    uint64_t round; /* the last in which it was told, or had nothing to hear */
 };
 
 /* A name that has changed, in frames that are not told of. One for each name: what changes without
@@ -69,6 +71,9 @@ void tracked_evict(struct tracking *t);
 void tracked_new_generation(struct tracking *t);
 /* The same as tracked_key_going by name, if anybody has read it. */
 void tracking_invalidate(struct server *srv, struct str name, uint64_t by);
+/* Tells of keys that are going, of more connections than one: whoever reads keys calls it for each
+ * connection that is remembered with a key, and so there never are more of them. */
+void tracking_keep_up(struct server *srv);
 /* The model's on_change. */
 void tracking_changed(void *srv, const struct stream_name *name, uint64_t frame);
 void tracked_change_drop(struct tracking *t, struct tracked_change *change);

@@ -85,11 +85,26 @@ static struct tracked_key *key_get(struct server *srv, struct str name) {
     return key;
 }
 
+/* Two for each that comes: so of those that are gone no more are left than there are others. */
+static void drop_some_gone(struct server *srv, struct tracked_key *key) {
+    for (int n = 0; n < 2 && !list_empty(&key->pairs); n++) {
+        struct tracked_pair *first = LIST_ENTRY(key->pairs.next, struct tracked_pair, of_key);
+        if (server_client_by_id(srv, first->id) == NULL) {
+            tracked_pair_drop(&srv->tracking, first);
+            continue;
+        }
+        list_remove(&first->of_key);
+        list_append(&key->pairs, &first->of_key);
+    }
+}
+
 static void remember(struct client *c, struct str name) {
     struct tracking *t = &c->srv->tracking;
     if (!stream_name_valid(name) || virtual_marked(name)) return;
     struct tracked_key *key = key_get(c->srv, name);
     if (pair_exists(t, key, c->id)) return;
+    drop_some_gone(c->srv, key);
+    tracking_keep_up(c->srv);
     struct tracked_pair *pair = xcalloc(1, sizeof *pair);
     pair->key = key;
     pair->id = c->id;
@@ -158,6 +173,7 @@ static void add_prefix(struct client *c, struct str text) {
     struct tracked_prefix_link *link = xcalloc(1, sizeof *link);
     link->client = c;
     link->prefix = p;
+    link->round = p->round;
     list_append(&p->links, &link->of_prefix);
     list_append(&t->prefixes, &link->of_client);
     t->prefix_count++;

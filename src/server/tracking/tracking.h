@@ -7,9 +7,10 @@
  * too. A key that is told of is forgotten, until it is read again.
  *
  * The model calls back for every change as long as anybody tracks, and never else. In one turn a
- * bounded number of messages is sent. Ids of connections that are gone stay in the table until
- * their key changes, or has to make room (tracking-table-max-keys). Names of virtual streams are
- * not remembered: what they select changes with nearly every append. Loop thread. */
+ * bounded amount is sent: what changes meanwhile waits. Ids of connections that are gone stay in
+ * the table until their key changes, others read it, or it has to make room
+ * (tracking-table-max-keys): of a key no more than of those that are there. Names of virtual
+ * streams are not remembered: what they select changes with nearly every append. Loop thread. */
 #ifndef SERVER_TRACKING_TRACKING_H
 #define SERVER_TRACKING_TRACKING_H
 

@@ -2,9 +2,14 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "server/client/push.h"
+#include "server/client/share.h"
 #include "server/tracking/internal.h"
 
-#define TOLD_A_TURN   1000 /* messages, and names that are looked at */
+#define TOLD_A_TURN   1000  /* messages */
+#define BYTES_OF_WORK 16384 /* of a message: as much as one more message */
+#define LOOKS_A_TURN  50000 /* at names: as many as turns write, or others would hear ever later */
+#define NAMES_A_TURN  (1u << 20) /* bytes, for prefixes */
+#define KEPT_UP       2
 #define CLOSED_LOG_MS 60000
 
 /* ---- what has changed ---- */
@@ -81,11 +86,19 @@ static struct client *receiver_of(struct client *c) {
     return to->resp == 3 || (to != c && to->listening != NULL) ? to : NULL;
 }
 
+/* More than one connection may leave unread; or, while all hold more than they may, more than its
+ * share. (What it has asked for itself does not count for that.) */
+static bool is_full(const struct client *to) {
+    const struct server *srv = to->srv;
+    if (client_unread(to) > srv->config.client_output_bytes_max) return true;
+    return to->told_unread > SHARE_FREE && share_is_over(srv) && share_is_exceeded(to);
+}
+
 /* It does not read what it is told, so its cache is of no use any more. It is closed when nobody is
  * walking over connections. */
 static void note_if_full(struct client *to) {
     struct tracked_full *full = &to->srv->tracking.full;
-    if (client_unread(to) <= to->srv->config.client_output_bytes_max) return;
+    if (LIKELY(!is_full(to))) return;
     if (full->count == full->cap) {
         full->cap = MAX(full->cap * 2, (size_t)16);
         full->ids = xrealloc(full->ids, full->cap * sizeof *full->ids);
@@ -109,7 +122,9 @@ static void close_full(struct server *srv) {
 static void tell(struct client *c, struct str keys, size_t n) {
     struct client *to = receiver_of(c);
     if (to == NULL) return;
+    if (client_unread(to) == 0) to->told_unread = 0;
     struct buf *out = client_push(to);
+    size_t before = out->len;
     resp_put_push(out, to->resp, to->resp == 3 ? 2 : 3);
     if (to->resp == 3) {
         resp_put_bulk_c(out, "invalidate");
@@ -123,6 +138,7 @@ static void tell(struct client *c, struct str keys, size_t n) {
         resp_put_array(out, n);
         buf_put_str(out, keys);
     }
+    to->told_unread += out->len - before;
     client_wrote(to);
     note_if_full(to);
 }
@@ -147,6 +163,13 @@ static void tell_of_key(struct server *srv, struct tracked_key *key, size_t *lef
     if (list_empty(&key->pairs)) tracked_key_free(t, key);
 }
 
+void tracking_keep_up(struct server *srv) {
+    size_t left = KEPT_UP;
+    struct list *going = &srv->tracking.going;
+    if (UNLIKELY(!list_empty(going)))
+        tell_of_key(srv, LIST_ENTRY(going->next, struct tracked_key, order), &left);
+}
+
 static void add_to_prefix(struct tracking *t, struct tracked_prefix *p, struct str name,
                           uint64_t by) {
     if (p->count == p->cap) {
@@ -155,16 +178,22 @@ static void add_to_prefix(struct tracking *t, struct tracked_prefix *p, struct s
     }
     resp_put_bulk(&p->keys, name);
     p->bys[p->count++] = (struct tracked_by){by, p->keys.len};
-    if (!list_linked(&p->told)) list_append(&t->told, &p->told);
+    if (list_linked(&p->told)) return;
+    list_append(&t->told, &p->told);
+    p->round++;
 }
 
-/* What begins with a prefix that somebody named. */
-static void find_prefixes(struct tracking *t, struct str name, uint64_t by) {
+/* What begins with a prefix that somebody named. Returns how many bytes there are more to tell. */
+static size_t find_prefixes(struct tracking *t, struct str name, uint64_t by) {
+    size_t bytes = 0;
     for (size_t len = 0; len <= name.len && t->prefixes.count > 0; len++) {
         if (t->prefix_lengths[len] == 0) continue;
         struct tracked_prefix *p = tracked_prefix_find(t, str_of(name.ptr, len));
-        if (p != NULL) add_to_prefix(t, p, name, by);
+        if (p == NULL) continue;
+        add_to_prefix(t, p, name, by);
+        bytes += name.len;
     }
+    return bytes;
 }
 
 /* Without those that c has changed itself. */
@@ -183,18 +212,31 @@ static void tell_of_others(struct client *c, const struct tracked_prefix *p) {
     buf_clear(&keys);
 }
 
+/* The connections of one prefix, as many as there is room for in this turn; true: that was all. */
+static bool tell_of_prefix(struct tracked_prefix *p, size_t *left) {
+    for (;;) {
+        struct tracked_prefix_link *link =
+            LIST_ENTRY(p->links.next, struct tracked_prefix_link, of_prefix);
+        if (link->round == p->round) return true;
+        if (*left == 0) return false;
+        *left -= MIN(*left, 1 + p->keys.len / BYTES_OF_WORK);
+        link->round = p->round;
+        list_remove(&link->of_prefix);
+        list_append(&p->links, &link->of_prefix);
+        if (link->client->closing) continue;
+        if (link->client->tracker->mode & TRACKING_NOLOOP)
+            tell_of_others(link->client, p);
+        else
+            tell(link->client, buf_str(&p->keys), p->count);
+    }
+}
+
 static void tell_of_prefixes(struct tracking *t) {
+    size_t left = TOLD_A_TURN;
     while (!list_empty(&t->told)) {
         struct tracked_prefix *p = LIST_ENTRY(t->told.next, struct tracked_prefix, told);
+        if (!tell_of_prefix(p, &left)) return;
         list_remove(&p->told);
-        LIST_FOR_EACH (it, &p->links) {
-            struct client *c = LIST_ENTRY(it, struct tracked_prefix_link, of_prefix)->client;
-            if (c->closing) continue;
-            if (c->tracker->mode & TRACKING_NOLOOP)
-                tell_of_others(c, p);
-            else
-                tell(c, buf_str(&p->keys), p->count);
-        }
         buf_reset(&p->keys);
         p->count = 0;
     }
@@ -224,27 +266,30 @@ static void tell_of_flush(struct server *srv, size_t left) {
     }
 }
 
-/* It may have changed again, in a frame that is still to be settled. */
-static void look_at(struct server *srv, struct tracked_change *change, uint64_t settled) {
+/* It may have changed again, in a frame that is still to be settled. Returns how many bytes there
+ * are more to tell those who named prefixes. */
+static size_t look_at(struct server *srv, struct tracked_change *change, uint64_t settled) {
     struct tracking *t = &srv->tracking;
     struct str name = str_of(change->name, change->name_len);
     bool all = change->last <= settled, one = change->last == change->first;
     uint64_t by = change->first_by;
+    size_t bytes = 0;
     if (all && !one && by != change->rest_by) by = 0;
     if (name.len == 0) {
         tracked_new_generation(t);
     } else {
         tracking_invalidate(srv, name, by);
-        find_prefixes(t, name, by);
+        bytes = find_prefixes(t, name, by);
     }
     if (all) {
         tracked_change_drop(t, change);
-        return;
+        return bytes;
     }
     change->first = change->last;
     change->first_by = change->rest_by;
     list_remove(&change->list_node);
     list_append(&t->changes, &change->list_node);
+    return bytes;
 }
 
 static struct tracked_change *first_settled(const struct server *srv) {
@@ -260,15 +305,25 @@ static bool above_max(const struct server *srv) {
     return max > 0 && srv->tracking.keys.count > max;
 }
 
-void tracking_run(struct server *srv) {
+/* What is being told for prefixes stays as it is until all have heard it. */
+static void look_at_some(struct server *srv) {
     struct tracking *t = &srv->tracking;
     struct tracked_change *change;
+    size_t bytes = 0;
+    if (!list_empty(&t->told)) return;
+    for (size_t looks = LOOKS_A_TURN; looks > 0 && bytes < NAMES_A_TURN; looks--) {
+        if ((change = first_settled(srv)) == NULL) return;
+        bytes += look_at(srv, change, model_settled(&srv->model));
+    }
+}
+
+void tracking_run(struct server *srv) {
+    struct tracking *t = &srv->tracking;
     size_t left = TOLD_A_TURN;
-    for (; left > 0 && above_max(srv); left--) tracked_evict(t);
-    for (left = TOLD_A_TURN; left > 0 && (change = first_settled(srv)) != NULL; left--)
-        look_at(srv, change, model_settled(&srv->model));
+    for (size_t most = TOLD_A_TURN; most > 0 && above_max(srv); most--) tracked_evict(t);
+    look_at_some(srv);
     tell_of_prefixes(t);
-    for (left = TOLD_A_TURN; left > 0 && !list_empty(&t->going);)
+    while (left > 0 && !list_empty(&t->going))
         tell_of_key(srv, LIST_ENTRY(t->going.next, struct tracked_key, order), &left);
     tell_of_flush(srv, TOLD_A_TURN);
     close_full(srv);
@@ -276,6 +331,6 @@ void tracking_run(struct server *srv) {
 
 bool tracking_pending(const struct server *srv) {
     const struct tracking *t = &srv->tracking;
-    return !list_empty(&t->going) || flush_goes_on(t) || above_max(srv) ||
-           first_settled(srv) != NULL;
+    return !list_empty(&t->going) || !list_empty(&t->told) || t->full.count > 0 ||
+           flush_goes_on(t) || above_max(srv) || first_settled(srv) != NULL;
 }
