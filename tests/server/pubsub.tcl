@@ -459,6 +459,19 @@ with_server {} {
         }
         r CONFIG SET client-output-buffer-limit "normal 0 0 0 pubsub 32mb 8mb 60"
     }
+    test "CLIENT PAUSE WRITE holds messages back, too" {
+        with_clients {c exec} {
+            $exec MULTI
+            $exec PUBLISH nobody x
+            r CLIENT PAUSE 100000000 WRITE
+            $c send PUBLISH nobody x
+            $exec send EXEC
+            assert {[$c silent] && [$exec silent]}
+            assert_equal {} [r PUBSUB CHANNELS]
+            r CLIENT UNPAUSE
+            assert_equal {0 0} [list [$c read] [$exec read]]
+        }
+    }
     test "While all hold more than clients-bytes-max, the one that does not read its messages goes" {
         r CONFIG SET clients-bytes-max 8mb client-output-buffer-limit "pubsub 0 0 0"
         with_clients c {

@@ -179,7 +179,7 @@ const char *server_full(struct server *srv) {
 /* CLIENT PAUSE ALL leaves no command out, not even CLIENT UNPAUSE: it ends by its time. */
 bool command_is_paused(const struct server *srv, unsigned flags) {
     if (srv->pause.until_ms == 0 || srv->clock.now_ms >= srv->pause.until_ms) return false;
-    return !srv->pause.writes_only || (flags & CMD_WRITE);
+    return !srv->pause.writes_only || (flags & (CMD_WRITE | CMD_PUBLISHES));
 }
 
 static enum outcome park(struct client *c, enum park why, struct list *on) {
@@ -228,7 +228,7 @@ bool server_writable_or_reply(struct client *c, unsigned flags) {
 /* What the request may do: of EXEC, what its commands may do. */
 static unsigned flags_of(const struct client *c, const struct command *cmd) {
     bool exec = cmd->flags & CMD_EXEC && transaction_open(c);
-    return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ) : 0);
+    return cmd->flags | (exec ? c->transaction->flags & (CMD_WRITE | CMD_READ | CMD_PUBLISHES) : 0);
 }
 
 /* Somebody else may have written by now. */
