@@ -30,6 +30,7 @@ struct world {
     struct batch *batches[64];
     size_t batch_count;
     uint64_t next_frame;
+    bool says_categories; /* of every event: what does not say it may have to be asked for */
 };
 
 static inline void world_fail(struct world *x, int rc, const char *what, const struct err *err) {
@@ -125,7 +126,8 @@ static inline struct event *world_add(struct world *x, const char *stream, struc
     x->events[x->event_count++] = e;
     batch_add(x->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
     /* What comes from a journal does not say it. */
-    if (draw(2)) batch_note_category(x->open, x->streams[number]->category);
+    if (x->says_categories || draw(2))
+        batch_note_category(x->open, x->streams[number]->category);
     return e;
 }
 
