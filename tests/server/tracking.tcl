@@ -416,6 +416,27 @@ with_faulty_server {journal-segment-bytes 1mb disk-free-min 0} {
         }
     }
 
+    # The change is older than all tracking, and he reads the old value.
+    test "Who is the first to track hears of what was decided before, and is durable later" {
+        r MSET first-1 old first-2 old
+        with_clients {c writer} {
+            $c HELLO 3
+            try {
+                fault "match -journal.d\nhold sync"
+                $writer send SET first-1 new
+                $writer taken
+                assert_equal OK [$c CLIENT TRACKING ON]
+                assert_equal {old old} [$c MGET first-1 first-2]
+                assert [$c silent]
+            } finally { no_fault }
+            assert_equal {invalidate {}} [$c push]
+            assert_equal {OK new} [list [$writer read] [$c GET first-1]]
+            assert [$c silent]
+            r SET first-1 newer
+            assert_equal first-1 [invalidates $c]
+        }
+    }
+
     test "What is void is told, too" {
         skip unless disk "a sync that fails"
         with_clients {c} {

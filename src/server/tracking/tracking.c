@@ -190,6 +190,14 @@ struct str tracking_prefix(const struct tracker *t, size_t i) {
 
 /* ---- connections ---- */
 
+/* What was decided while nobody tracked was not noted. Until it is durable everybody reads what was
+ * before it, and would not hear of it: so it is told as a change of all keys. */
+static void note_what_was_before(struct server *srv) {
+    const struct model *m = &srv->model;
+    uint64_t last = m->decided + !model_frame_is_empty(m);
+    if (last > model_settled(m)) tracking_flushed(srv, last);
+}
+
 void tracking_begin(struct client *c, unsigned mode, uint64_t redirect, const struct str *prefixes,
                     size_t prefix_count) {
     struct server *srv = c->srv;
@@ -199,7 +207,7 @@ void tracking_begin(struct client *c, unsigned mode, uint64_t redirect, const st
         c->tracker->client = c;
         c->tracker->generation = srv->tracking.generation;
         list_append(&srv->tracking.trackers, &c->tracker->all);
-        srv->tracking.clients++;
+        if (srv->tracking.clients++ == 0) note_what_was_before(srv);
         srv->model.on_change = tracking_changed;
         srv->model.on_change_arg = srv;
     }
