@@ -254,7 +254,7 @@ static void after_turn(struct server *srv) {
     run_resumed(srv);
     commit_hand_over(srv);
     if (UNLIKELY(tracking_pending(srv))) tracking_run(srv);
-    if (UNLIKELY(notifications_pending(srv))) notifications_run(srv);
+    notifications_run(srv);
     if (!list_empty(&srv->throttled)) store_flush(srv->store); /* the applier need not collect */
     pubsub_tell(srv);
     flush_all(srv);

@@ -58,6 +58,25 @@ with_server {enable-flush yes} {
         r FLUSHALL
     }
     r CONFIG SET notify-keyspace-events EAn
+
+    # Each of those messages takes a turn of the loop, and there always is a next one.
+    test "Who publishes without end does not keep what happens to keys from being told" {
+        set name [string repeat a 2000]
+        set pattern "*?[string repeat a 1000]"
+        with_clients {c n one two} {
+            listen $c PSUBSCRIBE ${pattern}b ${pattern}c
+            listen $n SUBSCRIBE $name __keyevent@0__:set
+            foreach p {one two} { [set $p] write [string repeat [resp_command PUBLISH $name x] 500] }
+            assert_equal [list message $name x] [$n read]
+            r SET told v
+            set before 0
+            while {[lindex [set message [$n read]] 1] eq $name} { incr before }
+            assert_equal {message __keyevent@0__:set told} $message
+            assert_range 0 998 $before
+            foreach p {one two} { for {set i 0} {$i < 500} {incr i} { assert_equal 1 [[set $p] read] } }
+        }
+        r DEL told
+    }
     test "Strings" {
         with_clients c {
             $c HELLO 3

@@ -11,7 +11,6 @@
 
 #define LOOKS_A_TURN  20000 /* at events */
 #define WORK_OF_EVENT 5     /* to write one as JSON */
-#define WORK_LEAST    2500  /* that a turn does, whatever was published in it */
 #define BUFFER_KEEP   ((size_t)64 << 10)
 #define LOST_LOG_MS   1000
 
@@ -148,7 +147,8 @@ bool event_channels_run(struct server *srv) {
         return true;
     }
     uint64_t settled = model_settled(&srv->model);
-    ps->work = MAX(ps->work, (size_t)WORK_LEAST);
+    ps->work = MAX(ps->work, (size_t)PUBSUB_WORK_LEAST);
+    ps->notifications.went_last = false;
     for (size_t n = 0; n < LOOKS_A_TURN && ps->work > 0 && list_empty(&ps->queue); n++)
         if (!look_at_next(srv, settled)) break;
     return true;

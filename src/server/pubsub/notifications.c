@@ -73,9 +73,22 @@ bool notifications_pending(const struct server *srv) {
     return LIST_ENTRY(list->next, struct notification, node)->frame <= model_settled(&srv->model);
 }
 
+/* What is on its way goes first. Events that wait, too, have their turn in between. */
+static bool have_turn(const struct pubsub *ps) {
+    bool of_events = ps->events.waits && ps->notifications.went_last;
+    return list_empty(&ps->queue) && !publish_is_behind(ps) && !of_events;
+}
+
+/* Whoever publishes without end keeps them waiting for a turn at the most. */
 void notifications_run(struct server *srv) {
-    struct notifications *all = &srv->pubsub.notifications;
-    for (size_t n = 0; n < TOLD_A_TURN && notifications_pending(srv) && pubsub_has_turn(srv); n++) {
+    struct pubsub *ps = &srv->pubsub;
+    struct notifications *all = &ps->notifications;
+    all->waits = notifications_pending(srv) && !have_turn(ps);
+    if (all->waits || !notifications_pending(srv)) return;
+    ps->work = MAX(ps->work, (size_t)PUBSUB_WORK_LEAST);
+    all->went_last = true;
+    for (size_t n = 0; n < TOLD_A_TURN && notifications_pending(srv); n++) {
+        if (ps->work == 0 || !list_empty(&ps->queue)) return;
         struct notification *first = LIST_ENTRY(all->list.next, struct notification, node);
         tell(srv, first);
         drop(all, first);

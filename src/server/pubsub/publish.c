@@ -209,7 +209,8 @@ void publish_run(struct server *srv) {
 
 bool pubsub_has_turn(const struct server *srv) {
     const struct pubsub *ps = &srv->pubsub;
-    return ps->work > 0 && list_empty(&ps->queue) && !ps->events.waits;
+    bool others_wait = ps->events.waits || ps->notifications.waits;
+    return ps->work > 0 && list_empty(&ps->queue) && !others_wait;
 }
 
 void publish_worked(struct pubsub *ps, size_t work) {

@@ -74,11 +74,16 @@ struct event_channels {
     uint64_t told; /* events that somebody listened to */
 };
 
+/* Work that events, and notifications, do in a turn, whatever was published in it. */
+#define PUBSUB_WORK_LEAST 2500
+
 #define NOTES_BYTES_MAX ((size_t)64 << 20)
 
 struct notifications { /* notifications.h */
     struct list list;
     size_t bytes;
+    bool waits;     /* as events.waits */
+    bool went_last; /* they have told since events have */
 };
 
 struct pubsub { /* the server's */
