@@ -312,6 +312,24 @@ with_server {} {
             assert_equal 5 [llength [lindex $replies 1 1]]
         }
     }
+    # What is noted leaves all at once.
+    test "In MULTI, and behind an append, not many messages are compared with what takes long" {
+        set name [string repeat a 2048]
+        set many {}
+        for {set i 0} {$i < 100} {incr i} { lappend many "*?[string repeat a 1000]$i" }
+        with_clients {c d} {
+            listen $c PSUBSCRIBE {*}$many
+            r MULTI
+            foreach i {1 2 3} { r PUBLISH $name x }
+            r SPUBLISH $name x
+            set replies [r EXEC]
+            assert_equal {0 0} [list [lindex $replies 0] [lindex $replies 3]]
+            foreach i {1 2} { assert_match "TOOLARGE in MULTI no more messages are compared with these patterns*" [lindex $replies $i] }
+            r write "[resp_command SET k v][string repeat [resp_command PUBLISH $name x] 4]"
+            assert_equal {OK 0 0 0 0} [list [r read] [r read] [r read] [r read] [r read]]
+            r DEL k
+        }
+    }
     test "Patterns that take long to compare have a bound, all together" {
         set tail "?[string repeat a 1023]"
         set many {}

@@ -296,7 +296,8 @@ static enum outcome run_transaction(struct client *c, struct transaction *t) {
  * again with what was loaded for it, or when room was made for its reply. */
 static bool must_wait_to_publish(const struct client *c, const struct transaction *t) {
     bool first = c->need == NULL && c->room_wanted == 0;
-    return t->flags & CMD_PUBLISHES && first && !pubsub_has_turn(c->srv);
+    if (!(t->flags & CMD_PUBLISHES) || !first) return false;
+    return !pubsub_has_turn(c->srv) || c->srv->pubsub.noted_work > NOTED_WORK_MAX;
 }
 
 /* EXEC */

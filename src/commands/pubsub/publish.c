@@ -15,14 +15,26 @@ static bool is_open_or_reply(struct client *c, enum channel_kind kind, struct st
     return false;
 }
 
+/* Beside what the command has noted so far. */
+static bool may_be_noted(const struct client *c, enum channel_kind kind, struct str channel) {
+    size_t work = pubsub_work(c->srv, kind, channel);
+    return c->note_count == 0 || work == 0 || c->note_work + work <= NOTED_WORK_MAX;
+}
+
 static enum outcome publish(struct client *c, const struct request *r, enum channel_kind kind) {
     struct server *srv = c->srv;
     bool waits = c->last_frame > model_settled(&srv->model);
     if (!is_open_or_reply(c, kind, r->argv[1])) return REPLIED;
     bool in_exec = srv->exec.client == c;
-    if (UNLIKELY(!in_exec && !pubsub_has_turn(srv))) {
+    bool much = srv->pubsub.noted_work > NOTED_WORK_MAX;
+    if (UNLIKELY(!in_exec && (!pubsub_has_turn(srv) || (waits && much)))) {
         client_next_turn(c);
         return PARKED;
+    }
+    if (UNLIKELY(in_exec && much) && !may_be_noted(c, kind, r->argv[1])) {
+        reply_error(c, "TOOLARGE in MULTI no more messages are compared with these patterns, it "
+                       "takes too long: publish outside of it");
+        return REPLIED;
     }
     if (waits || in_exec) {
         publication_note(c, kind, r->argv[1], r->argv[2]);

@@ -100,6 +100,7 @@ struct client {
      * bytes of all that waits for that. */
     struct publication_note *notes;
     size_t note_count, note_cap;
+    size_t note_work; /* to compare them with patterns, at the most */
     uint64_t publishing_bytes;
     uint64_t last_frame; /* the last frame that this connection decided */
     uint64_t view;       /* what the running command reads: as of this frame, or VIEW_NEWEST */

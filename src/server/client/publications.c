@@ -15,6 +15,9 @@ void publication_note(struct client *c, enum channel_kind kind, struct str chann
         c->note_cap = c->note_cap == 0 ? 4 : c->note_cap * 2;
         c->notes = xrealloc(c->notes, c->note_cap * sizeof *c->notes);
     }
+    size_t work = pubsub_work(c->srv, kind, channel);
+    publication_noted(c->srv, p, work);
+    c->note_work = work + (c->note_count > 0 ? c->note_work : 0);
     c->notes[c->note_count++] = (struct publication_note){p, client_out_offset(c)};
     c->publishing_bytes += publication_bytes(p);
     buf_put(&c->out, PLACE_HOLDER, HOLDER_BYTES);
@@ -30,6 +33,7 @@ static void end_notes(struct client *c) {
 
 static void destroy(struct client *c, struct publication *p) {
     c->publishing_bytes -= publication_bytes(p);
+    publication_unnoted(c->srv, p);
     publication_destroy(p);
 }
 
@@ -68,6 +72,7 @@ static size_t write_counts(struct client *c, const struct count *counts, size_t 
 static struct count leaves(struct client *c, struct publication *p, uint64_t reply_at) {
     struct count count = {.at = (size_t)(reply_at - c->out_base)};
     c->publishing_bytes -= publication_bytes(p);
+    publication_unnoted(c->srv, p);
     size_t receivers = publication_leaves(c->srv, p);
     count.len = (size_t)snprintf(count.text, sizeof count.text, ":%zu\r\n", receivers);
     return count;

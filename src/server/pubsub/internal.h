@@ -41,6 +41,8 @@ void patterns_remove(struct patterns *p, struct channel *ch);
  * Returns what work that was (publish_worked). */
 size_t patterns_find(const struct patterns *p, struct str channel, size_t least,
                      struct channels *found);
+/* The most that this may be. */
+size_t patterns_work(const struct patterns *p, struct str channel);
 void channels_add(struct channels *found, struct channel *ch);
 
 /* event_channels.c */

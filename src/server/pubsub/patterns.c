@@ -11,6 +11,7 @@
 struct prefix {
     struct hash_node node; /* patterns.prefixes */
     struct list patterns;
+    size_t count, names, slow; /* of those: how many, bytes of their names, str_glob_slow */
     size_t len;
     char bytes[];
 };
@@ -61,11 +62,17 @@ void patterns_add(struct patterns *p, struct channel *ch) {
     ch->least = str_glob_least(ch->name);
     p->slow += str_glob_slow(ch->name);
     ch->prefix = prefix != NULL ? prefix : create_prefix(p, bytes);
+    ch->prefix->count++;
+    ch->prefix->names += ch->name.len;
+    ch->prefix->slow += str_glob_slow(ch->name);
     list_append(&ch->prefix->patterns, &ch->of_prefix);
 }
 
 void patterns_remove(struct patterns *p, struct channel *ch) {
     p->slow -= str_glob_slow(ch->name);
+    ch->prefix->count--;
+    ch->prefix->names -= ch->name.len;
+    ch->prefix->slow -= str_glob_slow(ch->name);
     list_remove(&ch->of_prefix);
     if (list_empty(&ch->prefix->patterns)) destroy_prefix(p, ch->prefix);
 }
@@ -101,6 +108,19 @@ size_t patterns_find(const struct patterns *p, struct str channel, size_t least,
         if (p->lengths[len] == 0) continue;
         const struct prefix *prefix = find_prefix(p, str_of(channel.ptr, len));
         if (prefix != NULL) steps += find_under(prefix, channel, found);
+    }
+    return steps / STEPS_OF_WORK;
+}
+
+size_t patterns_work(const struct patterns *p, struct str channel) {
+    if (p->prefixes.count == 0) return 0;
+    uint64_t steps = 0;
+    size_t longest = MIN(p->longest, channel.len);
+    for (size_t len = p->shortest; len <= longest; len++) {
+        if (p->lengths[len] == 0) continue;
+        const struct prefix *prefix = find_prefix(p, str_of(channel.ptr, len));
+        if (prefix == NULL) continue;
+        steps += prefix->count * STEPS_OF_PATTERN + prefix->names + prefix->slow * channel.len;
     }
     return steps / STEPS_OF_WORK;
 }

@@ -22,6 +22,7 @@ struct publication {
     struct str channel, payload;
     struct channel **targets;
     size_t target_count, at;
+    size_t work;     /* part of pubsub.noted_work */
     bool begun;      /* the target at `at` */
     uint64_t number; /* pubsub.numbers: who has begun to listen later does not get it */
 };
@@ -143,6 +144,20 @@ struct publication *publication_create(enum channel_kind kind, struct str channe
     p->channel = str_of(bytes, channel.len);
     p->payload = str_of(bytes + channel.len, payload.len);
     return p;
+}
+
+size_t pubsub_work(const struct server *srv, enum channel_kind kind, struct str channel) {
+    return kind == CHANNEL_PLAIN ? patterns_work(&srv->pubsub.patterns, channel) : 0;
+}
+
+void publication_noted(struct server *srv, struct publication *p, size_t work) {
+    p->work = work;
+    srv->pubsub.noted_work += work;
+}
+
+void publication_unnoted(struct server *srv, struct publication *p) {
+    srv->pubsub.noted_work -= p->work;
+    p->work = 0;
 }
 
 void publication_destroy(struct publication *p) {

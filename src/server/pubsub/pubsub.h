@@ -97,6 +97,7 @@ struct pubsub { /* the server's */
     struct ear *next;      /* of the first of them: who gets it next */
     struct list leaving;   /* listenings of connections that are gone */
     size_t work;           /* that is left of this turn */
+    size_t noted_work;     /* to compare what is noted with patterns, at the most */
     struct list untold;    /* clients for whom messages were written, longest ago first */
     size_t untold_bytes;   /* those messages */
     size_t connections;    /* of them, to whom this turn may still send */
@@ -152,9 +153,17 @@ bool pubsub_has_turn(const struct server *srv);
 size_t pubsub_publish(struct server *srv, enum channel_kind kind, struct str channel,
                       struct str payload);
 
+/* What is noted may all leave in one turn. So this is the most that one turn compares with
+ * patterns, but for one message that takes longer. */
+#define NOTED_WORK_MAX 100000
+/* To compare a message with patterns, at the most. */
+size_t pubsub_work(const struct server *srv, enum channel_kind kind, struct str channel);
 /* A message that leaves later: its command has noted it. */
 struct publication *publication_create(enum channel_kind kind, struct str channel,
                                        struct str payload);
+/* It is noted, with what it may take to compare it; and is not any more. */
+void publication_noted(struct server *srv, struct publication *p, size_t work);
+void publication_unnoted(struct server *srv, struct publication *p);
 void publication_destroy(struct publication *p);
 size_t publication_bytes(const struct publication *p);
 /* Publishes it now, whatever the turn has left, and takes it over. Returns how many get it. */
