@@ -341,6 +341,36 @@ TEST(a_commit_that_nobody_heard_of_is_found_and_the_one_behind_it_is_done) {
                  1);
 }
 
+/* What was committed is never void: neither when the commit behind it fails that is to confirm it,
+ * nor when it cannot be looked for. */
+static void look_in_vain(const char *breaks, const char *mends) {
+    struct world x;
+    struct err err;
+    unsigned patience = postgres_answer_ms;
+    begin_two(&x, NULL);
+    while (atoi(ask("SELECT count(*) FROM %s.commits")) < 5) usleep(1000);
+    postgres_answer_ms = 0;
+    CHECK_INT(end_badly(&x, "no answer"), ERR_UNKNOWN);
+    postgres_answer_ms = patience;
+    run_in_schema(breaks);
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = ERR_BUSY; /* the session that was lost may hold the lock for a moment */
+        for (err.text[0] = '\0'; strstr(err.text, "SQLSTATE 42") == NULL; usleep(1000))
+            CHECK((rc = x.b->apply(x.w, &x.batches[0], 1, &err)) == ERR_UNKNOWN);
+        CHECK_INT(rc, ERR_UNKNOWN);
+    }
+    run_in_schema(mends);
+    apply_each(&x);
+    check_all(&x, 6, 2);
+    world_close(&x);
+}
+TEST(what_was_committed_is_not_void_while_it_cannot_be_confirmed) {
+    look_in_vain("REVOKE UPDATE ON %s.store FROM cairn", "GRANT UPDATE ON %s.store TO cairn");
+}
+TEST(what_was_committed_is_not_void_while_it_cannot_be_looked_for) {
+    look_in_vain("ALTER TABLE %s.commits RENAME TO away", "ALTER TABLE %s.away RENAME TO commits");
+}
+
 TEST(sessions_that_end_with_several_under_way_lose_nothing_and_double_nothing) {
     struct world x;
     _Atomic bool over = false;

@@ -332,6 +332,12 @@ static int apply_failed(struct backend_conn *c, int rc, uint64_t committing, boo
     return fenced ? postgres_replaced(c, err) : rc;
 }
 
+/* While it is not known whether something was committed it is not void, whatever keeps us from
+ * finding out; unless another has taken over. */
+static int still_unsure(int rc) {
+    return rc == 0 || rc == ERR_REFUSED ? rc : ERR_UNKNOWN;
+}
+
 /* A warning at the commit: it was not waited for the replica that was to have it. So a later commit
  * has to be, before anything is said. */
 static int confirm(struct backend_conn *c, uint64_t last, struct err *err) {
@@ -344,7 +350,7 @@ static int confirm(struct backend_conn *c, uint64_t last, struct err *err) {
     }
     if (rc == 0 && c->w->unsure == last) c->w->unsure = 0;
     if (rc == 0) atomic_store(&c->w->known, c->w->state.s.applied);
-    return rc == ERR_BUSY ? ERR_UNKNOWN : rc;
+    return still_unsure(rc);
 }
 
 /* What was tried before may have happened: 1: it has, and there is nothing to do. */
@@ -354,7 +360,7 @@ static int look_back(struct backend_conn *c, struct batch *const batches[], size
     uint64_t last = batch_last_frame(batches[n - 1]);
     bool unsure = w->unsure >= last;
     int rc = postgres_refresh(c, err);
-    if (rc != 0) return rc == ERR_BUSY && unsure ? ERR_UNKNOWN : rc;
+    if (rc != 0) return unsure ? still_unsure(rc) : rc;
     if (unsure && w->state.s.applied >= last) { /* more: what was sent behind it happened, too */
         rc = confirm(c, last, err);
         return rc == 0 ? 1 : rc;
