@@ -47,13 +47,14 @@ static bool hold_back(struct server *srv) {
         srv->commit.look_again = srv->commit.turn_callbacks > 0;
         return srv->commit.look_again;
     }
-    if (!srv->commit.alarm_set) loop_alarm(srv->loop, srv->commit.hold_until_us - now);
-    srv->commit.alarm_set = true;
+    /* It is put off when another batch becomes durable meanwhile. */
+    if (srv->commit.alarm_us != srv->commit.hold_until_us)
+        loop_alarm(srv->loop, srv->commit.hold_until_us - now);
+    srv->commit.alarm_us = srv->commit.hold_until_us;
     return true;
 }
 
 static void submit(struct server *srv) {
-    srv->commit.alarm_set = false;
     srv->commit.in_flight += srv->commit.writers;
     srv->commit.writers = 0;
     model_submit(&srv->model);

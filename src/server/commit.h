@@ -15,7 +15,8 @@ struct commit_pace {
     uint32_t in_flight;  /* ... for batches under way */
     uint32_t population; /* how many such connections there are, all in all */
     uint64_t hold_until_us;
-    bool alarm_set, look_again;
+    uint64_t alarm_us; /* the hold_until_us that the loop's alarm was set for last */
+    bool look_again;
     int turn_callbacks; /* of the last turn */
     struct trial trial; /* of a store that takes batches in turn */
 };
