@@ -32,7 +32,8 @@ static bool waits_for_cohort(const struct server *srv) {
 /* Whether the open batch holds its share of the writers: with a slow disk they go in cohorts, one
  * for each sync that may be under way. */
 static bool is_cohort(const struct server *srv, uint32_t percent) {
-    return srv->commit.writers * sync_slots(srv) * 100 >= srv->commit.population * percent;
+    uint64_t share = (uint64_t)srv->commit.writers * sync_slots(srv) * 100;
+    return share * POPULATION_PARTS >= srv->commit.population * percent;
 }
 
 /* Whether an idle journal should be held back. The connections that have just been answered will
@@ -82,7 +83,7 @@ void commit_durable(struct server *srv, const struct batch *b, uint32_t released
     struct commit_pace *p = &srv->commit;
     uint64_t took = now_us - b->submitted_us;
     p->sync_us = (p->sync_us * 7 + MIN(took, (uint64_t)1000000)) / 8;
-    uint32_t all = p->in_flight + p->writers;
+    uint64_t all = (uint64_t)(p->in_flight + p->writers) * POPULATION_PARTS;
     p->population = MAX(all, p->population - p->population / 16);
     p->in_flight -= MIN(released, p->in_flight);
     if (takes_turns(srv)) trial_note(&p->trial, b->frame_count, now_us, p->sync_us);

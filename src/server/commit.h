@@ -9,11 +9,13 @@
 struct batch;
 struct server;
 
+#define POPULATION_PARTS 256
 struct commit_pace {
     uint64_t sync_us;    /* how long a batch takes to become durable, smoothed */
     uint32_t writers;    /* connections with a reply that waits for the open batch */
     uint32_t in_flight;  /* ... for batches under way */
-    uint32_t population; /* how many such connections there are, all in all */
+    uint64_t population; /* how many such connections there are, all in all; in parts, so that it
+                            falls when they are few, too */
     uint64_t hold_until_us;
     uint64_t alarm_us; /* the hold_until_us that the loop's alarm was set for last */
     bool look_again;

@@ -50,7 +50,9 @@ static struct server *slow(void) {
     struct server *srv = xcalloc(1, sizeof *srv);
     srv->model.open = xcalloc(1, sizeof *srv->model.open);
     srv->model.open->frame_count = 1;
-    srv->commit = (struct commit_pace){.sync_us = 10000, .population = 10, .writers = 1};
+    srv->commit =
+        (struct commit_pace){.sync_us = 10000, .population = 10 * POPULATION_PARTS, .writers = 1};
+    alarms = submitted = 0;
     return srv;
 }
 
@@ -74,6 +76,19 @@ TEST(a_batch_that_is_held_back_longer_has_an_alarm_for_that) {
     CHECK(alarm_in_us > 1000 * second);
     CHECK_INT(submitted, 0);
     commit_durable(srv, &b, 0, now); /* nobody was released who could be waited for */
+    commit_hand_over(srv);
+    CHECK_INT(submitted, 1);
+    forget(srv);
+}
+
+TEST(a_writer_that_is_alone_after_others_is_not_held_back) {
+    struct server *srv = slow();
+    struct batch b = {.submitted_us = clock_mono_us(), .frame_count = 1};
+    uint64_t later = clock_mono_us() + 1000000000;
+    commit_durable(srv, &b, 1, later);
+    commit_hand_over(srv);
+    CHECK_INT(submitted, 0); /* the others may come */
+    for (int i = 0; i < 100; i++) commit_durable(srv, &b, 1, later);
     commit_hand_over(srv);
     CHECK_INT(submitted, 1);
     forget(srv);
