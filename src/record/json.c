@@ -306,6 +306,18 @@ static void put_time(struct buf *out, uint64_t ms) {
     out->len += (size_t)(at - from);
 }
 
+/* false: nothing is written. A text of control characters would take six times its bytes, and who
+ * listens may hold no more than his output limit. */
+static bool put_as_text(struct buf *out, struct str payload) {
+    size_t from = out->len;
+    PUT(out, ",\"data\":");
+    size_t begin = out->len;
+    json_put_string(out, payload);
+    if (out->len - begin <= 2 * payload.len + 2) return true;
+    out->len = from;
+    return false;
+}
+
 static void put_data(struct buf *out, const struct event_record *r, struct str payload) {
     bool fields = r->flags & EVENT_FIELDS;
     if (payload.len == 0) return;
@@ -315,10 +327,7 @@ static void put_data(struct buf *out, const struct event_record *r, struct str p
             fields_to_json(payload, out);
         else
             buf_put_str(out, payload);
-    } else if (utf8_valid(payload)) {
-        PUT(out, ",\"data\":");
-        json_put_string(out, payload);
-    } else {
+    } else if (!utf8_valid(payload) || !put_as_text(out, payload)) {
         PUT(out, ",\"data_base64\":\"");
         put_base64(out, payload);
         PUT(out, "\"");

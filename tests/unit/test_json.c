@@ -118,6 +118,11 @@ TEST(an_event_has_the_names_of_cloudevents) {
     check_event(f, NAMED ",\"data_base64\":\"/w==\"}");
     f.payload = STR("\xff\xfe");
     check_event(f, NAMED ",\"data_base64\":\"//4=\"}");
+    /* What would take more than twice its bytes as text. */
+    f.payload = STR("\"\\\n\r");
+    check_event(f, NAMED ",\"data\":\"\\\"\\\\\\n\\r\"}");
+    f.payload = STR("\x01\x01\x01");
+    check_event(f, NAMED ",\"data_base64\":\"AQEB\"}");
 }
 
 TEST(what_was_not_given_is_not_there) {
