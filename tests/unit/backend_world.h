@@ -126,8 +126,7 @@ static inline struct event *world_add(struct world *x, const char *stream, struc
     x->events[x->event_count++] = e;
     batch_add(x->open, RECORD_EVENT, &e->rec, event_record_len(&e->rec));
     /* What comes from a journal does not say it. */
-    if (x->says_categories || draw(2))
-        batch_note_category(x->open, x->streams[number]->category);
+    if (x->says_categories || draw(2)) batch_note_category(x->open, x->streams[number]->category);
     return e;
 }
 
