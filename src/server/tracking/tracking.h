@@ -49,7 +49,7 @@ struct tracking { /* the server's */
     struct hash_table keys, pairs, prefixes, changed;
     struct list trackers;
     uint64_t generation;          /* a FLUSHALL begins a new one: keys of before count no more */
-    size_t live_keys, live_pairs; /* those of this generation, without those of `going` */
+    size_t live_keys, live_pairs; /* of this generation; keys without those of `going` */
     struct list order;            /* struct tracked_key, the longest known first */
     struct list changes;          /* struct tracked_change, by frame */
     struct list going;            /* struct tracked_key whose connections are being told */
